@@ -1,0 +1,95 @@
+"""A trained model as one directory, whose manifest names every file and its sha256."""
+
+import hashlib
+import json
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from shared.model.fusion import Fusion
+from shared.model.text import TextEncoder
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+
+VOCABULARY = "vocabulary.txt"
+TEXT_KERAS, IMAGE_KERAS, BACKBONE_WEIGHTS = "text.keras", "image.keras", "backbone.weights.h5"
+TEXT_OPENVINO, IMAGE_OPENVINO, BACKBONE_OPENVINO = "text.xml", "image.xml", "backbone.xml"
+
+
+class BundleError(RuntimeError):
+    """A bundle is missing, damaged or of another format; the message says which file and what to do."""
+
+
+class Manifest(BaseModel):
+    """Everything about the model but its weights. The same inputs give the same manifest, hence the same version."""
+
+    model_config = ConfigDict(frozen=True)
+
+    format: int
+    labels: tuple[int, ...]
+    max_words: int
+    image_size: int
+    vgg16_weights: str
+    """Where VGG16's weights came from: `imagenet`, `random`, or a file's name."""
+    fusion: Fusion
+    metrics: dict[str, dict[str, float]]
+    """Per branch (`text`, `image`, `fusion`), on the validation split."""
+    data: str
+    """sha256 of the prepared data the model saw."""
+    code: str
+    """git revision of the code that made it, with `-dirty` where the tree had changes."""
+    files: dict[str, str]
+    """File name to sha256."""
+
+
+class Bundle:
+    """A verified bundle on disk."""
+
+    def __init__(self, folder: Path, manifest: Manifest) -> None:
+        self.folder = folder
+        self.manifest = manifest
+        self.version = hashlib.sha256(_canonical(manifest)).hexdigest()[:12]
+
+    @classmethod
+    def load(cls, folder: Path) -> "Bundle":
+        """Read the manifest and check every file against it.
+
+        Raises:
+            BundleError: no manifest, another format, or a file that is missing or differs.
+        """
+        try:
+            manifest = Manifest.model_validate_json((folder / MANIFEST).read_bytes())
+        except FileNotFoundError:
+            raise BundleError(f"{folder} holds no {MANIFEST}: train a model first (dvc repro)") from None
+        except ValidationError as error:
+            raise BundleError(f"{folder / MANIFEST} is not a manifest of format {FORMAT}: {error}") from error
+        if manifest.format != FORMAT:
+            raise BundleError(f"{folder} has format {manifest.format}, this code reads {FORMAT}: train it again")
+        for name, expected in manifest.files.items():
+            path = folder / name
+            if not path.is_file():
+                raise BundleError(f"{folder} lacks {name}: fetch or train the bundle again")
+            if sha256(path) != expected:
+                raise BundleError(f"{path} is not the file its manifest names (sha256 differs): fetch it again")
+        return cls(folder, manifest)
+
+    @classmethod
+    def seal(cls, folder: Path, **facts: object) -> "Bundle":
+        """Write the manifest over the files that lie in `folder`; `facts` are the manifest's other fields."""
+        files = {path.name: sha256(path) for path in sorted(folder.iterdir()) if path.name != MANIFEST}
+        manifest = Manifest.model_validate({"format": FORMAT, "files": files, **facts})
+        (folder / MANIFEST).write_bytes(_canonical(manifest) + b"\n")
+        return cls(folder, manifest)
+
+    def text_encoder(self) -> TextEncoder:
+        return TextEncoder.load(self.folder / VOCABULARY, self.manifest.max_words)
+
+
+def sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _canonical(manifest: Manifest) -> bytes:
+    return json.dumps(manifest.model_dump(mode="json"), sort_keys=True, indent=1, ensure_ascii=False).encode()

@@ -1,0 +1,72 @@
+"""Celery's queues, and how a worker is woken up."""
+
+from collections.abc import Iterable
+from enum import StrEnum
+
+from celery import Celery
+
+from shared.settings import Settings
+
+
+class Lane(StrEnum):
+    """Where a job's chunks wait; each lane has a Celery queue of the same name."""
+
+    INTERACTIVE = "interactive"
+    BULK = "bulk"
+
+
+HOUSEKEEPING = "housekeeping"
+"""The queue of webhooks, tracking and recovery: a worker of its own, so that no receiver holds up classification."""
+
+CLASSIFY = "catalog.classify"
+DELIVER = "catalog.deliver"
+TRACK = "catalog.track"
+TEND = "catalog.tend"
+
+
+def celery_app(settings: Settings) -> Celery:
+    """The app as producer and worker share it; `worker.app` adds the tasks.
+
+    Messages are only wake-ups, acknowledged when they are received: the ledger's leases make good for those that are
+    lost. So none of Celery's redelivery is in use, nor its results.
+    """
+    app = Celery("catalog", broker=settings.broker_url, set_as_current=False)
+    app.conf.update(
+        task_serializer="json",
+        accept_content=["json"],
+        task_ignore_result=True,
+        task_routes={
+            CLASSIFY: {"queue": Lane.BULK},
+            **{task: {"queue": HOUSEKEEPING} for task in (DELIVER, TRACK, TEND)},
+        },
+        # A broker that is away must be an error in seconds, in a request as in a worker.
+        broker_pool_acquire_timeout=5,
+        broker_connection_timeout=5,
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        broker_transport_options={
+            "socket_timeout": 30,
+            "socket_connect_timeout": 5,
+            "socket_keepalive": True,
+            "health_check_interval": 10,
+            "global_keyprefix": "catalog:",
+        },
+        task_publish_retry_policy={"max_retries": 1, "interval_start": 0.1},
+        worker_prefetch_multiplier=1,
+        worker_hijack_root_logger=False,
+        worker_soft_shutdown_timeout=10,
+        enable_utc=True,
+    )
+    return app
+
+
+def wake(app: Celery, lane: Lane, count: int = 1) -> None:
+    """Ask workers to take up to `count` chunks of the lane."""
+    for _ in range(count):
+        app.send_task(CLASSIFY, args=[lane.value], queue=lane.value)
+
+
+def send(app: Celery, task: str, jobs: Iterable[str]) -> None:
+    """One housekeeping message per job."""
+    for job in jobs:
+        app.send_task(task, args=[job], queue=HOUSEKEEPING)

@@ -1,0 +1,11 @@
+"""Where the stages leave what they make, relative to the repository's root; `dvc.yaml` names the same places."""
+
+from pathlib import Path
+
+IMPORTED = Path("data/imported")
+PREPARED = Path("data/prepared")
+FEATURE_STORE = Path("data/feature-store")
+"""Not a stage's output: kept between runs, so that only new pictures are computed."""
+TRAINING_REPORT = Path("data/training")
+EVALUATION_REPORT = Path("data/evaluation")
+BUNDLE = Path("models/bundle")

@@ -1,0 +1,84 @@
+"""`params.yaml`, typed."""
+
+from pathlib import Path
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+PATH = Path("params.yaml")
+
+
+class ParamsError(ValueError):
+    """`params.yaml` is missing or holds something else than it should; the message names the field."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SampleParams(_Section):
+    per_type: int = Field(ge=4)
+    seed: int
+
+
+class ImportParams(_Section):
+    source: str | None
+    sample: SampleParams
+
+
+class PreprocessParams(_Section):
+    seed: int
+    validation: float = Field(gt=0, lt=0.5)
+    test: float = Field(gt=0, lt=0.5)
+    vgg16_weights: str
+
+
+class TextParams(_Section):
+    max_words: int = Field(ge=1, le=512)
+    vocabulary: int = Field(ge=1)
+    min_count: int = Field(ge=1)
+    embedding: int = Field(ge=1)
+    units: int = Field(ge=1)
+    dropout: float = Field(ge=0, lt=1)
+    word_dropout: float = Field(ge=0, lt=1)
+    batch_size: int = Field(ge=1)
+    learning_rate: float = Field(gt=0)
+    epochs: int = Field(ge=1)
+    patience: int = Field(ge=1)
+
+
+class ImageParams(_Section):
+    units: int = Field(ge=1)
+    dropout: float = Field(ge=0, lt=1)
+    batch_size: int = Field(ge=1)
+    learning_rate: float = Field(gt=0)
+    epochs: int = Field(ge=1)
+    patience: int = Field(ge=1)
+
+
+class TrainParams(_Section):
+    seed: int
+    text: TextParams
+    image: ImageParams
+
+
+class EvaluateParams(_Section):
+    registered_model: str = Field(min_length=1)
+
+
+class Params(_Section):
+    import_data: ImportParams
+    preprocess: PreprocessParams
+    train: TrainParams
+    evaluate: EvaluateParams
+
+
+def load_params(path: Path = PATH) -> Params:
+    """Raises `ParamsError`, which names every field that is wrong."""
+    try:
+        return Params.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        raise ParamsError(f"{path} is not here: run from the repository's root") from None
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise ParamsError(f"{path}: {wrong}") from error

@@ -1,0 +1,62 @@
+"""What `preprocess` leaves, as the later stages read it."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from shared.model.bundle import sha256
+from shared.taxonomy import CODES
+
+
+@dataclass(frozen=True)
+class Items:
+    """Rows of the catalogue: words, features where there is a picture, and the class."""
+
+    rows: npt.NDArray[np.int64]
+    words: list[list[str]]
+    features: npt.NDArray[np.float16]
+    """(items, features); rows of NaN where there is no picture."""
+    classes: npt.NDArray[np.int64]
+    """Index into `shared.taxonomy.CODES`."""
+
+    @property
+    def has_text(self) -> npt.NDArray[np.bool_]:
+        return np.array([bool(text) for text in self.words], bool)
+
+    @property
+    def has_image(self) -> npt.NDArray[np.bool_]:
+        return ~np.isnan(self.features[:, 0])
+
+
+class Prepared:
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._items = pd.read_parquet(folder / "items.parquet")
+        self._features: npt.NDArray[np.float16] = np.load(folder / "features.npy")
+        about = json.loads((folder / "about.json").read_text())
+        self.vgg16_weights: str = about["vgg16_weights"]
+        self.image_size: int = about["image_size"]
+
+    @property
+    def digest(self) -> str:
+        """sha256 over everything a model sees."""
+        files = ("items.parquet", "features.npy", "about.json")
+        return hashlib.sha256("".join(sha256(self.folder / name) for name in files).encode()).hexdigest()
+
+    def split(self, name: str) -> Items:
+        """The items of `train`, `validation` or `test`."""
+        rows = self._items[self._items["split"] == name]
+        indices = rows["feature"].to_numpy()
+        features = np.full((len(rows), self._features.shape[1]), np.nan, np.float16)
+        features[indices >= 0] = self._features[indices[indices >= 0]]
+        return Items(
+            rows=rows["row"].to_numpy(),
+            words=[text.split() for text in rows["words"]],
+            features=features,
+            classes=rows["prdtypecode"].map({code: index for index, code in enumerate(CODES)}).to_numpy().astype(np.int64),
+        )

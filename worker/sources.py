@@ -1,0 +1,38 @@
+"""An item's picture, from the blob store or from where its URL points."""
+
+from shared.blobs import BlobNotFoundError, Blobs
+from shared.ledger import QueuedItem
+from shared.settings import Settings
+from worker.outbound import FetchError, fetch, outbound_client
+
+
+class PictureError(Exception):
+    """The picture is not to be had: a stable code and a message for people."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class Sources:
+    def __init__(self, settings: Settings, blobs: Blobs) -> None:
+        self._blobs = blobs
+        self._max_bytes = settings.max_image_bytes
+        self._timeout_s = settings.image_timeout_s
+        self._http = outbound_client(
+            timeout_s=settings.image_timeout_s, allow_private=settings.allow_private_addresses, redirects=3
+        )
+
+    def picture(self, item: QueuedItem) -> bytes | None:
+        """The bytes, or `None` for an item without a picture; raises `PictureError`."""
+        if item.blob is not None:
+            try:
+                return self._blobs.get(item.blob)
+            except BlobNotFoundError:
+                raise PictureError("image_lost", "the picture is no longer in the blob store: send it again") from None
+        if item.url is not None:
+            try:
+                return fetch(self._http, item.url, max_bytes=self._max_bytes, timeout_s=self._timeout_s)
+            except FetchError as error:
+                raise PictureError("image_unreachable", str(error)) from error
+        return None
