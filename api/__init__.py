@@ -1,0 +1,1 @@
+"""The FastAPI front. It loads neither TensorFlow nor any other runtime."""

@@ -9,9 +9,7 @@ from mlflow.artifacts import download_artifacts
 from mlflow.exceptions import MlflowException
 
 from shared.model.bundle import Bundle, BundleError
-from shared.settings import MLFLOW_STORE, get_settings
-
-REGISTRY_SCHEME = "models:/"
+from shared.settings import MLFLOW_STORE, REGISTRY_SCHEME, get_settings
 
 # An MLflow server that is away should be noticed in seconds, not after its client's default of several minutes.
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")

@@ -8,6 +8,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 ROOT = Path(__file__).resolve().parent.parent
 MLFLOW_STORE = ROOT / "mlflow-store"
+REGISTRY_SCHEME = "models:/"
+"""What a model's URI in MLflow's registry begins with."""
 
 
 class Settings(BaseSettings):

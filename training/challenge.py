@@ -54,7 +54,7 @@ class Source:
         Raises `CatalogueError` when the file or a column is missing, a line is malformed or a row number repeats.
         """
         try:
-            text = TextIOWrapper(BytesIO(self.read(name)), "utf-8-sig", newline="")
+            text = TextIOWrapper(BytesIO(self.read(name)), "utf-8", newline="")
             return _parse_table(name, csv.reader(text, strict=True), columns)
         except FileNotFoundError:
             raise CatalogueError(f"{name} is missing in {self.url}. {LAYOUT}") from None

@@ -58,5 +58,8 @@ class Prepared:
             rows=rows["row"].to_numpy(),
             words=[text.split() for text in rows["words"]],
             features=features,
-            classes=rows["prdtypecode"].map({code: index for index, code in enumerate(CODES)}).to_numpy().astype(np.int64),
+            classes=rows["prdtypecode"]
+            .map({code: index for index, code in enumerate(CODES)})
+            .to_numpy()
+            .astype(np.int64),
         )

@@ -15,9 +15,9 @@ from shared.model.runtimes.openvino import OpenVINOBackbone, precision
 from shared.model.text import words
 from training.features import FeatureStore, compute_missing
 from training.layout import FEATURE_STORE, IMPORTED, PREPARED
-from training.params import PreprocessParams, load_params
+from training.params import ParamsError, PreprocessParams, load_params
 from training.pictures import iter_pictures
-from training.vgg16 import fingerprint, make_backbone
+from training.vgg16 import WeightsError, fingerprint, make_backbone
 
 log = logging.getLogger(__name__)
 
@@ -72,9 +72,12 @@ def _joined_words(titles: Iterable[str | None], descriptions: Iterable[str | Non
 
 def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    params = load_params()
     PREPARED.mkdir(parents=True, exist_ok=True)
-    prepare(IMPORTED, PREPARED, FEATURE_STORE, params.preprocess, sample=not params.import_data.source)
+    try:
+        params = load_params()
+        prepare(IMPORTED, PREPARED, FEATURE_STORE, params.preprocess, sample=not params.import_data.source)
+    except (ParamsError, WeightsError) as error:
+        raise SystemExit(f"preprocess: {error}") from error
 
 
 if __name__ == "__main__":

@@ -265,8 +265,9 @@ DETAILS = _words(
     " | Poids net 0,{number} kg | Couleur selon arrivage | Farbe wie abgebildet | Notice en français"
 )
 CLOSINGS = _words(
-    "Expédié sous {number} heures, emballage protégé. | L'idée cadeau qui plaît à coup sûr ! | Teinte variable selon l'écran."
-    " | Versand innerhalb von {number} Stunden. | D'autres modèles dans notre boutique."
+    "Expédié sous {number} heures, emballage protégé. | L'idée cadeau qui plaît à coup sûr !"
+    " | Teinte variable selon l'écran. | Versand innerhalb von {number} Stunden."
+    " | D'autres modèles dans notre boutique."
 )
 STOP_WORDS = frozenset(
     _words("a | au | aux | avec | d | de | des | du | en | et | l | la | le | les | par | pour | sans | sur | un | une")

@@ -74,7 +74,7 @@ def fetch(client: httpx.Client, url: str, *, max_bytes: int, timeout_s: float) -
         with client.stream("GET", url) as response:
             if not response.is_success:
                 raise FetchError(f"{url} answered {response.status_code}")
-            for part in response.iter_bytes(65536):
+            for part in response.iter_bytes():
                 data += part
                 if len(data) > max_bytes:
                     raise FetchError(f"{url} sent more than {max_bytes:,} bytes")

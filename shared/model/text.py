@@ -16,6 +16,7 @@ PADDING, UNKNOWN, FIRST_WORD = 0, 1, 2
 
 _TAG = re.compile(r"<[^>]{0,2000}>")
 _WORD = re.compile(r"[^\W_]+")
+_ACCENT = re.compile("[\u0300-\u036f]")  # of European scripts; other scripts' marks make other letters
 _LIGATURES = str.maketrans({"œ": "oe", "æ": "ae", "ß": "ss", "ø": "o"})
 
 
@@ -27,8 +28,8 @@ def words(title: str | None, description: str | None = None) -> list[str]:
     """
     text = html.unescape(html.unescape(" ".join(part for part in (title, description) if part)))
     text = _TAG.sub(" ", text).lower().translate(_LIGATURES)
-    decomposed = unicodedata.normalize("NFKD", text)
-    return _WORD.findall("".join(char for char in decomposed if not unicodedata.combining(char)))
+    bare = _ACCENT.sub("", unicodedata.normalize("NFKD", text))
+    return _WORD.findall(unicodedata.normalize("NFC", bare))
 
 
 @dataclass(frozen=True)

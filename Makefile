@@ -1,0 +1,44 @@
+# `make demo` and `make test` need nothing but Python 3.11: everything else is installed into .venv.
+.DEFAULT_GOAL := help
+.PHONY: help demo up train test lint types unit lock clean
+
+BIN := .venv/bin
+READY := .venv/.ready
+# The stages and the services call `python`: it must be the environment's.
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+help:  ## This list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+demo: $(READY)  ## A batch of sample products all the way through the service
+	python -m stack.demo
+
+up: $(READY)  ## The whole service on this machine, until Ctrl-C
+	python -m stack.up
+
+train: $(READY)  ## Run the training pipeline's stages that params.yaml or the code has changed
+	dvc repro
+
+test: lint types unit  ## Lint, types and all tests
+
+lint: $(READY)  ## ruff and the import rules
+	ruff check .
+	ruff format --check .
+	lint-imports
+
+types: $(READY)  ## mypy, strict
+	mypy
+
+unit: $(READY)  ## All tests: with a real Redis, a real worker and a real MLflow
+	pytest
+
+lock: $(READY)  ## Resolve the dependencies anew into requirements.lock
+	uv pip compile pyproject.toml --all-extras --group dev --universal --python-version 3.11 \
+		--generate-hashes --no-header --quiet --upgrade --output-file requirements.lock
+
+clean:  ## Remove the environment and what runs have left, but no data and no models
+	rm -rf .venv .run .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+
+$(READY): setup_project.sh requirements.lock pyproject.toml
+	./setup_project.sh
+	@touch $@

@@ -1,0 +1,38 @@
+"""Builds the application. Start it with `uvicorn --factory api.app:create_app`."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
+
+from api import problems
+from api.dependencies import open_stores
+from api.openapi import describe_bodies
+from api.routes import health, jobs, predict
+from shared.settings import Settings, get_settings
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """The API over the stores that the settings name; they are opened when the server starts."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        app.state.stores = open_stores(settings or get_settings())
+        yield
+        await app.state.stores.waiting.aclose()
+        app.state.stores.redis.close()
+
+    # /docs with its scripts from here instead of a content delivery network.
+    app = FastAPIOffline(
+        title="Rakuten catalogue classification",
+        version=version("rakuten-catalog"),
+        description="Send catalogue items in bulk; get one of 27 product types for each, by polling or by webhook.",
+        lifespan=lifespan,
+    )
+    problems.install(app)
+    for routes in (jobs, predict, health):
+        app.include_router(routes.router)
+    describe_bodies(app)
+    return app

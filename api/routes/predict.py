@@ -1,0 +1,89 @@
+"""One item, answered in the same request: the original project's contract, through the same queue."""
+
+import base64
+import math
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.concurrency import run_in_threadpool
+from pydantic import ValidationError
+from starlette.datastructures import UploadFile
+
+from api import ingest, render
+from api.dependencies import Stores, StoresDep
+from api.openapi import ref
+from api.problems import Problem, invalid_request
+from api.schemas import ModelWeightsOut, PredictIn, PredictOut, ResultOut
+from shared.ledger import Job, done_key
+
+router = APIRouter(tags=["predict"])
+
+_BODIES = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            ingest.JSON: {"schema": ref(PredictIn)},
+            ingest.MULTIPART: {
+                "schema": {
+                    "type": "object",
+                    "properties": {
+                        "description": {"type": "string"},
+                        "image": {"type": "string", "format": "binary"},
+                    },
+                }
+            },
+        },
+    }
+}
+
+
+@router.post("/predict", openapi_extra=_BODIES)
+async def predict(request: Request, stores: StoresDep) -> PredictOut:
+    """Classify one item now; it overtakes bulk jobs at the next micro-batch."""
+    item = await _item(request, stores)
+    job = await stores.submissions.accept(ingest.single(item))
+    result = await _result(stores, job)
+    if result.category is None or result.branches is None:
+        error = result.error
+        kind = error.code.replace("_", "-") if error else "item-failed"
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, kind, error.message if error else "", job_id=job.id)
+    return PredictOut(
+        predicted_category=result.category.name,
+        category_id=result.category.code,
+        confidence=result.category.confidence,
+        model_weights=ModelWeightsOut(text=result.branches.text_weight, image=result.branches.image_weight),
+        result=result,
+        job_id=job.id,
+    )
+
+
+async def _item(request: Request, stores: Stores) -> dict[str, Any]:
+    """The request's two fields as a catalogue item."""
+    if request.headers.get("content-type", "").startswith(ingest.MULTIPART):
+        form = await request.form(max_files=1, max_fields=2, max_part_size=stores.settings.max_body_bytes)
+        upload = form.get("image")
+        image = base64.b64encode(await upload.read()).decode() if isinstance(upload, UploadFile) else upload
+        fields: Any = {name: value for name, value in form.items() if name != "image"} | {"image": image or None}
+    else:
+        fields = await ingest.json_object(request, stores.settings.max_body_bytes)
+    try:
+        given = PredictIn.model_validate(fields)
+    except ValidationError as error:
+        raise invalid_request(error.errors()) from error
+    return {"description": given.description, "image": {"base64": given.image} if given.image else None}
+
+
+async def _result(stores: Stores, job: Job) -> ResultOut:
+    """Wait for the job's end without holding a thread."""
+    done, timeout = done_key(job.id), stores.settings.predict_timeout_s
+    # Moved onto itself, so that whoever else waits sees it too.
+    if await stores.waiting.blmove(done, done, math.ceil(timeout), "LEFT", "RIGHT") is None:
+        raise Problem(
+            HTTPStatus.GATEWAY_TIMEOUT,
+            "not-done-in-time",
+            f"No worker has answered within {timeout:g} s. The item stays queued: look at /v1/jobs/{job.id} later.",
+            job_id=job.id,
+        )
+    page = await run_in_threadpool(stores.ledger.results, job.id)
+    return render.result_out(*page.outcomes[0])

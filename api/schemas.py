@@ -1,0 +1,143 @@
+"""What clients send and get."""
+
+from datetime import datetime
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, HttpUrl, model_validator
+
+TITLE_LIMIT = 1_000
+DESCRIPTION_LIMIT = 50_000
+
+
+class ImageIn(BaseModel):
+    """A picture, given in exactly one of three ways."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    base64: str | None = Field(None, description="The file's bytes in base64; a `data:` URL is fine too.")
+    url: HttpUrl | None = Field(None, description="Where a worker fetches it: http or https, a public address.")
+    file: str | None = Field(None, description="The name of a file sent along in the same multipart request.")
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        if sum(value is not None for value in (self.base64, self.url, self.file)) != 1:
+            raise ValueError("give exactly one of base64, url and file")
+        return self
+
+
+class ItemIn(BaseModel):
+    """A catalogue item: a title, a description, a picture, or any of them."""
+
+    model_config = ConfigDict(extra="forbid", coerce_numbers_to_str=True, str_strip_whitespace=True)
+
+    id: Annotated[str, Field(min_length=1, max_length=128)] | None = Field(
+        None, description="Your own id, unique within the job; the item's position where it is left out."
+    )
+    title: str | None = Field(None, max_length=TITLE_LIMIT)
+    description: str | None = Field(None, max_length=DESCRIPTION_LIMIT)
+    image: ImageIn | None = None
+
+    @model_validator(mode="after")
+    def _not_empty(self) -> Self:
+        if not (self.title or self.description or self.image):
+            raise ValueError("an item needs a title, a description or an image")
+        return self
+
+
+class JobIn(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    items: list[ItemIn] = Field(min_length=1)
+    webhook_url: HttpUrl | None = Field(None, description="Told, with a signature, when the job has ended.")
+
+
+class Counts(BaseModel):
+    """`pending + succeeded + failed + cancelled` is always `total`."""
+
+    total: int
+    pending: int
+    succeeded: int
+    failed: int
+    cancelled: int
+
+
+class WebhookOut(BaseModel):
+    url: str
+    state: str = Field(description="waiting, retrying, delivered or failed")
+    attempts: int
+
+
+class JobOut(BaseModel):
+    id: str
+    state: str = Field(description="queued, running, completed, partial, failed or cancelled")
+    counts: Counts
+    progress: float = Field(description="Share of the items that have an outcome, 0 to 1.")
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    estimated_finish_at: datetime | None = Field(description="From the job's own rate so far.")
+    webhook: WebhookOut | None
+    url: str
+    results_url: str
+
+
+class CategoryOut(BaseModel):
+    code: int = Field(description="prdtypecode, one of the 27")
+    name: str
+    confidence: float = Field(description="Calibrated probability, 0 to 1.")
+
+
+class BranchesOut(BaseModel):
+    """What each branch said by itself, and how much it counted."""
+
+    text: CategoryOut | None
+    image: CategoryOut | None
+    text_weight: float
+    image_weight: float
+
+
+class ItemErrorOut(BaseModel):
+    code: str = Field(description="Stable, for programs: image_unreadable, image_unreachable, …")
+    message: str
+
+
+class ResultOut(BaseModel):
+    id: str
+    index: int = Field(description="The item's position in the request, from 0.")
+    status: str = Field(description="succeeded or failed")
+    category: CategoryOut | None = None
+    alternatives: list[CategoryOut] = []
+    branches: BranchesOut | None = None
+    error: ItemErrorOut | None = None
+    model_version: str
+
+
+class ResultsOut(BaseModel):
+    job_id: str
+    state: str
+    results: list[ResultOut] = Field(description="In the order in which they were finished.")
+    next_cursor: str
+    complete: bool = Field(description="The job has ended and this was the last page.")
+
+
+class PredictIn(BaseModel):
+    """The original project's contract: a description, and the picture in base64."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    description: str | None = Field(None, max_length=DESCRIPTION_LIMIT)
+    image: str | None = Field(None, description="The picture's bytes in base64.")
+
+
+class ModelWeightsOut(BaseModel):
+    text: float
+    image: float
+
+
+class PredictOut(BaseModel):
+    predicted_category: str
+    category_id: int
+    confidence: float
+    model_weights: ModelWeightsOut = Field(description="How much the LSTM and VGG16 counted for this item.")
+    result: ResultOut
+    job_id: str

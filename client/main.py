@@ -1,0 +1,179 @@
+"""The commands of `catalog`."""
+
+import base64
+import csv
+import itertools
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from client.service import Service, ServiceError
+from client.tables import TableError, count_items, read_items
+
+app = typer.Typer(no_args_is_help=True, help="Classify a catalogue of products into Rakuten France's 27 types.")
+console = Console(stderr=True)
+
+Url = Annotated[str, typer.Option("--url", envvar="CATALOG_URL", help="Where the service is.")]
+Output = Annotated[Path | None, typer.Option("--output", "-o", help="Results: a .csv, else NDJSON.")]
+Challenge = Annotated[bool, typer.Option("--challenge", help="Write only the columns row and prdtypecode.")]
+JobId = Annotated[str, typer.Argument(help="The job's id.")]
+
+DEFAULT_URL = "http://127.0.0.1:5000"
+_SHOWN = 15
+_COLUMNS = ("id", "status", "prdtypecode", "category", "confidence", "error", "model_version")
+
+
+@app.command()
+def submit(
+    table: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A .csv or .ndjson of products.")],
+    pictures: Annotated[Path | None, typer.Option(exists=True, file_okay=False, help="The pictures' folder.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Send only the first so many items.")] = None,
+    webhook: Annotated[str | None, typer.Option(help="A URL to be told when the job has ended.")] = None,
+    output: Output = None,
+    challenge: Challenge = False,
+    wait: Annotated[bool, typer.Option(help="Wait for the job's end, with a progress bar.")] = True,
+    url: Url = DEFAULT_URL,
+) -> None:
+    """Send a table of products as one job, wait for it, and show or save its results."""
+    service = Service(url)
+    total = min(count_items(table), limit or sys.maxsize)
+    with _progress() as progress:
+        items = itertools.islice(read_items(table, pictures), limit)
+        job = service.submit(progress.track(items, total=total, description="sending"), webhook)
+    console.print(f"job [bold]{job['id']}[/bold]: {job['counts']['total']} items accepted")
+    if wait:
+        _follow(service, job["id"])
+        _deliver(service, job["id"], output, challenge)
+
+
+@app.command()
+def status(job: JobId, url: Url = DEFAULT_URL) -> None:
+    """A job's state as JSON."""
+    typer.echo(json.dumps(Service(url).job(job), indent=2))
+
+
+@app.command()
+def results(job: JobId, output: Output = None, challenge: Challenge = False, url: Url = DEFAULT_URL) -> None:
+    """Show or save the results that a job has so far."""
+    _deliver(Service(url), job, output, challenge)
+
+
+@app.command()
+def cancel(job: JobId, url: Url = DEFAULT_URL) -> None:
+    """End a job; what was classified stays readable."""
+    counts = Service(url).cancel(job)["counts"]
+    console.print(f"cancelled: {counts['succeeded']} were classified, {counts['cancelled']} were not")
+
+
+@app.command()
+def predict(
+    description: Annotated[str | None, typer.Argument(help="The product's title or description.")] = None,
+    image: Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="Its picture.")] = None,
+    url: Url = DEFAULT_URL,
+) -> None:
+    """Classify one product now."""
+    picture = base64.b64encode(image.read_bytes()).decode() if image else None
+    answer = Service(url).predict({"description": description, "image": picture})
+    console.print(_table([answer["result"]]))
+
+
+def _follow(service: Service, job_id: str) -> None:
+    job: dict[str, Any] = {}
+    with _progress() as progress:
+        bar = progress.add_task("classifying", total=None)
+        for job in service.watch(job_id):
+            counts = job["counts"]
+            progress.update(bar, completed=counts["total"] - counts["pending"], total=counts["total"])
+    counts = job["counts"]
+    console.print(
+        f"{job['state']}: {counts['succeeded']} classified, {counts['failed']} failed, {counts['cancelled']} cancelled"
+    )
+
+
+def _deliver(service: Service, job_id: str, output: Path | None, challenge: bool) -> None:
+    found = service.results(job_id)
+    if output is None:
+        shown = list(itertools.islice(found, _SHOWN))
+        console.print(_table(shown))
+        rest = sum(1 for _ in found)
+        if rest:
+            console.print(f"… and {rest} more: save them with --output results.csv")
+        return
+    ordered = sorted(found, key=lambda result: result["index"])
+    with output.open("w", encoding="utf-8", newline="") as file:
+        if challenge:
+            _write_csv(file, ("row", "prdtypecode"), _challenge_rows(ordered))
+        elif output.suffix.lower() == ".csv":
+            _write_csv(file, _COLUMNS, (_flat(result).values() for result in ordered))
+        else:
+            file.writelines(json.dumps(result, ensure_ascii=False) + "\n" for result in ordered)
+    failures = Counter(result["error"]["code"] for result in ordered if result["error"])
+    console.print(f"{len(ordered)} results in {output}" + (f"; failed: {dict(failures)}" if failures else ""))
+
+
+def _challenge_rows(found: Iterable[dict[str, Any]]) -> Iterator[tuple[str, int]]:
+    return ((result["id"], result["category"]["code"]) for result in found if result["category"])
+
+
+def _flat(result: dict[str, Any]) -> dict[str, Any]:
+    category, error = result["category"] or {}, result["error"] or {}
+    values = (
+        result["id"],
+        result["status"],
+        category.get("code", ""),
+        category.get("name", ""),
+        category.get("confidence", ""),
+        error.get("message", ""),
+        result["model_version"],
+    )
+    return dict(zip(_COLUMNS, values, strict=True))
+
+
+def _write_csv(file: Any, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
+    writer = csv.writer(file)
+    writer.writerow(columns)
+    writer.writerows(rows)
+
+
+def _table(found: list[dict[str, Any]]) -> Table:
+    table = Table("item", "type", "product type", "confidence", "text says", "picture says")
+    for result in found:
+        if result["error"]:
+            table.add_row(result["id"], "", f"[red]{result['error']['message']}[/red]", "", "", "")
+            continue
+        category, branches = result["category"], result["branches"]
+        said = [str(branches[branch]["code"]) if branches[branch] else "–" for branch in ("text", "image")]
+        table.add_row(result["id"], str(category["code"]), category["name"], f"{category['confidence']:.0%}", *said)
+    return table
+
+
+def _progress() -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=console,
+    )
+
+
+def main() -> None:
+    """Errors are a message and status 1, not a traceback."""
+    try:
+        app()
+    except (ServiceError, TableError) as error:
+        console.print(f"[red]error:[/red] {error}", highlight=False)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

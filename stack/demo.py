@@ -1,0 +1,60 @@
+"""`make demo`: the whole way of a batch, on real parts, from nothing."""
+
+import shutil
+import subprocess
+import sys
+
+from shared.model.bundle import MANIFEST, Manifest
+from shared.settings import REGISTRY_SCHEME, get_settings
+from stack.receiver import WebhookReceiver
+from stack.services import ROOT, Stack, bundle_folder, pick_ports
+
+_WEBHOOK_S = 30
+
+
+def run() -> None:
+    """Train a model where there is none, start everything, classify sample products, show what came of it, stop."""
+    ensure_bundle()
+    manifest = Manifest.model_validate_json((bundle_folder() / MANIFEST).read_bytes())
+    print(f"\nThe model: VGG16 with {manifest.vgg16_weights} weights, LSTM over {manifest.max_words} words")
+    if manifest.vgg16_weights == "random":
+        print(
+            "  (random weights: the ImageNet ones could not be downloaded; fine for the sample, not for real products)"
+        )
+    state = ROOT / ".run/demo"
+    sample = state / "sample"
+    shutil.rmtree(sample, ignore_errors=True)
+    _python("-m", "training.sample_catalogue", str(sample))
+    with Stack(ROOT, state, pick_ports(), say=lambda step: print(f"  {step} …", flush=True)) as stack:
+        print(f"\nEverything is up: {stack.url}\n")
+        with WebhookReceiver(stack.webhook_secret) as receiver:
+            table, pictures = sample / "X_test_update.csv", sample / "images/image_test"
+            _python(
+                *("-m", "client.main", "submit", str(table), "--pictures", str(pictures)),
+                *("--webhook", receiver.url, "--url", stack.url),
+            )
+            event = receiver.received.get(timeout=_WEBHOOK_S)
+        print(f"\nThe signed webhook came and its signature is right: {event['type']} {event['data']['counts']}")
+    print(
+        "\nAll stopped. Where to go from here:\n"
+        "  make up                     the same service, until Ctrl-C: API on 5000 (/docs), MLflow on 5001\n"
+        "  .venv/bin/catalog --help    send your own products\n"
+        "  README.md                   train on the real ones\n"
+        f"  {state.relative_to(ROOT)}/*.log              what each part said"
+    )
+
+
+def ensure_bundle() -> None:
+    """Train on the generated sample catalogue where no bundle is there yet."""
+    if get_settings().model.startswith(REGISTRY_SCHEME) or (bundle_folder() / MANIFEST).exists():
+        return
+    print("There is no trained model yet: training one on the generated sample catalogue (about a minute).", flush=True)
+    _python("-m", "dvc", "repro")
+
+
+def _python(*arguments: str) -> None:
+    subprocess.run([sys.executable, *arguments], cwd=ROOT, check=True)
+
+
+if __name__ == "__main__":
+    run()

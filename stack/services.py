@@ -1,0 +1,172 @@
+"""Redis, MLflow, worker, housekeeper and API, started in order and stopped in reverse."""
+
+import os
+import secrets
+import sys
+from base64 import b64encode
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import httpx
+
+from shared.queues import HOUSEKEEPING, Lane
+from shared.settings import ROOT, get_settings
+from stack import redis_server
+from stack.processes import Process, free_port
+
+__all__ = ["ROOT", "Ports", "Stack", "bundle_folder", "pick_ports"]
+
+_THREADS = "8"
+
+
+@dataclass(frozen=True)
+class Ports:
+    redis: int
+    api: int
+    mlflow: int | None
+    """`None`: no MLflow server; runs go straight into its SQLite file."""
+
+
+class Stack:
+    """A running service; use it as a context manager.
+
+    Args:
+        root: The checkout to run.
+        state: Where logs, Redis' file and pictures go.
+        ports: Where to listen; see `pick_ports`.
+        settings: Further `CATALOG_…` variables.
+        say: Told of each step.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        state: Path,
+        ports: Ports,
+        settings: Mapping[str, str] | None = None,
+        say: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self.ports = ports
+        self.state = state
+        self.worker: Process
+        """The classifying worker that was started last."""
+        self.url = f"http://127.0.0.1:{ports.api}"
+        self.webhook_secret = _kept_secret(state / "webhook-secret")
+        self._root = root
+        self._say = say
+        self._exit = ExitStack()
+        self.env = {
+            **os.environ,
+            "CATALOG_REDIS_URL": f"redis://127.0.0.1:{ports.redis}/0",
+            "CATALOG_BROKER_URL": f"redis://127.0.0.1:{ports.redis}/1",
+            "CATALOG_BLOB_URL": f"file://{state.resolve()}/blobs",
+            "CATALOG_PUBLIC_URL": self.url,
+            "CATALOG_WEBHOOK_SECRET": self.webhook_secret,
+            "CATALOG_ALLOW_PRIVATE_ADDRESSES": "true",  # everything here is on the loopback
+            **({"CATALOG_MLFLOW_TRACKING_URI": f"http://127.0.0.1:{ports.mlflow}"} if ports.mlflow else {}),
+            **(settings or {}),
+        }
+
+    def __enter__(self) -> Self:
+        self.state.mkdir(parents=True, exist_ok=True)
+        try:
+            self.start()
+        except BaseException:
+            self._exit.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._exit.close()
+
+    def start(self) -> None:
+        """Everything, each part as soon as what it needs is there; returns when the model is served."""
+        self.start_redis()
+        mlflow = self._start_mlflow() if self.ports.mlflow else None
+        self.start_worker()
+        self.start_housekeeper()
+        api = self.start_api()
+        if mlflow is not None:
+            mlflow.wait_until(lambda: _answers(f"http://127.0.0.1:{self.ports.mlflow}/health"), timeout_s=90)
+        self._say("waiting for the model")
+        api.wait_until(self.serves, timeout_s=120)
+
+    def start_redis(self) -> Process:
+        folder = self.state / "redis"
+        folder.mkdir(exist_ok=True)
+        process = self._start("redis", redis_server.server_command(self.ports.redis, folder))
+        redis_server.wait_for(process, self.ports.redis)
+        return process
+
+    def start_worker(self) -> Process:
+        self.worker = self._start("worker", _celery("worker", ",".join(Lane), "--concurrency", _THREADS))
+        return self.worker
+
+    def start_housekeeper(self) -> Process:
+        schedule = str(self.state / "beat-schedule")
+        command = _celery("housekeeper", HOUSEKEEPING, "--concurrency", "4", "--beat", "--schedule", schedule)
+        return self._start("housekeeper", command)
+
+    def start_api(self) -> Process:
+        server = [sys.executable, "-m", "uvicorn", "--factory", "api.app:create_app", "--host", "127.0.0.1"]
+        process = self._start("api", [*server, "--port", str(self.ports.api), "--log-level", "warning"])
+        process.wait_until(lambda: _answers(f"{self.url}/health/ready"), timeout_s=60)
+        return process
+
+    def serves(self) -> bool:
+        """Whether a worker is there with a model loaded."""
+        try:
+            return bool(httpx.get(f"{self.url}/health", timeout=5).json()["models"])
+        except (httpx.HTTPError, ValueError):
+            return False
+
+    def _start_mlflow(self) -> Process:
+        env = {**self.env, "MLFLOW_PORT": str(self.ports.mlflow)}
+        return self._start("mlflow", ["bash", str(self._root / "start_mlflow.sh")], env)
+
+    def _start(self, name: str, command: list[str], env: Mapping[str, str] | None = None) -> Process:
+        self._say(f"starting {name}")
+        process = Process(name, command, self.state / f"{name}.log", env or self.env, self._root)
+        self._exit.callback(process.stop)
+        return process
+
+
+def bundle_folder() -> Path:
+    """Where the settings say that the model lies."""
+    return Path(get_settings().model)
+
+
+def pick_ports(*, mlflow: bool = True, preferred: bool = True) -> Ports:
+    """The documented ports where they are free (API 5000, MLflow 5001), other free ones elsewhere."""
+    return Ports(
+        redis=free_port(),
+        api=free_port(5000 if preferred else None),
+        mlflow=free_port(5001 if preferred else None) if mlflow else None,
+    )
+
+
+def _kept_secret(path: Path) -> str:
+    """The signing secret of this folder's stack, made at the first start, readable by its owner alone."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+        path.write_text("whsec_" + b64encode(secrets.token_bytes(32)).decode())
+    return path.read_text()
+
+
+def _celery(name: str, queues: str, *options: str) -> list[str]:
+    worker = [sys.executable, "-m", "celery", "-A", "worker.app", "worker", "--pool", "threads"]
+    return [*worker, "--hostname", f"{name}@%h", "--queues", queues, "--loglevel", "INFO", *options]
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=2).is_success
+    except httpx.HTTPError:
+        return False

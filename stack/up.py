@@ -1,0 +1,30 @@
+"""`make up`: the whole service, until Ctrl-C."""
+
+import signal
+import threading
+
+from stack.demo import ensure_bundle
+from stack.services import ROOT, Stack, pick_ports
+
+
+def run() -> None:
+    stopped = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopped.set())
+    ensure_bundle()
+    if stopped.is_set():
+        return
+    with Stack(ROOT, ROOT / ".run/up", pick_ports(), say=lambda step: print(f"  {step} …", flush=True)) as stack:
+        print(
+            f"\n  API      {stack.url}   (interactive documentation: {stack.url}/docs)"
+            f"\n  MLflow   http://127.0.0.1:{stack.ports.mlflow}"
+            f"\n  webhooks are signed with {stack.state}/webhook-secret"
+            "\n\n  Ctrl-C stops everything.",
+            flush=True,
+        )
+        stopped.wait()
+        print("\n  stopping …", flush=True)
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,67 @@
+"""The command-line client against the running service."""
+
+import csv
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from stack.services import Stack
+from training.sample_catalogue import generate
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("sample")
+    generate(folder, per_type=4, test_items=30)
+    return folder
+
+
+def _catalog(stack: Stack, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "client.main", *arguments, "--url", stack.url]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_table_with_pictures_goes_in_and_predictions_come_out(stack: Stack, sample: Path, tmp_path: Path) -> None:
+    output = tmp_path / "results.csv"
+    pictures = str(sample / "images/image_test")
+    table = str(sample / "X_test_update.csv")
+    ran = _catalog(stack, "submit", table, "--pictures", pictures, "--output", str(output))
+    assert ran.returncode == 0, ran.stderr
+    assert "completed: 30 classified" in ran.stderr
+    rows = _rows(output)
+    assert [row["id"] for row in rows] == [row[""] for row in _rows(sample / "X_test_update.csv")]
+    assert all(row["status"] == "succeeded" and row["prdtypecode"] for row in rows)
+
+    job = ran.stderr.split("job ")[1].split(":")[0]
+    challenge = tmp_path / "challenge.csv"
+    assert _catalog(stack, "results", job, "--challenge", "--output", str(challenge)).returncode == 0
+    expected = [{"row": row["id"], "prdtypecode": row["prdtypecode"]} for row in rows]
+    assert _rows(challenge) == expected
+    assert '"state": "completed"' in _catalog(stack, "status", job).stdout
+
+
+def test_one_product_is_predicted(stack: Stack, sample: Path) -> None:
+    picture = next((sample / "images/image_test").glob("*.jpg"))
+    ran = _catalog(stack, "predict", "Poupée en bois", "--image", str(picture))
+    assert ran.returncode == 0, ran.stderr
+    assert "%" in ran.stderr
+
+
+def test_errors_are_for_people(stack: Stack, tmp_path: Path) -> None:
+    table = tmp_path / "items.ndjson"
+    table.write_text('{"id": "a", "title": "A"}\n{"id": "b"}\n')
+    refused = _catalog(stack, "submit", str(table))
+    assert refused.returncode == 1
+    assert "line 2 (id b)" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert "There is no job nope" in _catalog(stack, "status", "nope").stderr
+    command = [sys.executable, "-m", "client.main", "status", "x", "--url", "http://127.0.0.1:9"]
+    away = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (away.returncode, "cannot be reached" in away.stderr) == (1, True)

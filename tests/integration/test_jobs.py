@@ -1,0 +1,219 @@
+"""Bulk jobs over HTTP, through a real queue and a real worker."""
+
+import json
+from typing import Any
+
+import httpx
+import pytest
+
+from shared.taxonomy import CODES
+from stack.receiver import WebhookReceiver
+from stack.services import Stack
+from tests.pictures import in_base64, jpeg
+from tests.waiting import finished
+
+PICTURE = {"base64": in_base64(jpeg("green", (300, 300)))}
+
+
+def _results(api: httpx.Client, job: dict[str, Any]) -> dict[str, Any]:
+    page = api.get(job["results_url"]).raise_for_status().json()
+    assert page["complete"]
+    return {result["id"]: result for result in page["results"]}
+
+
+def _submit(api: httpx.Client, items: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
+    response = api.post("/v1/jobs", json={"items": items, **more})
+    assert response.status_code == 202, response.text
+    job: dict[str, Any] = response.json()
+    assert response.headers["Location"] == job["url"]
+    return job
+
+
+def test_text_pictures_and_both_are_classified_and_say_what_they_are_from(api: httpx.Client) -> None:
+    items: list[dict[str, Any]] = [
+        {"id": "both", "title": "Piscine gonflable ronde", "image": PICTURE},
+        {"id": "text", "title": "Piscine gonflable ronde"},
+        {"id": "image", "image": PICTURE},
+    ]
+    job = finished(api, _submit(api, items)["url"])
+    assert job["state"] == "completed"
+    assert job["counts"] == {"total": 3, "pending": 0, "succeeded": 3, "failed": 0, "cancelled": 0}
+    found = _results(api, job)
+    version = api.get("/health").json()["models"][0]
+    for name, branches in {"both": (True, True), "text": (True, False), "image": (False, True)}.items():
+        result = found[name]
+        assert result["category"]["code"] in CODES
+        assert result["category"]["name"]
+        assert 0 < result["category"]["confidence"] <= 1
+        assert len(result["alternatives"]) == 3
+        assert result["model_version"] == version
+        said = result["branches"]
+        assert (said["text"] is not None, said["image"] is not None) == branches
+        assert said["text_weight"] + said["image_weight"] == pytest.approx(1, abs=1e-3)
+
+
+def test_a_picture_that_cannot_be_read_fails_alone(api: httpx.Client) -> None:
+    items: list[dict[str, Any]] = [
+        {"id": "good", "image": PICTURE},
+        {"id": "bad", "title": "Chaise", "image": {"base64": in_base64(b"no picture")}},
+        {"id": "cut", "image": {"base64": in_base64(jpeg("red", (200, 200))[:300])}},
+        {"id": "blank", "title": "!!! ???"},
+    ]
+    job = finished(api, _submit(api, items)["url"])
+    assert job["state"] == "partial"
+    assert (job["counts"]["succeeded"], job["counts"]["failed"]) == (1, 3)
+    found = _results(api, job)
+    assert found["good"]["status"] == "succeeded"
+    errors = {name: found[name]["error"]["code"] for name in ("bad", "cut", "blank")}
+    assert errors == {"bad": "image_unreadable", "cut": "image_unreadable", "blank": "nothing_to_classify"}
+    assert "not a picture" in found["bad"]["error"]["message"]
+
+
+def test_a_job_of_which_nothing_can_be_read_has_failed(api: httpx.Client) -> None:
+    job = finished(api, _submit(api, [{"image": {"base64": in_base64(b"?")}}])["url"])
+    assert job["state"] == "failed"
+
+
+def test_ndjson_is_taken_as_a_stream_in_many_chunks(api: httpx.Client) -> None:
+    total = 1500
+    lines = (json.dumps({"id": f"sku-{i}", "title": f"Lampe numéro {i}"}).encode() + b"\n" for i in range(total))
+    response = api.post("/v1/jobs", content=lines, headers={"Content-Type": "application/x-ndjson"})
+    assert response.status_code == 202
+    job = finished(api, response.json()["url"])
+    assert job["counts"]["succeeded"] == total
+    rows = api.get(job["results_url"], params={"format": "ndjson"}).text.splitlines()
+    assert {json.loads(row)["id"] for row in rows} == {f"sku-{i}" for i in range(total)}
+    table = api.get(job["results_url"], params={"format": "csv"})
+    assert table.headers["content-type"].startswith("text/csv")
+    assert len(table.text.splitlines()) == total + 1
+
+
+def test_results_come_in_pages_behind_a_cursor(api: httpx.Client) -> None:
+    job = finished(api, _submit(api, [{"id": str(i), "title": "Livre"} for i in range(25)])["url"])
+    seen: list[str] = []
+    cursor = None
+    while True:
+        query = {"limit": 10} | ({"cursor": cursor} if cursor else {})
+        page = api.get(job["results_url"], params=query).json()
+        seen += [result["id"] for result in page["results"]]
+        cursor = page["next_cursor"]
+        if page["complete"]:
+            break
+    assert sorted(seen, key=int) == [str(i) for i in range(25)]
+    assert api.get(job["results_url"], params={"cursor": "nonsense"}).status_code == 400
+
+
+def test_multipart_takes_a_table_with_its_pictures(api: httpx.Client) -> None:
+    table = "id,title,description,image\na,Console,,a.jpg\nb,Jeu,Un <b>jeu</b>,\n"
+    files = {"items": ("items.csv", table.encode(), "text/csv"), "images": ("a.jpg", jpeg("blue"), "image/jpeg")}
+    response = api.post("/v1/jobs", files=files)
+    assert response.status_code == 202, response.text
+    found = _results(api, finished(api, response.json()["url"]))
+    assert found["a"]["branches"]["image"] is not None
+    assert found["b"]["branches"]["image"] is None
+
+
+def test_multipart_takes_ndjson_that_names_files(api: httpx.Client) -> None:
+    files = {"images": ("p.jpg", jpeg(), "image/jpeg")}
+    response = api.post("/v1/jobs", files=files, data={"items": '{"id": "p", "image": {"file": "p.jpg"}}'})
+    assert finished(api, response.json()["url"])["counts"]["succeeded"] == 1
+
+
+def test_a_picture_is_fetched_by_url(api: httpx.Client, picture_site: str) -> None:
+    items = [{"id": name, "image": {"url": f"{picture_site}/{name}"}} for name in ("there.jpg", "missing.jpg")]
+    found = _results(api, finished(api, _submit(api, items)["url"]))
+    assert found["there.jpg"]["status"] == "succeeded"
+    assert found["missing.jpg"]["error"]["code"] == "image_unreachable"
+    assert "404" in found["missing.jpg"]["error"]["message"]
+
+
+def test_every_wrong_item_is_named_and_nothing_is_accepted(api: httpx.Client) -> None:
+    items = [
+        {"id": "fine", "title": "Livre"},
+        {"id": "empty"},
+        {"id": "fine", "title": "again"},
+        {"id": "pic", "image": {"base64": "%%%"}},
+        {"id": "ftp", "image": {"url": "ftp://example.com/x"}},
+        {"id": "two", "image": {"base64": "eA==", "url": "https://example.com"}},
+        {"id": "extra", "title": "x", "colour": "red"},
+        "no object",
+    ]
+    response = api.post("/v1/jobs", json={"items": items})
+    assert response.status_code == 422
+    assert response.headers["content-type"] == "application/problem+json"
+    problem = response.json()
+    assert problem["type"] == "urn:rakuten-catalog:problem:invalid-items"
+    assert "7 of 8 items are wrong" in problem["detail"]
+    pointers = [error["pointer"] for error in problem["errors"]]
+    assert pointers == [
+        "/items/1", "/items/2/id", "/items/3/image/base64", "/items/4/image/url", "/items/5/image",
+        "/items/6/colour", "/items/7",
+    ]  # fmt: skip
+    assert [error["id"] for error in problem["errors"][:3]] == ["empty", "fine", "pic"]
+
+
+def test_a_wrong_line_is_named(api: httpx.Client) -> None:
+    headers = {"Content-Type": "application/x-ndjson"}
+    response = api.post("/v1/jobs", content=b'{"id": "a", "title": "A"}\n\n{"id": "b"}\n', headers=headers)
+    assert response.status_code == 422
+    assert response.json()["errors"] == [
+        {"index": 1, "pointer": "", "detail": "an item needs a title, a description or an image", "line": 3, "id": "b"}
+    ]
+    response = api.post("/v1/jobs", content=b'{"id": "a", "title": "A"}\n{oops\n', headers=headers)
+    assert response.status_code == 400
+    assert response.json()["line"] == 2
+
+
+@pytest.mark.parametrize(
+    ("content", "media_type", "status", "kind"),
+    [
+        (b"{", "application/json", 400, "malformed-body"),
+        (b'{"things": []}', "application/json", 400, "malformed-body"),
+        (b'{"items": [], "typo": 1}', "application/json", 400, "malformed-body"),
+        (b'{"items": 3}', "application/json", 400, "malformed-body"),
+        (b'{"items": []}', "application/json", 422, "no-items"),
+        (b"", "application/x-ndjson", 422, "no-items"),
+        (b"a,b\n1,2\n", "text/csv", 400, "malformed-body"),
+        (b"\xff\xfe", "text/csv", 400, "malformed-body"),
+        (b"<x/>", "application/xml", 415, "unsupported-media-type"),
+    ],
+)
+def test_a_body_that_is_no_job_is_a_problem_document(
+    api: httpx.Client, content: bytes, media_type: str, status: int, kind: str
+) -> None:
+    response = api.post("/v1/jobs", content=content, headers={"Content-Type": media_type})
+    assert response.status_code == status
+    assert response.headers["content-type"] == "application/problem+json"
+    assert response.json()["type"].endswith(kind)
+
+
+def test_an_unknown_job_is_a_problem_document(api: httpx.Client) -> None:
+    for response in (api.get("/v1/jobs/nope"), api.get("/v1/jobs/nope/results"), api.post("/v1/jobs/nope/cancel")):
+        assert response.status_code == 404
+        assert response.json()["type"].endswith("job-not-found")
+    assert api.get("/nowhere").json()["status"] == 404
+
+
+def test_a_cancelled_job_ends_at_once_with_counts_that_add_up(api: httpx.Client, stack: Stack) -> None:
+    items = [{"id": str(i), "image": PICTURE, "title": f"t{i}"} for i in range(300)]
+    with WebhookReceiver(stack.webhook_secret) as receiver:
+        job = _submit(api, items, webhook_url=receiver.url)
+        cancelled = api.post(f"{job['url']}/cancel").json()
+        event = receiver.received.get(timeout=30)
+    assert cancelled["state"] == "cancelled"
+    assert cancelled["counts"]["pending"] == 0
+    assert cancelled["counts"]["cancelled"] > 0
+    assert event["type"] == "job.cancelled"
+    assert finished(api, job["url"])["counts"] == cancelled["counts"]
+    assert api.post(f"{job['url']}/cancel").json()["counts"] == cancelled["counts"]
+
+
+def test_the_api_describes_itself_offline(api: httpx.Client) -> None:
+    document = api.get("/openapi.json").json()
+    bodies = document["paths"]["/v1/jobs"]["post"]["requestBody"]["content"]
+    name = bodies["application/x-ndjson"]["schema"]["$ref"].removeprefix("#/components/schemas/")
+    assert "title" in document["components"]["schemas"][name]["properties"]
+    page = api.get("/docs").text
+    assert "://" not in page.split("url: ")[0]
+    script = page.split('src="')[1].split('"')[0]
+    assert api.get(script).status_code == 200

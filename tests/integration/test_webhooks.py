@@ -1,0 +1,65 @@
+"""Signed webhooks to a real receiver."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import pytest
+from standardwebhooks import Webhook, WebhookVerificationError
+
+from stack.receiver import WebhookReceiver
+from stack.services import Stack
+from tests.waiting import finished, wait_for
+
+
+def _submit(api: httpx.Client, webhook_url: str) -> str:
+    body = {"items": [{"title": "Coussin"}], "webhook_url": webhook_url}
+    return str(api.post("/v1/jobs", json=body).raise_for_status().json()["url"])
+
+
+def test_a_signed_event_says_where_the_results_are(api: httpx.Client, stack: Stack) -> None:
+    with WebhookReceiver(stack.webhook_secret) as receiver:
+        url = _submit(api, receiver.url)
+        event = receiver.received.get(timeout=30)
+    assert event["type"] == "job.completed"
+    assert event["data"]["counts"] == {"total": 1, "succeeded": 1, "failed": 0, "cancelled": 0}
+    assert api.get(event["data"]["results_url"]).json()["results"][0]["status"] == "succeeded"
+    assert len(json.dumps(event)) < 20_000
+    webhook = wait_for("delivery is on record", lambda: _when(api, url, "delivered"))
+    assert webhook["attempts"] == 1
+
+
+def test_a_receiver_that_fails_is_tried_again(api: httpx.Client, stack: Stack) -> None:
+    with WebhookReceiver(stack.webhook_secret, refuse=2) as receiver:
+        url = _submit(api, receiver.url)
+        receiver.received.get(timeout=30)
+    assert receiver.refused == 2
+    assert wait_for("delivery is on record", lambda: _when(api, url, "delivered"))["attempts"] == 3
+
+
+def test_a_receiver_that_is_never_there_is_given_up(api: httpx.Client) -> None:
+    url = _submit(api, "http://127.0.0.1:9/nobody")
+    assert wait_for("the webhook is given up", lambda: _when(api, url, "failed"))["attempts"] == 4
+    assert finished(api, url)["state"] == "completed"
+
+
+def test_another_secret_does_not_verify(stack: Stack) -> None:
+    now = datetime.now(UTC)
+    signature = Webhook(stack.webhook_secret).sign("msg_1", now, "{}")
+    headers = {"webhook-id": "msg_1", "webhook-timestamp": str(int(now.timestamp())), "webhook-signature": signature}
+    Webhook(stack.webhook_secret).verify(b"{}", headers)
+    with pytest.raises(WebhookVerificationError):
+        Webhook("whsec_" + "A" * 44).verify(b"{}", headers)
+
+
+@pytest.mark.parametrize("url", ["not a url", "ftp://example.com", 3])
+def test_a_webhook_that_is_no_http_url_is_refused(api: httpx.Client, url: object) -> None:
+    response = api.post("/v1/jobs", json={"items": [{"title": "x"}], "webhook_url": url})
+    assert response.status_code == 422
+    assert response.json()["type"].endswith("invalid-webhook-url")
+
+
+def _when(api: httpx.Client, url: str, state: str) -> dict[str, Any] | None:
+    webhook: dict[str, Any] = api.get(url).json()["webhook"]
+    return webhook if webhook["state"] == state else None

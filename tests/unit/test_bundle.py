@@ -1,0 +1,44 @@
+import shutil
+from pathlib import Path
+
+import pytest
+
+from shared.model.bundle import MANIFEST, VOCABULARY, Bundle, BundleError
+from shared.taxonomy import CODES
+from tests.conftest import Trained
+
+
+@pytest.fixture
+def copy(trained: Trained, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(trained.bundle.folder, tmp_path / "bundle"))
+
+
+def test_a_sealed_bundle_loads_and_keeps_its_version(trained: Trained, copy: Path) -> None:
+    loaded = Bundle.load(copy)
+    assert loaded.version == trained.bundle.version
+    assert loaded.manifest.labels == CODES
+    assert loaded.manifest.vgg16_weights == "random"
+
+
+def test_a_changed_file_is_named(copy: Path) -> None:
+    (copy / VOCABULARY).write_text("tampered")
+    with pytest.raises(BundleError, match=r"vocabulary\.txt is not the file its manifest names"):
+        Bundle.load(copy)
+
+
+def test_a_missing_file_is_named(copy: Path) -> None:
+    (copy / VOCABULARY).unlink()
+    with pytest.raises(BundleError, match=r"lacks vocabulary\.txt"):
+        Bundle.load(copy)
+
+
+def test_a_folder_without_a_manifest_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match="dvc repro"):
+        Bundle.load(tmp_path)
+
+
+def test_a_manifest_of_another_format_is_refused(copy: Path) -> None:
+    path = copy / MANIFEST
+    path.write_text(path.read_text().replace('"format": 1', '"format": 2'))
+    with pytest.raises(BundleError, match="has format 2, this code reads 1"):
+        Bundle.load(copy)

@@ -1,0 +1,19 @@
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = ("tensorflow", "keras", "openvino", "mlflow", "pandas", "numpy", "PIL")
+
+
+@pytest.mark.parametrize("module", ["api.app", "client.main"])
+def test_the_front_and_the_client_load_no_model_runtime(module: str) -> None:
+    code = f"import sys, {module}; print(*[name for name in {HEAVY} if name in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == ""
+
+
+def test_the_worker_loads_no_tensorflow_before_it_is_asked_to() -> None:
+    code = "import sys, worker.tasks; print('tensorflow' in sys.modules, 'keras' in sys.modules)"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.split() == ["False", "False"]

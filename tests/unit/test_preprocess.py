@@ -1,0 +1,49 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from training.params import ParamsError, PreprocessParams, load_params
+from training.preprocess import TEST, TRAIN, VALIDATION, split
+from training.vgg16 import WeightsError, make_backbone
+
+PARAMS = PreprocessParams(seed=1, validation=0.1, test=0.2, vgg16_weights="random")
+
+
+def test_each_class_is_split_in_the_same_shares() -> None:
+    labels = np.repeat([10, 40, 50], [100, 50, 2]).astype(np.int64)
+    splits = split(labels, PARAMS)
+    for label, size in ((10, 100), (40, 50)):
+        counts = {name: int((splits[labels == label] == name).sum()) for name in (TRAIN, VALIDATION, TEST)}
+        assert counts == {TRAIN: 0.7 * size, VALIDATION: 0.1 * size, TEST: 0.2 * size}
+    assert (splits[labels == 50] == TRAIN).all()
+
+
+def test_the_seed_decides() -> None:
+    labels = np.repeat([10, 40], 50).astype(np.int64)
+    again, other = split(labels, PARAMS), split(labels, PARAMS.model_copy(update={"seed": 2}))
+    assert (split(labels, PARAMS) == again).all()
+    assert (again != other).any()
+
+
+def test_a_weights_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match=r"preprocess\.vgg16_weights names .*nowhere\.h5"):
+        make_backbone(str(tmp_path / "nowhere.h5"), 32, tmp_path, random_allowed=True, seed=1)
+
+
+def test_a_file_that_holds_no_weights_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "wrong.weights.h5"
+    path.write_bytes(b"not HDF5")
+    with pytest.raises(WeightsError, match="does not hold VGG16's convolutions"):
+        make_backbone(str(path), 32, tmp_path, random_allowed=True, seed=1)
+
+
+def test_the_committed_params_are_valid() -> None:
+    assert load_params().import_data.source is None
+
+
+def test_a_wrong_parameter_is_named(tmp_path: Path) -> None:
+    text = Path("params.yaml").read_text().replace("epochs: 40", "epochs: many")
+    (tmp_path / "params.yaml").write_text(text)
+    with pytest.raises(ParamsError, match=r"train\.image\.epochs"):
+        load_params(tmp_path / "params.yaml")

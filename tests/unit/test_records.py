@@ -1,0 +1,35 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.ledger import TERMINAL, TRANSITIONS, Guess, JobState, Outcome, QueuedItem
+from shared.ledger.records import pack_items, pack_outcomes, unpack_items, unpack_outcomes
+
+_TEXT = st.text(max_size=30)
+_GUESS = st.builds(Guess, st.integers(0, 3000), st.floats(0, 1))
+_ITEM = st.builds(QueuedItem, st.integers(0), _TEXT, *[st.none() | _TEXT] * 4)
+_OUTCOME = st.builds(
+    Outcome,
+    index=st.integers(0),
+    id=_TEXT,
+    guesses=st.lists(_GUESS, max_size=4).map(tuple),
+    text=st.none() | _GUESS,
+    image=st.none() | _GUESS,
+    weights=st.none() | st.tuples(st.floats(0, 1), st.floats(0, 1)),
+    error=st.none() | _TEXT,
+    message=st.none() | _TEXT,
+)
+
+
+@given(st.lists(_ITEM, max_size=5))
+def test_items_come_out_as_they_went_in(items: list[QueuedItem]) -> None:
+    assert unpack_items(pack_items(items)) == items
+
+
+@given(st.lists(_OUTCOME, max_size=5))
+def test_outcomes_come_out_as_they_went_in(outcomes: list[Outcome]) -> None:
+    assert unpack_outcomes(pack_outcomes("v1", outcomes)) == ("v1", outcomes)
+
+
+def test_every_state_has_its_place_in_the_table() -> None:
+    assert set(TRANSITIONS) == set(JobState)
+    assert {JobState.COMPLETED, JobState.PARTIAL, JobState.FAILED, JobState.CANCELLED} == TERMINAL

@@ -1,0 +1,32 @@
+"""Wait for a condition instead of sleeping."""
+
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import httpx
+
+T = TypeVar("T")
+
+
+def wait_for(what: str, probe: Callable[[], T | None], timeout_s: float = 60) -> T:
+    """The first answer of `probe` that is neither `None` nor false; fails the test after `timeout_s`."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        if found := probe():
+            return found
+        assert time.monotonic() < deadline, f"{what}: not within {timeout_s:g} s"
+        time.sleep(0.05)
+
+
+def finished(api: httpx.Client, url: str, timeout_s: float = 90) -> dict[str, Any]:
+    """The job at `url` once it has ended; its counts must add up all the way."""
+
+    def ended() -> dict[str, Any] | None:
+        job: dict[str, Any] = api.get(url).raise_for_status().json()
+        counts = job["counts"]
+        parts = counts["pending"] + counts["succeeded"] + counts["failed"] + counts["cancelled"]
+        assert parts == counts["total"]
+        return job if job["finished_at"] else None
+
+    return wait_for(f"{url} ends", ended, timeout_s)
