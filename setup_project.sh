@@ -3,6 +3,9 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 
+# Trust what the machine trusts: a company's proxy signs with a certificate of its own.
+export UV_SYSTEM_CERTS=true
+
 fail() { echo "setup_project.sh: $*" >&2; exit 1; }
 
 find_python() {
