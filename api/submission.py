@@ -21,9 +21,9 @@ from shared.queues import Lane, wake
 from shared.settings import Settings
 
 _SHOWN_ERRORS = 100
-_CHUNK_COST = 512
-_PICTURE_COST, _TEXT_COST = 8, 1
-"""A chunk holds 64 pictures or 512 texts: a few seconds of work."""
+_CHUNK_COST = 256
+_PICTURE_COST, _TEXT_COST = 16, 1
+"""A chunk holds 16 pictures or 256 texts: about a second of work on a CPU, so that progress and cancelling are live."""
 
 _URL = TypeAdapter(HttpUrl)
 

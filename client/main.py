@@ -6,7 +6,7 @@ import itertools
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -45,13 +45,14 @@ def submit(
     """Send a table of products as one job, wait for it, and show or save its results."""
     service = Service(url)
     total = min(count_items(table), limit or sys.maxsize)
+    titles: dict[str, str] = {}
     with _progress() as progress:
-        items = itertools.islice(read_items(table, pictures), limit)
+        items = _noting_titles(itertools.islice(read_items(table, pictures), limit), titles)
         job = service.submit(progress.track(items, total=total, description="sending"), webhook)
     console.print(f"job [bold]{job['id']}[/bold]: {job['counts']['total']} items accepted")
     if wait:
         _follow(service, job["id"])
-        _deliver(service, job["id"], output, challenge)
+        _deliver(service, job["id"], output, challenge, titles)
 
 
 @app.command()
@@ -98,13 +99,23 @@ def _follow(service: Service, job_id: str) -> None:
     )
 
 
-def _deliver(service: Service, job_id: str, output: Path | None, challenge: bool) -> None:
+def _noting_titles(items: Iterable[dict[str, Any]], titles: dict[str, str]) -> Iterator[dict[str, Any]]:
+    """Pass the items on; the first ones' titles go into `titles`, to be shown beside the results."""
+    for item in items:
+        if len(titles) < _SHOWN and "id" in item:
+            titles[str(item["id"])] = str(item.get("title", ""))
+        yield item
+
+
+def _deliver(
+    service: Service, job_id: str, output: Path | None, challenge: bool, titles: Mapping[str, str] | None = None
+) -> None:
     found = service.results(job_id)
     if output is None:
-        shown = list(itertools.islice(found, _SHOWN))
-        console.print(_table(shown))
-        rest = sum(1 for _ in found)
-        if rest:
+        everything = sorted(found, key=lambda result: result["index"])
+        console.print(_table(everything[:_SHOWN], titles))
+        rest = len(everything) - _SHOWN
+        if rest > 0:
             console.print(f"… and {rest} more: save them with --output results.csv")
         return
     ordered = sorted(found, key=lambda result: result["index"])
@@ -143,15 +154,16 @@ def _write_csv(file: Any, columns: Iterable[str], rows: Iterable[Iterable[Any]])
     writer.writerows(rows)
 
 
-def _table(found: list[dict[str, Any]]) -> Table:
+def _table(found: list[dict[str, Any]], titles: Mapping[str, str] | None = None) -> Table:
     table = Table("item", "type", "product type", "confidence", "text says", "picture says")
     for result in found:
+        name = (titles or {}).get(result["id"]) or result["id"]
         if result["error"]:
-            table.add_row(result["id"], "", f"[red]{result['error']['message']}[/red]", "", "", "")
+            table.add_row(name, "", f"[red]{result['error']['message']}[/red]", "", "", "")
             continue
         category, branches = result["category"], result["branches"]
         said = [str(branches[branch]["code"]) if branches[branch] else "–" for branch in ("text", "image")]
-        table.add_row(result["id"], str(category["code"]), category["name"], f"{category['confidence']:.0%}", *said)
+        table.add_row(name, str(category["code"]), category["name"], f"{category['confidence']:.0%}", *said)
     return table
 
 

@@ -12,21 +12,26 @@ from stack.services import ROOT, Stack, bundle_folder, pick_ports
 _WEBHOOK_S = 30
 
 
+def _say(text: str) -> None:
+    """At once: the child processes print to the same place."""
+    print(text, flush=True)
+
+
 def run() -> None:
     """Train a model where there is none, start everything, classify sample products, show what came of it, stop."""
     ensure_bundle()
     manifest = Manifest.model_validate_json((bundle_folder() / MANIFEST).read_bytes())
-    print(f"\nThe model: VGG16 with {manifest.vgg16_weights} weights, LSTM over {manifest.max_words} words")
+    _say(f"\nThe model: VGG16 with {manifest.vgg16_weights} weights, LSTM over {manifest.max_words} words")
     if manifest.vgg16_weights == "random":
-        print(
+        _say(
             "  (random weights: the ImageNet ones could not be downloaded; fine for the sample, not for real products)"
         )
     state = ROOT / ".run/demo"
     sample = state / "sample"
     shutil.rmtree(sample, ignore_errors=True)
     _python("-m", "training.sample_catalogue", str(sample))
-    with Stack(ROOT, state, pick_ports(), say=lambda step: print(f"  {step} …", flush=True)) as stack:
-        print(f"\nEverything is up: {stack.url}\n")
+    with Stack(ROOT, state, pick_ports(), say=lambda step: _say(f"  {step} …")) as stack:
+        _say(f"\nEverything is up: {stack.url}\n")
         with WebhookReceiver(stack.webhook_secret) as receiver:
             table, pictures = sample / "X_test_update.csv", sample / "images/image_test"
             _python(
@@ -34,8 +39,8 @@ def run() -> None:
                 *("--webhook", receiver.url, "--url", stack.url),
             )
             event = receiver.received.get(timeout=_WEBHOOK_S)
-        print(f"\nThe signed webhook came and its signature is right: {event['type']} {event['data']['counts']}")
-    print(
+        _say(f"\nThe signed webhook came and its signature is right: {event['type']} {event['data']['counts']}")
+    _say(
         "\nAll stopped. Where to go from here:\n"
         "  make up                     the same service, until Ctrl-C: API on 5000 (/docs), MLflow on 5001\n"
         "  .venv/bin/catalog --help    send your own products\n"
@@ -48,7 +53,7 @@ def ensure_bundle() -> None:
     """Train on the generated sample catalogue where no bundle is there yet."""
     if get_settings().model.startswith(REGISTRY_SCHEME) or (bundle_folder() / MANIFEST).exists():
         return
-    print("There is no trained model yet: training one on the generated sample catalogue (about a minute).", flush=True)
+    _say("There is no trained model yet: training one on the generated sample catalogue (about a minute).")
     _python("-m", "dvc", "repro")
 
 

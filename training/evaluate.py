@@ -17,8 +17,7 @@ from shared.taxonomy import CODES, PRODUCT_TYPES
 from training import tracking
 from training.layout import BUNDLE, EVALUATION_REPORT, PREPARED, TRAINING_REPORT
 from training.params import load_params
-from training.prepared import Items, Prepared
-from training.preprocess import TEST
+from training.prepared import TEST, Items, Prepared
 from training.scores import score
 
 log = logging.getLogger(__name__)

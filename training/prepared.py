@@ -12,6 +12,8 @@ import pandas as pd
 from shared.model.bundle import sha256
 from shared.taxonomy import CODES
 
+TRAIN, VALIDATION, TEST = "train", "validation", "test"
+
 
 @dataclass(frozen=True)
 class Items:

@@ -17,11 +17,10 @@ from training.features import FeatureStore, compute_missing
 from training.layout import FEATURE_STORE, IMPORTED, PREPARED
 from training.params import ParamsError, PreprocessParams, load_params
 from training.pictures import iter_pictures
+from training.prepared import TEST, TRAIN, VALIDATION
 from training.vgg16 import WeightsError, fingerprint, make_backbone
 
 log = logging.getLogger(__name__)
-
-TRAIN, VALIDATION, TEST = "train", "validation", "test"
 
 
 def split(labels: npt.NDArray[np.int64], params: PreprocessParams) -> npt.NDArray[np.str_]:

@@ -1,8 +1,8 @@
 """MLflow: one run per training and one per evaluation."""
 
+import hashlib
 import json
 import logging
-import os
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -68,20 +68,21 @@ def run_id(report: Path) -> str:
 
 
 def git_revision() -> str:
-    """HEAD, with `-dirty` where tracked files differ; `unknown` outside a repository."""
-    described = subprocess.run(
-        ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],  # noqa: S607
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "GIT_OPTIONAL_LOCKS": "0"},
-    )
-    return described.stdout.strip() or "unknown"
+    """HEAD, with `-dirty` where tracked files differ; `unknown` outside a repository.
+
+    `dvc.lock` does not count: the very run that asks is about to change it.
+    """
+    changed = _git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!dvc.lock")
+    return (_git("rev-parse", "HEAD") or "unknown") + ("-dirty" if changed else "")
+
+
+def _git(*arguments: str) -> str:
+    """What git prints; nothing where it fails."""
+    command = ["git", "--no-optional-locks", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()  # noqa: S603
 
 
 def _dvc_lock_digest() -> str:
-    import hashlib
-
     path = Path("dvc.lock")
     return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "none"
 

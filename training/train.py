@@ -30,8 +30,7 @@ from training.fusion import fit_fusion
 from training.layout import BUNDLE, PREPARED, TRAINING_REPORT
 from training.networks import image_network, text_network
 from training.params import ImageParams, TextParams, TrainParams, load_params
-from training.prepared import Items, Prepared
-from training.preprocess import TRAIN, VALIDATION
+from training.prepared import TRAIN, VALIDATION, Items, Prepared
 from training.progress import EpochBar
 from training.scores import score
 

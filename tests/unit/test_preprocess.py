@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from training.params import ParamsError, PreprocessParams, load_params
-from training.preprocess import TEST, TRAIN, VALIDATION, split
+from training.prepared import TEST, TRAIN, VALIDATION
+from training.preprocess import split
 from training.vgg16 import WeightsError, make_backbone
 
 PARAMS = PreprocessParams(seed=1, validation=0.1, test=0.2, vgg16_weights="random")

@@ -7,7 +7,7 @@ from shared.model import runtimes
 from shared.model.runtimes import Runtime
 from tests.conftest import Trained
 from training.evaluate import answer
-from training.preprocess import TEST
+from training.prepared import TEST
 
 
 @pytest.fixture(scope="module")
