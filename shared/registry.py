@@ -2,10 +2,12 @@
 
 import os
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from urllib.parse import urlparse
 
 from mlflow import MlflowClient
 from mlflow.artifacts import download_artifacts
+from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
 from shared.model.bundle import Bundle, BundleError
@@ -70,20 +72,27 @@ def fetch(model: str, cache: Path) -> Bundle:
     if not model.startswith(REGISTRY_SCHEME):
         return Bundle.load(Path(model))
     try:
-        uri = _version_source(model)
-        folder = cache / uri.removeprefix(REGISTRY_SCHEME).replace("/", "-")
+        version = _version(model)
+        folder = cache / f"{version.name}-{version.version}"
         if not folder.exists():
-            unfinished = folder.with_name(f"{folder.name}.{os.getpid()}")
-            download_artifacts(uri, dst_path=str(unfinished), tracking_uri=get_settings().mlflow_tracking_uri)
-            unfinished.rename(folder)
+            _download(str(version.source), folder)
     except (MlflowException, OSError) as error:
         raise BundleError(f"{model} cannot be fetched from MLflow's registry: {error}") from error
     return Bundle.load(folder)
 
 
-def _version_source(model: str) -> str:
-    """`models:/name@alias` to `models:/name/version`, so that the cache never mistakes one version for another."""
-    name, _, alias = model.removeprefix(REGISTRY_SCHEME).partition("@")
-    if not alias:
-        return model
-    return f"{REGISTRY_SCHEME}{name}/{client().get_model_version_by_alias(name, alias).version}"
+def _version(model: str) -> ModelVersion:
+    """Of `models:/name@alias` or `models:/name/version`."""
+    name = model.removeprefix(REGISTRY_SCHEME)
+    if "@" in name:
+        return client().get_model_version_by_alias(*name.split("@", 1))
+    return client().get_model_version(*name.split("/", 1))
+
+
+def _download(source: str, folder: Path) -> None:
+    """All of it or nothing, also when two workers begin at the same time."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=folder.parent) as unfinished:
+        found = download_artifacts(source, dst_path=unfinished, tracking_uri=get_settings().mlflow_tracking_uri)
+        if not folder.exists():
+            Path(found).rename(folder)

@@ -1,20 +1,23 @@
 """`make up`: the whole service, until Ctrl-C."""
 
 import signal
+import sys
 import threading
+from pathlib import Path
 
 from stack.demo import ensure_bundle
 from stack.services import ROOT, Stack, pick_ports
 
 
-def run() -> None:
+def run(state: Path) -> None:
+    """Returns when it was told to stop, with nothing left behind."""
     stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopped.set())
     ensure_bundle()
     if stopped.is_set():
         return
-    with Stack(ROOT, ROOT / ".run/up", pick_ports(), say=lambda step: print(f"  {step} …", flush=True)) as stack:
+    with Stack(ROOT, state, pick_ports(), say=lambda step: print(f"  {step} …", flush=True)) as stack:
         print(
             f"\n  API      {stack.url}   (interactive documentation: {stack.url}/docs)"
             f"\n  MLflow   http://127.0.0.1:{stack.ports.mlflow}"
@@ -27,4 +30,4 @@ def run() -> None:
 
 
 if __name__ == "__main__":
-    run()
+    run(Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / ".run/up")

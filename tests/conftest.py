@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import httpx
 import pytest
@@ -14,28 +13,9 @@ from shared.settings import ROOT
 from stack import redis_server
 from stack.processes import Process, free_port
 from stack.services import Ports, Stack
-from training.import_data import import_sample
-from training.params import ImageParams, PreprocessParams, SampleParams, TextParams, TrainParams
+from tests.workspace import PARAMS, Workspace
+from training.layout import BUNDLE, PREPARED
 from training.prepared import Prepared
-from training.preprocess import prepare
-
-TRAIN_PARAMS = TrainParams(
-    seed=7,
-    text=TextParams(
-        max_words=24,
-        vocabulary=5000,
-        min_count=1,
-        embedding=32,
-        units=32,
-        dropout=0.2,
-        word_dropout=0.0,
-        batch_size=16,
-        learning_rate=0.01,
-        epochs=12,
-        patience=12,
-    ),
-    image=ImageParams(units=64, dropout=0.2, batch_size=16, learning_rate=0.002, epochs=15, patience=15),
-)
 
 
 @dataclass(frozen=True)
@@ -44,23 +24,20 @@ class Trained:
 
     bundle: Bundle
     prepared: Prepared
-    imported: Path
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
-    """The sample catalogue through the pipeline's own functions; VGG16 has random weights."""
-    from training.train import train
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """A copy of the project in which `dvc repro` has run on the generated sample catalogue."""
+    workspace = Workspace.of_working_tree(tmp_path_factory.mktemp("workspace"))
+    workspace.set_params(PARAMS)
+    workspace.run("dvc", "repro")
+    return workspace
 
-    folder = tmp_path_factory.mktemp("trained")
-    imported, output = folder / "imported", folder / "prepared"
-    import_sample(SampleParams(per_type=8, seed=7), imported)
-    output.mkdir()
-    params = PreprocessParams(seed=7, validation=0.15, test=0.15, vgg16_weights="random")
-    prepare(imported, output, folder / "feature-store", params, sample=True)
-    prepared = Prepared(output)
-    bundle = train(prepared, folder / "bundle", folder / "report", TRAIN_PARAMS)
-    return Trained(bundle, prepared, imported)
+
+@pytest.fixture(scope="session")
+def trained(workspace: Workspace) -> Trained:
+    return Trained(Bundle.load(workspace.folder / BUNDLE), Prepared(workspace.folder / PREPARED))
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,71 @@
+"""`make up`: it starts everything, and leaves nothing behind."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from uuid import uuid4
+
+import httpx
+
+from shared.settings import ROOT
+from tests.conftest import Trained
+from tests.waiting import wait_for
+
+
+def _processes(marker: str) -> list[int]:
+    """Every process that carries the marker in its environment."""
+    found = []
+    for environ in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            if marker.encode() in environ.read_bytes():
+                found.append(int(environ.parent.name))
+        except OSError:
+            continue
+    return found
+
+
+def test_ctrl_c_stops_everything(trained: Trained, tmp_path: Path) -> None:
+    marker = uuid4().hex
+    env = {
+        **os.environ,
+        "CATALOG_TEST_MARKER": marker,
+        "CATALOG_MODEL": str(trained.bundle.folder),
+        "MLFLOW_STORE": str(tmp_path / "mlflow-store"),
+    }
+    log = tmp_path / "up.log"
+    with log.open("w") as output:
+        command = [sys.executable, "-m", "stack.up", str(tmp_path / "state")]
+        up = subprocess.Popen(command, cwd=ROOT, env=env, stdout=output, stderr=subprocess.STDOUT)
+    try:
+        wait_for("it is up", lambda: "Ctrl-C" in log.read_text() or up.poll() is not None, timeout_s=120)
+        url = re.search(r"API +(\S+)", log.read_text())
+        assert url is not None, log.read_text()
+        assert httpx.get(f"{url[1]}/health").json()["status"] == "pass"
+        assert len(_processes(marker)) >= 6
+    finally:
+        up.send_signal(signal.SIGINT)
+        up.wait(60)
+    assert up.returncode == 0
+    assert _processes(marker) == []
+
+
+def test_children_end_with_a_parent_that_is_killed(trained: Trained, tmp_path: Path) -> None:
+    marker = uuid4().hex
+    env = {**os.environ, "CATALOG_TEST_MARKER": marker, "CATALOG_MODEL": str(trained.bundle.folder)}
+    code = (
+        "import time; from pathlib import Path; from shared.settings import ROOT\n"
+        "from stack.services import Stack, Ports; from stack.processes import free_port\n"
+        f"stack = Stack(ROOT, Path({str(tmp_path / 'state')!r}), Ports(free_port(), free_port(), None))\n"
+        "stack.state.mkdir(parents=True, exist_ok=True)\n"
+        "stack.start_redis(); stack.start_housekeeper(); print('up', flush=True); time.sleep(300)\n"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    assert parent.stdout.readline() == "up\n"
+    wait_for("all three run", lambda: len(_processes(marker)) == 3)
+    parent.kill()
+    parent.wait()
+    wait_for("the children are gone", lambda: not _processes(marker), timeout_s=30)

@@ -1,0 +1,93 @@
+"""A copy of the working tree in which the pipeline can run."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from shared.settings import ROOT
+
+# Small and quick, but every stage is the real one.
+PARAMS: dict[str, Any] = {
+    "import_data": {"sample": {"per_type": 8}},
+    "preprocess": {"validation": 0.15, "test": 0.15, "vgg16_weights": "random"},
+    "train": {
+        "text": {
+            "max_words": 24,
+            "min_count": 1,
+            "embedding": 32,
+            "units": 32,
+            "dropout": 0.2,
+            "word_dropout": 0.0,
+            "batch_size": 16,
+            "learning_rate": 0.01,
+            "epochs": 12,
+            "patience": 12,
+        },
+        "image": {"units": 64, "batch_size": 16, "learning_rate": 0.002, "epochs": 15},
+    },
+}
+
+
+class Workspace:
+    """The files that git knows or would add, in a repository of their own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @classmethod
+    def of_working_tree(cls, folder: Path) -> "Workspace":
+        listed = _git(ROOT, "ls-files", "--cached", "--others", "--exclude-standard").splitlines()
+        for name in listed:
+            if (ROOT / name).is_file():
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(ROOT / name, folder / name)
+        _git(folder, "init", "--quiet")
+        _git(folder, "add", "--all")
+        _git(folder, "-c", "user.name=test", "-c", "user.email=test@example.com", "commit", "--quiet", "-m", "copy")
+        return cls(folder)
+
+    def copy(self, folder: Path) -> "Workspace":
+        """With everything that has run there."""
+        return Workspace(Path(shutil.copytree(self.folder, folder, symlinks=True)))
+
+    def set_params(self, changes: dict[str, Any]) -> None:
+        path = self.folder / "params.yaml"
+        path.write_text(yaml.safe_dump(_merged(yaml.safe_load(path.read_text()), changes)))
+
+    def run(self, *command: str) -> str:
+        """What `python -m …` prints."""
+        return self.python("-m", *command)
+
+    def python(self, *arguments: str) -> str:
+        """What Python prints in the workspace; fails the test where it fails."""
+        python = Path(sys.executable)
+        path = f"{python.parent}{os.pathsep}{os.environ['PATH']}"
+        ran = subprocess.run(
+            [str(python), *arguments],
+            cwd=self.folder,
+            env={**os.environ, "PATH": path},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert ran.returncode == 0, ran.stdout + ran.stderr
+        return ran.stdout + ran.stderr
+
+
+def _merged(values: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    return {
+        **values,
+        **{
+            name: _merged(values[name], change) if isinstance(change, dict) else change
+            for name, change in changes.items()
+        },
+    }
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    return subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, check=True).stdout
