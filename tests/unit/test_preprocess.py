@@ -6,7 +6,6 @@ import pytest
 from training.params import ParamsError, PreprocessParams, load_params
 from training.prepared import TEST, TRAIN, VALIDATION
 from training.preprocess import split
-from training.vgg16 import WeightsError, make_backbone
 
 PARAMS = PreprocessParams(seed=1, validation=0.1, test=0.2, vgg16_weights="random")
 
@@ -25,18 +24,6 @@ def test_the_seed_decides() -> None:
     again, other = split(labels, PARAMS), split(labels, PARAMS.model_copy(update={"seed": 2}))
     assert (split(labels, PARAMS) == again).all()
     assert (again != other).any()
-
-
-def test_a_weights_file_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(WeightsError, match=r"preprocess\.vgg16_weights names .*nowhere\.h5"):
-        make_backbone(str(tmp_path / "nowhere.h5"), 32, tmp_path, random_allowed=True, seed=1)
-
-
-def test_a_file_that_holds_no_weights_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "wrong.weights.h5"
-    path.write_bytes(b"not HDF5")
-    with pytest.raises(WeightsError, match="does not hold VGG16's convolutions"):
-        make_backbone(str(path), 32, tmp_path, random_allowed=True, seed=1)
 
 
 def test_the_committed_params_are_valid() -> None:

@@ -1,0 +1,1 @@
+"""What is fast, and how we know: ratios within one run, never absolute figures."""
