@@ -25,6 +25,8 @@ _CHUNK_COST = 256
 _PICTURE_COST, _TEXT_COST = 16, 1
 """A chunk holds 16 pictures or 256 texts: about a second of work on a CPU, so that progress and cancelling are live."""
 
+_PASSING_S = 3600
+
 _URL = TypeAdapter(HttpUrl)
 
 
@@ -58,8 +60,11 @@ class Submissions:
         self._blobs = blobs
         self._queue = queue
 
-    async def accept(self, intake: Intake) -> Job:
+    async def accept(self, intake: Intake, *, passing: bool = False) -> Job:
         """Check and keep every item, then open the job.
+
+        Args:
+            passing: The answer is awaited in this very request: kept for an hour, and no run of its own in MLflow.
 
         Raises:
             Problem: an item is wrong (each is named), there is none, there are too many, or the webhook cannot be used.
@@ -74,11 +79,19 @@ class Submissions:
         except BaseException:
             await run_in_threadpool(self._ledger.discard, draft.id)
             raise
-        return await run_in_threadpool(self._open, draft, webhook_url)
+        return await run_in_threadpool(self._open, draft, webhook_url, passing)
 
-    def _open(self, draft: _Draft, webhook_url: str | None) -> Job:
+    def _open(self, draft: _Draft, webhook_url: str | None, passing: bool) -> Job:
         lane = Lane.INTERACTIVE if draft.total <= self._settings.interactive_items else Lane.BULK
-        self._ledger.open(draft.id, total=draft.total, chunks=draft.chunks, lane=lane, webhook_url=webhook_url)
+        self._ledger.open(
+            draft.id,
+            total=draft.total,
+            chunks=draft.chunks,
+            lane=lane,
+            webhook_url=webhook_url,
+            keep_s=_PASSING_S if passing else None,
+            tracked=not passing,
+        )
         wake(self._queue, lane, min(draft.chunks, self._settings.bulk_slots))
         return self._ledger.job(draft.id)
 

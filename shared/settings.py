@@ -61,7 +61,7 @@ class Settings(BaseSettings):
     micro_batch: int = Field(default=8, ge=1)
     """Pictures computed together."""
     prepare_threads: int = Field(default=8, ge=1)
-    """Threads that fetch and decode pictures ahead of the model."""
+    """Threads per lane that fetch and decode pictures ahead of the model."""
 
 
 @lru_cache

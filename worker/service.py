@@ -32,7 +32,10 @@ class ClassifierService:
         self._redis = open_redis(settings)
         self._ledger = open_ledger(settings)
         self._sources = Sources(settings, open_blobs(settings))
-        self._pool = ThreadPoolExecutor(settings.prepare_threads, thread_name_prefix="prepare")
+        # One per lane: a bulk job's slow picture URLs must not hold up an interactive item.
+        self._pools = {
+            lane: ThreadPoolExecutor(settings.prepare_threads, thread_name_prefix=f"prepare-{lane}") for lane in Lane
+        }
         self._bulk_slots = threading.BoundedSemaphore(settings.bulk_slots)
         self._held: dict[str, Lease] = {}
         self._champion = Champion(settings)
@@ -52,7 +55,8 @@ class ClassifierService:
             withdraw(self._redis, self._name)
         except RedisError as error:
             log.warning("leases are left to run out: %s", error)
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        for pool in self._pools.values():
+            pool.shutdown(wait=False, cancel_futures=True)
         self._champion.stop()
 
     def work(self, lane: Lane) -> None:
@@ -66,7 +70,7 @@ class ClassifierService:
                 return
             with self._hold(lease):
                 priority = URGENT if lane is Lane.INTERACTIVE else BULK
-                outcomes = classify(lease, engine, self._sources, self._pool, priority)
+                outcomes = classify(lease, engine, self._sources, self._pools[lane], priority)
                 state = self._ledger.commit(lease, engine.bundle.version, outcomes)
         if state in TERMINAL:
             self._app.send_task(TEND, queue=HOUSEKEEPING)

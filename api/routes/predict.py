@@ -42,7 +42,7 @@ _BODIES = {
 async def predict(request: Request, stores: StoresDep) -> PredictOut:
     """Classify one item now; it overtakes bulk jobs at the next micro-batch."""
     item = await _item(request, stores)
-    job = await stores.submissions.accept(ingest.single(item))
+    job = await stores.submissions.accept(ingest.single(item), passing=True)
     result = await _result(stores, job)
     if result.category is None or result.branches is None:
         error = result.error

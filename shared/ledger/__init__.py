@@ -82,9 +82,25 @@ class Ledger:
         """Forget what was staged."""
         self._redis.delete(_key(job, "input"))
 
-    def open(self, job: str, *, total: int, chunks: int, lane: str, webhook_url: str | None = None) -> None:
-        """Turn what was staged into a queued job, all of it at once."""
-        self._open(args=[job, total, chunks, lane, webhook_url or ""])
+    def open(
+        self,
+        job: str,
+        *,
+        total: int,
+        chunks: int,
+        lane: str,
+        webhook_url: str | None = None,
+        keep_s: int | None = None,
+        tracked: bool = True,
+    ) -> None:
+        """Turn what was staged into a queued job, all of it at once.
+
+        Args:
+            keep_s: Seconds for which the ended job stays readable; the ledger's own figure where it is left out.
+            tracked: Whether the ended job is due in the outbox `tracking`.
+        """
+        keep_s = self._keep_s if keep_s is None else keep_s
+        self._open(args=[job, total, chunks, lane, webhook_url or "", keep_s, int(tracked)])
 
     # Working on it
 
@@ -110,7 +126,7 @@ class Ledger:
             raise ValueError(f"job {lease.job} chunk {lease.chunk}: one outcome per item is needed")
         failed = sum(outcome.error is not None for outcome in outcomes)
         packed = pack_outcomes(model, outcomes)
-        state = self._commit(args=[lease.job, lease.chunk, packed, len(outcomes) - failed, failed, self._keep_s])
+        state = self._commit(args=[lease.job, lease.chunk, packed, len(outcomes) - failed, failed])
         return JobState(state.decode()) if state else None
 
     def release(self, leases: Sequence[Lease]) -> None:
@@ -140,7 +156,7 @@ class Ledger:
         Raises:
             JobNotFoundError: there is no such job.
         """
-        self._cancel(args=[job, self._keep_s])
+        self._cancel(args=[job])
         return self.job(job)
 
     # Reading

@@ -21,29 +21,31 @@ local function now()
 end
 local function key(id, part) return 'catalog:job:' .. id .. ':' .. part end
 local function job(id) return 'catalog:job:' .. id end
-local function finish(id, state, keep)
+local function finish(id, state)
   redis.call('HSET', job(id), 'state', state, 'finished_at', now())
-  local lane = redis.call('HGET', job(id), 'lane')
-  redis.call('LREM', 'catalog:lane:' .. lane, 0, id)
+  local facts = redis.call('HMGET', job(id), 'lane', 'keep', 'webhook_url', 'tracked')
+  local keep = tonumber(facts[2])
+  redis.call('LREM', 'catalog:lane:' .. facts[1], 0, id)
   redis.call('DEL', key(id, 'ready'), key(id, 'attempts'))
   redis.call('RPUSH', key(id, 'done'), state)
   for _, part in ipairs({'input', 'results', 'committed', 'done'}) do redis.call('EXPIRE', key(id, part), keep) end
   redis.call('EXPIRE', job(id), keep)
-  if redis.call('HGET', job(id), 'webhook_url') then redis.call('ZADD', 'catalog:outbox:webhook', now(), id) end
-  redis.call('ZADD', 'catalog:outbox:tracking', now(), id)
+  if facts[3] then redis.call('ZADD', 'catalog:outbox:webhook', now(), id) end
+  if facts[4] == '1' then redis.call('ZADD', 'catalog:outbox:tracking', now(), id) end
 end
 """
 
-# ARGV: id, total, chunks, lane, webhook_url or ''. The input was staged before; the job is visible when this returns.
+# ARGV: id, total, chunks, lane, webhook_url or '', keep, tracked (1 or 0). The input was staged before; the job is there
+# when this returns.
 OPEN = (
     _HELPERS
     + """
-local id, total, chunks, lane, webhook = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4], ARGV[5]
+local id, total, chunks, lane, webhook, keep, tracked = unpack(ARGV)
 redis.call('HSET', job(id), 'state', 'queued', 'total', total, 'succeeded', 0, 'failed', 0, 'cancelled', 0,
-           'chunks', chunks, 'lane', lane, 'created_at', now())
+           'lane', lane, 'keep', keep, 'tracked', tracked, 'created_at', now())
 if webhook ~= '' then redis.call('HSET', job(id), 'webhook_url', webhook) end
 redis.call('PERSIST', key(id, 'input'))
-for chunk = 0, chunks - 1 do redis.call('RPUSH', key(id, 'ready'), chunk) end
+for chunk = 0, tonumber(chunks) - 1 do redis.call('RPUSH', key(id, 'ready'), chunk) end
 redis.call('RPUSH', 'catalog:lane:' .. lane, id)
 return 1
 """
@@ -81,12 +83,12 @@ return 1
 """
 )
 
-# ARGV: id, chunk, results, succeeded, failed, keep. The first commit of a chunk counts, whoever makes it; a later one,
+# ARGV: id, chunk, results, succeeded, failed. The first commit of a chunk counts, whoever makes it; a later one,
 # or one after the job's end, changes nothing and returns false. Returns the job's state.
 COMMIT = (
     _HELPERS
     + """
-local id, chunk, keep = ARGV[1], ARGV[2], tonumber(ARGV[6])
+local id, chunk = ARGV[1], ARGV[2]
 redis.call('ZREM', 'catalog:leases', id .. ' ' .. chunk)
 if redis.call('HGET', job(id), 'state') ~= 'running' then return false end
 if redis.call('HSETNX', key(id, 'results'), chunk, ARGV[3]) == 0 then return false end
@@ -97,7 +99,7 @@ local failed = redis.call('HINCRBY', job(id), 'failed', ARGV[5])
 if succeeded + failed == tonumber(redis.call('HGET', job(id), 'total')) then
   local state = 'partial'
   if failed == 0 then state = 'completed' elseif succeeded == 0 then state = 'failed' end
-  finish(id, state, keep)
+  finish(id, state)
   return state
 end
 return 'running'
@@ -123,16 +125,16 @@ return 1
 """
 )
 
-# ARGV: id, keep. Returns the job's state before, or nothing for a job that is not there.
+# ARGV: id. Returns the job's state before, or nothing for a job that is not there.
 CANCEL = (
     _HELPERS
     + """
-local id, keep = ARGV[1], tonumber(ARGV[2])
+local id = ARGV[1]
 local state = redis.call('HGET', job(id), 'state')
 if state == 'queued' or state == 'running' then
   local counts = redis.call('HMGET', job(id), 'total', 'succeeded', 'failed')
   redis.call('HSET', job(id), 'cancelled', counts[1] - counts[2] - counts[3])
-  finish(id, 'cancelled', keep)
+  finish(id, 'cancelled')
 end
 return state
 """

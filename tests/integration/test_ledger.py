@@ -194,6 +194,16 @@ def test_a_due_message_comes_up_again_until_it_is_settled(ledger: Ledger) -> Non
     assert ledger.take_due("webhook", hold_s=0) == []
 
 
+def test_an_untracked_job_is_due_nowhere_and_kept_as_long_as_it_says(ledger: Ledger, redis: Redis) -> None:
+    job = ledger.new_id()
+    ledger.stage(job, 0, [QueuedItem(0, "a", "titre")])
+    ledger.open(job, total=1, chunks=1, lane=LANE, keep_s=50, tracked=False)
+    lease = _leased(ledger)
+    ledger.commit(lease, "v1", _outcomes(lease))
+    assert ledger.take_due("tracking", hold_s=0) == []
+    assert {redis.ttl(name) for name in redis.scan_iter(f"catalog:job:{job}*")} <= {49, 50}
+
+
 class LedgerMachine(RuleBasedStateMachine):
     """Workers that commit, vanish, come late and give up, in any order; the counts must always add up."""
 
