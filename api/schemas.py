@@ -5,7 +5,7 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, HttpUrl, model_validator
 
-TITLE_LIMIT = 1_000
+TITLE_LIMIT = 10_000
 DESCRIPTION_LIMIT = 50_000
 
 

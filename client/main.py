@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
@@ -155,15 +156,21 @@ def _write_csv(file: Any, columns: Iterable[str], rows: Iterable[Iterable[Any]])
 
 
 def _table(found: list[dict[str, Any]], titles: Mapping[str, str] | None = None) -> Table:
-    table = Table("item", "type", "product type", "confidence", "text says", "picture says")
+    """One line per result, however long its title is."""
+    table = Table(box=SIMPLE, padding=(0, 1, 0, 0))
+    for name, ratio in (("product", 5), ("type", None), ("product type", 4)):
+        table.add_column(name, ratio=ratio, no_wrap=True, overflow="ellipsis")
+    table.add_column("sure", justify="right")
+    table.add_column("text/picture say", no_wrap=True)
+    table.expand = True
     for result in found:
         name = (titles or {}).get(result["id"]) or result["id"]
         if result["error"]:
-            table.add_row(name, "", f"[red]{result['error']['message']}[/red]", "", "", "")
+            table.add_row(name, "", f"[red]{result['error']['message']}[/red]", "", "")
             continue
         category, branches = result["category"], result["branches"]
-        said = [str(branches[branch]["code"]) if branches[branch] else "–" for branch in ("text", "image")]
-        table.add_row(name, str(category["code"]), category["name"], f"{category['confidence']:.0%}", *said)
+        said = "/".join(str(branches[branch]["code"]) if branches[branch] else "–" for branch in ("text", "image"))
+        table.add_row(name, str(category["code"]), category["name"], f"{category['confidence']:.0%}", said)
     return table
 
 

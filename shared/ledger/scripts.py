@@ -35,8 +35,8 @@ local function finish(id, state)
 end
 """
 
-# ARGV: id, total, chunks, lane, webhook_url or '', keep, tracked (1 or 0). The input was staged before; the job is there
-# when this returns.
+# ARGV: id, total, chunks, lane, webhook_url or '', keep, tracked (1 or 0). The input was staged before; the job
+# is there when this returns.
 OPEN = (
     _HELPERS
     + """

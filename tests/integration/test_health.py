@@ -44,13 +44,13 @@ def test_without_redis_the_answer_is_503_and_the_process_lives(path: str) -> Non
 def test_limits_are_answered_with_their_own_problem(redis_port: int, redis: object) -> None:
     url = f"redis://127.0.0.1:{redis_port}"
     settings = Settings(
-        redis_url=f"{url}/0", broker_url=f"{url}/1", max_items=2, max_body_bytes=2000, max_image_bytes=30
+        redis_url=f"{url}/0", broker_url=f"{url}/1", max_items=2, max_body_bytes=20_000, max_image_bytes=30
     )
     with TestClient(create_app(settings)) as client:
         many = client.post("/v1/jobs", json={"items": [{"title": "x"}] * 3})
-        large = client.post("/v1/jobs", json={"items": [{"title": "x" * 900}] * 3})
+        large = client.post("/v1/jobs", json={"items": [{"title": "x" * 9000}] * 3})
         picture = client.post("/v1/jobs", json={"items": [{"image": {"base64": "QUFB" * 11}}]})
-        title = client.post("/v1/jobs", json={"items": [{"title": "x" * 1001}]})
+        title = client.post("/v1/jobs", json={"items": [{"title": "x" * 10_001}]})
     assert (many.status_code, many.json()["type"].split(":")[-1]) == (413, "too-many-items")
     assert (large.status_code, large.json()["type"].split(":")[-1]) == (413, "body-too-large")
     assert picture.json()["errors"][0]["detail"] == "the picture has 33 bytes, over 30"

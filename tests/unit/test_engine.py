@@ -1,0 +1,142 @@
+"""The micro-batcher over a real bundle."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from shared.blobs import Blobs
+from shared.ledger import Lease, QueuedItem
+from shared.model import runtimes
+from shared.model.fusion import Probabilities
+from shared.model.images import Pixels
+from shared.model.runtimes import Features, Runtime
+from shared.settings import Settings
+from tests.conftest import Trained
+from tests.pictures import jpeg
+from worker.classification import MAX_ATTEMPTS, classify
+from worker.engine import BULK, URGENT, Engine, ModelInput
+from worker.sources import Sources
+
+MICRO_BATCH = 4
+
+
+class Watched:
+    """The real runtime; it notes the batch sizes and can be told to fail."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self.name = runtime.name
+        self.batches: list[int] = []
+        self.broken = False
+        self._runtime = runtime
+
+    def features(self, pixels: Pixels) -> Features:
+        self.batches.append(len(pixels))
+        return self._runtime.features(pixels)
+
+    def text(self, tokens: npt.NDArray[np.int32]) -> Probabilities:
+        if self.broken:
+            raise MemoryError("out of memory")
+        return self._runtime.text(tokens)
+
+    def image(self, features: Features) -> Probabilities:
+        return self._runtime.image(features)
+
+
+@pytest.fixture
+def runtime(trained: Trained) -> Watched:
+    return Watched(runtimes.load(trained.bundle, "openvino"))
+
+
+@pytest.fixture
+def engine(trained: Trained, runtime: Watched) -> Iterator[Engine]:
+    engine = Engine(trained.bundle, runtime, MICRO_BATCH)
+    yield engine
+    engine.close()
+
+
+def _picture(shade: int) -> Pixels:
+    return np.full((224, 224, 3), shade, np.uint8)
+
+
+def _note(order: list[str], name: str, _: object) -> None:
+    order.append(name)
+
+
+def test_an_urgent_item_overtakes_bulk_at_the_next_micro_batch(engine: Engine) -> None:
+    order: list[str] = []
+    bulk = [engine.submit(ModelInput(["jouet"], _picture(i)), BULK) for i in range(24)]
+    for number, future in enumerate(bulk):
+        future.add_done_callback(partial(_note, order, f"bulk {number}"))
+    urgent = engine.submit(ModelInput(["jouet"], _picture(0)), URGENT)
+    urgent.add_done_callback(partial(_note, order, "urgent"))
+    for future in (*bulk, urgent):
+        future.result(60)
+    assert order.index("urgent") <= 2 * MICRO_BATCH
+    assert [name for name in order if name != "urgent"] == [f"bulk {i}" for i in range(24)]
+
+
+def test_batches_form_across_callers_and_are_bounded(engine: Engine, runtime: Watched) -> None:
+    with ThreadPoolExecutor(8) as callers:
+        futures = list(callers.map(lambda i: engine.submit(ModelInput([], _picture(i))), range(30)))
+    for future in futures:
+        future.result(60)
+    assert sum(runtime.batches) == 30
+    assert max(runtime.batches) == MICRO_BATCH
+
+
+def test_an_answer_does_not_depend_on_its_neighbours(engine: Engine) -> None:
+    alone = engine.submit(ModelInput(["piscine"], _picture(9))).result(60)
+    inputs = [ModelInput(["piscine"], _picture(9)), ModelInput(["livre"], None), ModelInput([], _picture(200))]
+    together, text_only, image_only = (future.result(60) for future in [engine.submit(item) for item in inputs])
+    assert together.fused == pytest.approx(alone.fused, abs=0.02)
+    assert text_only.image is None
+    assert image_only.text is None
+
+
+def test_a_failing_batch_is_its_callers_error_and_the_engine_goes_on(engine: Engine, runtime: Watched) -> None:
+    runtime.broken = True
+    with pytest.raises(MemoryError):
+        engine.submit(ModelInput(["jouet"], None)).result(60)
+    runtime.broken = False
+    assert engine.submit(ModelInput(["jouet"], None)).result(60).fused.sum() == pytest.approx(1, abs=1e-3)
+
+
+def test_closing_computes_what_was_submitted(trained: Trained, runtime: Watched) -> None:
+    engine = Engine(trained.bundle, runtime, MICRO_BATCH)
+    futures = [engine.submit(ModelInput(["jouet"], None)) for _ in range(50)]
+    engine.close()
+    assert all(future.done() for future in futures)
+
+
+@pytest.fixture
+def sources(tmp_path_factory: pytest.TempPathFactory) -> tuple[Sources, Blobs]:
+    blobs = Blobs(tmp_path_factory.mktemp("blobs").as_uri())
+    return Sources(Settings(), blobs), blobs
+
+
+def test_a_chunk_gives_one_outcome_per_item_in_order(engine: Engine, sources: tuple[Sources, Blobs]) -> None:
+    stored = sources[1].put(jpeg())
+    items = [
+        QueuedItem(7, "picture", blob=stored),
+        QueuedItem(8, "lost", title="x", blob="0" * 64),
+        QueuedItem(9, "private", url="http://127.0.0.1:9/x.jpg"),
+        QueuedItem(10, "text", title="Console"),
+    ]
+    with ThreadPoolExecutor(2) as pool:
+        outcomes = classify(Lease("job", 0, items, attempt=1), engine, sources[0], pool, BULK)
+    assert [outcome.index for outcome in outcomes] == [7, 8, 9, 10]
+    assert [outcome.error for outcome in outcomes] == [None, "image_lost", "image_unreachable", None]
+    assert [guess.confidence for guess in outcomes[3].guesses] == sorted(
+        (guess.confidence for guess in outcomes[3].guesses), reverse=True
+    )
+
+
+def test_a_chunk_that_killed_its_workers_is_given_up(engine: Engine, sources: tuple[Sources, Blobs]) -> None:
+    lease = Lease("job", 0, [QueuedItem(0, "a", title="Console")], attempt=MAX_ATTEMPTS + 1)
+    with ThreadPoolExecutor(1) as pool:
+        (outcome,) = classify(lease, engine, sources[0], pool, BULK)
+    assert outcome.error == "worker_lost"
