@@ -76,7 +76,7 @@ class Workspace:
             check=False,
         )
         assert ran.returncode == 0, ran.stdout + ran.stderr
-        return ran.stdout + ran.stderr
+        return ran.stderr + ran.stdout
 
 
 def _merged(values: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
