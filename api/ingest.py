@@ -140,7 +140,7 @@ async def _ndjson(lines: AsyncIterator[tuple[int, bytes]]) -> AsyncIterator[RawI
     index = 0
     async for number, line in lines:
         if line.strip():
-            yield RawItem(index, _parse_line(line, number), "", number)
+            yield RawItem(index, _loads(line, f"line {number}", line=number), "", number)
             index += 1
 
 
@@ -180,18 +180,13 @@ def _parse_json(body: bytes) -> dict[str, Any]:
     return document
 
 
-def _loads(body: bytes) -> Any:
+def _loads(text: bytes, what: str = "the body", **more: Any) -> Any:
     try:
-        return json.loads(body)
+        return json.loads(text)
     except ValueError as error:
-        raise _malformed(f"the body is not JSON: {error}") from error
-
-
-def _parse_line(line: bytes, number: int) -> Any:
-    try:
-        return json.loads(line)
-    except ValueError as error:
-        raise _malformed(f"line {number} is not JSON: {error}", line=number) from error
+        raise _malformed(f"{what} is not JSON: {error}", **more) from error
+    except RecursionError:
+        raise _malformed(f"{what} is nested too deeply", **more) from None
 
 
 def _text(body: bytes) -> str:

@@ -1,12 +1,13 @@
 """Errors as RFC 9457 problem documents."""
 
+import json
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import Response
 from kombu.exceptions import OperationalError
 from redis import RedisError
 from starlette.exceptions import HTTPException
@@ -32,7 +33,7 @@ class Problem(Exception):  # noqa: N818  # RFC 9457's word
         self.headers = dict(headers or {})
         self.more = more
 
-    def response(self, instance: str) -> JSONResponse:
+    def response(self, instance: str) -> Response:
         document = {
             "type": f"urn:rakuten-catalog:problem:{self.kind}",
             "title": self.kind.replace("-", " ").capitalize(),
@@ -41,7 +42,8 @@ class Problem(Exception):  # noqa: N818  # RFC 9457's word
             "instance": instance,
             **self.more,
         }
-        return JSONResponse(document, int(self.status), headers=self.headers, media_type=MEDIA_TYPE)
+        # In ASCII: a document may quote what is wrong, such as half a surrogate pair, which UTF-8 cannot hold.
+        return Response(json.dumps(document), int(self.status), headers=self.headers, media_type=MEDIA_TYPE)
 
 
 def invalid_request(entries: Sequence[Any]) -> Problem:
@@ -64,24 +66,24 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _internal)
 
 
-def _problem(request: Request, error: Exception) -> JSONResponse:
+def _problem(request: Request, error: Exception) -> Response:
     assert isinstance(error, Problem)  # noqa: S101  # registered for this type alone
     return error.response(request.url.path)
 
 
-def _invalid(request: Request, error: Exception) -> JSONResponse:
+def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101
     return invalid_request(error.errors()).response(request.url.path)
 
 
-def _http(request: Request, error: Exception) -> JSONResponse:
+def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101
     status = HTTPStatus(error.status_code)
     kind = status.phrase.lower().replace(" ", "-")
     return Problem(status, kind, str(error.detail), headers=error.headers).response(request.url.path)
 
 
-def _unavailable(request: Request, error: Exception) -> JSONResponse:
+def _unavailable(request: Request, error: Exception) -> Response:
     detail = "The job store cannot be reached right now; nothing was accepted. Try again in a few seconds."
     headers = {"Retry-After": "5"}
     return Problem(HTTPStatus.SERVICE_UNAVAILABLE, "store-unavailable", detail, headers=headers).response(
@@ -89,6 +91,6 @@ def _unavailable(request: Request, error: Exception) -> JSONResponse:
     )
 
 
-def _internal(request: Request, error: Exception) -> JSONResponse:
+def _internal(request: Request, error: Exception) -> Response:
     detail = "The service failed on this request; its log says why."
     return Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal-error", detail).response(request.url.path)

@@ -1,7 +1,6 @@
 """Accept a job: all of it or nothing."""
 
 import base64
-import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -196,5 +195,5 @@ def _decode_base64(text: str) -> bytes:
     content = text.partition(",")[2] if text.startswith("data:") else text
     try:
         return base64.b64decode(content, validate=True)
-    except binascii.Error as error:
+    except ValueError as error:
         raise _ItemError("/image/base64", f"not base64: {error}") from None

@@ -97,17 +97,21 @@ class Engine:
                     request.future.set_result(answer)
 
     def _next_batch(self) -> list[_Request]:
-        """The most urgent requests that are there, at least one; empty when the engine is closed."""
-        batch: list[_Request] = []
-        pictures = 0
+        """The most urgent requests that are there, at least one; empty when the engine is closed.
+
+        All of one priority: an interactive item does not pay for bulk ones that would fill its batch up.
+        """
+        first = self._requests.get()
+        if first.item is None:
+            return []
+        batch, pictures = [first], int(first.item.pixels is not None)
         while pictures < self._micro_batch and len(batch) < _MAX_ITEMS:
             try:
-                request = self._requests.get(block=not batch)
+                request = self._requests.get_nowait()
             except queue.Empty:
                 break
-            if request.item is None:
-                if batch:
-                    self._requests.put(request)  # closing comes after this batch
+            if request.item is None or request.priority != first.priority:
+                self._requests.put(request)
                 break
             batch.append(request)
             pictures += request.item.pixels is not None

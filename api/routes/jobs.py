@@ -63,7 +63,7 @@ def status(job_id: str, response: Response, stores: StoresDep) -> JobOut:
 @router.post("/{job_id}/cancel")
 def cancel(job_id: str, response: Response, stores: StoresDep) -> JobOut:
     """End the job now; what was classified stays readable. A job that has ended stays as it is."""
-    _job(stores, job_id)
+    _job(stores, job_id)  # its own problem document where there is none
     job = stores.ledger.cancel(job_id)
     stores.queue.send_task(TEND, queue=HOUSEKEEPING)
     return _answer(job, response)

@@ -4,6 +4,7 @@ A job is split into chunks. A worker leases a chunk, works, and commits it; a le
 again. Celery messages only wake workers up, so one that is lost, late or doubled does no harm.
 """
 
+import re
 import secrets
 from collections.abc import Sequence
 from typing import Any
@@ -36,6 +37,8 @@ LEASE_S = 15.0
 _STAGING_S = 3600
 _PREFIX = "catalog:"
 _START = "0.0"
+_ID = re.compile("[0-9a-f]{24}")
+_CURSOR = re.compile(r"([0-9]{1,9})\.([0-9]{1,9})")
 
 
 class JobNotFoundError(LookupError):
@@ -156,6 +159,7 @@ class Ledger:
         Raises:
             JobNotFoundError: there is no such job.
         """
+        self.job(job)
         self._cancel(args=[job])
         return self.job(job)
 
@@ -163,6 +167,8 @@ class Ledger:
 
     def job(self, job: str) -> Job:
         """Raises `JobNotFoundError`."""
+        if not _ID.fullmatch(job):  # what a client sends must not lead to another key
+            raise JobNotFoundError(job)
         fields = self._redis.hgetall(_key(job))
         if not fields:
             raise JobNotFoundError(job)
@@ -228,7 +234,6 @@ def _key(job: str, part: str | None = None) -> str:
 
 
 def _parse(cursor: str) -> tuple[int, int]:
-    position, _, offset = cursor.partition(".")
-    if not (position.isdecimal() and offset.isdecimal()):
+    if (match := _CURSOR.fullmatch(cursor)) is None:
         raise CursorError(f"{cursor!r} is no cursor: pass on the one that the page before gave")
-    return int(position), int(offset)
+    return int(match[1]), int(match[2])

@@ -173,6 +173,12 @@ def test_a_wrong_line_is_named(api: httpx.Client) -> None:
         (b'{"items": 3}', "application/json", 400, "malformed-body"),
         (b'{"items": []}', "application/json", 422, "no-items"),
         (b"", "application/x-ndjson", 422, "no-items"),
+        (b"[" * 100_000, "application/json", 400, "malformed-body"),
+        (b"[" * 100_000, "application/x-ndjson", 400, "malformed-body"),
+        (b'{"items": [{"title": "\\ud800"}]}', "application/json", 422, "invalid-items"),
+        (b'{"items": [{"id": "\\udfff", "title": "x", "odd": 1}]}', "application/json", 422, "invalid-items"),
+        (b'{"items": [], "\\udfff": 1}', "application/json", 400, "malformed-body"),
+        ('{"items": [{"image": {"base64": "é"}}]}'.encode(), "application/json", 422, "invalid-items"),
         (b"a,b\n1,2\n", "text/csv", 400, "malformed-body"),
         (b"\xff\xfe", "text/csv", 400, "malformed-body"),
         (b"<x/>", "application/xml", 415, "unsupported-media-type"),
@@ -192,6 +198,12 @@ def test_an_unknown_job_is_a_problem_document(api: httpx.Client) -> None:
         assert response.status_code == 404
         assert response.json()["type"].endswith("job-not-found")
     assert api.get("/nowhere").json()["status"] == 404
+
+
+@pytest.mark.parametrize("part", ["input", "results", "committed", "done"])
+def test_an_id_leads_to_no_other_key(api: httpx.Client, part: str) -> None:
+    job = finished(api, _submit(api, [{"title": "Livre"}])["url"])
+    assert api.get(f"{job['url']}:{part}").status_code == 404
 
 
 def test_a_cancelled_job_ends_at_once_with_counts_that_add_up(api: httpx.Client, stack: Stack) -> None:

@@ -171,7 +171,7 @@ def test_pages_hold_every_result_once_while_the_job_runs(ledger: Ledger) -> None
     assert ledger.results(job, cursor).complete
 
 
-@pytest.mark.parametrize("cursor", ["", "x", "1", "1.x", "-1.0", "1.2.3"])
+@pytest.mark.parametrize("cursor", ["", "x", "1", "1.x", "-1.0", "1.2.3", "9999999999.0", "²٣.0"])
 def test_a_strange_cursor_is_refused(ledger: Ledger, cursor: str) -> None:
     job = _open(ledger, [1])
     if cursor == "":

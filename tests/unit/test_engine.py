@@ -25,16 +25,16 @@ MICRO_BATCH = 4
 
 
 class Watched:
-    """The real runtime; it notes the batch sizes and can be told to fail."""
+    """The real runtime; it notes each batch's pictures by their shade, and can be told to fail."""
 
     def __init__(self, runtime: Runtime) -> None:
         self.name = runtime.name
-        self.batches: list[int] = []
+        self.batches: list[list[int]] = []
         self.broken = False
         self._runtime = runtime
 
     def features(self, pixels: Pixels) -> Features:
-        self.batches.append(len(pixels))
+        self.batches.append(pixels[:, 0, 0, 0].tolist())
         return self._runtime.features(pixels)
 
     def text(self, tokens: npt.NDArray[np.int32]) -> Probabilities:
@@ -66,16 +66,17 @@ def _note(order: list[str], name: str, _: object) -> None:
     order.append(name)
 
 
-def test_an_urgent_item_overtakes_bulk_at_the_next_micro_batch(engine: Engine) -> None:
+def test_an_urgent_item_overtakes_bulk_at_the_next_micro_batch(engine: Engine, runtime: Watched) -> None:
     order: list[str] = []
     bulk = [engine.submit(ModelInput(["jouet"], _picture(i)), BULK) for i in range(24)]
     for number, future in enumerate(bulk):
         future.add_done_callback(partial(_note, order, f"bulk {number}"))
-    urgent = engine.submit(ModelInput(["jouet"], _picture(0)), URGENT)
+    urgent = engine.submit(ModelInput(["jouet"], _picture(255)), URGENT)
     urgent.add_done_callback(partial(_note, order, "urgent"))
     for future in (*bulk, urgent):
         future.result(60)
     assert order.index("urgent") <= 2 * MICRO_BATCH
+    assert [255] in runtime.batches, "it is computed alone, not in a batch filled up with bulk"
     assert [name for name in order if name != "urgent"] == [f"bulk {i}" for i in range(24)]
 
 
@@ -84,8 +85,9 @@ def test_batches_form_across_callers_and_are_bounded(engine: Engine, runtime: Wa
         futures = list(callers.map(lambda i: engine.submit(ModelInput([], _picture(i))), range(30)))
     for future in futures:
         future.result(60)
-    assert sum(runtime.batches) == 30
-    assert max(runtime.batches) == MICRO_BATCH
+    sizes = [len(batch) for batch in runtime.batches]
+    assert sum(sizes) == 30
+    assert max(sizes) == MICRO_BATCH
 
 
 def test_an_answer_does_not_depend_on_its_neighbours(engine: Engine) -> None:
