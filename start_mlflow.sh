@@ -4,6 +4,7 @@ set -euo pipefail
 cd "$(dirname "$0")"
 store="${MLFLOW_STORE:-$PWD/mlflow-store}"
 mkdir -p "$store/artifacts"
+export MLFLOW_DISABLE_TELEMETRY="${MLFLOW_DISABLE_TELEMETRY:-true}"
 python=python3
 [ -x .venv/bin/python ] && python=.venv/bin/python
 exec "$python" -m mlflow server \

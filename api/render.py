@@ -85,33 +85,37 @@ def result_out(model: str, outcome: Outcome) -> ResultOut:
     )
 
 
-def ndjson(results: Iterable[ResultOut]) -> Iterator[str]:
-    for result in results:
-        yield result.model_dump_json() + "\n"
+def ndjson(pages: Iterable[list[ResultOut]]) -> Iterator[str]:
+    """A line per result; yielded by page, because each piece of a streamed response costs a change of threads."""
+    for page in pages:
+        yield "".join(result.model_dump_json() + "\n" for result in page)
 
 
-def csv_rows(results: Iterable[ResultOut]) -> Iterator[str]:
-    yield _csv_line(CSV_COLUMNS)
-    for result in results:
-        category, error = result.category, result.error
-        yield _csv_line(
-            (
-                result.index,
-                result.id,
-                result.status,
-                category.code if category else "",
-                category.name if category else "",
-                category.confidence if category else "",
-                result.model_version,
-                error.code if error else "",
-                error.message if error else "",
-            )
-        )
+def csv_table(pages: Iterable[list[ResultOut]]) -> Iterator[str]:
+    """A heading, and a row per result; yielded by page."""
+    yield _csv_rows([CSV_COLUMNS])
+    for page in pages:
+        yield _csv_rows(_csv_row(result) for result in page)
 
 
-def _csv_line(values: Iterable[object]) -> str:
+def _csv_row(result: ResultOut) -> tuple[object, ...]:
+    category, error = result.category, result.error
+    return (
+        result.index,
+        result.id,
+        result.status,
+        category.code if category else "",
+        category.name if category else "",
+        category.confidence if category else "",
+        result.model_version,
+        error.code if error else "",
+        error.message if error else "",
+    )
+
+
+def _csv_rows(rows: Iterable[Iterable[object]]) -> str:
     buffer = StringIO(newline="")
-    csv.writer(buffer).writerow(values)
+    csv.writer(buffer).writerows(rows)
     return buffer.getvalue()
 
 

@@ -1,6 +1,5 @@
 """MLflow's tracking store and model registry: experiments, registered bundles, and where a bundle is to be found."""
 
-import os
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import urlparse
@@ -12,10 +11,6 @@ from mlflow.exceptions import MlflowException
 
 from shared.model.bundle import Bundle, BundleError
 from shared.settings import MLFLOW_STORE, REGISTRY_SCHEME, get_settings
-
-# An MLflow server that is away should be noticed in seconds, not after its client's default of several minutes.
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
 
 
 def client() -> MlflowClient:

@@ -84,20 +84,22 @@ def results(
     except CursorError as error:
         raise Problem(HTTPStatus.BAD_REQUEST, "unknown-cursor", f"{error}.") from error
     if output == "json":
-        found = [render.result_out(model, outcome) for model, outcome in page.outcomes]
         return ResultsOut(
-            job_id=job_id, state=job.state, results=found, next_cursor=page.cursor, complete=page.complete
+            job_id=job_id,
+            state=job.state,
+            results=[render.result_out(model, outcome) for model, outcome in page.outcomes],
+            next_cursor=page.cursor,
+            complete=page.complete,
         )
-    write = render.ndjson if output == "ndjson" else render.csv_rows
-    return StreamingResponse(write(_all_results(stores, job_id, cursor)), media_type=_MEDIA_TYPES[output])
+    write = render.ndjson if output == "ndjson" else render.csv_table
+    return StreamingResponse(write(_all_pages(stores, job_id, cursor)), media_type=_MEDIA_TYPES[output])
 
 
-def _all_results(stores: Stores, job_id: str, cursor: str | None) -> Iterator[ResultOut]:
+def _all_pages(stores: Stores, job_id: str, cursor: str | None) -> Iterator[list[ResultOut]]:
     """Everything that is committed behind the cursor."""
     while True:
         page = stores.ledger.results(job_id, cursor, _PAGE)
-        for model, outcome in page.outcomes:
-            yield render.result_out(model, outcome)
+        yield [render.result_out(model, outcome) for model, outcome in page.outcomes]
         if len(page.outcomes) < _PAGE:
             return
         cursor = page.cursor
