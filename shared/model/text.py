@@ -27,8 +27,9 @@ def words(title: str | None, description: str | None = None) -> list[str]:
     form. Entities are decoded twice, because shops escape what was already escaped.
     """
     text = html.unescape(html.unescape(" ".join(part for part in (title, description) if part)))
-    text = _TAG.sub(" ", text).lower().translate(_LIGATURES)
-    bare = _ACCENT.sub("", unicodedata.normalize("NFKD", text))
+    # Decomposed before it is lower-cased: compatibility forms such as 𝕬 hide capitals.
+    text = unicodedata.normalize("NFKD", _TAG.sub(" ", text)).lower()
+    bare = _ACCENT.sub("", text).translate(_LIGATURES)
     return _WORD.findall(unicodedata.normalize("NFC", bare))
 
 

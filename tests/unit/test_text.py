@@ -21,6 +21,10 @@ def test_other_scripts_are_kept() -> None:
     assert words("ポケモン карта") == ["ポケモン", "карта"]
 
 
+def test_compatibility_forms_are_plain_letters() -> None:
+    assert words("𝕬𝖓𝖓𝖊 ﬁlm №5 İstanbul") == ["anne", "film", "no5", "istanbul"]
+
+
 def test_the_title_comes_before_the_description() -> None:
     assert words("deux", "trois") == ["deux", "trois"]
 
