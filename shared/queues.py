@@ -1,11 +1,16 @@
 """Celery's queues, and how a worker is woken up."""
 
+import logging
 from collections.abc import Iterable
 from enum import StrEnum
 
 from celery import Celery
+from kombu.exceptions import OperationalError
+from redis import RedisError
 
 from shared.settings import Settings
+
+log = logging.getLogger(__name__)
 
 
 class Lane(StrEnum):
@@ -62,11 +67,23 @@ def celery_app(settings: Settings) -> Celery:
 
 def wake(app: Celery, lane: Lane, count: int = 1) -> None:
     """Ask workers to take up to `count` chunks of the lane."""
-    for _ in range(count):
-        app.send_task(CLASSIFY, args=[lane.value], queue=lane.value)
+    _post(app, CLASSIFY, lane, [lane.value] * count)
 
 
 def send(app: Celery, task: str, jobs: Iterable[str]) -> None:
     """One housekeeping message per job."""
-    for job in jobs:
-        app.send_task(task, args=[job], queue=HOUSEKEEPING)
+    _post(app, task, HOUSEKEEPING, jobs)
+
+
+def tend_soon(app: Celery) -> None:
+    """Ask the housekeeper to look now instead of at its next turn."""
+    _post(app, TEND, HOUSEKEEPING, [None])
+
+
+def _post(app: Celery, task: str, queue: str, arguments: Iterable[str | None]) -> None:
+    """A message per argument; one that cannot be sent is no error, as the housekeeper finds what nobody was told of."""
+    try:
+        for argument in arguments:
+            app.send_task(task, args=[] if argument is None else [argument], queue=queue)
+    except (OperationalError, RedisError) as error:
+        log.warning("%s is left to the housekeeper: the broker cannot be reached: %s", task, error)

@@ -10,7 +10,7 @@ from celery import Celery
 from redis import RedisError
 
 from shared.ledger import TERMINAL, Lease
-from shared.queues import HOUSEKEEPING, TEND, Lane, wake
+from shared.queues import Lane, tend_soon, wake
 from shared.settings import Settings
 from shared.stores import open_blobs, open_ledger, open_redis
 from shared.workers import HEARTBEAT_S, WorkerStatus, announce, withdraw
@@ -73,7 +73,7 @@ class ClassifierService:
                 outcomes = classify(lease, engine, self._sources, self._pools[lane], priority)
                 state = self._ledger.commit(lease, engine.bundle.version, outcomes)
         if state in TERMINAL:
-            self._app.send_task(TEND, queue=HOUSEKEEPING)
+            tend_soon(self._app)
         wake(self._app, lane)
 
     @contextmanager

@@ -14,7 +14,7 @@ from api.openapi import ref
 from api.problems import Problem
 from api.schemas import ItemIn, JobIn, JobOut, ResultOut, ResultsOut
 from shared.ledger import CursorError, Job, JobNotFoundError
-from shared.queues import HOUSEKEEPING, TEND
+from shared.queues import tend_soon
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
@@ -65,7 +65,7 @@ def cancel(job_id: str, response: Response, stores: StoresDep) -> JobOut:
     """End the job now; what was classified stays readable. A job that has ended stays as it is."""
     _job(stores, job_id)  # its own problem document where there is none
     job = stores.ledger.cancel(job_id)
-    stores.queue.send_task(TEND, queue=HOUSEKEEPING)
+    tend_soon(stores.queue)
     return _answer(job, response)
 
 

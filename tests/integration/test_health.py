@@ -28,6 +28,16 @@ def test_without_a_worker_jobs_are_taken_and_health_warns(redis_port: int, redis
         assert refused.json()["type"].endswith("webhooks-not-configured")
 
 
+def test_a_job_that_was_accepted_is_told_so_though_nobody_could_be_woken_up(redis_port: int, redis: object) -> None:
+    broker = f"redis://127.0.0.1:{free_port()}"
+    settings = Settings(redis_url=f"redis://127.0.0.1:{redis_port}/0", broker_url=broker)
+    with TestClient(create_app(settings)) as client:
+        response = client.post("/v1/jobs", json={"items": [{"title": "x"}]})
+        assert response.status_code == 202
+        assert client.get(response.json()["url"]).json()["state"] == "queued"
+        assert client.post(f"{response.json()['url']}/cancel").json()["state"] == "cancelled"
+
+
 @pytest.mark.parametrize("path", ["/v1/jobs", "/predict"])
 def test_without_redis_the_answer_is_503_and_the_process_lives(path: str) -> None:
     url = f"redis://127.0.0.1:{free_port()}"
