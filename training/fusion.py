@@ -15,7 +15,7 @@ def fit_fusion(text: Probabilities, image: Probabilities, classes: npt.NDArray[n
     """The weights with the least negative log-likelihood; (items, classes) twice, rows of NaN where a branch is silent.
 
     The likelihood is a proper score, so the fused probabilities come out calibrated as far as these few weights allow.
-    Little pulls, of the biases towards zero and of the weights towards the branches as they are, keep small splits honest.
+    Small pulls, of biases towards zero and of weights towards the branches as they are, keep small splits honest.
     """
     has_text, has_image = ~np.isnan(text[:, 0]), ~np.isnan(image[:, 0])
     both = has_text & has_image
