@@ -60,6 +60,6 @@ def _constant(value: Any) -> Any:
 
 def save_keras(network: Any, path: Path) -> None:
     """Without the optimiser's state: the bundle is for answering, not for going on."""
-    stripped = keras.models.clone_model(network)
+    stripped = keras.Model.from_config(network.get_config())  # a clone would be compiled like the original
     stripped.set_weights(network.get_weights())
     stripped.save(path)

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.model.bundle import MANIFEST, VOCABULARY, Bundle, BundleError
+from shared.model.bundle import IMAGE_KERAS, MANIFEST, TEXT_KERAS, VOCABULARY, Bundle, BundleError
 from shared.taxonomy import CODES
 from tests.conftest import Trained
 
@@ -18,6 +18,16 @@ def test_a_sealed_bundle_loads_and_keeps_its_version(trained: Trained, copy: Pat
     assert loaded.version == trained.bundle.version
     assert loaded.manifest.labels == CODES
     assert loaded.manifest.vgg16_weights == "random"
+
+
+def test_it_holds_no_optimisers_state(trained: Trained) -> None:
+    import keras
+
+    for name in (TEXT_KERAS, IMAGE_KERAS):
+        path = trained.bundle.folder / name
+        network = keras.models.load_model(path)
+        assert not network.compiled
+        assert path.stat().st_size < 4 * network.count_params() + 100_000
 
 
 def test_a_changed_file_is_named(copy: Path) -> None:
