@@ -12,6 +12,8 @@ from kombu.exceptions import OperationalError
 from redis import RedisError
 from starlette.exceptions import HTTPException
 
+from shared.ledger import CursorError, JobNotFoundError
+
 MEDIA_TYPE = "application/problem+json"
 
 
@@ -61,6 +63,8 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Problem, _problem)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(JobNotFoundError, _no_job)
+    app.add_exception_handler(CursorError, _no_cursor)
     app.add_exception_handler(RedisError, _unavailable)
     app.add_exception_handler(OperationalError, _unavailable)
     app.add_exception_handler(Exception, _internal)
@@ -81,6 +85,15 @@ def _http(request: Request, error: Exception) -> Response:
     status = HTTPStatus(error.status_code)
     kind = status.phrase.lower().replace(" ", "-")
     return Problem(status, kind, str(error.detail), headers=error.headers).response(request.url.path)
+
+
+def _no_job(request: Request, error: Exception) -> Response:
+    detail = f"There is no job {error}: it never was, or its results were kept as long as promised."
+    return Problem(HTTPStatus.NOT_FOUND, "job-not-found", detail).response(request.url.path)
+
+
+def _no_cursor(request: Request, error: Exception) -> Response:
+    return Problem(HTTPStatus.BAD_REQUEST, "unknown-cursor", f"{error}.").response(request.url.path)
 
 
 def _unavailable(request: Request, error: Exception) -> Response:

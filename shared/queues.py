@@ -40,10 +40,6 @@ def celery_app(settings: Settings) -> Celery:
         task_serializer="json",
         accept_content=["json"],
         task_ignore_result=True,
-        task_routes={
-            CLASSIFY: {"queue": Lane.BULK},
-            **{task: {"queue": HOUSEKEEPING} for task in (DELIVER, TRACK, TEND)},
-        },
         # A broker that is away must be an error in seconds, in a request as in a worker.
         broker_pool_acquire_timeout=5,
         broker_connection_timeout=5,

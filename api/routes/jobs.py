@@ -11,9 +11,8 @@ from fastapi.responses import StreamingResponse
 from api import ingest, render
 from api.dependencies import Stores, StoresDep
 from api.openapi import ref
-from api.problems import Problem
 from api.schemas import ItemIn, JobIn, JobOut, ResultOut, ResultsOut
-from shared.ledger import CursorError, Job, JobNotFoundError
+from shared.ledger import Job, Page
 from shared.queues import tend_soon
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
@@ -57,13 +56,12 @@ async def submit(request: Request, response: Response, stores: StoresDep) -> Job
 @router.get("/{job_id}")
 def status(job_id: str, response: Response, stores: StoresDep) -> JobOut:
     """State, counts, progress and an estimate."""
-    return _answer(_job(stores, job_id), response)
+    return _answer(stores.ledger.job(job_id), response)
 
 
 @router.post("/{job_id}/cancel")
 def cancel(job_id: str, response: Response, stores: StoresDep) -> JobOut:
     """End the job now; what was classified stays readable. A job that has ended stays as it is."""
-    _job(stores, job_id)  # its own problem document where there is none
     job = stores.ledger.cancel(job_id)
     tend_soon(stores.queue)
     return _answer(job, response)
@@ -78,42 +76,30 @@ def results(
     output: Annotated[Literal["json", "ndjson", "csv"], Query(alias="format")] = "json",
 ) -> Any:
     """Results so far, also while the job runs: JSON in pages, NDJSON and CSV with everything behind the cursor."""
-    job = _job(stores, job_id)
-    try:
-        page = stores.ledger.results(job_id, cursor, limit)
-    except CursorError as error:
-        raise Problem(HTTPStatus.BAD_REQUEST, "unknown-cursor", f"{error}.") from error
+    state = stores.ledger.job(job_id).state
+    page = stores.ledger.results(job_id, cursor, limit if output == "json" else _PAGE)
     if output == "json":
         return ResultsOut(
             job_id=job_id,
-            state=job.state,
-            results=[render.result_out(model, outcome) for model, outcome in page.outcomes],
+            state=state,
+            results=_rendered(page),
             next_cursor=page.cursor,
             complete=page.complete,
         )
     write = render.ndjson if output == "ndjson" else render.csv_table
-    return StreamingResponse(write(_all_pages(stores, job_id, cursor)), media_type=_MEDIA_TYPES[output])
+    return StreamingResponse(write(_pages(stores, job_id, page)), media_type=_MEDIA_TYPES[output])
 
 
-def _all_pages(stores: Stores, job_id: str, cursor: str | None) -> Iterator[list[ResultOut]]:
-    """Everything that is committed behind the cursor."""
-    while True:
-        page = stores.ledger.results(job_id, cursor, _PAGE)
-        yield [render.result_out(model, outcome) for model, outcome in page.outcomes]
-        if len(page.outcomes) < _PAGE:
-            return
-        cursor = page.cursor
+def _pages(stores: Stores, job_id: str, page: Page) -> Iterator[list[ResultOut]]:
+    """The page, and everything that is committed behind it."""
+    yield _rendered(page)
+    while len(page.outcomes) == _PAGE:
+        page = stores.ledger.results(job_id, page.cursor, _PAGE)
+        yield _rendered(page)
 
 
-def _job(stores: Stores, job_id: str) -> Job:
-    try:
-        return stores.ledger.job(job_id)
-    except JobNotFoundError:
-        raise Problem(
-            HTTPStatus.NOT_FOUND,
-            "job-not-found",
-            f"There is no job {job_id}: it never was, or its results were kept as long as promised.",
-        ) from None
+def _rendered(page: Page) -> list[ResultOut]:
+    return [render.result_out(model, outcome) for model, outcome in page.outcomes]
 
 
 def _answer(job: Job, response: Response, *, location: bool = False) -> JobOut:
