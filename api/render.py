@@ -17,7 +17,10 @@ from api.schemas import (
 from shared.ledger import Guess, Job, Outcome
 from shared.taxonomy import name_of
 
-CSV_COLUMNS = ("index", "id", "status", "prdtypecode", "category", "confidence", "model_version", "error", "message")
+CSV_COLUMNS = (
+    "index", "id", "status", "prdtypecode", "category", "confidence", "needs_review",
+    "model_version", "error", "message",
+)  # fmt: skip
 _LONGEST_PAUSE_S = 30
 
 
@@ -38,6 +41,7 @@ def job_out(job: Job, now: datetime) -> JobOut:
             succeeded=job.succeeded,
             failed=job.failed,
             cancelled=job.cancelled,
+            needs_review=job.needs_review,
         ),
         progress=round(done / job.total, 4),
         created_at=_time(job.created_at),
@@ -74,6 +78,7 @@ def result_out(model: str, outcome: Outcome) -> ResultOut:
         index=outcome.index,
         status="succeeded",
         category=best,
+        needs_review=outcome.needs_review,
         alternatives=others,
         branches=BranchesOut(
             text=_category(outcome.text) if outcome.text else None,
@@ -107,6 +112,7 @@ def _csv_row(result: ResultOut) -> tuple[object, ...]:
         category.code if category else "",
         category.name if category else "",
         category.confidence if category else "",
+        "" if result.needs_review is None else str(result.needs_review).lower(),
         result.model_version,
         error.code if error else "",
         error.message if error else "",

@@ -59,6 +59,7 @@ class Counts(BaseModel):
     succeeded: int
     failed: int
     cancelled: int
+    needs_review: int = Field(description="How many of the succeeded a person should look at.")
 
 
 class WebhookOut(BaseModel):
@@ -96,6 +97,12 @@ class BranchesOut(BaseModel):
     image_weight: float
 
 
+_NEEDS_REVIEW = (
+    "Whether a person should look at the category: its confidence is below the model's threshold, from which on the "
+    "model's answers are as precise as its training was told to make them."
+)
+
+
 class ItemErrorOut(BaseModel):
     code: str = Field(description="Stable, for programs: image_unreadable, image_unreachable, …")
     message: str
@@ -106,6 +113,7 @@ class ResultOut(BaseModel):
     index: int = Field(description="The item's position in the request, from 0.")
     status: str = Field(description="succeeded or failed")
     category: CategoryOut | None = None
+    needs_review: bool | None = Field(None, description=_NEEDS_REVIEW)
     alternatives: list[CategoryOut] = []
     branches: BranchesOut | None = None
     error: ItemErrorOut | None = None
@@ -138,6 +146,7 @@ class PredictOut(BaseModel):
     predicted_category: str
     category_id: int
     confidence: float
+    needs_review: bool = Field(description=_NEEDS_REVIEW)
     model_weights: ModelWeightsOut = Field(description="How much the LSTM and VGG16 counted for this item.")
     result: ResultOut
     job_id: str

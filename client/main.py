@@ -29,7 +29,7 @@ JobId = Annotated[str, typer.Argument(help="The job's id.")]
 
 DEFAULT_URL = "http://127.0.0.1:5000"
 _SHOWN = 15
-_COLUMNS = ("id", "status", "prdtypecode", "category", "confidence", "error", "model_version")
+_COLUMNS = ("id", "status", "prdtypecode", "category", "confidence", "needs_review", "error", "model_version")
 
 
 @app.command()
@@ -111,24 +111,29 @@ def _noting_titles(items: Iterable[dict[str, Any]], titles: dict[str, str]) -> I
 def _deliver(
     service: Service, job_id: str, output: Path | None, challenge: bool, titles: Mapping[str, str] | None = None
 ) -> None:
-    found = service.results(job_id)
+    found = sorted(service.results(job_id), key=lambda result: result["index"])
     if output is None:
-        everything = sorted(found, key=lambda result: result["index"])
-        console.print(_table(everything[:_SHOWN], titles))
-        rest = len(everything) - _SHOWN
+        console.print(_table(found[:_SHOWN], titles))
+        rest = len(found) - _SHOWN
         if rest > 0:
             console.print(f"… and {rest} more: save them with --output results.csv")
-        return
-    ordered = sorted(found, key=lambda result: result["index"])
+    else:
+        _save(found, output, challenge)
+    classified = [result for result in found if result["category"]]
+    if classified:
+        console.print(f"{sum(result['needs_review'] for result in classified)} of {len(classified)} need a look")
+
+
+def _save(found: list[dict[str, Any]], output: Path, challenge: bool) -> None:
     with output.open("w", encoding="utf-8", newline="") as file:
         if challenge:
-            _write_csv(file, ("row", "prdtypecode"), _challenge_rows(ordered))
+            _write_csv(file, ("row", "prdtypecode"), _challenge_rows(found))
         elif output.suffix.lower() == ".csv":
-            _write_csv(file, _COLUMNS, (_flat(result).values() for result in ordered))
+            _write_csv(file, _COLUMNS, (_flat(result).values() for result in found))
         else:
-            file.writelines(json.dumps(result, ensure_ascii=False) + "\n" for result in ordered)
-    failures = Counter(result["error"]["code"] for result in ordered if result["error"])
-    console.print(f"{len(ordered)} results in {output}" + (f"; failed: {dict(failures)}" if failures else ""))
+            file.writelines(json.dumps(result, ensure_ascii=False) + "\n" for result in found)
+    failures = Counter(result["error"]["code"] for result in found if result["error"])
+    console.print(f"{len(found)} results in {output}" + (f"; failed: {dict(failures)}" if failures else ""))
 
 
 def _challenge_rows(found: Iterable[dict[str, Any]]) -> Iterator[tuple[str, int]]:
@@ -143,6 +148,7 @@ def _flat(result: dict[str, Any]) -> dict[str, Any]:
         category.get("code", ""),
         category.get("name", ""),
         category.get("confidence", ""),
+        "" if result["needs_review"] is None else str(result["needs_review"]).lower(),
         error.get("message", ""),
         result["model_version"],
     )
@@ -161,16 +167,18 @@ def _table(found: list[dict[str, Any]], titles: Mapping[str, str] | None = None)
     for name, ratio in (("product", 5), ("type", None), ("product type", 4)):
         table.add_column(name, ratio=ratio, no_wrap=True, overflow="ellipsis")
     table.add_column("sure", justify="right")
+    table.add_column("review")
     table.add_column("text/picture say", no_wrap=True)
     table.expand = True
     for result in found:
         name = (titles or {}).get(result["id"]) or result["id"]
         if result["error"]:
-            table.add_row(name, "", f"[red]{result['error']['message']}[/red]", "", "")
+            table.add_row(name, "", f"[red]{result['error']['message']}[/red]")
             continue
         category, branches = result["category"], result["branches"]
         said = "/".join(str(branches[branch]["code"]) if branches[branch] else "–" for branch in ("text", "image"))
-        table.add_row(name, str(category["code"]), category["name"], f"{category['confidence']:.0%}", said)
+        sure, review = f"{category['confidence']:.0%}", "[yellow]yes[/yellow]" if result["needs_review"] else ""
+        table.add_row(name, str(category["code"]), category["name"], sure, review, said)
     return table
 
 

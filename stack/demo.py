@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 from shared.model.bundle import MANIFEST, Manifest
+from shared.model.review import Review
 from shared.settings import REGISTRY_SCHEME, get_settings
 from stack.receiver import WebhookReceiver
 from stack.services import ROOT, Stack, bundle_folder, pick_ports
@@ -26,6 +27,7 @@ def run() -> None:
         _say(
             "  (random weights: the ImageNet ones could not be downloaded; fine for the sample, not for real products)"
         )
+    _say(f"  {_promise(manifest.review)}")
     state = ROOT / ".run/demo"
     sample = state / "sample"
     shutil.rmtree(sample, ignore_errors=True)
@@ -46,6 +48,15 @@ def run() -> None:
         "  .venv/bin/catalog --help    send your own products\n"
         "  README.md                   train on the real ones\n"
         f"  {state.relative_to(ROOT)}/*.log              what each part said"
+    )
+
+
+def _promise(review: Review) -> str:
+    if review.threshold is None:
+        return f"every answer needs a look: at no confidence were {review.precision:.0%} of the answers right"
+    return (
+        f"answers below a confidence of {review.threshold:.0%} need a look; the others, {review.coverage:.0%} of the "
+        f"validation items, were right at least {review.precision:.0%} of the time"
     )
 
 

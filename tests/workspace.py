@@ -29,6 +29,8 @@ PARAMS: dict[str, Any] = {
             "patience": 12,
         },
         "image": {"units": 64, "batch_size": 16, "learning_rate": 0.002, "epochs": 15},
+        # So small a model is right 95 times in 100 nowhere.
+        "review": {"precision": 0.7},
     },
 }
 

@@ -18,6 +18,7 @@ from training import tracking
 from training.layout import BUNDLE, EVALUATION_REPORT, PREPARED, TRAINING_REPORT
 from training.params import load_params
 from training.prepared import TEST, Items, Prepared
+from training.review import judged, review_figures
 from training.scores import score
 
 log = logging.getLogger(__name__)
@@ -42,6 +43,7 @@ def evaluate(bundle: Bundle, items: Items, report: Path) -> dict[str, dict[str, 
     verdict = answer(bundle, runtimes.load(bundle), items)
     branches = {"text": verdict.text, "image": verdict.image, "fusion": verdict.fused}
     metrics = {name: score(probabilities, items.classes) for name, probabilities in branches.items()}
+    metrics["fusion"] |= review_figures(bundle.manifest.review, *judged(verdict.fused, items.classes))
     report.mkdir(parents=True, exist_ok=True)
     (report / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n")
     _write_tables(verdict.fused, items, report)

@@ -1,7 +1,7 @@
 """DVC stage `import_data`: the challenge's files, validated, as two Parquet files and a report.
 
 `python -m training.import_data` reads the source that params.yaml names, or a generated sample catalogue when it names
-none, and writes into `training.layout.IMPORTED`.
+none, and writes into `training.layout.IMPORTED`, with a report of the catalogue's quality (`training.quality`).
 """
 
 import csv
@@ -37,6 +37,7 @@ from training.challenge import (
 from training.layout import IMPORTED
 from training.params import ParamsError, SampleParams, load_params
 from training.pictures import Picture, PictureWriter
+from training.quality import summarise, write_quality
 from training.sample_catalogue import generate
 
 READERS = 8  # threads: a remote source answers slowly, and decoding releases the GIL
@@ -286,9 +287,10 @@ def main() -> None:
     try:
         params = load_params().import_data
         report = import_catalogue(params.source, IMPORTED) if params.source else import_sample(params.sample, IMPORTED)
+        log.info("%s Each one is listed in %s.", report.summary, IMPORTED / "report.csv")
+        log.info("%s", summarise(write_quality(IMPORTED)))
     except (CatalogueError, ParamsError) as error:
         raise SystemExit(f"import_data: {error}") from error
-    log.info("%s Each one is listed in %s.", report.summary, IMPORTED / "report.csv")
 
 
 if __name__ == "__main__":

@@ -56,10 +56,15 @@ class ImageParams(_Section):
     patience: int = Field(ge=1)
 
 
+class ReviewParams(_Section):
+    precision: float = Field(gt=0, le=1)
+
+
 class TrainParams(_Section):
     seed: int
     text: TextParams
     image: ImageParams
+    review: ReviewParams
 
 
 class EvaluateParams(_Section):

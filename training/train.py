@@ -26,12 +26,13 @@ from shared.model.text import TextEncoder
 from shared.taxonomy import CODES
 from training import tracking
 from training.export import export_keras, export_text, save_keras
-from training.fusion import fit_fusion
+from training.fusion import fit_fusion, out_of_fold, unfitted
 from training.layout import BUNDLE, PREPARED, TRAINING_REPORT
 from training.networks import image_network, text_network
 from training.params import ImageParams, TextParams, TrainParams, load_params
 from training.prepared import TRAIN, VALIDATION, Items, Prepared
 from training.progress import EpochBar
+from training.review import choose_threshold, judged, review_figures
 from training.scores import score
 
 log = logging.getLogger(__name__)
@@ -55,10 +56,17 @@ def train(prepared: Prepared, bundle_folder: Path, report: Path, params: TrainPa
     text_answers = _answers(text, encoder.encode(validation.words), validation.has_text)
     image_answers = _answers(image, validation.features.astype(np.float32), validation.has_image)
     fusion = fit_fusion(text_answers, image_answers, validation.classes)
-    fused = fuse(fusion, text_answers, image_answers).fused
+    held_out = out_of_fold(text_answers, image_answers, validation.classes, params.seed)
+    confidence, correct = judged(held_out, validation.classes)
+    review = choose_threshold(confidence, correct, params.review.precision)
     metrics = {
         branch: score(answers, validation.classes)
-        for branch, answers in {"text": text_answers, "image": image_answers, "fusion": fused}.items()
+        for branch, answers in {"text": text_answers, "image": image_answers, "fusion": held_out}.items()
+    }
+    before = score(fuse(unfitted(len(CODES)), text_answers, image_answers).fused, validation.classes)
+    metrics["fusion"] |= {
+        "calibration_error_before": before["calibration_error"],
+        **review_figures(review, confidence, correct),
     }
 
     report.mkdir(parents=True, exist_ok=True)
@@ -74,6 +82,7 @@ def train(prepared: Prepared, bundle_folder: Path, report: Path, params: TrainPa
         image_size=prepared.image_size,
         vgg16_weights=prepared.vgg16_weights,
         fusion=fusion,
+        review=review,
         metrics=metrics,
         data=prepared.digest,
         code=tracking.git_revision(),

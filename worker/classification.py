@@ -7,6 +7,7 @@ import numpy as np
 from shared.ledger import Guess, Lease, Outcome, QueuedItem
 from shared.model.fusion import Fusion, Probabilities
 from shared.model.images import UnreadableImageError, decode
+from shared.model.review import PLACES
 from shared.model.text import words
 from worker.engine import Answer, Engine, ModelInput
 from worker.sources import PictureError, Sources
@@ -52,15 +53,17 @@ def _model_input(item: QueuedItem, sources: Sources, size: int) -> ModelInput:
 
 
 def _outcome(item: QueuedItem, answer: Answer, engine: Engine) -> Outcome:
-    labels = engine.bundle.manifest.labels
+    manifest = engine.bundle.manifest
     best = np.argsort(answer.fused)[::-1][:_GUESSES]
+    guesses = tuple(Guess(manifest.labels[index], _rounded(answer.fused[index])) for index in best)
     return Outcome(
         index=item.index,
         id=item.id,
-        guesses=tuple(Guess(labels[index], _rounded(answer.fused[index])) for index in best),
-        text=_best(answer.text, labels),
-        image=_best(answer.image, labels),
-        weights=_shares(engine.bundle.manifest.fusion, answer),
+        guesses=guesses,
+        needs_review=manifest.review.needs_review(guesses[0].confidence),
+        text=_best(answer.text, manifest.labels),
+        image=_best(answer.image, manifest.labels),
+        weights=_shares(manifest.fusion, answer),
     )
 
 
@@ -81,4 +84,4 @@ def _shares(fusion: Fusion, answer: Answer) -> tuple[float, float]:
 
 
 def _rounded(value: float) -> float:
-    return round(float(value), 4)
+    return round(float(value), PLACES)

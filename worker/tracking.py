@@ -64,7 +64,10 @@ def _figures(job: Job, outcomes: list[Outcome]) -> dict[str, float]:
         "succeeded": job.succeeded,
         "failed": job.failed,
         "cancelled": job.cancelled,
+        "needs_review": job.needs_review,
     }
+    if job.succeeded:
+        figures["needs_review.share"] = job.needs_review / job.succeeded
     if job.finished_at is not None:
         figures["latency_s"] = job.finished_at - job.created_at
     if job.finished_at is not None and job.started_at is not None:

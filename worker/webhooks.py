@@ -85,6 +85,7 @@ class Webhooks:
                     "succeeded": job.succeeded,
                     "failed": job.failed,
                     "cancelled": job.cancelled,
+                    "needs_review": job.needs_review,
                 },
                 "url": url,
                 "results_url": f"{url}/results",

@@ -44,7 +44,7 @@ async def predict(request: Request, stores: StoresDep) -> PredictOut:
     item = await _item(request, stores)
     job = await stores.submissions.accept(ingest.single(item), passing=True)
     result = await _result(stores, job)
-    if result.category is None or result.branches is None:
+    if result.category is None or result.needs_review is None or result.branches is None:
         error = result.error
         kind = error.code.replace("_", "-") if error else "item-failed"
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, kind, error.message if error else "", job_id=job.id)
@@ -52,6 +52,7 @@ async def predict(request: Request, stores: StoresDep) -> PredictOut:
         predicted_category=result.category.name,
         category_id=result.category.code,
         confidence=result.category.confidence,
+        needs_review=result.needs_review,
         model_weights=ModelWeightsOut(text=result.branches.text_weight, image=result.branches.image_weight),
         result=result,
         job_id=job.id,

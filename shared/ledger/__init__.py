@@ -128,8 +128,9 @@ class Ledger:
         if sorted(outcome.index for outcome in outcomes) != [item.index for item in lease.items]:
             raise ValueError(f"job {lease.job} chunk {lease.chunk}: one outcome per item is needed")
         failed = sum(outcome.error is not None for outcome in outcomes)
+        unsure = sum(outcome.needs_review for outcome in outcomes)
         packed = pack_outcomes(model, outcomes)
-        state = self._commit(args=[lease.job, lease.chunk, packed, len(outcomes) - failed, failed])
+        state = self._commit(args=[lease.job, lease.chunk, packed, len(outcomes) - failed, failed, unsure])
         return JobState(state.decode()) if state else None
 
     def release(self, leases: Sequence[Lease]) -> None:

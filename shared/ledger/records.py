@@ -39,6 +39,8 @@ class Outcome:
     index: int
     id: str
     guesses: tuple[Guess, ...] = ()
+    needs_review: bool = False
+    """A person should look at the first guess."""
     text: Guess | None = None
     """What the text branch said by itself."""
     image: Guess | None = None
@@ -87,6 +89,8 @@ class Job:
     succeeded: int
     failed: int
     cancelled: int
+    needs_review: int
+    """How many of the succeeded."""
     created_at: float
     started_at: float | None
     finished_at: float | None
@@ -113,6 +117,7 @@ class Job:
             succeeded=int(text["succeeded"]),
             failed=int(text["failed"]),
             cancelled=int(text["cancelled"]),
+            needs_review=int(text["needs_review"]),
             created_at=float(text["created_at"]),
             started_at=float(text["started_at"]) if "started_at" in text else None,
             finished_at=float(text["finished_at"]) if "finished_at" in text else None,
@@ -148,7 +153,7 @@ def _outcome(fields: dict[str, Any]) -> Outcome:
 
 
 def _without_nothing(fields: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in fields.items() if value is not None and value != ()}
+    return {name: value for name, value in fields.items() if value is not None and value is not False and value != ()}
 
 
 def _pack(content: Any) -> bytes:

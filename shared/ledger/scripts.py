@@ -42,7 +42,7 @@ OPEN = (
     + """
 local id, total, chunks, lane, webhook, keep, tracked = unpack(ARGV)
 redis.call('HSET', job(id), 'state', 'queued', 'total', total, 'succeeded', 0, 'failed', 0, 'cancelled', 0,
-           'lane', lane, 'keep', keep, 'tracked', tracked, 'created_at', now())
+           'needs_review', 0, 'lane', lane, 'keep', keep, 'tracked', tracked, 'created_at', now())
 if webhook ~= '' then redis.call('HSET', job(id), 'webhook_url', webhook) end
 redis.call('PERSIST', key(id, 'input'))
 for chunk = 0, tonumber(chunks) - 1 do redis.call('RPUSH', key(id, 'ready'), chunk) end
@@ -83,8 +83,8 @@ return 1
 """
 )
 
-# ARGV: id, chunk, results, succeeded, failed. The first commit of a chunk counts, whoever makes it; a later one,
-# or one after the job's end, changes nothing and returns false. Returns the job's state.
+# ARGV: id, chunk, results, succeeded, failed, needs_review. The first commit of a chunk counts, whoever makes it; a
+# later one, or one after the job's end, changes nothing and returns false. Returns the job's state.
 COMMIT = (
     _HELPERS
     + """
@@ -96,6 +96,7 @@ redis.call('LREM', key(id, 'ready'), 0, chunk)
 redis.call('RPUSH', key(id, 'committed'), chunk)
 local succeeded = redis.call('HINCRBY', job(id), 'succeeded', ARGV[4])
 local failed = redis.call('HINCRBY', job(id), 'failed', ARGV[5])
+redis.call('HINCRBY', job(id), 'needs_review', ARGV[6])
 if succeeded + failed == tonumber(redis.call('HGET', job(id), 'total')) then
   local state = 'partial'
   if failed == 0 then state = 'completed' elseif succeeded == 0 then state = 'failed' end

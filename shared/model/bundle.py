@@ -7,9 +7,10 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from shared.model.fusion import Fusion
+from shared.model.review import Review
 from shared.model.text import TextEncoder
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST = "manifest.json"
 
 VOCABULARY = "vocabulary.txt"
@@ -33,8 +34,9 @@ class Manifest(BaseModel):
     vgg16_weights: str
     """Where VGG16's weights came from: `imagenet`, `random`, or a file's name."""
     fusion: Fusion
+    review: Review
     metrics: dict[str, dict[str, float]]
-    """Per branch (`text`, `image`, `fusion`), on the validation split."""
+    """Per branch (`text`, `image`, `fusion`), on the validation split; the fusion's are out of fold."""
     data: str
     """sha256 of the prepared data the model saw."""
     code: str
@@ -63,7 +65,7 @@ class Bundle:
         except FileNotFoundError:
             raise BundleError(f"{folder} holds no {MANIFEST}: train a model first (dvc repro)") from None
         except ValidationError as error:
-            raise BundleError(f"{folder / MANIFEST} is not a manifest of format {FORMAT}: {error}") from error
+            raise BundleError(f"{folder} has no manifest of format {FORMAT}, train it again: {error}") from error
         if manifest.format != FORMAT:
             raise BundleError(f"{folder} has format {manifest.format}, this code reads {FORMAT}: train it again")
         for name, expected in manifest.files.items():

@@ -38,6 +38,9 @@ def test_a_table_with_pictures_goes_in_and_predictions_come_out(stack: Stack, sa
     rows = _rows(output)
     assert [row["id"] for row in rows] == [row[""] for row in _rows(sample / "X_test_update.csv")]
     assert all(row["status"] == "succeeded" and row["prdtypecode"] for row in rows)
+    unsure = [row for row in rows if row["needs_review"] == "true"]
+    assert f"{len(unsure)} of 30 need a look" in ran.stderr
+    assert {row["needs_review"] for row in rows} <= {"true", "false"}
 
     job = ran.stderr.split("job ")[1].split(":")[0]
     challenge = tmp_path / "challenge.csv"

@@ -1,5 +1,6 @@
 """Bulk jobs over HTTP, through a real queue and a real worker."""
 
+import csv
 import json
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from shared.taxonomy import CODES
 from stack.receiver import WebhookReceiver
 from stack.services import Stack
+from tests.conftest import Trained
 from tests.pictures import in_base64, jpeg
 from tests.waiting import finished
 
@@ -37,8 +39,11 @@ def test_text_pictures_and_both_are_classified_and_say_what_they_are_from(api: h
     ]
     job = finished(api, _submit(api, items)["url"])
     assert job["state"] == "completed"
-    assert job["counts"] == {"total": 3, "pending": 0, "succeeded": 3, "failed": 0, "cancelled": 0}
     found = _results(api, job)
+    unsure = sum(result["needs_review"] for result in found.values())
+    assert job["counts"] == {
+        "total": 3, "pending": 0, "succeeded": 3, "failed": 0, "cancelled": 0, "needs_review": unsure,
+    }  # fmt: skip
     version = api.get("/health").json()["models"][0]
     for name, branches in {"both": (True, True), "text": (True, False), "image": (False, True)}.items():
         result = found[name]
@@ -50,6 +55,25 @@ def test_text_pictures_and_both_are_classified_and_say_what_they_are_from(api: h
         said = result["branches"]
         assert (said["text"] is not None, said["image"] is not None) == branches
         assert said["text_weight"] + said["image_weight"] == pytest.approx(1, abs=1e-3)
+
+
+def test_what_is_less_sure_than_the_bundles_threshold_needs_review(api: httpx.Client, trained: Trained) -> None:
+    review = trained.bundle.manifest.review
+    titles = ["Piscine gonflable ronde", "Lampe", "zzz", "Livre ancien", "Console de jeux rétro", "Poupée en bois"]
+    items: list[dict[str, Any]] = [{"id": title, "title": title} for title in titles]
+    items += [{"id": "image", "image": PICTURE}, {"id": "bad", "image": {"base64": in_base64(b"?")}}]
+    job = finished(api, _submit(api, items)["url"])
+    found = _results(api, job)
+    assert found.pop("bad")["needs_review"] is None
+    unsure = {name for name, result in found.items() if result["needs_review"]}
+    assert unsure == {name for name, result in found.items() if review.needs_review(result["category"]["confidence"])}
+    assert job["counts"]["needs_review"] == len(unsure)
+    lines = [json.loads(line) for line in api.get(job["results_url"], params={"format": "ndjson"}).text.splitlines()]
+    assert {line["id"] for line in lines if line["needs_review"]} == unsure
+    table = csv.DictReader(api.get(job["results_url"], params={"format": "csv"}).text.splitlines())
+    assert {row["id"]: row["needs_review"] for row in table} == {
+        name: "true" if name in unsure else "false" for name in found
+    } | {"bad": ""}
 
 
 def test_a_picture_that_cannot_be_read_fails_alone(api: httpx.Client) -> None:

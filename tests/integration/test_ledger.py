@@ -39,11 +39,12 @@ def _open(ledger: Ledger, chunks: list[int], webhook_url: str | None = None) -> 
     return job
 
 
-def _outcomes(lease: Lease, failing: int = 0) -> list[Outcome]:
+def _outcomes(lease: Lease, failing: int = 0, unsure: int = 0) -> list[Outcome]:
+    """The first ones fail, those behind them need a look."""
     return [
         Outcome(item.index, item.id, error="image_unreadable")
         if position < failing
-        else Outcome(item.index, item.id, (Guess(10, 0.9),))
+        else Outcome(item.index, item.id, (Guess(10, 0.9),), needs_review=position < failing + unsure)
         for position, item in enumerate(lease.items)
     ]
 
@@ -94,6 +95,16 @@ def test_what_was_not_opened_is_no_job(ledger: Ledger, redis: Redis) -> None:
     assert list(redis.scan_iter("catalog:job:*")) == []
 
 
+def test_a_job_counts_what_needs_a_look_over_its_chunks(ledger: Ledger) -> None:
+    job = _open(ledger, [3, 2])
+    assert ledger.job(job).needs_review == 0
+    first, second = _leased(ledger), _leased(ledger)
+    ledger.commit(first, "v1", _outcomes(first, failing=1, unsure=1))
+    ledger.commit(second, "v1", _outcomes(second, unsure=2))
+    ended = ledger.job(job)
+    assert (ended.succeeded, ended.failed, ended.needs_review) == (4, 1, 3)
+
+
 def test_jobs_take_turns(ledger: Ledger) -> None:
     large, small = _open(ledger, [1, 1, 1]), _open(ledger, [1])
     assert [_leased(ledger).job for _ in range(4)] == [large, small, large, large]
@@ -106,9 +117,9 @@ def test_a_chunk_committed_twice_counts_once(ledger: Ledger, redis: Redis) -> No
     assert ledger.recover() == 1
     taken_over = _leased(ledger)
     assert (taken_over.chunk, taken_over.attempt) == (slow.chunk, 2)
-    assert ledger.commit(taken_over, "v1", _outcomes(taken_over)) is JobState.RUNNING
-    assert ledger.commit(slow, "v1", _outcomes(slow, failing=2)) is None
-    assert (ledger.job(job).succeeded, ledger.job(job).failed) == (2, 0)
+    assert ledger.commit(taken_over, "v1", _outcomes(taken_over, unsure=1)) is JobState.RUNNING
+    assert ledger.commit(slow, "v1", _outcomes(slow, failing=1, unsure=1)) is None
+    assert (ledger.job(job).succeeded, ledger.job(job).failed, ledger.job(job).needs_review) == (2, 0, 1)
 
 
 def test_a_late_commit_of_a_lapsed_chunk_counts_and_spares_the_second_run(ledger: Ledger, redis: Redis) -> None:
@@ -223,11 +234,11 @@ class LedgerMachine(RuleBasedStateMachine):
             self.leases.append(lease)
 
     @precondition(lambda self: self.leases)
-    @rule(data=st.data(), failing=st.integers(0, 3))
-    def commit(self, data: st.DataObject, failing: int) -> None:
+    @rule(data=st.data(), failing=st.integers(0, 3), unsure=st.integers(0, 3))
+    def commit(self, data: st.DataObject, failing: int, unsure: int) -> None:
         """Perhaps for the second time: the lease is kept."""
         lease = data.draw(st.sampled_from(self.leases))
-        self.ledger.commit(lease, "v1", _outcomes(lease, failing))
+        self.ledger.commit(lease, "v1", _outcomes(lease, failing, unsure))
 
     @precondition(lambda self: self.leases)
     @rule(data=st.data())
@@ -256,6 +267,7 @@ class LedgerMachine(RuleBasedStateMachine):
             assert now.pending == 0
         outcomes = [outcome for _, outcome in self.ledger.results(self.job).outcomes]
         assert len({outcome.index for outcome in outcomes}) == len(outcomes) == now.succeeded + now.failed
+        assert now.needs_review == sum(outcome.needs_review for outcome in outcomes) <= now.succeeded
         self.before = now
 
     def teardown(self) -> None:

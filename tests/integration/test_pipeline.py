@@ -21,6 +21,7 @@ def test_the_metrics_of_all_three_are_shown(workspace: Workspace) -> None:
         assert 0 <= figures[branch]["weighted_f1"] <= 1
         assert figures[branch]["items"] > 0
     assert figures["fusion"]["weighted_f1"] > 0.3
+    assert 0 <= figures["fusion"]["review_coverage"] <= 1
 
 
 def test_the_graph_has_the_four_stages(workspace: Workspace) -> None:
@@ -49,6 +50,8 @@ def test_training_and_evaluation_are_in_mlflow_and_the_bundle_in_its_registry(
     assert len(mlflow.get_metric_history(training.info.run_id, "text.val_loss")) >= 3
     assert training.data.tags["bundle"] == trained.bundle.version
     assert training.data.tags["data"] == trained.prepared.digest
+    for figure in ("calibration_error", "calibration_error_before", "review_coverage"):
+        assert 0 <= training.data.metrics[f"validation.fusion.{figure}"] <= 1
     assert evaluation.data.tags["training_run"] == training.info.run_id
     assert "test.fusion.weighted_f1" in evaluation.data.metrics
     version = mlflow.get_model_version_by_alias("rakuten-classification", "champion")

@@ -1,8 +1,10 @@
 """The original project's synchronous contract."""
 
 import httpx
+import pytest
 
 from shared.taxonomy import PRODUCT_TYPES
+from tests.conftest import Trained
 from tests.pictures import in_base64, jpeg
 
 
@@ -13,6 +15,13 @@ def test_json_with_a_description_and_a_picture(api: httpx.Client) -> None:
     assert 0 < answer["confidence"] <= 1
     assert set(answer["model_weights"]) == {"text", "image"}
     assert all(0 < share < 1 for share in answer["model_weights"].values())
+
+
+@pytest.mark.parametrize("description", ["Piscine gonflable ronde", "zzz"])
+def test_an_answer_says_whether_it_needs_review(api: httpx.Client, trained: Trained, description: str) -> None:
+    answer = api.post("/predict", json={"description": description}).raise_for_status().json()
+    assert answer["needs_review"] == trained.bundle.manifest.review.needs_review(answer["confidence"])
+    assert answer["result"]["needs_review"] == answer["needs_review"]
 
 
 def test_multipart_gives_the_same_answer(api: httpx.Client) -> None:

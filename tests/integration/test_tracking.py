@@ -26,6 +26,8 @@ def test_each_job_is_one_run(api: httpx.Client, stack: Stack) -> None:
     metrics = run.data.metrics
     assert (metrics["items"], metrics["succeeded"], metrics["failed"]) == (3, 2, 1)
     assert metrics["error.image_unreadable"] == 1
+    unsure = api.get(job["url"]).json()["counts"]["needs_review"]
+    assert (metrics["needs_review"], metrics["needs_review.share"]) == (unsure, unsure / 2)
     assert metrics["latency_s"] > 0
     assert 0 < metrics["confidence.p50"] <= 1
     assert sum(value for name, value in metrics.items() if name.startswith("type.")) == 2

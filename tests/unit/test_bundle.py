@@ -18,6 +18,7 @@ def test_a_sealed_bundle_loads_and_keeps_its_version(trained: Trained, copy: Pat
     assert loaded.version == trained.bundle.version
     assert loaded.manifest.labels == CODES
     assert loaded.manifest.vgg16_weights == "random"
+    assert loaded.manifest.review == trained.bundle.manifest.review
 
 
 def test_it_holds_no_optimisers_state(trained: Trained) -> None:
@@ -47,8 +48,15 @@ def test_a_folder_without_a_manifest_says_what_to_do(tmp_path: Path) -> None:
         Bundle.load(tmp_path)
 
 
+def test_a_manifest_without_a_threshold_is_refused(copy: Path) -> None:
+    path = copy / MANIFEST
+    path.write_text(path.read_text().replace('"review": {', '"reviewed": {'))
+    with pytest.raises(BundleError, match="has no manifest of format 2, train it again"):
+        Bundle.load(copy)
+
+
 def test_a_manifest_of_another_format_is_refused(copy: Path) -> None:
     path = copy / MANIFEST
-    path.write_text(path.read_text().replace('"format": 1', '"format": 2'))
-    with pytest.raises(BundleError, match="has format 2, this code reads 1"):
+    path.write_text(path.read_text().replace('"format": 2', '"format": 3'))
+    with pytest.raises(BundleError, match="has format 3, this code reads 2"):
         Bundle.load(copy)

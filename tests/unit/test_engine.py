@@ -9,10 +9,12 @@ import numpy.typing as npt
 import pytest
 
 from shared.blobs import Blobs
-from shared.ledger import Lease, QueuedItem
+from shared.ledger import Lease, Outcome, QueuedItem
 from shared.model import runtimes
+from shared.model.bundle import Bundle
 from shared.model.fusion import Probabilities
 from shared.model.images import Pixels
+from shared.model.review import Review
 from shared.model.runtimes import Features, Runtime
 from shared.settings import Settings
 from tests.conftest import Trained
@@ -135,6 +137,28 @@ def test_a_chunk_gives_one_outcome_per_item_in_order(engine: Engine, sources: tu
     assert [guess.confidence for guess in outcomes[3].guesses] == sorted(
         (guess.confidence for guess in outcomes[3].guesses), reverse=True
     )
+
+
+def test_an_outcome_below_the_bundles_threshold_needs_review(
+    trained: Trained, runtime: Watched, sources: tuple[Sources, Blobs]
+) -> None:
+    items = [QueuedItem(index, title, title=title) for index, title in enumerate(("Piscine", "zzz", "Livre"))]
+    lease = Lease("job", 0, items, attempt=1)
+
+    def outcomes(threshold: float | None) -> list[Outcome]:
+        review = Review(threshold=threshold, precision=0.95, coverage=0.5)
+        manifest = trained.bundle.manifest.model_copy(update={"review": review})
+        engine = Engine(Bundle(trained.bundle.folder, manifest), runtime, MICRO_BATCH)
+        with ThreadPoolExecutor(2) as pool:
+            classified = classify(lease, engine, sources[0], pool, BULK)
+        engine.close()
+        return classified
+
+    unsure = outcomes(None)
+    assert all(outcome.needs_review for outcome in unsure), "no confidence is enough"
+    lowest, middle, _ = sorted(outcome.guesses[0].confidence for outcome in unsure)
+    assert lowest < middle
+    assert sorted(o.guesses[0].confidence for o in outcomes(middle) if o.needs_review) == [lowest]
 
 
 def test_a_chunk_that_killed_its_workers_is_given_up(engine: Engine, sources: tuple[Sources, Blobs]) -> None:

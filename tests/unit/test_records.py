@@ -12,6 +12,7 @@ _OUTCOME = st.builds(
     index=st.integers(0),
     id=_TEXT,
     guesses=st.lists(_GUESS, max_size=4).map(tuple),
+    needs_review=st.booleans(),
     text=st.none() | _GUESS,
     image=st.none() | _GUESS,
     weights=st.none() | st.tuples(st.floats(0, 1), st.floats(0, 1)),
