@@ -6,7 +6,7 @@ import io
 from PIL import Image
 
 
-def jpeg(colour: str = "red", size: tuple[int, int] = (60, 40)) -> bytes:
+def jpeg(colour: str | tuple[int, int, int] = "red", size: tuple[int, int] = (60, 40)) -> bytes:
     buffer = io.BytesIO()
     Image.new("RGB", size, colour).save(buffer, "JPEG")
     return buffer.getvalue()

@@ -14,10 +14,12 @@ from shared.settings import ROOT
 # Small and quick, but every stage is the real one.
 PARAMS: dict[str, Any] = {
     "import_data": {"sample": {"per_type": 8}},
-    "preprocess": {"validation": 0.15, "test": 0.15, "vgg16_weights": "random"},
+    "preprocess": {"validation": 0.15, "test": 0.15},
     "train": {
         "text": {
             "max_words": 24,
+            "vocabulary": 4000,
+            "max_subwords": 8,
             "min_count": 1,
             "embedding": 32,
             "units": 32,
@@ -26,7 +28,6 @@ PARAMS: dict[str, Any] = {
             "batch_size": 16,
             "learning_rate": 0.01,
             "epochs": 12,
-            "patience": 12,
         },
         "image": {"units": 64, "batch_size": 16, "learning_rate": 0.002, "epochs": 15},
         # So small a model is right 95 times in 100 nowhere.

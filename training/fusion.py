@@ -38,7 +38,7 @@ def out_of_fold(
 
     It is the honest input for whatever else is chosen or measured on the split that the fusion is fitted on.
     """
-    fold = _deal(classes, folds, seed)
+    fold = deal_folds(classes, folds, seed)
     fused = np.full_like(text, np.nan)
     for number in np.unique(fold):
         out = fold == number
@@ -52,7 +52,7 @@ def unfitted(classes: int) -> Fusion:
     return Fusion(text=1 / 2, image=1 / 2, text_alone=1, image_alone=1, bias=(0.0,) * classes)
 
 
-def _deal(classes: npt.NDArray[np.int64], folds: int, seed: int) -> npt.NDArray[np.intp]:
+def deal_folds(classes: npt.NDArray[np.int64], folds: int, seed: int) -> npt.NDArray[np.intp]:
     """A fold per item: shuffled, then dealt out class by class, which also serves classes of fewer items than folds."""
     shuffled = np.random.default_rng(seed).permutation(len(classes))
     by_class = shuffled[np.argsort(classes[shuffled], kind="stable")]

@@ -39,6 +39,7 @@ from training.params import ParamsError, SampleParams, load_params
 from training.pictures import Picture, PictureWriter
 from training.quality import summarise, write_quality
 from training.sample_catalogue import generate
+from training.unlabelled import import_unlabelled
 
 READERS = 8  # threads: a remote source answers slowly, and decoding releases the GIL
 READ_AHEAD = 64  # pictures
@@ -289,6 +290,7 @@ def main() -> None:
         report = import_catalogue(params.source, IMPORTED) if params.source else import_sample(params.sample, IMPORTED)
         log.info("%s Each one is listed in %s.", report.summary, IMPORTED / "report.csv")
         log.info("%s", summarise(write_quality(IMPORTED)))
+        log.info("%d texts without a label.", import_unlabelled(params.unlabelled, IMPORTED / "unlabelled.parquet"))
     except (CatalogueError, ParamsError) as error:
         raise SystemExit(f"import_data: {error}") from error
 

@@ -9,3 +9,5 @@ FEATURE_STORE = Path("data/feature-store")
 TRAINING_REPORT = Path("data/training")
 EVALUATION_REPORT = Path("data/evaluation")
 BUNDLE = Path("models/bundle")
+STARTER = Path("models/starter")
+"""The bundle that comes with the repository."""

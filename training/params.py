@@ -23,7 +23,14 @@ class SampleParams(_Section):
 
 class ImportParams(_Section):
     source: str | None
+    unlabelled: tuple[str, ...]
     sample: SampleParams
+
+
+class FineTuneParams(_Section):
+    epochs: int = Field(ge=0)
+    batch_size: int = Field(ge=1)
+    learning_rate: float = Field(gt=0)
 
 
 class PreprocessParams(_Section):
@@ -31,20 +38,24 @@ class PreprocessParams(_Section):
     validation: float = Field(gt=0, lt=0.5)
     test: float = Field(gt=0, lt=0.5)
     vgg16_weights: str
+    fine_tune: FineTuneParams
 
 
 class TextParams(_Section):
     max_words: int = Field(ge=1, le=512)
     vocabulary: int = Field(ge=1)
+    max_subwords: int = Field(ge=2, le=64)
     min_count: int = Field(ge=1)
     embedding: int = Field(ge=1)
+    vector_scale: float = Field(gt=0)
     units: int = Field(ge=1)
     dropout: float = Field(ge=0, lt=1)
     word_dropout: float = Field(ge=0, lt=1)
     batch_size: int = Field(ge=1)
     learning_rate: float = Field(gt=0)
     epochs: int = Field(ge=1)
-    patience: int = Field(ge=1)
+    student_epochs: int = Field(ge=1)
+    teacher_share: float = Field(ge=0, lt=1)
 
 
 class ImageParams(_Section):
@@ -52,8 +63,10 @@ class ImageParams(_Section):
     dropout: float = Field(ge=0, lt=1)
     batch_size: int = Field(ge=1)
     learning_rate: float = Field(gt=0)
+    weight_decay: float = Field(ge=0)
+    label_smoothing: float = Field(ge=0, lt=1)
+    mixup: float = Field(gt=0)
     epochs: int = Field(ge=1)
-    patience: int = Field(ge=1)
 
 
 class ReviewParams(_Section):

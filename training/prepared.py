@@ -45,9 +45,14 @@ class Prepared:
         self.image_size: int = about["image_size"]
 
     @property
+    def unlabelled(self) -> list[list[str]]:
+        """The words of each distinct text without a label."""
+        return [text.split() for text in pd.read_parquet(self.folder / "unlabelled.parquet")["words"]]
+
+    @property
     def digest(self) -> str:
         """sha256 over everything a model sees."""
-        files = ("items.parquet", "features.npy", "about.json")
+        files = ("items.parquet", "features.npy", "unlabelled.parquet", "about.json")
         return hashlib.sha256("".join(sha256(self.folder / name) for name in files).encode()).hexdigest()
 
     def split(self, name: str) -> Items:

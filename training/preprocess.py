@@ -5,20 +5,22 @@ import logging
 from collections.abc import Iterable
 from pathlib import Path
 
+import keras
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from shared.model.bundle import BACKBONE_OPENVINO
+from shared.model.bundle import BACKBONE, Bundle, BundleError
 from shared.model.images import SIZE
-from shared.model.runtimes.openvino import OpenVINOBackbone, precision
+from shared.model.runtimes.openvino import OpenVINOBackbone
 from shared.model.text import words
 from training.features import FeatureStore, compute_missing
-from training.layout import FEATURE_STORE, IMPORTED, PREPARED
+from training.fine_tune import fine_tune
+from training.layout import FEATURE_STORE, IMPORTED, PREPARED, STARTER
 from training.params import ParamsError, PreprocessParams, load_params
 from training.pictures import iter_pictures
 from training.prepared import TEST, TRAIN, VALIDATION
-from training.vgg16 import WeightsError, fingerprint, make_backbone
+from training.vgg16 import WeightsError, copy_backbone, fingerprint, keep_quantised, load_vgg16
 
 log = logging.getLogger(__name__)
 
@@ -35,31 +37,63 @@ def split(labels: npt.NDArray[np.int64], params: PreprocessParams) -> npt.NDArra
     return splits
 
 
-def prepare(imported: Path, output: Path, store_folder: Path, params: PreprocessParams, *, sample: bool) -> None:
-    """Write `items.parquet`, `features.npy`, `about.json` and the backbone into `output`.
+def prepare(imported: Path, output: Path, store_folder: Path, params: PreprocessParams) -> None:
+    """Write `items.parquet`, `unlabelled.parquet`, `features.npy`, `about.json` and the backbone into `output`.
 
     `items.parquet` has a row per product: row, productid, prdtypecode, split, words (joined by blanks), and `feature`,
     the row of `features.npy` (float16) that belongs to its picture, or -1.
     """
-    backbone_folder = output / "backbone"
-    origin = make_backbone(params.vgg16_weights, SIZE, backbone_folder, random_allowed=sample, seed=params.seed)
     products = pd.read_parquet(imported / "products.parquet")
-    hashes = sorted(products["picture"].dropna().unique())
+    splits = split(products["prdtypecode"].to_numpy(), params)
+    backbone_folder = output / "backbone"
+    training = products[splits == TRAIN].dropna(subset="picture")
+    origin = make_backbone(params, imported / "pictures.parquet", training, store_folder, backbone_folder)
 
-    store = FeatureStore(store_folder / f"{fingerprint(backbone_folder)[:16]}-{precision()}")
-    backbone = OpenVINOBackbone(backbone_folder / BACKBONE_OPENVINO)
+    hashes = sorted(products["picture"].dropna().unique())
+    store = FeatureStore(store_folder / fingerprint(backbone_folder)[:16])
+    backbone = OpenVINOBackbone(backbone_folder / BACKBONE)
     compute_missing(store, backbone, iter_pictures(imported / "pictures.parquet"), len(hashes), SIZE)
     np.save(output / "features.npy", store.matrix(hashes))
 
     items = products[["row", "productid", "prdtypecode"]].assign(
-        split=split(products["prdtypecode"].to_numpy(), params),
+        split=splits,
         words=_joined_words(products["designation"], products["description"]),
         feature=products["picture"].map({sha256: row for row, sha256 in enumerate(hashes)}).fillna(-1).astype("int64"),
     )
     items.to_parquet(output / "items.parquet", index=False)
+    _distinct_words(pd.read_parquet(imported / "unlabelled.parquet")).to_parquet(output / "unlabelled.parquet")
     about = {"vgg16_weights": origin, "image_size": SIZE}
     (output / "about.json").write_text(json.dumps(about, indent=1) + "\n")
     log.info("prepared %d items: %s", len(items), items["split"].value_counts().to_dict())
+
+
+def make_backbone(params: PreprocessParams, pictures: Path, training: pd.DataFrame, kept: Path, folder: Path) -> str:
+    """Write the quantised backbone into `folder`; returns where its weights came from.
+
+    Args:
+        pictures: `pictures.parquet`.
+        training: the rows of products.parquet with a picture that a model may learn from.
+        kept: where quantised backbones stay from run to run.
+    """
+    if params.vgg16_weights == "starter" and not params.fine_tune.epochs:
+        starter = Bundle.load(STARTER)
+        copy_backbone(starter.folder, folder)
+        return starter.manifest.vgg16_weights
+    keras.utils.set_random_seed(params.seed)
+    backbone, origin = load_vgg16(params.vgg16_weights, SIZE)
+    learned = set(training["picture"])
+    if params.fine_tune.epochs:
+        label = dict(zip(training["picture"], training["prdtypecode"], strict=True))
+        examples = [(data, label[sha256]) for sha256, data in iter_pictures(pictures) if sha256 in learned]
+        fine_tune(backbone, examples, params.fine_tune, params.seed)
+        origin += f", last block trained for {params.fine_tune.epochs} epochs"
+    keep_quantised(backbone, (data for sha256, data in iter_pictures(pictures) if sha256 in learned), kept, folder)
+    return origin
+
+
+def _distinct_words(texts: pd.DataFrame) -> pd.DataFrame:
+    found = _joined_words(texts["designation"], texts["description"])
+    return pd.DataFrame({"words": sorted({text for text in found if text})}, dtype="str")
 
 
 def _joined_words(titles: Iterable[str | None], descriptions: Iterable[str | None]) -> list[str]:
@@ -73,9 +107,8 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     PREPARED.mkdir(parents=True, exist_ok=True)
     try:
-        params = load_params()
-        prepare(IMPORTED, PREPARED, FEATURE_STORE, params.preprocess, sample=not params.import_data.source)
-    except (ParamsError, WeightsError) as error:
+        prepare(IMPORTED, PREPARED, FEATURE_STORE, load_params().preprocess)
+    except (BundleError, ParamsError, WeightsError) as error:
         raise SystemExit(f"preprocess: {error}") from error
 
 

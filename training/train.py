@@ -7,54 +7,43 @@ from typing import Any
 
 import keras
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import tensorflow as tf
 
-from shared.model.bundle import (
-    BACKBONE_OPENVINO,
-    BACKBONE_WEIGHTS,
-    IMAGE_KERAS,
-    IMAGE_OPENVINO,
-    TEXT_KERAS,
-    TEXT_OPENVINO,
-    VOCABULARY,
-    Bundle,
-)
+from shared.model.bundle import IMAGE, TEXT, VOCABULARY, Bundle
 from shared.model.fusion import Probabilities, fuse
 from shared.model.text import TextEncoder
+from shared.model.weights import save_weights
 from shared.taxonomy import CODES
 from training import tracking
-from training.export import export_keras, export_text, save_keras
+from training.fit_image import fit_image
+from training.fit_text import fit_text, predict_text
 from training.fusion import fit_fusion, out_of_fold, unfitted
 from training.layout import BUNDLE, PREPARED, TRAINING_REPORT
-from training.networks import image_network, text_network
-from training.params import ImageParams, TextParams, TrainParams, load_params
+from training.params import TextParams, TrainParams, load_params
 from training.prepared import TRAIN, VALIDATION, Items, Prepared
-from training.progress import EpochBar
 from training.review import choose_threshold, judged, review_figures
 from training.scores import score
+from training.vgg16 import copy_backbone
 
 log = logging.getLogger(__name__)
 
-# A small catalogue gets small batches, so that an epoch has enough steps to learn from.
-_SMALLEST_BATCH, _STEPS = 8, 64
-
-History = list[dict[str, float]]
-
 
 def train(prepared: Prepared, bundle_folder: Path, report: Path, params: TrainParams) -> Bundle:
-    """Fit everything and seal the bundle; writes `history.csv` (a row per branch and epoch) into `report`."""
+    """Fit everything and seal the bundle; writes `history.csv` (a row per network and epoch) into `report`."""
     keras.utils.set_random_seed(params.seed)
     tf.config.experimental.enable_op_determinism()
-    training, validation = prepared.split(TRAIN), prepared.split(VALIDATION)
+    training, validation, unlabelled = prepared.split(TRAIN), prepared.split(VALIDATION), prepared.unlabelled
 
-    encoder = TextEncoder.fit(training.words, params.text.max_words, params.text.vocabulary, params.text.min_count)
-    text, text_history = fit_text(training, validation, encoder, params.text)
-    image, image_history = fit_image(training, validation, params.image)
+    encoder = _encoder([*training.words, *unlabelled], params.text)
+    text, histories = fit_text(training, validation, unlabelled, encoder, params.text, params.seed)
+    image, histories["image"] = fit_image(training, validation, params.image, params.seed)
+    report.mkdir(parents=True, exist_ok=True)
+    rows = [{"branch": name, **epoch} for name, epochs in histories.items() for epoch in epochs]
+    pd.DataFrame(rows).to_csv(report / "history.csv", index=False)
+    _write_networks(bundle_folder, encoder, text, image, prepared.folder / "backbone")
 
-    text_answers = _answers(text, encoder.encode(validation.words), validation.has_text)
-    image_answers = _answers(image, validation.features.astype(np.float32), validation.has_image)
+    text_answers, image_answers = _text_answers(text, encoder, validation), _image_answers(image, validation)
     fusion = fit_fusion(text_answers, image_answers, validation.classes)
     held_out = out_of_fold(text_answers, image_answers, validation.classes, params.seed)
     confidence, correct = judged(held_out, validation.classes)
@@ -68,17 +57,11 @@ def train(prepared: Prepared, bundle_folder: Path, report: Path, params: TrainPa
         "calibration_error_before": before["calibration_error"],
         **review_figures(review, confidence, correct),
     }
-
-    report.mkdir(parents=True, exist_ok=True)
-    history = {"text": text_history, "image": image_history}
-    rows = [{"branch": branch, **epoch} for branch, epochs in history.items() for epoch in epochs]
-    pd.DataFrame(rows).to_csv(report / "history.csv", index=False)
-
-    _write_networks(bundle_folder, encoder, text, image, prepared.folder / "backbone")
     return Bundle.seal(
         bundle_folder,
         labels=CODES,
         max_words=encoder.max_words,
+        max_subwords=encoder.max_subwords,
         image_size=prepared.image_size,
         vgg16_weights=prepared.vgg16_weights,
         fusion=fusion,
@@ -89,80 +72,44 @@ def train(prepared: Prepared, bundle_folder: Path, report: Path, params: TrainPa
     )
 
 
-def fit_text(training: Items, validation: Items, encoder: TextEncoder, params: TextParams) -> tuple[Any, History]:
-    network = text_network(encoder.size, len(CODES), params)
-    seen, checked = training.has_text, validation.has_text
-    return network, _fit(
-        network,
-        (encoder.encode(training.words)[seen], training.classes[seen]),
-        (encoder.encode(validation.words)[checked], validation.classes[checked]),
-        params,
+def _encoder(texts: list[list[str]], params: TextParams) -> TextEncoder:
+    return TextEncoder.fit(
+        texts,
+        max_words=params.max_words,
+        max_subwords=params.max_subwords,
+        size=params.vocabulary,
+        min_count=params.min_count,
     )
 
 
-def fit_image(training: Items, validation: Items, params: ImageParams) -> tuple[Any, History]:
-    network = image_network(training.features.shape[1], len(CODES), params)
-    seen, checked = training.has_image, validation.has_image
-    features = training.features[seen].astype(np.float32)
-    network.get_layer("standardise").adapt(features)
-    return network, _fit(
-        network,
-        (features, training.classes[seen]),
-        (validation.features[checked].astype(np.float32), validation.classes[checked]),
-        params,
-    )
-
-
-def _fit(
-    network: Any,
-    training: tuple[npt.NDArray[Any], npt.NDArray[np.int64]],
-    validation: tuple[npt.NDArray[Any], npt.NDArray[np.int64]],
-    params: TextParams | ImageParams,
-) -> History:
-    """Adam with a falling rate, stopped when the validation loss no longer improves; the best epoch is kept."""
-    batch_size = min(params.batch_size, max(_SMALLEST_BATCH, len(training[0]) // _STEPS))
-    steps = params.epochs * -(-len(training[0]) // batch_size)
-    rate = keras.optimizers.schedules.CosineDecay(params.learning_rate, steps)
-    network.compile(
-        optimizer=keras.optimizers.Adam(rate, clipnorm=1.0),
-        loss="sparse_categorical_crossentropy",
-        metrics=["accuracy"],
-    )
-    stop = keras.callbacks.EarlyStopping("val_accuracy", patience=params.patience, restore_best_weights=True)
-    fitted = network.fit(
-        *training,
-        validation_data=validation,
-        epochs=params.epochs,
-        batch_size=batch_size,
-        callbacks=[stop, EpochBar(network.name)],
-        verbose=0,
-    )
-    columns = fitted.history
-    return [
-        {"epoch": float(epoch), **{name: float(values[epoch]) for name, values in columns.items()}}
-        for epoch in range(len(columns["loss"]))
-    ]
-
-
-def _answers(network: Any, inputs: npt.NDArray[Any], present: npt.NDArray[np.bool_]) -> Probabilities:
-    """(items, classes), rows of NaN where the branch has no input."""
-    answers = np.full((len(inputs), len(CODES)), np.nan, np.float32)
-    if present.any():
-        answers[present] = network.predict(inputs[present], batch_size=256, verbose=0)
+def _text_answers(network: Any, encoder: TextEncoder, items: Items) -> Probabilities:
+    """(items, classes), rows of NaN where there is no text."""
+    answers = _silence(items)
+    rows = np.flatnonzero(items.has_text)
+    answers[rows] = predict_text(network, encoder, [items.words[row] for row in rows])
     return answers
 
 
+def _image_answers(network: Any, items: Items) -> Probabilities:
+    """(items, classes), rows of NaN where there is no picture."""
+    answers = _silence(items)
+    if items.has_image.any():
+        answers[items.has_image] = network.predict_on_batch(items.features[items.has_image].astype(np.float32))
+    return answers
+
+
+def _silence(items: Items) -> Probabilities:
+    return np.full((len(items.words), len(CODES)), np.nan, np.float32)
+
+
 def _write_networks(folder: Path, encoder: TextEncoder, text: Any, image: Any, backbone: Path) -> None:
-    """Into a folder that holds nothing else."""
+    """Into a folder that holds nothing else; rounds the networks' weights to what is stored."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    encoder.save(folder / VOCABULARY)
-    save_keras(text, folder / TEXT_KERAS)
-    save_keras(image, folder / IMAGE_KERAS)
-    export_text(text, folder / TEXT_OPENVINO)
-    export_keras(image, folder / IMAGE_OPENVINO)
-    for name in (BACKBONE_WEIGHTS, BACKBONE_OPENVINO, str(Path(BACKBONE_OPENVINO).with_suffix(".bin"))):
-        shutil.copyfile(backbone / name, folder / name)
+    np.save(folder / VOCABULARY, encoder.vocabulary)
+    save_weights(text, folder / TEXT)
+    save_weights(image, folder / IMAGE)
+    copy_backbone(backbone, folder)
 
 
 def main() -> None:

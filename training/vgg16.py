@@ -1,65 +1,108 @@
-"""VGG16's weights, and the frozen backbone that is made of them."""
+"""VGG16's weights, and the frozen, quantised backbone that is made of them."""
 
 import hashlib
 import logging
+import shutil
+from collections.abc import Iterable
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import keras
+import nncf
+import numpy as np
+import openvino
+import tensorflow as tf
 
-from shared.model.backbone import build_backbone
-from shared.model.bundle import BACKBONE_OPENVINO, BACKBONE_WEIGHTS
-from training.export import export_keras
+from shared.model.backbone import build_backbone, load_backbone
+from shared.model.bundle import BACKBONE, Bundle
+from shared.model.images import decode
+from training.layout import STARTER
 
 log = logging.getLogger(__name__)
+
+CALIBRATION_PICTURES = 300
+"""NNCF's default."""
 
 
 class WeightsError(RuntimeError):
     """The weights that `params.yaml` names cannot be had; the message says what to do."""
 
 
-def make_backbone(weights: str, size: int, folder: Path, *, random_allowed: bool, seed: int) -> str:
-    """Write the backbone for every runtime into `folder`; returns where its weights came from.
+def load_vgg16(weights: str, size: int) -> tuple[Any, str]:
+    """The Keras backbone, and where its weights came from.
 
     Args:
-        weights: `imagenet`, `random`, a file, or `auto`: imagenet, else random where that is allowed.
-        random_allowed: whether `auto` may fall back to random weights (for the generated sample catalogue alone).
+        weights: `starter`, `imagenet`, `random`, or a file with VGG16's convolutions (include_top=False).
 
     Raises:
         WeightsError: the file is missing or no VGG16, or the download failed.
     """
-    keras.utils.set_random_seed(seed)
+    if weights == "starter":
+        starter = Bundle.load(STARTER)
+        return load_backbone(starter.folder / BACKBONE, size), starter.manifest.vgg16_weights
     backbone = build_backbone(size)
-    origin = _fill(backbone.get_layer("vgg16"), weights, random_allowed)
+    return backbone, _fill(backbone.get_layer("vgg16"), weights)
+
+
+def keep_quantised(backbone: Any, pictures: Iterable[bytes], kept: Path, folder: Path) -> None:
+    """Put the backbone's int8 form into `folder`; made once per weights, and kept in `kept` for the runs to come.
+
+    Were it calibrated again on every catalogue, each new picture would make another backbone, and all features would
+    have to be computed again.
+    """
+    home = kept / f"backbone-{_fingerprint(backbone)[:16]}"
+    if not (home / BACKBONE).is_file():
+        unfinished = home.with_suffix(".tmp")
+        quantise(backbone, pictures, unfinished)
+        unfinished.rename(home)
+    copy_backbone(home, folder)
+
+
+def copy_backbone(source: Path, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    _save_half(backbone, size, folder / BACKBONE_WEIGHTS)
-    backbone.load_weights(folder / BACKBONE_WEIGHTS)  # every runtime computes with the same rounded weights
-    export_keras(backbone, folder / BACKBONE_OPENVINO)
-    log.info("VGG16 backbone with %s weights in %s", origin, folder)
-    return origin
+    for name in (BACKBONE, Path(BACKBONE).with_suffix(".bin")):
+        shutil.copyfile(source / name, folder / name)
+
+
+def quantise(backbone: Any, pictures: Iterable[bytes], folder: Path) -> None:
+    """Write the backbone with weights and activations in int8 (NNCF, per channel), calibrated on the first pictures."""
+    size = backbone.input_shape[1]
+    sample = [decode(data, size)[np.newaxis] for data in islice(pictures, CALIBRATION_PICTURES)]
+    log.info("quantising VGG16 on %d pictures", len(sample))
+    signature = [tf.TensorSpec((None, *backbone.input_shape[1:]), "uint8")]
+    function = tf.function(lambda batch: backbone(batch, training=False), input_signature=signature)
+    quantised = nncf.quantize(openvino.convert_model(function), nncf.Dataset(sample), subset_size=len(sample))
+    folder.mkdir(parents=True, exist_ok=True)
+    openvino.save_model(quantised, folder / BACKBONE, compress_to_fp16=True)
 
 
 def fingerprint(folder: Path) -> str:
-    """sha256 of the backbone's weights: features are kept under it."""
-    return hashlib.sha256((folder / BACKBONE_OPENVINO).with_suffix(".bin").read_bytes()).hexdigest()
+    """sha256 of the quantised backbone's weights: features are kept under it."""
+    return hashlib.sha256((folder / BACKBONE).with_suffix(".bin").read_bytes()).hexdigest()
 
 
-def _fill(vgg16: Any, weights: str, random_allowed: bool) -> str:
+def _fingerprint(backbone: Any) -> str:
+    digest = hashlib.sha256()
+    for array in backbone.get_weights():
+        digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
+def _fill(vgg16: Any, weights: str) -> str:
     if weights == "random":
         return "random"
-    if weights not in ("imagenet", "auto"):
+    if weights != "imagenet":
         _load_file(vgg16, Path(weights))
         return Path(weights).name
     try:
         downloaded = keras.applications.VGG16(include_top=False, weights="imagenet")
     except Exception as error:  # urllib's errors come wrapped by Keras in a bare Exception
-        if weights == "auto" and random_allowed:
-            log.warning("VGG16's ImageNet weights cannot be downloaded: using random ones, good enough for the sample")
-            return "random"
         raise WeightsError(
             f"VGG16's ImageNet weights cannot be downloaded ({error}). Put the file "
             "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5 into ~/.keras/models, or set "
-            "preprocess.vgg16_weights in params.yaml to a local weights file, or to 'random' for a test."
+            "preprocess.vgg16_weights in params.yaml to 'starter' (they are in this repository), to a local weights "
+            "file, or to 'random' for a test."
         ) from error
     vgg16.set_weights(downloaded.get_weights())
     return "imagenet"
@@ -69,18 +112,8 @@ def _load_file(vgg16: Any, path: Path) -> None:
     if not path.is_file():
         raise WeightsError(f"preprocess.vgg16_weights names {path}, and there is no such file")
     try:
-        vgg16.load_weights(path)
+        layers = keras.applications.VGG16(include_top=False, weights=None, input_shape=vgg16.input_shape[1:])
+        layers.load_weights(path)
     except Exception as error:
         raise WeightsError(f"{path} does not hold VGG16's convolutions (include_top=False): {error}") from error
-
-
-def _save_half(backbone: Any, size: int, path: Path) -> None:
-    """Half the bytes; features differ by less than 0.1 % of the largest value."""
-    default = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("float16")
-    try:
-        half = build_backbone(size)
-    finally:
-        keras.config.set_dtype_policy(default)
-    half.set_weights(backbone.get_weights())
-    half.save_weights(path)
+    vgg16.set_weights(layers.get_weights())

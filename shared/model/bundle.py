@@ -4,6 +4,7 @@ import hashlib
 import json
 from pathlib import Path
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from shared.model.fusion import Fusion
@@ -13,9 +14,7 @@ from shared.model.text import TextEncoder
 FORMAT = 2
 MANIFEST = "manifest.json"
 
-VOCABULARY = "vocabulary.txt"
-TEXT_KERAS, IMAGE_KERAS, BACKBONE_WEIGHTS = "text.keras", "image.keras", "backbone.weights.h5"
-TEXT_OPENVINO, IMAGE_OPENVINO, BACKBONE_OPENVINO = "text.xml", "image.xml", "backbone.xml"
+VOCABULARY, TEXT, IMAGE, BACKBONE = "vocabulary.npy", "text.npz", "image.npz", "backbone.xml"
 
 
 class BundleError(RuntimeError):
@@ -30,6 +29,8 @@ class Manifest(BaseModel):
     format: int
     labels: tuple[int, ...]
     max_words: int
+    max_subwords: int
+    """Of one word, itself included."""
     image_size: int
     vgg16_weights: str
     """Where VGG16's weights came from: `imagenet`, `random`, or a file's name."""
@@ -85,7 +86,8 @@ class Bundle:
         return cls(folder, manifest)
 
     def text_encoder(self) -> TextEncoder:
-        return TextEncoder.load(self.folder / VOCABULARY, self.manifest.max_words)
+        vocabulary = np.load(self.folder / VOCABULARY)
+        return TextEncoder(vocabulary, self.manifest.max_words, self.manifest.max_subwords)
 
 
 def sha256(path: Path) -> str:

@@ -4,24 +4,30 @@ import html
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
+from zlib import crc32
 
 import numpy as np
 import numpy.typing as npt
 
-PADDING, UNKNOWN, FIRST_WORD = 0, 1, 2
+PADDING = 0
+_FIRST_ID = 1
 
 _TAG = re.compile(r"<[^>]{0,2000}>")
-_WORD = re.compile(r"[^\W_]+")
+_WORD = re.compile(r"\d+|[^\W\d_]+")
 _ACCENT = re.compile("[\u0300-\u036f]")  # of European scripts; other scripts' marks make other letters
 _LIGATURES = str.maketrans({"œ": "oe", "æ": "ae", "ß": "ss", "ø": "o"})
 
+_STEP = 8
+"""Texts are padded to a multiple of this, so that a runtime meets few shapes."""
+
+_CACHED_WORDS = 200_000
+
 
 def words(title: str | None, description: str | None = None) -> list[str]:
-    """The words of an item, title first: markup and accents gone, lower-cased, letters and digits only.
+    """The words of an item, title first: markup and accents gone, lower-cased, numbers apart from their units.
 
     Three in four products of the challenge come already lower-cased and without accents; this brings the rest to that
     form. Entities are decoded twice, because shops escape what was already escaped.
@@ -33,44 +39,84 @@ def words(title: str | None, description: str | None = None) -> list[str]:
     return _WORD.findall(unicodedata.normalize("NFC", bare))
 
 
-@dataclass(frozen=True)
-class TextEncoder:
-    """Words to a fixed number of ids.
+def subwords(word: str) -> Iterator[str]:
+    """The word between its borders, then its n-grams of three to five characters (Bojanowski et al. 2017, fastText)."""
+    bordered = f"<{word}>"
+    yield bordered
+    seen = {bordered}
+    for size in (3, 4, 5):
+        for start in range(len(bordered) - size + 1):
+            gram = bordered[start : start + size]
+            if gram not in seen:
+                seen.add(gram)
+                yield gram
 
-    Short texts are padded on the left, so that the LSTM needs no mask: OpenVINO cannot run a masked one.
+
+@dataclass(frozen=True, eq=False)
+class TextEncoder:
+    """Words to ids of their subwords.
+
+    The vocabulary holds hashes (CRC-32) instead of texts: a bundle tells nobody what its products were called.
+    Texts are padded on the left; the network makes sure that padding changes nothing.
     """
 
-    vocabulary: tuple[str, ...]
+    vocabulary: npt.NDArray[np.uint32]
+    """Hashes of the known subwords, the most frequent first."""
     max_words: int
+    max_subwords: int
+    """Of one word, itself included."""
 
     @classmethod
-    def fit(cls, texts: Iterable[Sequence[str]], max_words: int, size: int, min_count: int) -> "TextEncoder":
-        """The `size` most frequent words that occur at least `min_count` times; ties in alphabetical order."""
-        counts = Counter(word for text in texts for word in text[:max_words])
-        ranked = sorted((-count, word) for word, count in counts.items() if count >= min_count)
-        return cls(tuple(word for _, word in ranked[:size]), max_words)
-
-    @classmethod
-    def load(cls, path: Path, max_words: int) -> "TextEncoder":
-        return cls(tuple(path.read_text(encoding="utf-8").split("\n")), max_words)
-
-    def save(self, path: Path) -> None:
-        path.write_text("\n".join(self.vocabulary), encoding="utf-8")
+    def fit(
+        cls, texts: Iterable[Sequence[str]], *, max_words: int, max_subwords: int, size: int, min_count: int
+    ) -> "TextEncoder":
+        """The `size` subwords that occur in the most texts, in at least `min_count`; ties in order of hash."""
+        texts_with = Counter(word for text in texts for word in set(text[:max_words]))
+        counts: Counter[int] = Counter()
+        for word, count in texts_with.items():
+            for subword in subwords(word):
+                counts[_hash(subword)] += count
+        ranked = sorted((-count, key) for key, count in counts.items() if count >= min_count)
+        return cls(np.array([key for _, key in ranked[:size]], np.uint32), max_words, max_subwords)
 
     @property
     def size(self) -> int:
-        """How many ids there are, padding and unknown included."""
-        return len(self.vocabulary) + FIRST_WORD
+        """How many ids there are, padding included."""
+        return len(self.vocabulary) + _FIRST_ID
 
     @cached_property
-    def _ids(self) -> dict[str, int]:
-        return {word: index for index, word in enumerate(self.vocabulary, FIRST_WORD)}
+    def _ids(self) -> dict[int, int]:
+        return {key: index for index, key in enumerate(self.vocabulary.tolist(), _FIRST_ID)}
+
+    @cached_property
+    def _rows(self) -> dict[str, npt.NDArray[np.int32]]:
+        return {}
+
+    def word(self, word: str) -> npt.NDArray[np.int32]:
+        """Ids of shape (max_subwords,): the word's own, or padding where it is unknown, then its known n-grams'."""
+        row = self._rows.get(word)
+        if row is None:
+            own, *grams = (self._ids.get(_hash(subword), PADDING) for subword in subwords(word))
+            known = [own, *(gram for gram in grams if gram != PADDING)][: self.max_subwords]
+            row = np.full(self.max_subwords, PADDING, np.int32)
+            row[: len(known)] = known
+            if len(self._rows) >= _CACHED_WORDS:
+                self._rows.clear()
+            self._rows[word] = row
+        return row
 
     def encode(self, texts: Sequence[Sequence[str]]) -> npt.NDArray[np.int32]:
-        """Ids of shape (texts, max_words), zero-padded on the left; words past `max_words` are not used."""
-        encoded = np.full((len(texts), self.max_words), PADDING, np.int32)
+        """Ids of shape (texts, words, max_subwords), zero-padded on the left.
+
+        `words` is the longest text's length, rounded up to a multiple of eight; words past `max_words` are not used.
+        """
+        longest = max((min(len(text), self.max_words) for text in texts), default=0)
+        encoded = np.full((len(texts), max(-(-longest // _STEP), 1) * _STEP, self.max_subwords), PADDING, np.int32)
         for row, text in zip(encoded, texts, strict=True):
-            ids = [self._ids.get(word, UNKNOWN) for word in text[: self.max_words]]
-            if ids:
-                row[-len(ids) :] = ids
+            for place, word in enumerate(reversed(text[: self.max_words]), 1):
+                row[-place] = self.word(word)
         return encoded
+
+
+def _hash(subword: str) -> int:
+    return crc32(subword.encode())

@@ -1,11 +1,13 @@
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from shared.model.bundle import IMAGE_KERAS, MANIFEST, TEXT_KERAS, VOCABULARY, Bundle, BundleError
+from shared.model.bundle import IMAGE, MANIFEST, TEXT, VOCABULARY, Bundle, BundleError
 from shared.taxonomy import CODES
 from tests.conftest import Trained
+from training.prepared import TRAIN
 
 
 @pytest.fixture
@@ -17,29 +19,32 @@ def test_a_sealed_bundle_loads_and_keeps_its_version(trained: Trained, copy: Pat
     loaded = Bundle.load(copy)
     assert loaded.version == trained.bundle.version
     assert loaded.manifest.labels == CODES
-    assert loaded.manifest.vgg16_weights == "random"
+    assert loaded.manifest.vgg16_weights == trained.prepared.vgg16_weights
     assert loaded.manifest.review == trained.bundle.manifest.review
 
 
-def test_it_holds_no_optimisers_state(trained: Trained) -> None:
-    import keras
+def test_weights_are_stored_once_and_in_half_precision(trained: Trained) -> None:
+    for name in (TEXT, IMAGE):
+        with np.load(trained.bundle.folder / name) as arrays:
+            assert {arrays[key].dtype.name for key in arrays.files} == {"float16"}
 
-    for name in (TEXT_KERAS, IMAGE_KERAS):
-        path = trained.bundle.folder / name
-        network = keras.models.load_model(path)
-        assert not network.compiled
-        assert path.stat().st_size < 4 * network.count_params() + 100_000
+
+def test_it_tells_nobody_what_the_products_were_called(trained: Trained) -> None:
+    told = b"".join(path.read_bytes() for path in trained.bundle.folder.iterdir())
+    words = {word for text in trained.prepared.split(TRAIN).words for word in text if len(word) > 6}
+    assert len(words) > 50
+    assert not [word for word in words if word.encode() in told]
 
 
 def test_a_changed_file_is_named(copy: Path) -> None:
     (copy / VOCABULARY).write_text("tampered")
-    with pytest.raises(BundleError, match=r"vocabulary\.txt is not the file its manifest names"):
+    with pytest.raises(BundleError, match=r"vocabulary\.npy is not the file its manifest names"):
         Bundle.load(copy)
 
 
 def test_a_missing_file_is_named(copy: Path) -> None:
     (copy / VOCABULARY).unlink()
-    with pytest.raises(BundleError, match=r"lacks vocabulary\.txt"):
+    with pytest.raises(BundleError, match=r"lacks vocabulary\.npy"):
         Bundle.load(copy)
 
 

@@ -3,11 +3,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from training.params import ParamsError, PreprocessParams, load_params
+from training.params import FineTuneParams, ParamsError, PreprocessParams, load_params
 from training.prepared import TEST, TRAIN, VALIDATION
 from training.preprocess import split
 
-PARAMS = PreprocessParams(seed=1, validation=0.1, test=0.2, vgg16_weights="random")
+PARAMS = PreprocessParams(
+    seed=1,
+    validation=0.1,
+    test=0.2,
+    vgg16_weights="random",
+    fine_tune=FineTuneParams(epochs=0, batch_size=8, learning_rate=0.001),
+)
 
 
 def test_each_class_is_split_in_the_same_shares() -> None:
@@ -31,7 +37,7 @@ def test_the_committed_params_are_valid() -> None:
 
 
 def test_a_wrong_parameter_is_named(tmp_path: Path) -> None:
-    text = Path("params.yaml").read_text().replace("epochs: 40", "epochs: many")
+    text = Path("params.yaml").read_text().replace("epochs: 30", "epochs: many")
     (tmp_path / "params.yaml").write_text(text)
     with pytest.raises(ParamsError, match=r"train\.image\.epochs"):
         load_params(tmp_path / "params.yaml")

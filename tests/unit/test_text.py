@@ -1,8 +1,10 @@
+from zlib import crc32
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.model.text import PADDING, UNKNOWN, TextEncoder, words
+from shared.model.text import PADDING, TextEncoder, subwords, words
 
 
 def test_markup_entities_accents_and_case_are_gone() -> None:
@@ -22,24 +24,46 @@ def test_other_scripts_are_kept() -> None:
 
 
 def test_compatibility_forms_are_plain_letters() -> None:
-    assert words("𝕬𝖓𝖓𝖊 ﬁlm №5 İstanbul") == ["anne", "film", "no5", "istanbul"]
+    assert words("𝕬𝖓𝖓𝖊 ﬁlm №5 İstanbul") == ["anne", "film", "no", "5", "istanbul"]
 
 
 def test_the_title_comes_before_the_description() -> None:
     assert words("deux", "trois") == ["deux", "trois"]
 
 
+def encoder(*known: str, max_words: int = 3, max_subwords: int = 4) -> TextEncoder:
+    return TextEncoder(np.array([crc32(subword.encode()) for subword in known], np.uint32), max_words, max_subwords)
+
+
+def test_a_word_is_itself_and_its_n_grams() -> None:
+    assert list(subwords("cle")) == ["<cle>", "<cl", "cle", "le>", "<cle", "cle>"]
+    assert list(subwords("a")) == ["<a>"]
+
+
+def test_numbers_stand_apart_from_their_units() -> None:
+    assert words("12V 3,5m² 90cm PS4") == ["12", "v", "3", "5", "m", "2", "90", "cm", "ps", "4"]
+
+
 def test_ids_are_padded_on_the_left_and_cut_on_the_right() -> None:
-    encoder = TextEncoder(("chat", "chien"), max_words=3)
-    encoded = encoder.encode([["chien"], ["chat", "ours", "chien", "chat"], []])
-    assert encoded.tolist() == [[PADDING, PADDING, 3], [2, UNKNOWN, 3], [PADDING] * 3]
+    encoded = encoder("<chat>", "<chien>", "hat").encode([["chien"], ["chat", "ours", "rat", "chat"], []])
+    assert encoded.shape == (3, 8, 4)
+    assert encoded[0, :-1].max() == PADDING
+    assert encoded[0, -1].tolist() == [2, 0, 0, 0]
+    assert encoded[1, -3:].tolist() == [[1, 3, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]]
+    assert encoded[2].max() == PADDING
 
 
-def test_the_vocabulary_is_the_most_frequent_words_whatever_their_order() -> None:
+def test_an_unknown_word_is_known_by_its_n_grams() -> None:
+    assert encoder("<cha", "hat").word("chaton").tolist() == [PADDING, 2, 1, PADDING]
+
+
+def test_the_vocabulary_is_the_most_frequent_subwords_whatever_their_order() -> None:
     texts = [["b", "a", "c"], ["a", "b"], ["d"]]
-    encoder = TextEncoder.fit(texts, max_words=9, size=3, min_count=1)
-    assert encoder.vocabulary == ("a", "b", "c")
-    assert encoder == TextEncoder.fit(reversed(texts), max_words=9, size=3, min_count=1)
+    shape = {"max_words": 9, "max_subwords": 2, "size": 2, "min_count": 1}
+    fitted, again = TextEncoder.fit(texts, **shape), TextEncoder.fit(reversed(texts), **shape)
+    assert set(fitted.vocabulary.tolist()) == {crc32(b"<a>"), crc32(b"<b>")}
+    assert (fitted.vocabulary == again.vocabulary).all()
+    assert len(TextEncoder.fit(texts, **{**shape, "min_count": 3}).vocabulary) == 0
 
 
 @given(st.text(), st.text())
@@ -49,10 +73,11 @@ def test_any_text_gives_plain_words_and_is_stable(title: str, description: str) 
     assert words(" ".join(found)) == found
 
 
-@given(st.lists(st.lists(st.sampled_from(["a", "b", "c", "zzz"]), max_size=9), max_size=5))
+@given(st.lists(st.lists(st.sampled_from(["a", "b", "chat", "zzz"]), max_size=20), max_size=5))
 def test_encoding_has_the_promised_shape_and_range(texts: list[list[str]]) -> None:
-    encoder = TextEncoder(("a", "b", "c"), max_words=4)
-    encoded = encoder.encode(texts)
-    assert encoded.shape == (len(texts), 4)
+    fitted = encoder("<a>", "<b>", "hat", max_words=12)
+    encoded = fitted.encode(texts)
+    longest = max((min(len(text), 12) for text in texts), default=0)
+    assert encoded.shape == (len(texts), 8 if longest <= 8 else 16, 4)
     assert encoded.dtype == np.int32
-    assert encoded.size == 0 or (encoded.min() >= 0 and encoded.max() < encoder.size)
+    assert encoded.size == 0 or (encoded.min() >= 0 and encoded.max() < fitted.size)

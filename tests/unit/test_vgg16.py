@@ -1,12 +1,25 @@
-import logging
 from pathlib import Path
 
+import keras
+import numpy as np
 import pytest
 
-from shared.model.bundle import BACKBONE_OPENVINO
-from training.vgg16 import WeightsError, fingerprint, make_backbone
+from shared.model.backbone import load_backbone
+from shared.model.bundle import BACKBONE
+from shared.model.runtimes.openvino import OpenVINOBackbone
+from tests.pictures import jpeg
+from training.fine_tune import fine_tune
+from training.params import FineTuneParams
+from training.vgg16 import WeightsError, fingerprint, keep_quantised, load_vgg16
 
 SIZE = 32
+PICTURES = [jpeg(size=(SIZE, SIZE), colour=(40 * number, 90, 255 - 40 * number)) for number in range(6)]
+
+
+@pytest.mark.usefixtures("offline")
+def test_a_download_that_is_impossible_says_what_to_do() -> None:
+    with pytest.raises(WeightsError, match=r"cannot be downloaded .* set preprocess\.vgg16_weights"):
+        load_vgg16("imagenet", SIZE)
 
 
 @pytest.fixture
@@ -19,48 +32,49 @@ def offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("keras.src.backend.config.keras_home", lambda: str(tmp_path / "keras"))
 
 
-@pytest.mark.usefixtures("offline")
-def test_a_download_that_is_impossible_says_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(WeightsError, match=r"cannot be downloaded .* set preprocess\.vgg16_weights"):
-        make_backbone("imagenet", SIZE, tmp_path, random_allowed=True, seed=1)
-
-
-@pytest.mark.usefixtures("offline")
-def test_auto_is_an_error_on_real_products_rather_than_random(tmp_path: Path) -> None:
-    with pytest.raises(WeightsError, match="cannot be downloaded"):
-        make_backbone("auto", SIZE, tmp_path, random_allowed=False, seed=1)
-
-
-@pytest.mark.usefixtures("offline")
-def test_auto_falls_back_to_random_on_the_sample_and_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.WARNING):
-        assert make_backbone("auto", SIZE, tmp_path, random_allowed=True, seed=1) == "random"
-    assert "random" in caplog.text
-
-
-def test_random_weights_are_the_seeds_and_a_file_brings_its_own(tmp_path: Path) -> None:
-    import keras
-
-    first, again, other, loaded = (tmp_path / name for name in ("first", "again", "other", "loaded"))
-    for folder, seed in ((first, 1), (again, 1), (other, 2)):
-        make_backbone("random", SIZE, folder, random_allowed=True, seed=seed)
-    assert fingerprint(first) == fingerprint(again) != fingerprint(other)
-
-    keras.utils.set_random_seed(2)
+def test_a_file_brings_its_own_weights(tmp_path: Path) -> None:
     path = tmp_path / "vgg16.weights.h5"
-    keras.applications.VGG16(include_top=False, weights=None, input_shape=(SIZE, SIZE, 3)).save_weights(path)
-    assert make_backbone(str(path), SIZE, loaded, random_allowed=False, seed=9) == path.name
-    assert (loaded / BACKBONE_OPENVINO).is_file()
-    assert fingerprint(loaded) == fingerprint(other)
+    vgg16 = keras.applications.VGG16(include_top=False, weights=None, input_shape=(SIZE, SIZE, 3))
+    vgg16.save_weights(path)
+    backbone, origin = load_vgg16(str(path), SIZE)
+    assert origin == path.name
+    expected = zip(vgg16.get_weights(), backbone.get_layer("vgg16").get_weights(), strict=True)
+    assert all((stored == loaded).all() for stored, loaded in expected)
 
 
 def test_a_weights_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match=r"preprocess\.vgg16_weights names .*nowhere\.h5"):
-        make_backbone(str(tmp_path / "nowhere.h5"), SIZE, tmp_path, random_allowed=True, seed=1)
+        load_vgg16(str(tmp_path / "nowhere.h5"), SIZE)
 
 
 def test_a_file_that_holds_no_weights_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "wrong.weights.h5"
     path.write_bytes(b"not HDF5")
     with pytest.raises(WeightsError, match="does not hold VGG16's convolutions"):
-        make_backbone(str(path), SIZE, tmp_path, random_allowed=True, seed=1)
+        load_vgg16(str(path), SIZE)
+
+
+def test_a_backbone_is_quantised_once_and_answers_as_before(tmp_path: Path) -> None:
+    keras.utils.set_random_seed(1)
+    backbone, _ = load_vgg16("random", SIZE)
+    keep_quantised(backbone, iter(PICTURES), tmp_path / "kept", tmp_path / "first")
+    keep_quantised(backbone, iter([]), tmp_path / "kept", tmp_path / "second")  # nothing to calibrate on: kept
+    assert fingerprint(tmp_path / "first") == fingerprint(tmp_path / "second")
+
+    pixels = np.random.default_rng(1).integers(0, 255, (3, SIZE, SIZE, 3), np.uint8)
+    expected = backbone.predict_on_batch(pixels)
+    allowed = 0.1 * np.abs(expected).max()
+    assert (
+        np.abs(load_backbone(tmp_path / "first" / BACKBONE, SIZE).predict_on_batch(pixels) - expected).max() < allowed
+    )
+    assert np.abs(OpenVINOBackbone(tmp_path / "first" / BACKBONE).features(pixels) - expected).max() < allowed
+
+
+def test_fine_tuning_changes_the_last_block_and_nothing_else() -> None:
+    keras.utils.set_random_seed(1)
+    backbone, _ = load_vgg16("random", SIZE)
+    before = {weight.path: np.array(weight) for weight in backbone.weights}
+    examples = list(zip(PICTURES, [10, 40, 50, 10, 40, 50], strict=True))
+    fine_tune(backbone, examples, FineTuneParams(epochs=2, batch_size=4, learning_rate=0.001), seed=1)
+    changed = {weight.path for weight in backbone.weights if (before[weight.path] != np.array(weight)).any()}
+    assert changed == {path for path in before if "block5" in path}

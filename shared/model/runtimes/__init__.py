@@ -29,7 +29,7 @@ class Runtime(Backbone, Protocol):
     """The runtime and the precision it computes in, for people: `openvino bf16`."""
 
     def text(self, tokens: npt.NDArray[np.int32]) -> Probabilities:
-        """(n, max_words) ids to (n, classes)."""
+        """(n, words, subwords) ids to (n, classes)."""
         ...
 
     def image(self, features: Features) -> Probabilities:
@@ -38,7 +38,7 @@ class Runtime(Backbone, Protocol):
 
 
 def load(bundle: Bundle, runtime: str = "auto") -> Runtime:
-    """`auto` takes TensorFlow where it sees a GPU, and OpenVINO otherwise: twice TensorFlow's speed on a CPU with bf16.
+    """`auto` takes TensorFlow where it sees a GPU, and OpenVINO, with VGG16 in int8, otherwise.
 
     Raises:
         ValueError: an unknown name.

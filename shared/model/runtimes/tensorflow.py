@@ -2,16 +2,17 @@
 
 from typing import Any
 
-import keras
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from shared.model.backbone import build_backbone
-from shared.model.bundle import BACKBONE_WEIGHTS, IMAGE_KERAS, TEXT_KERAS, Bundle
+from shared.model.backbone import load_backbone
+from shared.model.bundle import BACKBONE, IMAGE, TEXT, Bundle
 from shared.model.fusion import Probabilities
 from shared.model.images import Pixels
+from shared.model.networks import restore_image, restore_text
 from shared.model.runtimes import Features
+from shared.model.weights import load_weights
 
 _MAX_BATCH = 64
 
@@ -20,11 +21,9 @@ class TensorFlowRuntime:
     def __init__(self, bundle: Bundle) -> None:
         for gpu in tf.config.list_physical_devices("GPU"):
             tf.config.experimental.set_memory_growth(gpu, True)
-        backbone = build_backbone(bundle.manifest.image_size)
-        backbone.load_weights(bundle.folder / BACKBONE_WEIGHTS)
-        self._features = _Compiled(backbone, "uint8")
-        self._text = _Compiled(keras.models.load_model(bundle.folder / TEXT_KERAS), "int32")
-        self._image = _Compiled(keras.models.load_model(bundle.folder / IMAGE_KERAS), "float32")
+        self._features = _Compiled(load_backbone(bundle.folder / BACKBONE, bundle.manifest.image_size), "uint8")
+        self._text = _Compiled(restore_text(load_weights(bundle.folder / TEXT)), "int32")
+        self._image = _Compiled(restore_image(load_weights(bundle.folder / IMAGE)), "float32")
         self.name = "tensorflow f32"
 
     def text(self, tokens: npt.NDArray[np.int32]) -> Probabilities:

@@ -1,0 +1,83 @@
+"""The two trained networks as OpenVINO graphs, built of the bundle's weights operation by operation.
+
+OpenVINO's own converter turns a Keras LSTM into a loop over time, at a quarter of the speed of `LSTMSequence`. Tests
+hold these graphs' answers against those of the Keras networks in `shared.model.networks`.
+"""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import openvino
+from openvino import opset15 as ops
+
+from shared.model.weights import Weights
+
+_BATCH_NORM_EPSILON, _NORMALIZATION_EPSILON = 1e-3, 1e-7
+"""Keras' defaults."""
+
+
+def text_graph(weights: Weights) -> Any:
+    """(n, words, subwords) ids to (n, classes) probabilities, as `shared.model.networks.text_network`."""
+    tokens = ops.parameter([-1, -1, -1], np.int32, name="tokens")
+    known = ops.convert(ops.not_equal(tokens, _constant(np.int32(0))), "f32")
+    there = ops.reduce_max(known, _constant([2]), True)
+    own, grams = ops.variadic_split(known, _constant(2), _constant([1, -1])).outputs()
+    count = ops.maximum(ops.reduce_sum(grams, _constant([2]), True), _constant(np.float32(1)))
+    shares = ops.unsqueeze(ops.concat([own, ops.divide(grams, count)], 2), _constant([2]))
+    embedded = ops.gather(_constant(weights["embedding/embeddings"]), tokens, _constant(0))
+    vectors = ops.squeeze(ops.matmul(shares, embedded, False, False), _constant([2]))
+
+    strongest = ops.relu(ops.reduce_max(ops.multiply(_states(weights, vectors), there), _constant([1]), False))
+    words = ops.maximum(ops.reduce_sum(there, _constant([1]), False), _constant(np.float32(1)))
+    bag = ops.divide(ops.reduce_sum(ops.multiply(vectors, there), _constant([1]), False), ops.sqrt(words))
+    scores = _dense(weights, "classes", ops.concat([strongest, bag], 1))
+    return openvino.Model([ops.softmax(scores, 1)], [tokens], "text")
+
+
+def image_graph(weights: Weights) -> Any:
+    """(n, features) to (n, classes) probabilities, as `shared.model.networks.image_network`."""
+    mean, variance = weights["standardise/mean"], weights["standardise/variance"]
+    features = ops.parameter([-1, mean.shape[-1]], np.float32, name="features")
+    roots = ops.sqrt(ops.maximum(features, _constant(np.float32(0))))
+    deviation = np.maximum(np.sqrt(variance), _NORMALIZATION_EPSILON)
+    standardised = ops.clamp(ops.divide(ops.subtract(roots, _constant(mean)), _constant(deviation)), -5.0, 5.0)
+    scale = weights["normalise/gamma"] / np.sqrt(weights["normalise/moving_variance"] + _BATCH_NORM_EPSILON)
+    shift = weights["normalise/beta"] - weights["normalise/moving_mean"] * scale
+    hidden = ops.matmul(standardised, _constant(weights["hidden/kernel"] * scale), False, False)
+    active = ops.gelu(ops.add(hidden, _constant(shift)), "erf")
+    return openvino.Model([ops.softmax(_dense(weights, "classes", active), 1)], [features], "image")
+
+
+def _states(weights: Weights, vectors: Any) -> Any:
+    """(n, words, 2 × units): both directions' states over time."""
+    cells = [_cell(weights, name) for name in ("forward", "backward")]
+    w, r, b = (_constant(np.stack(parts)) for parts in zip(*cells, strict=True))
+    units = cells[0][1].shape[1]
+    shape = ops.shape_of(vectors)
+    batch = ops.gather(shape, _constant([0]), _constant(0))
+    length = ops.convert(ops.gather(shape, _constant([1]), _constant(0)), "i32")
+    zeros = ops.broadcast(_constant(np.float32(0)), ops.concat([batch, _constant([2, units])], 0))
+    sequence = ops.lstm_sequence(vectors, zeros, zeros, ops.broadcast(length, batch), w, r, b, units, "bidirectional")
+    by_word = ops.transpose(sequence.output(0), _constant([0, 2, 1, 3]))  # from (n, directions, words, units)
+    return ops.reshape(by_word, _constant([0, 0, 2 * units]), True)
+
+
+def _cell(weights: Weights, name: str) -> tuple[npt.NDArray[np.float32], ...]:
+    """Keras orders the gates i, f, c, o along the last axis; OpenVINO f, i, c, o along the first."""
+    arrays = (weights[f"{name}/lstm_cell/{part}"] for part in ("kernel", "recurrent_kernel", "bias"))
+    return tuple(_reorder(array).T.copy() for array in arrays)
+
+
+def _reorder(array: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    i, f, c, o = np.split(array, 4, axis=-1)
+    return np.concatenate([f, i, c, o], axis=-1)
+
+
+def _dense(weights: Weights, name: str, inputs: Any) -> Any:
+    product = ops.matmul(inputs, _constant(weights[f"{name}/kernel"]), False, False)
+    return ops.add(product, _constant(weights[f"{name}/bias"]))
+
+
+def _constant(value: Any) -> Any:
+    return ops.constant(np.asarray(value))

@@ -1,0 +1,69 @@
+"""How both networks are fitted: one schedule, one loop, one history."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from shared.model.fusion import Probabilities
+from shared.taxonomy import CODES
+from training.progress import EpochBar
+
+History = list[dict[str, float]]
+"""Per epoch: `epoch`, `loss`, `accuracy`, `val_loss`, `val_accuracy`."""
+Batch = tuple[npt.NDArray[Any], npt.NDArray[np.float32]]
+"""Inputs, and targets of shape (items, classes)."""
+Batches = Callable[[], Iterator[Batch]]
+"""One epoch's, anew at each call."""
+
+# A small catalogue gets small batches, so that an epoch has enough steps to learn from.
+_SMALLEST_BATCH, _STEPS = 8, 64
+_WARM_UP, _FIRST, _LAST = 0.1, 0.05, 0.01
+"""Share of the steps in which the rate rises, from and down to these shares of its highest value."""
+
+
+def batch_size(items: int, wanted: int) -> int:
+    return min(wanted, max(_SMALLEST_BATCH, items // _STEPS))
+
+
+def schedule(rate: float, epochs: int, items: int, size: int) -> Any:
+    """A rate that rises for a tenth of the steps, then falls along a cosine."""
+    steps = epochs * -(-items // size)
+    warm_up = int(steps * _WARM_UP)
+    return keras.optimizers.schedules.CosineDecay(
+        rate * _FIRST, steps - warm_up, alpha=_LAST, warmup_target=rate, warmup_steps=warm_up
+    )
+
+
+def fit(
+    network: Any, name: str, training: Batches, validation: Batches, optimizer: Any, loss: Any, epochs: int
+) -> History:
+    """Every epoch of the schedule is run: it ends at a rate so low that stopping early would gain nothing."""
+    network.compile(optimizer=optimizer, loss=loss, metrics=["accuracy"])
+    history = network.fit(
+        _dataset(network, training),
+        validation_data=_dataset(network, validation),
+        epochs=epochs,
+        callbacks=[EpochBar(name)],
+        verbose=0,
+    ).history
+    return [
+        {"epoch": float(epoch), **{column: float(values[epoch]) for column, values in history.items()}}
+        for epoch in range(epochs)
+    ]
+
+
+def one_hot(classes: npt.NDArray[np.int64]) -> Probabilities:
+    """(items,) to (items, classes)."""
+    return np.eye(len(CODES), dtype=np.float32)[classes]
+
+
+def _dataset(network: Any, batches: Batches) -> Any:
+    signature = (
+        tf.TensorSpec((None, *network.input_shape[1:]), network.inputs[0].dtype),
+        tf.TensorSpec((None, len(CODES)), tf.float32),
+    )
+    return tf.data.Dataset.from_generator(batches, output_signature=signature).prefetch(4)
