@@ -12,6 +12,11 @@ REGISTRY_SCHEME = "models:/"
 """What a model's URI in MLflow's registry begins with."""
 
 
+def _default_model() -> str:
+    trained, starter = ROOT / "models/bundle", ROOT / "models/starter"
+    return str(trained if (trained / "manifest.json").exists() else starter)
+
+
 class Settings(BaseSettings):
     """Defaults suit one machine: everything on loopback, files in the repository's folder."""
 
@@ -24,8 +29,11 @@ class Settings(BaseSettings):
     blob_url: str = f"file://{ROOT}/data/blobs"
     """Where pictures lie until their job is classified: any fsspec URL."""
 
-    model: str = str(ROOT / "models/bundle")
-    """The bundle to serve: a folder, or a URI of MLflow's registry (`models:/rakuten-classification@champion`)."""
+    model: str = Field(default_factory=_default_model)
+    """The bundle to serve: a folder, or a URI of MLflow's registry (`models:/rakuten-classification@champion`).
+
+    By default the one that was trained here last, or else the starter.
+    """
     model_cache: Path = ROOT / "models/cache"
     """Where bundles from the registry are kept."""
     runtime: str = "auto"

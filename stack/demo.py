@@ -6,7 +6,6 @@ import sys
 
 from shared.model.bundle import MANIFEST, Manifest
 from shared.model.review import Review
-from shared.settings import REGISTRY_SCHEME, get_settings
 from stack.receiver import WebhookReceiver
 from stack.services import ROOT, Stack, bundle_folder, pick_ports
 
@@ -19,14 +18,9 @@ def _say(text: str) -> None:
 
 
 def run() -> None:
-    """Train a model where there is none, start everything, classify sample products, show what came of it, stop."""
-    ensure_bundle()
+    """Start everything, classify sample products, show what came of it, stop."""
     manifest = Manifest.model_validate_json((bundle_folder() / MANIFEST).read_bytes())
     _say(f"\nThe model: VGG16 with {manifest.vgg16_weights} weights, LSTM over {manifest.max_words} words")
-    if manifest.vgg16_weights == "random":
-        _say(
-            "  (random weights: the ImageNet ones could not be downloaded; fine for the sample, not for real products)"
-        )
     _say(f"  {_promise(manifest.review)}")
     state = ROOT / ".run/demo"
     sample = state / "sample"
@@ -58,14 +52,6 @@ def _promise(review: Review) -> str:
         f"answers below a confidence of {review.threshold:.0%} need a look; the others, {review.coverage:.0%} of the "
         f"validation items, were right at least {review.precision:.0%} of the time"
     )
-
-
-def ensure_bundle() -> None:
-    """Train on the generated sample catalogue where no bundle is there yet."""
-    if get_settings().model.startswith(REGISTRY_SCHEME) or (bundle_folder() / MANIFEST).exists():
-        return
-    _say("There is no trained model yet: training one on the generated sample catalogue (about a minute).")
-    _python("-m", "dvc", "repro")
 
 
 def _python(*arguments: str) -> None:

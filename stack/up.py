@@ -5,7 +5,6 @@ import sys
 import threading
 from pathlib import Path
 
-from stack.demo import ensure_bundle
 from stack.services import ROOT, Stack, pick_ports
 
 
@@ -14,9 +13,6 @@ def run(state: Path) -> None:
     stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopped.set())
-    ensure_bundle()
-    if stopped.is_set():
-        return
     with Stack(ROOT, state, pick_ports(), say=lambda step: print(f"  {step} …", flush=True)) as stack:
         print(
             f"\n  API      {stack.url}   (interactive documentation: {stack.url}/docs)"

@@ -31,9 +31,12 @@ def fine_tune(backbone: Any, examples: Sequence[tuple[bytes, int]], params: Fine
     roots = keras.ops.sqrt(keras.ops.maximum(backbone(pixels), 1e-6))  # the slope of a root at zero is infinite
     kept = keras.layers.Dropout(_DROPOUT)(keras.layers.BatchNormalization()(roots))
     network = keras.Model(pixels, keras.layers.Dense(len(CODES), activation="softmax")(kept))
-    rate = schedule(params.learning_rate, params.epochs, len(examples), params.batch_size)
-    network.compile(keras.optimizers.Adam(rate, clipnorm=1.0), "sparse_categorical_crossentropy", ["accuracy"])
+    steps = -(-len(examples) // params.batch_size)
+    rate = schedule(params.learning_rate, params.epochs * steps)
+    optimizer = keras.optimizers.Adam(rate, clipnorm=1.0)
+    network.compile(optimizer=optimizer, loss="sparse_categorical_crossentropy", metrics=["accuracy"])
     pictures = _pictures(examples, backbone.input_shape[1], params.batch_size, seed)
+    pictures = pictures.apply(tf.data.experimental.assert_cardinality(steps))
     network.fit(pictures, epochs=params.epochs, callbacks=[EpochBar("VGG16's last block")], verbose=0)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from shared.model.networks import image_network
 from shared.taxonomy import CODES
-from training.fitting import Batch, History, batch_size, fit, one_hot, schedule
+from training.fitting import Batch, History, batching, fit, one_hot, schedule
 from training.params import ImageParams
 from training.prepared import Items
 
@@ -20,7 +20,7 @@ def fit_image(training: Items, validation: Items, params: ImageParams, seed: int
     features, targets = training.features[seen].astype(np.float32), one_hot(training.classes[seen])
     network.get_layer("standardise").adapt(np.sqrt(np.maximum(features, 0)))
     random = np.random.default_rng(seed)
-    size = batch_size(len(features), params.batch_size)
+    size, steps = batching(len(features), params.batch_size)
 
     def mixtures() -> Iterator[Batch]:
         order = random.permutation(len(features))
@@ -30,10 +30,8 @@ def fit_image(training: Items, validation: Items, params: ImageParams, seed: int
             share = random.beta(params.mixup, params.mixup, (len(one), 1)).astype(np.float32)
             yield tuple(share * values[one] + (1 - share) * values[other] for values in (features, targets))
 
-    def validation_split() -> Iterator[Batch]:
-        yield validation.features[checked].astype(np.float32), one_hot(validation.classes[checked])
-
-    rate = schedule(params.learning_rate, params.epochs, len(features), size)
+    check = [(validation.features[checked].astype(np.float32), one_hot(validation.classes[checked]))]
+    rate = schedule(params.learning_rate, params.epochs * steps)
     optimizer = keras.optimizers.AdamW(rate, weight_decay=params.weight_decay)
     loss = keras.losses.CategoricalCrossentropy(label_smoothing=params.label_smoothing)
-    return network, fit(network, "image", mixtures, validation_split, optimizer, loss, params.epochs)
+    return network, fit(network, "image", mixtures, steps, check, optimizer, loss, params.epochs)

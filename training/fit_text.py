@@ -1,7 +1,7 @@
 """Fit the LSTM, with a teacher and all the texts at hand."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
@@ -13,7 +13,7 @@ from shared.model.networks import text_network
 from shared.model.text import TextEncoder
 from shared.taxonomy import CODES
 from training.embeddings import Vectors, pretrained
-from training.fitting import Batch, History, batch_size, fit, one_hot, schedule
+from training.fitting import Batch, History, batching, fit, one_hot, schedule
 from training.params import TextParams
 from training.prepared import Items
 from training.teacher import teach
@@ -53,12 +53,13 @@ def fit_text(
     linear, guesses = teach(labelled.texts, labelled.targets.argmax(axis=1), unlabelled, len(CODES), seed)
     softened = (1 - params.teacher_share) * labelled.targets + params.teacher_share * linear
     if not unlabelled:
-        network, history = lstm.fit("text", Examples(labelled.texts, softened), params.epochs)
+        network, history = lstm.fit("text", Examples(labelled.texts, softened))
         return network, {"text": history}
-    first, first_history = lstm.fit("text-teacher", labelled, params.epochs)
+    first, first_history = lstm.fit("text-teacher", labelled)
     agreed = softmax((log(guesses) + log(predict_text(first, encoder, unlabelled))) / 2)
     lesson = Examples(labelled.texts + unlabelled, np.concatenate([softened, agreed]))
-    network, history = lstm.fit("text", lesson, params.student_epochs)
+    student = replace(lstm, params=params.model_copy(update=params.student.model_dump()))
+    network, history = student.fit("text", lesson)
     return network, {"text-teacher": first_history, "text": history}
 
 
@@ -82,7 +83,7 @@ class _Lstm:
     checked: Examples
     seed: int
 
-    def fit(self, name: str, lesson: Examples, epochs: int) -> tuple[Any, History]:
+    def fit(self, name: str, lesson: Examples) -> tuple[Any, History]:
         params, items = self.params, len(lesson.texts)
         network = text_network(
             self.encoder.size,
@@ -94,28 +95,26 @@ class _Lstm:
             word_dropout=params.word_dropout,
         )
         network.get_layer("embedding").set_weights([self.vectors])
-        size = batch_size(items, params.batch_size)
+        size, steps = batching(items, params.batch_size)
         lengths = np.array([min(len(text), params.max_words) for text in lesson.texts])
         random = np.random.default_rng(self.seed)
 
         def training() -> Iterator[Batch]:
-            return self._batches(lesson, _by_length(lengths, size, random))
+            return self._batches(lesson, by_length(lengths, size, random))
 
-        def validation() -> Iterator[Batch]:
-            rows = np.arange(len(self.checked.texts))
-            return self._batches(self.checked, np.split(rows, rows[_PREDICTED_AT_ONCE::_PREDICTED_AT_ONCE]))
-
-        rate = schedule(params.learning_rate, epochs, items, size)
+        rows = np.arange(len(self.checked.texts))
+        check = list(self._batches(self.checked, np.split(rows, rows[_PREDICTED_AT_ONCE::_PREDICTED_AT_ONCE])))
+        rate = schedule(params.learning_rate, params.epochs * steps)
         loss = keras.losses.CategoricalCrossentropy()
         optimizer = keras.optimizers.Adam(rate, clipnorm=1.0)
-        return network, fit(network, name, training, validation, optimizer, loss, epochs)
+        return network, fit(network, name, training, steps, check, optimizer, loss, params.epochs)
 
     def _batches(self, examples: Examples, batches: list[npt.NDArray[np.intp]]) -> Iterator[Batch]:
         for rows in batches:
             yield self.encoder.encode([examples.texts[row] for row in rows]), examples.targets[rows]
 
 
-def _by_length(lengths: npt.NDArray[np.int64], size: int, random: np.random.Generator) -> list[npt.NDArray[np.intp]]:
+def by_length(lengths: npt.NDArray[np.int64], size: int, random: np.random.Generator) -> list[npt.NDArray[np.intp]]:
     """Shuffled batches of rows of similar length."""
     order = random.permutation(len(lengths))
     batches = []

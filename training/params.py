@@ -41,6 +41,12 @@ class PreprocessParams(_Section):
     fine_tune: FineTuneParams
 
 
+class StudentParams(_Section):
+    dropout: float = Field(ge=0, lt=1)
+    word_dropout: float = Field(ge=0, lt=1)
+    epochs: int = Field(ge=1)
+
+
 class TextParams(_Section):
     max_words: int = Field(ge=1, le=512)
     vocabulary: int = Field(ge=1)
@@ -54,8 +60,8 @@ class TextParams(_Section):
     batch_size: int = Field(ge=1)
     learning_rate: float = Field(gt=0)
     epochs: int = Field(ge=1)
-    student_epochs: int = Field(ge=1)
     teacher_share: float = Field(ge=0, lt=1)
+    student: StudentParams
 
 
 class ImageParams(_Section):

@@ -55,6 +55,8 @@ class _Linear:
         """(texts, width); a class without an example has the lowest margin there is."""
         features = hstack([self._words.transform(texts), self._characters.transform(texts)])
         found = self._machine.decision_function(csr_matrix(features))
+        if found.ndim == 1:  # of two classes, scikit-learn tells the second one's margin
+            found = np.stack([-found, found], axis=1)
         margins = np.full((len(texts), self._width), found.min())
         margins[:, self._machine.classes_] = found
         return margins

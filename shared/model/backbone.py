@@ -43,23 +43,29 @@ def load_backbone(path: Path, size: int) -> Any:
 
 
 def _convolutions(path: Path) -> list[tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]]:
-    """Kernel (height, width, in, out) and bias of each convolution, in their order.
-
-    NNCF leaves Constant (int8) → Convert → Multiply (a scale per output channel) → Convolution → Add (the bias).
-    """
+    """Kernel (height, width, in, out) and bias of each convolution, in their order."""
     found = []
     for node in openvino.Core().read_model(path).get_ordered_ops():
         if node.get_type_name() == "Convolution":
-            scaled = node.input_value(1).get_node()
-            rounded, scale = (scaled.input_value(port).get_node() for port in (0, 1))
-            kernel = rounded.input_value(0).get_node().get_data().astype(np.float32) * scale.get_data()
-            (consumer,) = node.output(0).get_target_inputs()
-            bias = _constant(consumer.get_node().input_value(1).get_node())
-            found.append((kernel.transpose(2, 3, 1, 0), bias.reshape(-1)))
+            kernel = _value(node.input_value(1).get_node()).transpose(2, 3, 1, 0)
+            (consumer,) = (port.get_node() for port in node.output(0).get_target_inputs())
+            # Biases of zero are optimised away.
+            biased = consumer.get_type_name() == "Add"
+            bias = _value(consumer.input_value(1).get_node()) if biased else np.zeros(kernel.shape[-1], np.float32)
+            found.append((kernel, bias.reshape(-1)))
     return found
 
 
-def _constant(node: Any) -> npt.NDArray[np.float32]:
-    """Through a conversion from half precision, where there is one."""
-    source = node.input_value(0).get_node() if node.get_type_name() == "Convert" else node
-    return np.asarray(source.get_data(), np.float32)
+def _value(node: Any) -> npt.NDArray[np.float32]:
+    """What a constant comes to that NNCF took apart into int8, a scale per output channel, and conversions."""
+    kind = node.get_type_name()
+    if kind == "Constant":
+        return np.asarray(node.get_data(), np.float32)
+    inputs = [_value(node.input_value(port).get_node()) for port in range(node.get_input_size())]
+    if kind == "Multiply":
+        return inputs[0] * inputs[1]
+    if kind == "Subtract":
+        return inputs[0] - inputs[1]
+    if kind == "Convert":
+        return inputs[0]
+    raise ValueError(f"the quantised VGG16 holds a {kind} where a weight was expected")
