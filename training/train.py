@@ -27,7 +27,7 @@ from shared.taxonomy import CODES
 from training import tracking
 from training.export import export_keras, export_text, save_keras
 from training.fusion import fit_fusion, out_of_fold, unfitted
-from training.layout import BUNDLE, PREPARED, TRAINING_REPORT
+from training.layout import BUNDLE, HISTORY, PREPARED, TRAINING_REPORT
 from training.networks import image_network, text_network
 from training.params import ImageParams, TextParams, TrainParams, load_params
 from training.prepared import TRAIN, VALIDATION, Items, Prepared
@@ -72,7 +72,7 @@ def train(prepared: Prepared, bundle_folder: Path, report: Path, params: TrainPa
     report.mkdir(parents=True, exist_ok=True)
     history = {"text": text_history, "image": image_history}
     rows = [{"branch": branch, **epoch} for branch, epochs in history.items() for epoch in epochs]
-    pd.DataFrame(rows).to_csv(report / "history.csv", index=False)
+    pd.DataFrame(rows).to_csv(report / HISTORY, index=False)
 
     _write_networks(bundle_folder, encoder, text, image, prepared.folder / "backbone")
     return Bundle.seal(
@@ -168,12 +168,10 @@ def _write_networks(folder: Path, encoder: TextEncoder, text: Any, image: Any, b
 def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     params = load_params().train
-    with tracking.run("rakuten-classification", TRAINING_REPORT) as run:
-        run.log_params(params.model_dump())
+    with tracking.start(params) as run:
         bundle = train(Prepared(PREPARED), BUNDLE, TRAINING_REPORT, params)
-        run.log_history(TRAINING_REPORT / "history.csv")
-        run.log_metrics(bundle.manifest.metrics, prefix="validation")
-        run.log_bundle(bundle)
+        run.log_training(bundle, params, pd.read_csv(TRAINING_REPORT / HISTORY))
+        (TRAINING_REPORT / tracking.RUN_FILE).write_text(run.ids.model_dump_json(indent=1) + "\n")
     log.info("bundle %s in %s, on the validation split:", bundle.version, BUNDLE)
     for branch, figures in bundle.manifest.metrics.items():
         log.info("  %-6s weighted F1 %.3f over %d items", branch, figures.get("weighted_f1", 0), figures["items"])
