@@ -7,6 +7,8 @@ PREPARED = Path("data/prepared")
 FEATURE_STORE = Path("data/feature-store")
 """Not a stage's output: kept between runs, so that only new pictures are computed."""
 TRAINING_REPORT = Path("data/training")
+HISTORY = "history.csv"
+"""In the training's report: a row per branch and epoch."""
 EVALUATION_REPORT = Path("data/evaluation")
 BUNDLE = Path("models/bundle")
 STARTER = Path("models/starter")

@@ -1,15 +1,22 @@
-"""The figures of a classifier: weighted and macro F1, accuracy, calibration error."""
+"""The figures of a classifier: weighted and macro F1, accuracy, calibration, coverage, and each class's own."""
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 from sklearn.metrics import accuracy_score, f1_score
 
 from shared.model.fusion import Probabilities
+from shared.taxonomy import CODES, PRODUCT_TYPES
 
 _BINS = 15
+_PLACES = 4
+
+Classes = npt.NDArray[np.int64]
+Metrics = dict[str, dict[str, float]]
+"""Per branch: figure to value."""
 
 
-def score(probabilities: Probabilities, classes: npt.NDArray[np.int64]) -> dict[str, float]:
+def score(probabilities: Probabilities, classes: Classes) -> dict[str, float]:
     """Figures over the rows on which the branch spoke (those that are not NaN)."""
     spoke = ~np.isnan(probabilities[:, 0])
     if not spoke.any():
@@ -24,10 +31,85 @@ def score(probabilities: Probabilities, classes: npt.NDArray[np.int64]) -> dict[
     }
 
 
-def calibration_error(probabilities: Probabilities, classes: npt.NDArray[np.int64]) -> float:
-    """Expected calibration error over 15 bins of equal width (Guo et al. 2017)."""
-    confidence = probabilities.max(axis=1)
+def calibration_error(probabilities: Probabilities, classes: Classes) -> float:
+    """Expected calibration error over 15 bins of equal width (Guo et al. 2017), of rows that are not NaN."""
+    bins = reliability(probabilities, classes)
+    gaps = (bins["accuracy"] - bins["confidence"]).abs()
+    return float(np.average(gaps, weights=bins["count"]))
+
+
+def reliability(probabilities: Probabilities, classes: Classes) -> pd.DataFrame:
+    """low, high, confidence, accuracy, count: the bins of `calibration_error` that hold an item, by confidence.
+
+    Of the items in a bin it tells the mean confidence, the share of right answers, and the number; rows of NaN are in
+    none.
+    """
+    spoke = ~np.isnan(probabilities[:, 0])
+    probabilities, classes = probabilities[spoke], classes[spoke]
+    confidence = probabilities.max(axis=1).astype(np.float64)
     correct = probabilities.argmax(axis=1) == classes
-    bins = np.minimum((confidence * _BINS).astype(int), _BINS - 1)
-    gaps = [abs(correct[bins == b].mean() - confidence[bins == b].mean()) * (bins == b).mean() for b in np.unique(bins)]
-    return float(sum(gaps))
+    bins = np.minimum((confidence * _BINS).astype(np.int64), _BINS - 1)
+    items = pd.DataFrame({"bin": bins, "confidence": confidence, "correct": correct})
+    table = items.groupby("bin", as_index=False).agg(
+        confidence=("confidence", "mean"), accuracy=("correct", "mean"), count=("correct", "size")
+    )
+    number = table.pop("bin")
+    table.insert(0, "low", (number / _BINS).round(_PLACES))
+    table.insert(1, "high", ((number + 1) / _BINS).round(_PLACES))
+    return table
+
+
+def coverage_curve(confidence: npt.NDArray[np.float64], correct: npt.NDArray[np.bool_]) -> pd.DataFrame:
+    """threshold, coverage, precision: a row per distinct confidence, the highest first; arguments of shape (items,).
+
+    Coverage is the share of all items whose confidence is at least the threshold, precision the share of right answers
+    among these. Items of one confidence are accepted together; one of confidence NaN never is, and counts in the share.
+    """
+    answered = np.flatnonzero(~np.isnan(confidence))
+    order = answered[np.argsort(-confidence[answered], kind="stable")]
+    thresholds, accepted = confidence[order], np.arange(1, len(order) + 1)
+    last = np.append(thresholds[1:] != thresholds[:-1], True)[: len(order)]
+    return pd.DataFrame(
+        {
+            "threshold": thresholds[last],
+            "coverage": accepted[last] / max(len(confidence), 1),
+            "precision": correct[order].cumsum()[last] / accepted[last],
+        }
+    )
+
+
+def confusion(probabilities: Probabilities, classes: Classes) -> npt.NDArray[np.int64]:
+    """Counts of shape (actual classes, predicted classes), over the rows that are not NaN."""
+    spoke = ~np.isnan(probabilities[:, 0])
+    counts = np.zeros((len(CODES), len(CODES)), np.int64)
+    np.add.at(counts, (classes[spoke], probabilities[spoke].argmax(axis=1)), 1)
+    return counts
+
+
+def per_class(counts: npt.NDArray[np.int64]) -> pd.DataFrame:
+    """A row per product type from the counts of `confusion`; a share of nothing is zero.
+
+    prdtypecode, name, precision, recall, f1, support, and where the type's items most often went instead:
+    confused_with (a code, missing where all were right), confused_with_name, confused_items.
+    """
+    right, support, predicted = counts.diagonal(), counts.sum(axis=1), counts.sum(axis=0)
+    wrong = counts - np.diag(right)
+    other, often = wrong.argmax(axis=1), wrong.max(axis=1)
+    confused_with = pd.Series(np.array(CODES)[other], dtype="Int64").where(often > 0)
+    return pd.DataFrame(
+        {
+            "prdtypecode": CODES,
+            "name": PRODUCT_TYPES.values(),
+            "precision": _share(right, predicted),
+            "recall": _share(right, support),
+            "f1": _share(2 * right, predicted + support),
+            "support": support,
+            "confused_with": confused_with,
+            "confused_with_name": confused_with.map(PRODUCT_TYPES),
+            "confused_items": often,
+        }
+    )
+
+
+def _share(part: npt.NDArray[np.int64], whole: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    return (part / np.maximum(whole, 1)).round(_PLACES)

@@ -1,8 +1,6 @@
-"""MLflow: one run per training and one per evaluation."""
+"""MLflow: each training is a parent run with the child runs `text`, `image` and `fusion`; evaluations resume them."""
 
 import hashlib
-import json
-import logging
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -11,60 +9,96 @@ from typing import Any
 
 import mlflow
 import pandas as pd
+from mlflow.entities import LifecycleStage
+from mlflow.exceptions import MlflowException
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
+from pydantic import BaseModel, ConfigDict
 
 from shared.model.bundle import Bundle
-from shared.registry import ensure_experiment
+from shared.registry import client, ensure_experiment
 from shared.settings import get_settings
+from training.layout import HISTORY
+from training.params import TrainParams
+from training.scores import Metrics
 
-log = logging.getLogger(__name__)
-
+EXPERIMENT = "rakuten-classification"
 RUN_FILE = "run.json"
+RESTORED_FROM = "restored_from"
+"""The tag of a run that stands in for another store's: its value is that one's id."""
 
 
-class Run:
-    """The open MLflow run."""
+class RunIds(BaseModel):
+    """What `run.json` holds."""
 
-    def __init__(self, run_id: str) -> None:
-        self.id = run_id
+    model_config = ConfigDict(frozen=True)
 
-    def log_params(self, params: Mapping[str, Any]) -> None:
-        mlflow.log_params(dict(_flat(params)))
+    parent: str
+    children: dict[str, str]
+    """By branch; the fusion counts as one."""
 
-    def log_metrics(self, metrics: Mapping[str, Mapping[str, float]], prefix: str) -> None:
-        """As `prefix.branch.figure`."""
-        mlflow.log_metrics({f"{prefix}.{key}": value for key, value in _flat(metrics)})
 
-    def log_history(self, path: Path) -> None:
-        """A metric per branch and column, one step per epoch."""
-        for epoch in pd.read_csv(path).to_dict(orient="records"):
-            branch, step = epoch.pop("branch"), int(epoch.pop("epoch"))
-            mlflow.log_metrics({f"{branch}.{name}": float(value) for name, value in epoch.items()}, step=step)
+class TrainingRun:
+    """A training's runs; the parent is open."""
 
-    def log_bundle(self, bundle: Bundle) -> None:
-        mlflow.set_tags({"bundle": bundle.version, "data": bundle.manifest.data, "code": bundle.manifest.code})
+    def __init__(self, parent: str, children: Mapping[str, str]) -> None:
+        self._parent = parent
+        self._children = dict(children)
+
+    @property
+    def ids(self) -> RunIds:
+        return RunIds(parent=self._parent, children=self._children)
+
+    def log_training(self, bundle: Bundle, params: TrainParams, history: pd.DataFrame) -> None:
+        """The bundle and its figures, on the parent; each branch's share of them, on a child run of its own."""
+        manifest = bundle.manifest
+        tags = {"bundle": bundle.version, "data": manifest.data, "code": manifest.code}
+        mlflow.set_tags(tags)
+        mlflow.log_metrics(dict(_flat(manifest.metrics, "validation.")))
         mlflow.log_artifacts(str(bundle.folder), artifact_path="bundle")
+        for branch, section in {"text": params.text, "image": params.image, "fusion": params.review}.items():
+            with mlflow.start_run(experiment_id=_experiment(), run_name=branch, nested=True, tags=tags) as child:
+                self._children[branch] = child.info.run_id
+                mlflow.log_params(dict(_flat(section.model_dump())))
+                _log_epochs(history[history["branch"] == branch].drop(columns="branch"))
+                mlflow.log_metrics(dict(_flat(manifest.metrics[branch], "validation.")))
 
-    def log_files(self, folder: Path) -> None:
-        mlflow.log_artifacts(str(folder), artifact_path="report")
+    def log_evaluation(self, metrics: Metrics, report: Path) -> None:
+        """All figures and the report's files on the parent, each branch's figures on its child."""
+        mlflow.set_tag("dvc.lock.evaluate", _dvc_lock_digest())
+        mlflow.log_metrics(dict(_flat(metrics, "test.")))
+        mlflow.log_artifacts(str(report), artifact_path="report")
+        for branch, run_id in self._children.items():
+            with mlflow.start_run(run_id=run_id, nested=True):
+                mlflow.log_metrics(dict(_flat(metrics[branch], "test.")))
 
 
 @contextmanager
-def run(experiment: str, report: Path, parent: str | None = None) -> Iterator[Run]:
-    """A run in `experiment`; its id is left in `report/run.json` for the stages that follow."""
+def start(params: TrainParams, tags: Mapping[str, str] | None = None) -> Iterator[TrainingRun]:
+    """A new training, its parent run open; it ends as FAILED where an error passes."""
     mlflow.set_tracking_uri(get_settings().mlflow_tracking_uri)
-    ensure_experiment(experiment)
-    mlflow.set_experiment(experiment)
-    tags = {"dvc.lock": _dvc_lock_digest()} | ({"training_run": parent} if parent else {})
-    with mlflow.start_run(tags=tags) as active:
-        report.mkdir(parents=True, exist_ok=True)
-        (report / RUN_FILE).write_text(json.dumps({"run_id": active.info.run_id}) + "\n")
-        yield Run(active.info.run_id)
+    begun = {"code": git_revision(), "dvc.lock": _dvc_lock_digest(), **(tags or {})}
+    with mlflow.start_run(experiment_id=_experiment(), tags=begun) as parent:
+        mlflow.log_params(dict(_flat(params.model_dump())))
+        yield TrainingRun(parent.info.run_id, {})
 
 
-def run_id(report: Path) -> str:
-    """The id that `run` left in `report`."""
-    identifier: str = json.loads((report / RUN_FILE).read_text())["run_id"]
-    return identifier
+@contextmanager
+def resume(report: Path, bundle: Bundle, params: TrainParams) -> Iterator[TrainingRun]:
+    """The training that left `report`, its parent run open again; it ends as FAILED where an error passes.
+
+    DVC's run cache brings a training's files to machines whose MLflow has never seen it: there its runs are made anew
+    from the files, with the tag `restored_from`.
+    """
+    mlflow.set_tracking_uri(get_settings().mlflow_tracking_uri)
+    left = RunIds.model_validate_json((report / RUN_FILE).read_bytes())
+    known = left if _exists(left.parent) else _restored(left)
+    if known is None:
+        with start(params, {RESTORED_FROM: left.parent}) as run:
+            run.log_training(bundle, params, pd.read_csv(report / HISTORY))
+            yield run
+    else:
+        with mlflow.start_run(run_id=known.parent):
+            yield TrainingRun(known.parent, known.children)
 
 
 def git_revision() -> str:
@@ -74,6 +108,36 @@ def git_revision() -> str:
     """
     changed = _git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!dvc.lock")
     return (_git("rev-parse", "HEAD") or "unknown") + ("-dirty" if changed else "")
+
+
+def _experiment() -> str:
+    return ensure_experiment(EXPERIMENT)
+
+
+def _exists(run_id: str) -> bool:
+    try:
+        return str(client().get_run(run_id).info.lifecycle_stage) == LifecycleStage.ACTIVE
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return False
+
+
+def _restored(left: RunIds) -> RunIds | None:
+    """The runs that stand in for those, where an evaluation has made all of them before."""
+    for parent in client().search_runs([_experiment()], f"tags.{RESTORED_FROM} = '{left.parent}'"):
+        run_id = parent.info.run_id
+        children = client().search_runs([_experiment()], f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{run_id}'")
+        found = {str(child.info.run_name): str(child.info.run_id) for child in children}
+        if found.keys() == left.children.keys():
+            return RunIds(parent=run_id, children=found)
+    return None
+
+
+def _log_epochs(history: pd.DataFrame) -> None:
+    for epoch in history.to_dict(orient="records"):
+        step = int(epoch.pop("epoch"))
+        mlflow.log_metrics({str(name): float(value) for name, value in epoch.items()}, step=step)
 
 
 def _git(*arguments: str) -> str:

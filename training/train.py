@@ -19,7 +19,7 @@ from training import tracking
 from training.fit_image import fit_image
 from training.fit_text import fit_text, predict_text
 from training.fusion import fit_fusion, out_of_fold, unfitted
-from training.layout import BUNDLE, PREPARED, TRAINING_REPORT
+from training.layout import BUNDLE, HISTORY, PREPARED, TRAINING_REPORT
 from training.params import TextParams, TrainParams, load_params
 from training.prepared import TRAIN, VALIDATION, Items, Prepared
 from training.review import choose_threshold, judged, review_figures
@@ -40,7 +40,7 @@ def train(prepared: Prepared, bundle_folder: Path, report: Path, params: TrainPa
     image, histories["image"] = fit_image(training, validation, params.image, params.seed)
     report.mkdir(parents=True, exist_ok=True)
     rows = [{"branch": name, **epoch} for name, epochs in histories.items() for epoch in epochs]
-    pd.DataFrame(rows).to_csv(report / "history.csv", index=False)
+    pd.DataFrame(rows).to_csv(report / HISTORY, index=False)
     _write_networks(bundle_folder, encoder, text, image, prepared.folder / "backbone")
 
     text_answers, image_answers = _text_answers(text, encoder, validation), _image_answers(image, validation)
@@ -115,12 +115,10 @@ def _write_networks(folder: Path, encoder: TextEncoder, text: Any, image: Any, b
 def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     params = load_params().train
-    with tracking.run("rakuten-classification", TRAINING_REPORT) as run:
-        run.log_params(params.model_dump())
+    with tracking.start(params) as run:
         bundle = train(Prepared(PREPARED), BUNDLE, TRAINING_REPORT, params)
-        run.log_history(TRAINING_REPORT / "history.csv")
-        run.log_metrics(bundle.manifest.metrics, prefix="validation")
-        run.log_bundle(bundle)
+        run.log_training(bundle, params, pd.read_csv(TRAINING_REPORT / HISTORY))
+        (TRAINING_REPORT / tracking.RUN_FILE).write_text(run.ids.model_dump_json(indent=1) + "\n")
     log.info("bundle %s in %s, on the validation split:", bundle.version, BUNDLE)
     for branch, figures in bundle.manifest.metrics.items():
         log.info("  %-6s weighted F1 %.3f over %d items", branch, figures.get("weighted_f1", 0), figures["items"])

@@ -1,11 +1,29 @@
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 from tests.pictures import jpeg
+from tests.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Retrained:
+    """A copy of the workspace in which `dvc repro` has run again, with one epoch for the LSTM."""
+
+    workspace: Workspace
+    told: str
+    """What `dvc repro` printed."""
+
+
+@pytest.fixture(scope="session")
+def retrained(workspace: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Retrained:
+    copy = workspace.copy(tmp_path_factory.mktemp("retrained") / "workspace")
+    copy.set_params({"train": {"text": {"epochs": 1}}})
+    return Retrained(copy, copy.run("dvc", "repro"))
 
 
 @pytest.fixture(scope="session")
