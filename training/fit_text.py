@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 import numpy.typing as npt
+import tensorflow as tf
 
 from shared.model.fusion import Probabilities, log, softmax
 from shared.model.networks import text_network
@@ -65,11 +66,13 @@ def fit_text(
 
 def predict_text(network: Any, encoder: TextEncoder, texts: Texts) -> Probabilities:
     """(texts, classes)."""
+    signature = [tf.TensorSpec(network.input_shape, "int32")]  # traced once, whatever the texts' lengths
+    answering = tf.function(lambda tokens: network(tokens, training=False), input_signature=signature)
     answers = np.empty((len(texts), len(CODES)), np.float32)
     order = np.argsort([len(text) for text in texts], kind="stable")
     for start in range(0, len(order), _PREDICTED_AT_ONCE):
         rows = order[start : start + _PREDICTED_AT_ONCE]
-        answers[rows] = network.predict_on_batch(encoder.encode([texts[row] for row in rows]))
+        answers[rows] = answering(encoder.encode([texts[row] for row in rows]))
     return answers
 
 

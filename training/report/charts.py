@@ -91,7 +91,13 @@ def draw_learning_curves(history: pd.DataFrame, path: Path) -> None:
             for axes, name in zip(panels, figures, strict=True):
                 number = epochs["epoch"] + 1
                 axes.plot(number, epochs[name], color=PALE, marker=".", label="train")
-                axes.plot(number, epochs[f"val_{name}"], color=BRANCHES[branch], marker=".", label="validation")
+                axes.plot(
+                    number,
+                    epochs[f"val_{name}"],
+                    color=BRANCHES[str(branch).partition("-")[0]],
+                    marker=".",
+                    label="validation",
+                )
                 axes.set(title=f"{branch}: {name}", xlabel="epoch")
                 axes.xaxis.get_major_locator().set_params(integer=True)
                 axes.legend()
