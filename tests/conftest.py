@@ -31,6 +31,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """A copy of the project in which `dvc repro` has run on the generated sample catalogue."""
     workspace = Workspace.of_working_tree(tmp_path_factory.mktemp("workspace"))
     workspace.set_params(PARAMS)
+    workspace.run("training.sample_catalogue", "unlabelled")
     workspace.run("dvc", "repro")
     return workspace
 

@@ -13,7 +13,7 @@ from shared.settings import ROOT
 
 # Small and quick, but every stage is the real one.
 PARAMS: dict[str, Any] = {
-    "import_data": {"sample": {"per_type": 8}},
+    "import_data": {"sample": {"per_type": 8}, "unlabelled": ["unlabelled/X_test_update.csv"]},
     "preprocess": {"validation": 0.15, "test": 0.15},
     "train": {
         "text": {
@@ -28,6 +28,7 @@ PARAMS: dict[str, Any] = {
             "batch_size": 16,
             "learning_rate": 0.01,
             "epochs": 12,
+            "student": {"epochs": 6, "word_dropout": 0.0},
         },
         "image": {"units": 64, "batch_size": 16, "learning_rate": 0.002, "epochs": 15},
         # So small a model is right 95 times in 100 nowhere.

@@ -37,7 +37,7 @@ def fine_tune(backbone: Any, examples: Sequence[tuple[bytes, int]], params: Fine
     network.compile(optimizer=optimizer, loss="sparse_categorical_crossentropy", metrics=["accuracy"])
     pictures = _pictures(examples, backbone.input_shape[1], params.batch_size, seed)
     pictures = pictures.apply(tf.data.experimental.assert_cardinality(steps))
-    network.fit(pictures, epochs=params.epochs, callbacks=[EpochBar("VGG16's last block")], verbose=0)
+    network.fit(pictures, epochs=params.epochs, callbacks=[EpochBar("VGG16's last block")], shuffle=False, verbose=0)
 
 
 def _pictures(examples: Sequence[tuple[bytes, int]], size: int, batch: int, seed: int) -> Any:

@@ -59,6 +59,7 @@ def fit(
         validation_data=_dataset(network, lambda: iter(validation), len(validation)),
         epochs=epochs,
         callbacks=[EpochBar(name)],
+        shuffle=False,  # the batches come shuffled
         verbose=0,
     ).history
     return [

@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import pandas as pd
+import pytest
 import yaml
 from PIL import Image
 
@@ -10,7 +12,7 @@ from shared.model.bundle import Bundle
 from tests.conftest import Trained
 from tests.integration.conftest import Retrained
 from tests.workspace import Workspace
-from training.layout import BUNDLE, EVALUATION_REPORT
+from training.layout import BUNDLE, EVALUATION_REPORT, HISTORY, TRAINING_REPORT
 from training.prepared import TEST
 
 
@@ -61,6 +63,20 @@ def test_the_champion_can_be_fetched_from_the_registry(workspace: Workspace, tra
     )
     folder = workspace.python("-c", code).strip().splitlines()[-1]
     assert Bundle.load(workspace.folder / folder).version == trained.bundle.version
+
+
+def test_texts_without_a_label_teach_a_student(trained: Trained) -> None:
+    history = pd.read_csv(trained.bundle.folder.parent.parent / TRAINING_REPORT / HISTORY)
+    epochs = history.groupby("branch")["epoch"].count().to_dict()
+    assert epochs == {"text-teacher": 12, "text": 6, "image": 15}
+    assert len(trained.prepared.unlabelled) > 20
+
+
+def test_the_quantised_artefact_scores_as_the_keras_networks(workspace: Workspace) -> None:
+    metrics = json.loads((workspace.folder / EVALUATION_REPORT / "metrics.json").read_text())
+    for branch in ("text", "image", "fusion"):
+        # One item of the tiny test split may fall on the other side.
+        assert metrics[branch]["weighted_f1"] == pytest.approx(metrics[branch]["keras_weighted_f1"], abs=0.1)
 
 
 def test_another_lstm_trains_anew_and_computes_no_features(retrained: Retrained) -> None:

@@ -1,5 +1,6 @@
 """`make up`: it starts everything, and leaves nothing behind."""
 
+import csv
 import os
 import re
 import signal
@@ -11,8 +12,11 @@ from uuid import uuid4
 import httpx
 
 from shared.settings import ROOT
+from shared.taxonomy import CODES
 from tests.conftest import Trained
 from tests.waiting import wait_for
+from training.challenge import UNLABELLED_FILE, UNLABELLED_PICTURES_FOLDER
+from training.sample_catalogue import generate
 
 
 def _processes(marker: str) -> list[int]:
@@ -69,3 +73,18 @@ def test_children_end_with_a_parent_that_is_killed(trained: Trained, tmp_path: P
     parent.kill()
     parent.wait()
     wait_for("the children are gone", lambda: not _processes(marker), timeout_s=30)
+
+
+def test_one_command_writes_the_predictions_for_the_challenge(trained: Trained, tmp_path: Path) -> None:
+    generate(tmp_path / "sample", per_type=4, test_items=5, seed=3)
+    table, written = tmp_path / "sample" / UNLABELLED_FILE, tmp_path / "predictions.csv"
+    env = {**os.environ, "CATALOG_MODEL": str(trained.bundle.folder), "CATALOG_TRACK_PREDICTIONS": "false"}
+    arguments = [str(table), "--pictures", str(tmp_path / "sample" / UNLABELLED_PICTURES_FOLDER), "--challenge"]
+    command = [sys.executable, "-m", "stack.submit", *arguments, "--output", str(written)]
+    ran = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    with table.open() as given, written.open() as answered:
+        rows, predictions = list(csv.DictReader(given)), list(csv.DictReader(answered))
+    assert list(predictions[0]) == ["row", "prdtypecode"]
+    assert [prediction["row"] for prediction in predictions] == [row[""] for row in rows]
+    assert all(int(prediction["prdtypecode"]) in CODES for prediction in predictions)
