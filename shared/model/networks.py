@@ -35,7 +35,7 @@ def text_network(
 
     A word's vector is its own embedding and the mean of its n-grams'. A bidirectional LSTM reads the words; the
     strongest state over time decides, beside the plain sum of the word vectors: a type may hang on any word.
-    `shared.model.runtimes.openvino` builds the same network of the same weights.
+    `shared.model.runtimes.openvino_networks` builds the same network of the same weights.
     """
     tokens = keras.Input((None, max_subwords), dtype="int32", name="tokens")
     known = ops.cast(ops.not_equal(tokens, 0), "float32")
