@@ -15,7 +15,7 @@ REPOSITORY = Path(__file__).parents[2]
 
 def run_stage(folder: Path, source: str | None) -> subprocess.CompletedProcess[str]:
     params = yaml.safe_load((REPOSITORY / "params.yaml").read_text(encoding="utf-8"))
-    params["import_data"] = {"source": source, "sample": {"per_type": 4, "seed": 11}}
+    params["import_data"] = {"source": source, "unlabelled": [], "sample": {"per_type": 4, "seed": 11}}
     (folder / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
     command = [sys.executable, "-m", "training.import_data"]
     environment = {"PYTHONPATH": str(REPOSITORY)}

@@ -29,7 +29,7 @@ def test_vgg16_agrees(openvino: Runtime, tensorflow: Runtime) -> None:
     pixels = np.random.default_rng(1).integers(0, 255, (3, 224, 224, 3), np.uint8)
     expected = tensorflow.features(pixels)
     assert expected.shape == (3, 2048)
-    assert np.abs(openvino.features(pixels) - expected).max() < 0.02 * np.abs(expected).max()
+    assert np.abs(openvino.features(pixels) - expected).max() < 0.05 * np.abs(expected).max()  # int8
 
 
 def test_the_head_agrees_and_whole_answers_too(trained: Trained, openvino: Runtime, tensorflow: Runtime) -> None:
