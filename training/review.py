@@ -5,6 +5,7 @@ import numpy.typing as npt
 
 from shared.model.fusion import Probabilities
 from shared.model.review import PLACES, Review
+from training.scores import coverage_curve
 
 Confidence = npt.NDArray[np.float64]
 Correct = npt.NDArray[np.bool_]
@@ -24,19 +25,12 @@ def choose_threshold(confidence: Confidence, correct: Correct, precision: float 
 
     Items of one confidence are accepted together; one of confidence NaN never is, and counts in the coverage.
     """
-    answered = ~np.isnan(confidence)
-    thresholds, level = np.unique(confidence[answered], return_inverse=True)
-    accepted = _from_each_level_up(np.bincount(level))
-    right = _from_each_level_up(np.bincount(level, weights=correct[answered]))
-    precise_enough = np.flatnonzero(right / accepted >= precision)
-    if not len(precise_enough):
+    curve = coverage_curve(confidence, correct)
+    precise_enough = curve[curve["precision"] >= precision]
+    if precise_enough.empty:
         return Review(threshold=None, precision=precision, coverage=0)
-    lowest = precise_enough[0]
-    return Review(
-        threshold=float(thresholds[lowest]),
-        precision=precision,
-        coverage=float(accepted[lowest] / len(confidence)),
-    )
+    lowest = precise_enough.iloc[-1]
+    return Review(threshold=float(lowest["threshold"]), precision=precision, coverage=float(lowest["coverage"]))
 
 
 def review_figures(review: Review, confidence: Confidence, correct: Correct) -> dict[str, float]:
@@ -45,8 +39,3 @@ def review_figures(review: Review, confidence: Confidence, correct: Correct) -> 
     if not accepted.any():
         return {"review_coverage": 0.0}
     return {"review_coverage": float(accepted.mean()), "review_precision": float(correct[accepted].mean())}
-
-
-def _from_each_level_up(counts: npt.NDArray[np.number]) -> npt.NDArray[np.float64]:
-    """Sums of each count and those behind it."""
-    return np.asarray(counts[::-1].cumsum()[::-1], np.float64)

@@ -59,7 +59,8 @@ class TrainingRun:
             with mlflow.start_run(experiment_id=_experiment(), run_name=branch, nested=True, tags=tags) as child:
                 self._children[branch] = child.info.run_id
                 mlflow.log_params(dict(_flat(section.model_dump())))
-                _log_epochs(history[history["branch"] == branch].drop(columns="branch"))
+                _log_epochs(history[history["branch"] == branch])
+                _log_epochs(history[history["branch"] == f"{branch}-teacher"], "teacher.")
                 mlflow.log_metrics(dict(_flat(manifest.metrics[branch], "validation.")))
 
     def log_evaluation(self, metrics: Metrics, report: Path) -> None:
@@ -134,10 +135,10 @@ def _restored(left: RunIds) -> RunIds | None:
     return None
 
 
-def _log_epochs(history: pd.DataFrame) -> None:
-    for epoch in history.to_dict(orient="records"):
+def _log_epochs(history: pd.DataFrame, prefix: str = "") -> None:
+    for epoch in history.drop(columns="branch").to_dict(orient="records"):
         step = int(epoch.pop("epoch"))
-        mlflow.log_metrics({str(name): float(value) for name, value in epoch.items()}, step=step)
+        mlflow.log_metrics({f"{prefix}{name}": float(value) for name, value in epoch.items()}, step=step)
 
 
 def _git(*arguments: str) -> str:

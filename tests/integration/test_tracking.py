@@ -61,7 +61,7 @@ def test_a_training_is_a_parent_with_a_child_per_branch(workspace: Workspace, tr
             assert parent.data.metrics[f"validation.{branch}.{figure}"] == manifest.metrics[branch][figure]
     for figure in ("calibration_error", "calibration_error_before", "review_coverage"):
         assert 0 <= parent.data.metrics[f"validation.fusion.{figure}"] <= 1
-    for name in ("loss", "accuracy", "val_loss", "val_accuracy"):
+    for name in ("loss", "accuracy", "val_loss", "val_accuracy", "teacher.val_loss"):
         epochs = mlflow.get_metric_history(children["text"].info.run_id, name)
         assert [epoch.step for epoch in epochs] == list(range(len(epochs)))
         assert len(epochs) >= 3
