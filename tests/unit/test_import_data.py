@@ -34,21 +34,6 @@ from training.challenge import CatalogueError
 from training.import_data import PRODUCTS_SCHEMA, Reason, import_catalogue, import_sample
 from training.params import SampleParams
 from training.pictures import iter_pictures
-from training.sample_catalogue import generate
-
-
-@pytest.fixture(scope="module")
-def pristine(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """108 products: more than the stage reads ahead."""
-    folder = tmp_path_factory.mktemp("catalogue")
-    generate(folder, per_type=4, test_items=0, seed=11)
-    return folder
-
-
-@pytest.fixture
-def catalogue(pristine: Path, tmp_path: Path) -> Path:
-    """A copy to damage."""
-    return Path(shutil.copytree(pristine, tmp_path / "catalogue"))
 
 
 @pytest.fixture

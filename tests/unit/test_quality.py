@@ -35,7 +35,6 @@ from training.challenge import CatalogueError
 from training.duplicates import ALONE, group, perceptual_hash, same, similar_pictures, similar_texts
 from training.import_data import import_catalogue
 from training.quality import Figures, write_quality
-from training.sample_catalogue import generate
 from training.schema import SchemaError, check_schema
 
 TITLE = "Housse de coussin carrée en lin lavé bleu nuit 40 x 40 cm"  # 12 words
@@ -44,20 +43,11 @@ OTHER_TITLE = "Housse de couette en coton vert sauge 220 x 240 cm"
 
 
 @pytest.fixture(scope="module")
-def pristine(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def pristine(pristine: Path) -> Path:
     """108 products, 4 of each type; row n is of type n // 4."""
-    folder = tmp_path_factory.mktemp("catalogue")
-    generate(folder, per_type=4, test_items=0, seed=11)
-    edit(
-        folder / Y, lambda table: table.__setitem__(slice(1, None), [[str(n), str(CODES[n // 4])] for n in range(108)])
-    )
-    return folder
-
-
-@pytest.fixture
-def catalogue(pristine: Path, tmp_path: Path) -> Path:
-    """A copy to change."""
-    return Path(shutil.copytree(pristine, tmp_path / "catalogue"))
+    labels = [[str(n), str(CODES[n // 4])] for n in range(108)]
+    edit(pristine / Y, lambda table: table.__setitem__(slice(1, None), labels))
+    return pristine
 
 
 @pytest.fixture
