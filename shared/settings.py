@@ -3,7 +3,7 @@
 from functools import lru_cache
 from pathlib import Path
 
-from pydantic import Field, SecretStr
+from pydantic import Field, IPvAnyNetwork, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -45,24 +45,48 @@ class Settings(BaseSettings):
 
     public_url: str = "http://127.0.0.1:5000"
     """Where clients reach the API; links in webhooks begin with it."""
-    webhook_secret: SecretStr | None = None
-    """Standard Webhooks' signing secret, `whsec_…`; without one, jobs that name a webhook are refused."""
+    webhook_secrets: tuple[SecretStr, ...] = ()
+    """Master secrets, the newest first, each `whsec_…`; every tenant's signing secrets are derived from them, and a
+    delivery is signed with all of them, so that one can be rotated out. Without one, jobs that name a webhook are refused."""
     webhook_timeout_s: float = 15
+    """For one delivery, in all."""
     webhook_retries_s: tuple[float, ...] = (5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400)
     """Pauses before each further attempt: the schedule of the Standard Webhooks specification, about three days."""
-    allow_private_addresses: bool = False
-    """Let picture and webhook URLs lead to loopback and private addresses: for development only."""
+    webhook_breaker_failures: int = Field(default=5, ge=1)
+    """Failures in a row after which a receiver is left alone for `webhook_breaker_pause_s`."""
+    webhook_breaker_pause_s: float = 60
+    allowed_networks: tuple[IPvAnyNetwork, ...] = ()
+    """Networks that picture and webhook URLs may lead to although they are not public, `["127.0.0.0/8"]` in development."""
     image_timeout_s: float = 10
     """For fetching one picture by URL, in all."""
 
     max_items: int = 100_000
-    max_body_bytes: int = 64 * 1024**2
-    """Of a JSON body, which is read as a whole; NDJSON is not bounded by it."""
+    """Of one job."""
+    max_body_bytes: int = 2 * 1024**3
+    """Of one request; bodies are streamed, so it bounds the disk, not the memory."""
     max_image_bytes: int = 20 * 1024**2
+    max_image_pixels: int = 85_000_000
     interactive_items: int = 16
     """Jobs of up to this many items overtake the larger ones."""
+    max_queued_items: int = 1_000_000
+    """Items of all jobs that wait for a result; past it the API answers 503 until some are done."""
+    rate_limit: str = "600/minute"
+    """Requests per API key, in the notation of the library `limits`."""
     predict_timeout_s: float = 30
+    max_deadline_s: int = 7 * 24 * 3600
+    """After so long a job that has not ended expires; a job may ask for less."""
     keep_results_s: int = 7 * 24 * 3600
+    """After a job's end; then its results are gone."""
+    keep_jobs_s: int = 30 * 24 * 3600
+    """After its results are gone, a job's record says so for so long (410); then nothing knows it (404)."""
+    keep_idempotency_s: int = 24 * 3600
+    """For so long an Idempotency-Key replays its first answer."""
+    blob_grace_s: int = 24 * 3600
+    """A picture that no job refers to is removed once it is so old."""
+    redis_timeout_s: float = 5
+    """How long a silent Redis is waited for."""
+    confirm_on_disk: bool = True
+    """Answer 202 only when Redis says that the job is in its append-only file on disk (needs Redis or Valkey 7.2)."""
 
     bulk_slots: int = Field(default=3, ge=1)
     """Chunks of bulk jobs that a worker has in hand at a time; its other threads stay free for interactive ones."""
@@ -70,6 +94,12 @@ class Settings(BaseSettings):
     """Pictures computed together."""
     prepare_threads: int = Field(default=8, ge=1)
     """Threads per lane that fetch and decode pictures ahead of the model."""
+    chunk_timeout_s: float = 300
+    """A worker that is not done with a chunk by then gives it up, and another takes it."""
+    isolate_after: int = Field(default=2, ge=1)
+    """A chunk that was lost so often is computed item by item in a process of its own."""
+    item_timeout_s: float = 60
+    """For one item there."""
 
 
 @lru_cache
