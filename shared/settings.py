@@ -46,8 +46,10 @@ class Settings(BaseSettings):
     public_url: str = "http://127.0.0.1:5000"
     """Where clients reach the API; links in webhooks begin with it."""
     webhook_secrets: tuple[SecretStr, ...] = ()
-    """Master secrets, the newest first, each `whsec_…`; every tenant's signing secrets are derived from them, and a
-    delivery is signed with all of them, so that one can be rotated out. Without one, jobs that name a webhook are refused."""
+    """Master secrets, the newest first, each `whsec_…`: a tenant's signing secrets are derived from them.
+
+    A delivery is signed with all of them, so that one can be rotated out; without any, a job that names a webhook is
+    refused."""
     webhook_timeout_s: float = 15
     """For one delivery, in all."""
     webhook_retries_s: tuple[float, ...] = (5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400)
@@ -56,7 +58,7 @@ class Settings(BaseSettings):
     """Failures in a row after which a receiver is left alone for `webhook_breaker_pause_s`."""
     webhook_breaker_pause_s: float = 60
     allowed_networks: tuple[IPvAnyNetwork, ...] = ()
-    """Networks that picture and webhook URLs may lead to although they are not public, `["127.0.0.0/8"]` in development."""
+    """Networks that URLs may lead to although they are not public: `["127.0.0.0/8"]` in development."""
     image_timeout_s: float = 10
     """For fetching one picture by URL, in all."""
 
