@@ -3,10 +3,10 @@
 import json
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from shared.ledger.states import TERMINAL, JobState
+from shared.ledger.states import TERMINAL, ItemStatus, JobState
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,7 @@ class Outcome:
 
     index: int
     id: str
+    status: ItemStatus = ItemStatus.SUCCEEDED
     guesses: tuple[Guess, ...] = ()
     needs_review: bool = False
     """A person should look at the first guess."""
@@ -47,8 +48,16 @@ class Outcome:
     weights: tuple[float, float] | None = None
     """Shares of text and image in the fusion."""
     error: str | None = None
-    """A stable code, such as `image_unreadable`."""
+    """A stable code, such as `image_unreadable`; `None` for what succeeded."""
     message: str | None = None
+    pointer: str | None = None
+    """JSON pointer to what is wrong with an invalid item."""
+    line: int | None = None
+    """Where it stood in the request."""
+
+    @classmethod
+    def failed(cls, item: QueuedItem, error: str, message: str) -> "Outcome":
+        return cls(item.index, item.id, ItemStatus.FAILED, error=error, message=message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,52 +88,134 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True)
+class NewJob:
+    """What a job is opened with, beside its staged items."""
+
+    tenant: str
+    lane: str
+    total: int
+    chunks: int
+    deadline_s: float
+    """After so long it expires."""
+    max_queued: int
+    """It is refused where more items than this would wait in its lane."""
+    keep_s: int
+    """For which its results stay readable once it has ended."""
+    keep_record_s: int
+    """For which its record stays after that."""
+    invalid: int = 0
+    """How many of the total were skipped."""
+    error_budget: float | None = None
+    """The job fails when more than so many per cent of its valid items do."""
+    webhook_url: str | None = None
+    parent: str | None = None
+    """The job that this one retries items of."""
+    tracked: bool = True
+    """Whether the ended job is due in the outbox `tracking`."""
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
-    """A job's facts at one moment. Times are seconds since the epoch."""
+    """A job's facts at one moment. Times are seconds since the epoch by Redis's clock."""
 
     id: str
+    tenant: str
     state: JobState
+    reason: str | None
+    """Why it ended before its items did: `deadline` or `error_budget`."""
     lane: str
     total: int
     succeeded: int
     failed: int
+    invalid: int
     cancelled: int
+    expired: int
     needs_review: int
     """How many of the succeeded."""
-    created_at: float
-    started_at: float | None
-    finished_at: float | None
+    chunks: int
+    times: Mapping[JobState, float]
+    """When each state was entered."""
+    read_at: float
+    deadline: float
+    error_budget: float | None
+    results_expire_at: float | None
+    parent: str | None
     webhook_url: str | None
     webhook_state: str | None
     webhook_attempts: int
 
     @property
+    def done(self) -> int:
+        """Items that have an outcome."""
+        return self.succeeded + self.failed + self.invalid + self.cancelled + self.expired
+
+    @property
     def pending(self) -> int:
-        return self.total - self.succeeded - self.failed - self.cancelled
+        return self.total - self.done
 
     @property
     def ended(self) -> bool:
         return self.state in TERMINAL
 
+    @property
+    def created_at(self) -> float:
+        return self.times[JobState.QUEUED]
+
+    @property
+    def started_at(self) -> float | None:
+        return self.times.get(JobState.RUNNING)
+
+    @property
+    def finished_at(self) -> float | None:
+        return self.times[self.state] if self.ended else None
+
+    @property
+    def results_gone(self) -> bool:
+        return self.results_expire_at is not None and self.read_at >= self.results_expire_at
+
+    def as_accepted(self) -> "Job":
+        """As it was when it was opened: what the answer to its request said."""
+        return replace(
+            self,
+            state=JobState.QUEUED,
+            reason=None,
+            succeeded=0,
+            failed=0,
+            cancelled=0,
+            expired=0,
+            needs_review=0,
+            times={JobState.QUEUED: self.created_at},
+            read_at=self.created_at,
+            results_expire_at=None,
+            webhook_state=None,
+            webhook_attempts=0,
+        )
+
     @classmethod
-    def read(cls, job_id: str, fields: Mapping[bytes, bytes]) -> "Job":
+    def read(cls, job_id: str, fields: Mapping[bytes, bytes], read_at: float) -> "Job":
         text = {name.decode(): value.decode() for name, value in fields.items()}
+        counts = ("total", "succeeded", "failed", "invalid", "cancelled", "expired", "needs_review", "chunks")
         return cls(
             id=job_id,
+            tenant=text["tenant"],
             state=JobState(text["state"]),
+            reason=text.get("reason"),
             lane=text["lane"],
-            total=int(text["total"]),
-            succeeded=int(text["succeeded"]),
-            failed=int(text["failed"]),
-            cancelled=int(text["cancelled"]),
-            needs_review=int(text["needs_review"]),
-            created_at=float(text["created_at"]),
-            started_at=float(text["started_at"]) if "started_at" in text else None,
-            finished_at=float(text["finished_at"]) if "finished_at" in text else None,
+            **{name: int(text[name]) for name in counts},
+            times={state: float(text[f"{state}_at"]) for state in JobState if f"{state}_at" in text},
+            read_at=read_at,
+            deadline=float(text["deadline"]),
+            error_budget=_number(text.get("error_budget")),
+            results_expire_at=_number(text.get("results_expire_at")),
+            parent=text.get("parent"),
             webhook_url=text.get("webhook_url"),
             webhook_state=text.get("webhook_state"),
             webhook_attempts=int(text.get("webhook_attempts", 0)),
         )
+
+
+def _number(text: str | None) -> float | None:
+    return None if text is None else float(text)
 
 
 def pack_items(items: Sequence[QueuedItem]) -> bytes:
@@ -149,11 +240,14 @@ def _outcome(fields: dict[str, Any]) -> Outcome:
     guesses = tuple(Guess(**guess) for guess in fields.pop("guesses", ()))
     text, image = (Guess(**fields.pop(branch)) if branch in fields else None for branch in ("text", "image"))
     weights = tuple(fields.pop("weights")) if "weights" in fields else None
-    return Outcome(**fields, guesses=guesses, text=text, image=image, weights=weights)
+    status = ItemStatus(fields.pop("status", ItemStatus.SUCCEEDED))
+    return Outcome(**fields, status=status, guesses=guesses, text=text, image=image, weights=weights)
 
 
 def _without_nothing(fields: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in fields.items() if value is not None and value is not False and value != ()}
+    """Defaults are left out: there may be millions of items."""
+    nothing = (None, False, (), ItemStatus.SUCCEEDED)
+    return {name: value for name, value in fields.items() if not any(value is n or value == n for n in nothing)}
 
 
 def _pack(content: Any) -> bytes:

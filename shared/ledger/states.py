@@ -1,4 +1,4 @@
-"""The states of a job, and which may follow which."""
+"""The states of a job, and which may follow which; the outcomes of an item."""
 
 from enum import StrEnum
 from types import MappingProxyType
@@ -10,19 +10,36 @@ class JobState(StrEnum):
     COMPLETED = "completed"
     """Every item was classified."""
     PARTIAL = "partial"
-    """Some items were classified, others failed."""
+    """Some items were classified, others failed or were invalid."""
     FAILED = "failed"
-    """No item was classified."""
+    """No item was classified, or more failed than the job's error budget allows."""
     CANCELLED = "cancelled"
+    EXPIRED = "expired"
+    """The deadline came first."""
 
 
-_OUTCOMES = frozenset({JobState.COMPLETED, JobState.PARTIAL, JobState.FAILED, JobState.CANCELLED})
+_ENDS = frozenset(
+    {JobState.COMPLETED, JobState.PARTIAL, JobState.FAILED, JobState.CANCELLED, JobState.EXPIRED},
+)
 
 TRANSITIONS = MappingProxyType(
     {
-        JobState.QUEUED: frozenset({JobState.RUNNING, JobState.CANCELLED}),
-        JobState.RUNNING: _OUTCOMES,
-        **{outcome: frozenset[JobState]() for outcome in _OUTCOMES},
+        JobState.QUEUED: frozenset({JobState.RUNNING, JobState.CANCELLED, JobState.EXPIRED}),
+        JobState.RUNNING: _ENDS,
+        **{end: frozenset[JobState]() for end in _ENDS},
     }
 )
+"""Enforced by every step in Redis: the Lua scripts read this very table."""
+
 TERMINAL = frozenset(state for state, following in TRANSITIONS.items() if not following)
+
+
+class ItemStatus(StrEnum):
+    """What became of an item; it has exactly one of them, once its job has ended."""
+
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    INVALID = "invalid"
+    """Skipped when the job was accepted, because the client asked for that."""
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"

@@ -1,0 +1,51 @@
+"""What the reconciler asks: is every chunk of every live job somewhere, and which pictures does anything refer to?
+
+The atomic steps lose nothing by themselves; this is for what they cannot see, such as a key that was removed by hand.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from redis import Redis
+
+from shared.ledger.records import unpack_items
+from shared.ledger.scripts import PREFIX, job_key, load
+
+
+class Audit:
+    def __init__(self, redis: "Redis") -> None:
+        self._redis: Any = redis
+        self._restore = load(redis, "restore")
+
+    def live_jobs(self) -> list[str]:
+        return [job.decode() for job in self._redis.smembers(f"{PREFIX}live")]
+
+    def restore(self, job: str) -> int:
+        """Make chunks of the job that are neither ready, nor leased, nor committed ready again, and give it its turn.
+
+        Returns:
+            How many things were missing.
+        """
+        with self._redis.pipeline() as pipe:
+            pipe.hget(job_key(job), "chunks")
+            pipe.lrange(job_key(job, "ready"), 0, -1)
+            pipe.hkeys(job_key(job, "results"))
+            chunks, ready, committed = pipe.execute()
+        known = {*ready, *committed}
+        # A leased chunk is told apart in the atomic step.
+        missing = [chunk for chunk in range(int(chunks or 0)) if str(chunk).encode() not in known]
+        return int(self._restore(args=[job, *missing]))
+
+    def blobs_in_use(self) -> set[str]:
+        """The pictures that staged, waiting, or retryable items refer to."""
+        return {item_blob for packed in self._inputs() for item_blob in _blobs(packed)}
+
+    def _inputs(self) -> Iterator[bytes]:
+        for key in self._redis.scan_iter(f"{PREFIX}job:*:input", count=1000):
+            for chunk in self._redis.hkeys(key):
+                if packed := self._redis.hget(key, chunk):
+                    yield packed
+
+
+def _blobs(packed: bytes) -> Iterator[str]:
+    return (item.blob for item in unpack_items(packed) if item.blob is not None)

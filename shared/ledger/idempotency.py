@@ -1,0 +1,65 @@
+"""Idempotency keys: the same request sent twice leads to one job.
+
+A request claims its key, and renews the claim while its body arrives; opening the job turns the claim into the answer
+in the same atomic step. So a process that dies in between leaves a claim that lapses, never a second job.
+"""
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+
+from redis import Redis
+
+from shared.ledger.scripts import load
+
+CLAIM_S = 10
+"""A claim that was not renewed for so long is free for the client's next try."""
+
+
+class InFlightError(RuntimeError):
+    """Another request with this key is being worked on."""
+
+    def __init__(self, retry_after_s: int) -> None:
+        super().__init__("another request with this key is being worked on")
+        self.retry_after_s = retry_after_s
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The key is this request's alone, until it is renewed no more."""
+
+    key: str
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The key has led to a job before."""
+
+    job: str
+    fingerprint: str
+
+
+class Idempotency:
+    def __init__(self, redis: "Redis") -> None:
+        self._claim = load(redis, "claim")
+        self._keep = load(redis, "keep_claim")
+
+    def claim(self, tenant: str, operation: str, key: str) -> Claim | Answered:
+        """Raises `InFlightError`. Keys of other tenants and operations never meet."""
+        name = hashlib.sha256("\0".join((tenant, operation, key)).encode("utf-8", "surrogatepass")).hexdigest()
+        claim = Claim(name, secrets.token_hex(8))
+        answer = self._claim(args=[claim.key, claim.token, CLAIM_S])
+        if answer[0] == b"busy":
+            raise InFlightError(max(int(answer[1]), 1))
+        if answer[0] == b"done":
+            return Answered(answer[1].decode(), answer[2].decode())
+        return claim
+
+    def renew(self, claim: Claim) -> bool:
+        """Whether the claim is still this request's."""
+        return bool(self._keep(args=[claim.key, claim.token, CLAIM_S]))
+
+    def release(self, claim: Claim) -> None:
+        """Give an unused claim up: the next request with the key starts afresh."""
+        self._keep(args=[claim.key, claim.token, 0])

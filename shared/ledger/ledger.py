@@ -1,0 +1,258 @@
+"""A job's life: staged, opened, leased chunk by chunk, committed, ended."""
+
+import json
+import re
+import secrets
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from redis import Redis, ResponseError
+
+from shared.ledger.idempotency import Claim
+from shared.ledger.records import (
+    Job,
+    Lease,
+    NewJob,
+    Outcome,
+    QueuedItem,
+    pack_items,
+    pack_outcomes,
+    unpack_items,
+)
+from shared.ledger.scripts import PREFIX, job_key, load
+from shared.ledger.states import ItemStatus, JobState
+
+LEASE_S = 8.0
+"""A chunk whose holder has not renewed its lease for so long is given to another."""
+
+_STAGING_S = 3600
+_ON_DISK_S = 5
+_AT_ONCE = 1000
+_RATE_WINDOWS = 6
+_WINDOW_S = 10
+_ID = re.compile("[0-9a-f]{24}")
+
+
+class JobNotFoundError(LookupError):
+    """No such job: it never was, or is long over."""
+
+
+class QueueFullError(RuntimeError):
+    """So many items wait that no more are accepted."""
+
+
+class SupersededError(RuntimeError):
+    """The request's idempotency key has passed to another request, so this one must not open a job."""
+
+
+class StagingLostError(RuntimeError):
+    """What was staged has vanished: the request took too long, or Redis was emptied."""
+
+
+class NotOnDiskError(RuntimeError):
+    """The job is there, but Redis has not said in time that it is on disk."""
+
+
+class Ledger:
+    """Job state in Redis. Args: redis: a client that does not decode responses."""
+
+    def __init__(self, redis: "Redis") -> None:
+        self._redis: Any = redis  # redis-py's types cannot say that answers are bytes
+        self._open = load(redis, "open")
+        self._lease = load(redis, "lease")
+        self._renew = load(redis, "renew")
+        self._commit = load(redis, "commit")
+        self._release = load(redis, "release")
+        self._defer = load(redis, "defer")
+        self._recover = load(redis, "recover")
+        self._cancel = load(redis, "cancel")
+        self._expire = load(redis, "expire")
+
+    def now(self) -> float:
+        """Redis's clock, in seconds since the epoch: the one that all processes share."""
+        seconds, microseconds = self._redis.time()
+        return float(seconds + microseconds / 1e6)
+
+    # Accepting a job
+
+    @staticmethod
+    def new_id() -> str:
+        return secrets.token_hex(12)
+
+    def stage(self, job: str, chunk: int, items: Sequence[QueuedItem]) -> None:
+        """Put a chunk's input there before the job exists; what is never opened vanishes within the hour."""
+        self._stage(job, "input", chunk, pack_items(items))
+
+    def stage_invalid(self, job: str, chunk: int, outcomes: Sequence[Outcome]) -> None:
+        """Put a chunk of items there that are skipped: their outcome is known before the job exists."""
+        self._stage(job, "results", chunk, pack_outcomes("", outcomes))
+
+    def _stage(self, job: str, part: str, chunk: int, packed: bytes) -> None:
+        with self._redis.pipeline() as pipe:
+            pipe.hset(job_key(job, part), str(chunk), packed)
+            for staged in ("input", "results"):
+                pipe.expire(job_key(job, staged), _STAGING_S)
+            pipe.execute()
+
+    def discard(self, job: str) -> None:
+        """Forget what was staged."""
+        self._redis.delete(job_key(job, "input"), job_key(job, "results"))
+
+    def open(
+        self,
+        job: str,
+        new: NewJob,
+        *,
+        claim: Claim | None = None,
+        fingerprint: str = "",
+        keep_claim_s: int = 0,
+        on_disk: bool = False,
+    ) -> bool:
+        """Turn what was staged into a queued job, all of it at once.
+
+        Args:
+            claim: An idempotency key's; the key leads to the job from the same moment on, for `keep_claim_s`.
+            on_disk: Wait until Redis has the job in its append-only file on disk.
+
+        Returns:
+            Whether it is known to be on disk; never where `on_disk` was not asked for, or this Redis cannot tell.
+
+        Raises:
+            QueueFullError, SupersededError, StagingLostError: there is no job, and what was staged is still there.
+            NotOnDiskError: there is a job, but it is not known to be on disk.
+        """
+        facts = {**asdict(new), "id": job, "keep": new.keep_s, "keep_record": new.keep_record_s}
+        facts["tracked"] = int(new.tracked)
+        if claim is not None:
+            answer = {"key": claim.key, "token": claim.token, "fingerprint": fingerprint, "keep_s": keep_claim_s}
+            facts["idempotency"] = answer
+        given = json.dumps({name: value for name, value in facts.items() if value is not None})
+        # One connection, without MULTI: WAITAOF waits for what was written on its own connection.
+        with self._redis.pipeline(transaction=False) as pipe:
+            self._open(args=[given], client=pipe)
+            if on_disk:
+                pipe.execute_command("WAITAOF", 1, 0, _ON_DISK_S * 1000)
+            opened, *synced = pipe.execute(raise_on_error=False)
+        if isinstance(opened, Exception):
+            raise opened
+        match opened:
+            case b"full":
+                raise QueueFullError
+            case b"superseded":
+                raise SupersededError
+            case b"lost":
+                raise StagingLostError
+        return _confirmed(job, synced[0]) if synced else False
+
+    # Working on it
+
+    def lease(self, lane: str) -> Lease | None:
+        """The next chunk of the lane, jobs taking turns; `None` when nothing is ready."""
+        leased = self._lease(args=[lane, LEASE_S])
+        if not leased:
+            return None
+        job, chunk, packed, attempt = leased
+        return Lease(job.decode(), int(chunk), unpack_items(packed), int(attempt))
+
+    def renew(self, leases: Sequence[Lease]) -> None:
+        if leases:
+            self._renew(args=[LEASE_S, *(lease.member for lease in leases)])
+
+    def commit(self, lease: Lease, model: str, outcomes: Sequence[Outcome]) -> JobState | None:
+        """Write a chunk's results; returns the job's state, or `None` where they came too late and changed nothing.
+
+        Raises:
+            ValueError: `outcomes` are not the leased items' (one each).
+        """
+        if sorted(outcome.index for outcome in outcomes) != [item.index for item in lease.items]:
+            raise ValueError(f"job {lease.job} chunk {lease.chunk}: one outcome per item is needed")
+        failed = {outcome.index for outcome in outcomes if outcome.status is ItemStatus.FAILED}
+        unsure = sum(outcome.needs_review for outcome in outcomes)
+        again = pack_items([item for item in lease.items if item.index in failed]) if failed else b""
+        packed = pack_outcomes(model, outcomes)
+        counts = (len(outcomes) - len(failed), len(failed), unsure)
+        state = self._commit(args=[lease.job, lease.chunk, packed, again, *counts])
+        return JobState(state.decode()) if state else None
+
+    def release(self, leases: Sequence[Lease]) -> None:
+        """Hand chunks back unfinished, for another to take at once."""
+        if leases:
+            self._release(args=[lease.member for lease in leases])
+
+    def defer(self, lease: Lease, delay_s: float) -> None:
+        """Hand a chunk back unfinished, to be taken again after a pause."""
+        self._defer(args=[delay_s, lease.member])
+
+    def recover(self) -> int:
+        """Make chunks ready again whose lease has run out; returns how many."""
+        return int(self._recover(args=[_AT_ONCE]))
+
+    def expire(self) -> int:
+        """End the jobs whose deadline has passed; returns how many."""
+        return int(self._expire(args=[_AT_ONCE]))
+
+    def cancel(self, job: str) -> Job:
+        """End the job now; what was committed stays readable. A job that has ended is left as it is.
+
+        Raises:
+            JobNotFoundError: there is no such job.
+        """
+        self.job(job)
+        self._cancel(args=[job])
+        return self.job(job)
+
+    # Reading
+
+    def job(self, job: str) -> Job:
+        """Raises `JobNotFoundError`."""
+        if not _ID.fullmatch(job):  # what a client sends must not lead to another key
+            raise JobNotFoundError(job)
+        with self._redis.pipeline(transaction=False) as pipe:
+            pipe.hgetall(job_key(job))
+            pipe.time()
+            fields, (seconds, microseconds) = pipe.execute()
+        if not fields:
+            raise JobNotFoundError(job)
+        return Job.read(job, fields, seconds + microseconds / 1e6)
+
+    def ready(self, lane: str) -> int:
+        """How many chunks of the lane wait for a worker."""
+        jobs = self._redis.lrange(f"{PREFIX}lane:{lane}", 0, -1)
+        with self._redis.pipeline(transaction=False) as pipe:
+            for job in jobs:
+                pipe.llen(job_key(job.decode(), "ready"))
+            return sum(pipe.execute())
+
+    def pending(self, lane: str) -> int:
+        """How many items of the lane have no outcome yet."""
+        return int(self._redis.get(f"{PREFIX}pending:{lane}") or 0)
+
+    def rate(self, lane: str) -> float:
+        """Items of the lane that got an outcome, per second, over the last minute."""
+        this = int(self.now()) // _WINDOW_S
+        # The window that is not over yet would make the rate seem to fall.
+        windows = [f"{PREFIX}done:{lane}:{this - back}" for back in range(1, _RATE_WINDOWS + 1)]
+        found = [int(count) for count in self._redis.mget(windows) if count is not None]
+        return sum(found) / (len(found) * _WINDOW_S) if found else 0.0
+
+    def position(self, job: Job) -> int | None:
+        """How many jobs of its lane have their turn before this one; `None` when nothing of it waits for a worker."""
+        place: int | None = self._redis.lpos(f"{PREFIX}lane:{job.lane}", job.id)
+        return place
+
+
+def done_key(job: str) -> str:
+    """The list that gets one element once the job has ended; wait for it with BLMOVE or BLPOP."""
+    return job_key(job, "done")
+
+
+def _confirmed(job: str, synced: Any) -> bool:
+    """What WAITAOF said: [1, replicas], [0, …] after the time-out, or an error from a Redis that has no such thing."""
+    if isinstance(synced, ResponseError):
+        return False
+    if isinstance(synced, Exception):
+        raise synced
+    if int(synced[0]) < 1:
+        raise NotOnDiskError(job)
+    return True

@@ -1,0 +1,35 @@
+-- ARGV: id, chunk, results, what of the input can be retried or '', succeeded, failed, needs_review. The first commit of a
+-- chunk counts, whoever makes it; a later one, or one after the job's end or deadline, changes nothing and returns false.
+-- Returns the job's state.
+
+local id, chunk, results, failures = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local items = tonumber(ARGV[5]) + tonumber(ARGV[6])
+redis.call('ZREM', 'catalog:leases', id .. ' ' .. chunk)
+if not still_live(id) then return false end
+if redis.call('HSETNX', part(id, 'results'), chunk, results) == 0 then return false end
+
+redis.call('LREM', part(id, 'ready'), 0, chunk)
+redis.call('HDEL', part(id, 'attempts'), chunk)
+redis.call('RPUSH', part(id, 'order'), chunk)
+if failures == '' then
+  redis.call('HDEL', part(id, 'input'), chunk)
+else
+  redis.call('HSET', part(id, 'input'), chunk, failures)
+end
+redis.call('HINCRBY', job(id), 'succeeded', ARGV[5])
+redis.call('HINCRBY', job(id), 'failed', ARGV[6])
+redis.call('HINCRBY', job(id), 'needs_review', ARGV[7])
+local lane = lane_of(id)
+redis.call('DECRBY', 'catalog:pending:' .. lane, items)
+local window = 'catalog:done:' .. lane .. ':' .. math.floor(now() / 10)
+redis.call('INCRBY', window, items)
+redis.call('EXPIRE', window, 120)
+
+local total, succeeded, failed, invalid = counts(id)
+local budget = redis.call('HGET', job(id), 'error_budget')
+if budget and failed * 100 > tonumber(budget) * (total - invalid) then
+  finish(id, 'failed', 'error_budget')
+elseif succeeded + failed + invalid == total then
+  if succeeded == total then finish(id, 'completed') elseif succeeded == 0 then finish(id, 'failed') else finish(id, 'partial') end
+end
+return redis.call('HGET', job(id), 'state')

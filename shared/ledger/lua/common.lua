@@ -1,0 +1,76 @@
+-- What every step begins with. Time is Redis's own, so that no other machine's clock matters.
+
+local function now()
+  local time = redis.call('TIME')
+  return tonumber(time[1]) + tonumber(time[2]) / 1e6
+end
+
+local function job(id) return 'catalog:job:' .. id end
+local function part(id, name) return job(id) .. ':' .. name end
+local function lane_of(id) return redis.call('HGET', job(id), 'lane') end
+local function live(state) return state == 'queued' or state == 'running' end
+
+local function counts(id)
+  local found = redis.call('HMGET', job(id), 'total', 'succeeded', 'failed', 'invalid')
+  local total, succeeded, failed, invalid = unpack(found)
+  return tonumber(total), tonumber(succeeded), tonumber(failed), tonumber(invalid)
+end
+
+-- The only place where a state changes; LEGAL is `TRANSITIONS` of states.py.
+local function enter(id, state, time)
+  local before = redis.call('HGET', job(id), 'state')
+  if not LEGAL[before][state] then error('job ' .. id .. ' cannot go from ' .. before .. ' to ' .. state) end
+  redis.call('HSET', job(id), 'state', state, state .. '_at', time)
+end
+
+-- Items without an outcome get the job's: expired, or else cancelled. Their chunks end the list that results are read by.
+local function give_up_rest(id, state)
+  local total, succeeded, failed, invalid = counts(id)
+  local rest = total - succeeded - failed - invalid
+  if rest == 0 then return end
+  redis.call('HSET', job(id), state == 'expired' and 'expired' or 'cancelled', rest)
+  redis.call('DECRBY', 'catalog:pending:' .. lane_of(id), rest)
+  for chunk = 0, tonumber(redis.call('HGET', job(id), 'chunks')) - 1 do
+    if redis.call('HEXISTS', part(id, 'results'), chunk) == 0 then redis.call('RPUSH', part(id, 'order'), chunk) end
+  end
+end
+
+local function finish(id, state, reason)
+  local time = now()
+  enter(id, state, time)
+  give_up_rest(id, state)
+  local facts = redis.call('HMGET', job(id), 'lane', 'keep', 'keep_record', 'webhook_url', 'tracked')
+  local keep, keep_record = tonumber(facts[2]), tonumber(facts[3])
+  redis.call('HSET', job(id), 'results_expire_at', time + keep)
+  if reason then redis.call('HSET', job(id), 'reason', reason) end
+  redis.call('LREM', 'catalog:lane:' .. facts[1], 0, id)
+  redis.call('SREM', 'catalog:live', id)
+  redis.call('ZREM', 'catalog:deadlines', id)
+  redis.call('DEL', part(id, 'ready'), part(id, 'attempts'))
+  redis.call('RPUSH', part(id, 'done'), state)
+  for _, name in ipairs({'input', 'results', 'order', 'done'}) do redis.call('EXPIRE', part(id, name), keep) end
+  redis.call('EXPIRE', job(id), keep + keep_record)
+  if facts[4] then redis.call('ZADD', 'catalog:outbox:webhook', time, id) end
+  if facts[5] == '1' then redis.call('ZADD', 'catalog:outbox:tracking', time, id) end
+end
+
+-- Ends a job whose deadline has passed; whether the job is live after that.
+local function still_live(id)
+  local state, deadline = unpack(redis.call('HMGET', job(id), 'state', 'deadline'))
+  if not live(state) then return false end
+  if now() < tonumber(deadline) then return true end
+  finish(id, 'expired', 'deadline')
+  return false
+end
+
+-- Give a leased chunk back; it is next in its job's turn.
+local function release(member)
+  if redis.call('ZREM', 'catalog:leases', member) == 0 then return 0 end
+  local id, chunk = string.match(member, '^(%S+) (%d+)$')
+  if redis.call('HGET', job(id), 'state') ~= 'running' then return 0 end
+  local lane = 'catalog:lane:' .. lane_of(id)
+  redis.call('LPUSH', part(id, 'ready'), chunk)
+  redis.call('LREM', lane, 0, id)
+  redis.call('RPUSH', lane, id)
+  return 1
+end

@@ -1,0 +1,16 @@
+-- ARGV: lane, seconds. Returns {id, chunk, input, attempt} of the next chunk in turn, or nothing.
+
+local lane, seconds = 'catalog:lane:' .. ARGV[1], tonumber(ARGV[2])
+local id = redis.call('LMOVE', lane, lane, 'LEFT', 'RIGHT')
+while id do
+  local chunk = still_live(id) and redis.call('LPOP', part(id, 'ready'))
+  if redis.call('LLEN', part(id, 'ready')) == 0 then redis.call('LREM', lane, 0, id) end
+  if chunk then
+    redis.call('ZADD', 'catalog:leases', now() + seconds, id .. ' ' .. chunk)
+    if redis.call('HGET', job(id), 'state') == 'queued' then enter(id, 'running', now()) end
+    local attempt = redis.call('HINCRBY', part(id, 'attempts'), chunk, 1)
+    return {id, tonumber(chunk), redis.call('HGET', part(id, 'input'), chunk), attempt}
+  end
+  id = redis.call('LMOVE', lane, lane, 'LEFT', 'RIGHT')
+end
+return false

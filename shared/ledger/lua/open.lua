@@ -1,0 +1,38 @@
+-- ARGV: the job's facts as JSON. What was staged before becomes a queued job, all of it at once.
+-- Returns 'queued', or why not: 'full' (too many items wait), 'lost' (what was staged has vanished) or 'superseded' (the
+-- idempotency key's claim lapsed, and somebody else has it).
+
+local new = cjson.decode(ARGV[1])
+local id, todo = new.id, new.total - new.invalid
+local claim = new.idempotency and 'catalog:idempotency:' .. new.idempotency.key
+
+if claim and redis.call('HGET', claim, 'token') ~= new.idempotency.token then return 'superseded' end
+local pending = tonumber(redis.call('GET', 'catalog:pending:' .. new.lane) or 0)
+if pending > 0 and pending + todo > new.max_queued then return 'full' end
+local staged = redis.call('HLEN', part(id, 'input')) + redis.call('HLEN', part(id, 'results'))
+if staged ~= new.chunks then return 'lost' end
+
+local time = now()
+local facts = {
+  state = 'queued', queued_at = time, deadline = time + new.deadline_s, total = new.total, invalid = new.invalid,
+  succeeded = 0, failed = 0, cancelled = 0, expired = 0, needs_review = 0, chunks = new.chunks, lane = new.lane,
+  tenant = new.tenant, keep = new.keep, keep_record = new.keep_record, tracked = new.tracked,
+  webhook_url = new.webhook_url, error_budget = new.error_budget, parent = new.parent,
+}
+for name, value in pairs(facts) do redis.call('HSET', job(id), name, value) end
+redis.call('PERSIST', part(id, 'input'))
+redis.call('PERSIST', part(id, 'results'))
+for chunk = 0, new.chunks - 1 do
+  local invalid = redis.call('HEXISTS', part(id, 'results'), chunk) == 1
+  redis.call('RPUSH', part(id, invalid and 'order' or 'ready'), chunk)
+end
+redis.call('RPUSH', 'catalog:lane:' .. new.lane, id)
+redis.call('SADD', 'catalog:live', id)
+redis.call('ZADD', 'catalog:deadlines', facts.deadline, id)
+redis.call('INCRBY', 'catalog:pending:' .. new.lane, todo)
+if claim then
+  redis.call('HDEL', claim, 'token')
+  redis.call('HSET', claim, 'job', id, 'fingerprint', new.idempotency.fingerprint)
+  redis.call('EXPIRE', claim, new.idempotency.keep_s)
+end
+return 'queued'

@@ -1,0 +1,6 @@
+-- ARGV: how many at the most. Chunks whose lease has run out are ready again; returns how many.
+
+local lapsed = redis.call('ZRANGE', 'catalog:leases', '-inf', now(), 'BYSCORE', 'LIMIT', 0, tonumber(ARGV[1]))
+local released = 0
+for _, member in ipairs(lapsed) do released = released + release(member) end
+return released

@@ -1,0 +1,24 @@
+-- ARGV: id, then chunks that seem to be nowhere. Those that really are become ready again, and the job has its turn if it
+-- has ready chunks; returns how many were restored.
+
+local id, restored = ARGV[1], 0
+if not still_live(id) then
+  redis.call('SREM', 'catalog:live', id)
+  return 0
+end
+for i = 2, #ARGV do
+  local chunk = ARGV[i]
+  local somewhere = redis.call('HEXISTS', part(id, 'results'), chunk) == 1
+    or redis.call('ZSCORE', 'catalog:leases', id .. ' ' .. chunk)
+    or redis.call('LPOS', part(id, 'ready'), chunk)
+  if not somewhere then
+    redis.call('RPUSH', part(id, 'ready'), chunk)
+    restored = restored + 1
+  end
+end
+local lane = 'catalog:lane:' .. lane_of(id)
+if redis.call('LLEN', part(id, 'ready')) > 0 and not redis.call('LPOS', lane, id) then
+  redis.call('RPUSH', lane, id)
+  restored = restored + 1
+end
+return restored

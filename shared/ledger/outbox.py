@@ -1,0 +1,30 @@
+"""Messages that are due when a job has ended."""
+
+from typing import Any
+
+from redis import Redis
+
+from shared.ledger.scripts import PREFIX, load
+
+
+class Outbox:
+    """Args: name: `webhook` or `tracking`."""
+
+    def __init__(self, redis: "Redis", name: str) -> None:
+        self._redis: Any = redis
+        self._name = name
+        self._key = f"{PREFIX}outbox:{name}"
+        self._take = load(redis, "take")
+
+    def take(self, hold_s: float, limit: int = 100) -> list[str]:
+        """Jobs whose message is due now; each comes up again after `hold_s` unless it is settled or postponed."""
+        return [job.decode() for job in self._take(args=[self._name, hold_s, limit])]
+
+    def settle(self, job: str) -> None:
+        """The message is delivered, or given up."""
+        self._redis.zrem(self._key, job)
+
+    def postpone(self, job: str, delay_s: float) -> None:
+        """Due in `delay_s` from now, also where it was settled before."""
+        seconds, microseconds = self._redis.time()
+        self._redis.zadd(self._key, {job: seconds + microseconds / 1e6 + delay_s})
