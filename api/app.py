@@ -5,9 +5,10 @@ from contextlib import asynccontextmanager
 from importlib.metadata import version
 
 from fastapi import FastAPI
+from fastapi.concurrency import run_in_threadpool
 from fastapi_offline import FastAPIOffline
 
-from api import problems
+from api import access, problems
 from api.dependencies import open_stores
 from api.openapi import describe_bodies
 from api.routes import health, jobs, predict
@@ -20,6 +21,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.stores = open_stores(settings or get_settings())
+        await run_in_threadpool(access.announce_access, app.state.stores.keys)
         yield
         await app.state.stores.waiting.aclose()
         app.state.stores.redis.close()
@@ -32,6 +34,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         lifespan=lifespan,
     )
     problems.install(app)
+    access.install(app)
     for routes in (jobs, predict, health):
         app.include_router(routes.router)
     describe_bodies(app)

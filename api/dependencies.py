@@ -8,8 +8,11 @@ from fastapi import Depends, Request
 from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
 
+from api.rate_limits import RateLimits
 from api.submission import Submissions
-from shared.ledger import Ledger
+from shared.blobs import Blobs
+from shared.keys import KeyStore
+from shared.ledger import Deliveries, Ledger, Outbox, Results
 from shared.queues import celery_app
 from shared.settings import Settings
 from shared.stores import open_blobs, open_redis
@@ -21,23 +24,42 @@ class Stores:
     redis: Redis
     waiting: AsyncRedis
     """For blocking on the end of a job without holding a thread."""
+    keys: KeyStore
+    rate_limits: RateLimits
     ledger: Ledger
+    results: Results
+    deliveries: Deliveries
+    outbox: Outbox
+    """Webhooks that are due."""
+    blobs: Blobs
     queue: Celery
     submissions: Submissions
 
 
 def open_stores(settings: Settings) -> Stores:
     client = open_redis(settings)
-    ledger = Ledger(client, settings.keep_results_s)
+    blobs = open_blobs(settings)
     queue = celery_app(settings)
     return Stores(
         settings=settings,
         redis=client,
-        waiting=AsyncRedis.from_url(settings.redis_url, socket_connect_timeout=2),
-        ledger=ledger,
+        waiting=_open_waiting(settings),
+        keys=KeyStore(client),
+        rate_limits=RateLimits(client, settings.rate_limit),
+        ledger=Ledger(client),
+        results=Results(client),
+        deliveries=Deliveries(client),
+        outbox=Outbox(client, "webhook"),
+        blobs=blobs,
         queue=queue,
-        submissions=Submissions(settings, ledger, open_blobs(settings), queue),
+        submissions=Submissions(settings, client, blobs, queue),
     )
+
+
+def _open_waiting(settings: Settings) -> AsyncRedis:
+    """A command that waits on the server is answered after `predict_timeout_s` at the latest, or the server is away."""
+    patience_s = settings.predict_timeout_s + settings.redis_timeout_s
+    return AsyncRedis.from_url(settings.redis_url, socket_connect_timeout=2, socket_timeout=patience_s)
 
 
 def _stores(request: Request) -> Stores:

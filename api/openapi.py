@@ -5,7 +5,12 @@ from typing import Any
 from fastapi import FastAPI
 from pydantic.json_schema import models_json_schema
 
-from api.schemas import ItemIn, JobIn, PredictIn
+from api.schemas import ItemIn, JobIn, JobOptions, PredictIn
+
+_OPTIONS = {
+    name: {"schema": schema, "description": schema["description"]}
+    for name, schema in JobOptions.model_json_schema()["properties"].items()
+}
 
 _REF = "#/components/schemas/"
 _MODELS = (JobIn, ItemIn, PredictIn)
@@ -27,3 +32,40 @@ def describe_bodies(app: FastAPI) -> None:
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way
+
+
+JOB_BODIES: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {"schema": ref(JobIn)},
+            "application/x-ndjson": {"schema": ref(ItemIn)},
+            "text/csv": {
+                "schema": {
+                    "type": "string",
+                    "description": "Columns id, title, description, image (a URL), separated by commas or semicolons",
+                }
+            },
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["items"],
+                    "properties": {
+                        "items": {
+                            "type": "string",
+                            "description": "NDJSON, JSON, or a file whose name ends in .csv; an item's image.file "
+                            "names a picture sent along",
+                        },
+                        "images": {
+                            "type": "array",
+                            "items": {"type": "string", "format": "binary"},
+                            "description": "Pictures, or .zip files of pictures",
+                        },
+                        **{name: option["schema"] for name, option in _OPTIONS.items()},
+                    },
+                }
+            },
+        },
+    },
+    "parameters": [{"name": name, "in": "query", "required": False, **option} for name, option in _OPTIONS.items()],
+}

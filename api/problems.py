@@ -1,18 +1,23 @@
 """Errors as RFC 9457 problem documents."""
 
+import errno
 import json
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from http import HTTPStatus
+from itertools import islice
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import Response
+from fastapi.responses import Response, StreamingResponse
 from kombu.exceptions import OperationalError
 from redis import RedisError
 from starlette.exceptions import HTTPException
 
 from shared.ledger import CursorError, JobNotFoundError
+
+log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -35,8 +40,8 @@ class Problem(Exception):  # noqa: N818  # RFC 9457's word
         self.headers = dict(headers or {})
         self.more = more
 
-    def response(self, instance: str) -> Response:
-        document = {
+    def document(self, instance: str) -> dict[str, Any]:
+        return {
             "type": f"urn:rakuten-catalog:problem:{self.kind}",
             "title": self.kind.replace("-", " ").capitalize(),
             "status": int(self.status),
@@ -44,15 +49,43 @@ class Problem(Exception):  # noqa: N818  # RFC 9457's word
             "instance": instance,
             **self.more,
         }
+
+    def response(self, instance: str) -> Response:
         # In ASCII: a document may quote what is wrong, such as half a surrogate pair, which UTF-8 cannot hold.
-        return Response(json.dumps(document), int(self.status), headers=self.headers, media_type=MEDIA_TYPE)
+        body = json.dumps(self.document(instance))
+        return Response(body, int(self.status), headers=self.headers, media_type=MEDIA_TYPE)
+
+
+class StreamedProblem(Problem):
+    """A problem whose `errors` may be very many: they are written as they are sent."""
+
+    def __init__(self, status: HTTPStatus, kind: str, detail: str, *, errors: Iterable[Mapping[str, Any]]) -> None:
+        super().__init__(status, kind, detail)
+        self._errors = errors
+
+    def response(self, instance: str) -> Response:
+        head = json.dumps(self.document(instance))[:-1]
+
+        def parts() -> Iterator[str]:
+            yield f'{head}, "errors": ['
+            errors, separator = iter(self._errors), ""
+            while batch := list(islice(errors, 1000)):
+                yield separator + ", ".join(json.dumps(error) for error in batch)
+                separator = ", "
+            yield "]}"
+
+        return StreamingResponse(parts(), int(self.status), media_type=MEDIA_TYPE)
+
+
+def pointer_to(location: Iterable[int | str]) -> str:
+    """RFC 6901, from pydantic's place of an error."""
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in location)
 
 
 def invalid_request(entries: Sequence[Any]) -> Problem:
     """From the entries of a pydantic `ValidationError`; each field that is wrong is named by a JSON pointer."""
     errors = [
-        {"pointer": "".join(f"/{part}" for part in entry["loc"]), "detail": entry["msg"].removeprefix("Value error, ")}
-        for entry in entries
+        {"pointer": pointer_to(entry["loc"]), "detail": entry["msg"].removeprefix("Value error, ")} for entry in entries
     ]
     detail = "; ".join(f"{entry['pointer']}: {entry['detail']}" for entry in errors)
     return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-request", detail, errors=errors)
@@ -67,6 +100,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(CursorError, _no_cursor)
     app.add_exception_handler(RedisError, _unavailable)
     app.add_exception_handler(OperationalError, _unavailable)
+    app.add_exception_handler(OSError, _disk)
     app.add_exception_handler(Exception, _internal)
 
 
@@ -88,7 +122,7 @@ def _http(request: Request, error: Exception) -> Response:
 
 
 def _no_job(request: Request, error: Exception) -> Response:
-    detail = f"There is no job {error}: it never was, or its results were kept as long as promised."
+    detail = f"There is no job {error}: it never was, or it is long over."
     return Problem(HTTPStatus.NOT_FOUND, "job-not-found", detail).response(request.url.path)
 
 
@@ -102,6 +136,18 @@ def _unavailable(request: Request, error: Exception) -> Response:
     return Problem(HTTPStatus.SERVICE_UNAVAILABLE, "store-unavailable", detail, headers=headers).response(
         request.url.path
     )
+
+
+def _disk(request: Request, error: Exception) -> Response:
+    """What an upload is written to: the blob store, and the spool of multipart bodies."""
+    log.error("a request could not be stored: %s", error)
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        detail = "The store for pictures is full; nothing was accepted. Try again later, or tell the operator."
+        status, kind = HTTPStatus.INSUFFICIENT_STORAGE, "insufficient-storage"
+    else:
+        detail = "The store for pictures cannot be reached right now; nothing was accepted. Try again in a few seconds."
+        status, kind = HTTPStatus.SERVICE_UNAVAILABLE, "store-unavailable"
+    return Problem(status, kind, detail, headers={"Retry-After": "30"}).response(request.url.path)
 
 
 def _internal(request: Request, error: Exception) -> Response:

@@ -2,8 +2,10 @@
 
 import csv
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from io import StringIO
+from urllib.parse import urlsplit, urlunsplit
 
 from api.schemas import (
     BranchesOut,
@@ -11,72 +13,112 @@ from api.schemas import (
     Counts,
     ItemErrorOut,
     JobOut,
+    QueueOut,
     ResultOut,
     WebhookOut,
 )
-from shared.ledger import Guess, Job, Outcome
+from shared.ledger import Guess, ItemStatus, Job, Ledger, Outcome
 from shared.taxonomy import name_of
 
-CSV_COLUMNS = (
+COLUMNS = (
     "index", "id", "status", "prdtypecode", "category", "confidence", "needs_review",
     "model_version", "error", "message",
 )  # fmt: skip
 _LONGEST_PAUSE_S = 30
 
 
-def job_out(job: Job, now: datetime) -> JobOut:
+@dataclass(frozen=True)
+class Standing:
+    """How things stand in a job's lane."""
+
+    position: int | None
+    pending: int
+    rate: float
+    """Items a second over the last minute; 0 where nothing was done."""
+
+    @classmethod
+    def of(cls, job: Job, ledger: Ledger) -> "Standing | None":
+        """`None` for a job that has ended."""
+        if job.ended:
+            return None
+        return cls(ledger.position(job), ledger.pending(job.lane), ledger.rate(job.lane))
+
+
+def job_out(job: Job, standing: Standing | None) -> JobOut:
     url = f"/v1/jobs/{job.id}"
-    done = job.total - job.pending
-    webhook = (
-        WebhookOut(url=job.webhook_url, state=job.webhook_state or "waiting", attempts=job.webhook_attempts)
-        if job.webhook_url
-        else None
-    )
+    rate = _rate(job)
     return JobOut(
         id=job.id,
         state=job.state,
+        reason=job.reason,
         counts=Counts(
             total=job.total,
             pending=job.pending,
             succeeded=job.succeeded,
             failed=job.failed,
+            invalid=job.invalid,
             cancelled=job.cancelled,
+            expired=job.expired,
             needs_review=job.needs_review,
         ),
-        progress=round(done / job.total, 4),
+        progress=round(job.done / job.total, 4),
+        rate=None if rate is None else round(rate, 3),
+        queue=standing and QueueOut(lane=job.lane, position=standing.position, waiting_items=standing.pending),
         created_at=_time(job.created_at),
-        started_at=None if job.started_at is None else _time(job.started_at),
-        finished_at=None if job.finished_at is None else _time(job.finished_at),
-        estimated_finish_at=_estimate(job, now),
-        webhook=webhook,
+        started_at=_maybe_time(job.started_at),
+        finished_at=_maybe_time(job.finished_at),
+        times={state: _time(entered) for state, entered in job.times.items()},
+        deadline_at=_time(job.deadline),
+        estimated_finish_at=_estimate(job, rate, standing),
+        error_budget=job.error_budget,
+        parent=job.parent,
+        webhook=_webhook(job),
+        results_expire_at=_maybe_time(job.results_expire_at),
         url=url,
         results_url=f"{url}/results",
+        events_url=f"{url}/events",
     )
 
 
-def retry_after(job: JobOut, now: datetime) -> str:
-    """Seconds after which asking again is worth while."""
+def retry_after(job: JobOut, now: float) -> str:
+    """Seconds after which asking again is worth while: a quarter of what is left."""
     if job.estimated_finish_at is None:
         return "1"
-    remaining = (job.estimated_finish_at - now).total_seconds()
+    remaining = job.estimated_finish_at.timestamp() - now
     return str(round(min(max(remaining / 4, 1), _LONGEST_PAUSE_S)))
 
 
+def moment(seconds: float | None) -> str:
+    """For people."""
+    return "the end" if seconds is None else f"{_time(seconds):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def masked(url: str) -> str:
+    """The URL without a user's name and password."""
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
 def result_out(model: str, outcome: Outcome) -> ResultOut:
-    if outcome.error is not None:
+    if outcome.status is not ItemStatus.SUCCEEDED:
         return ResultOut(
             id=outcome.id,
             index=outcome.index,
-            status="failed",
-            error=ItemErrorOut(code=outcome.error, message=outcome.message or ""),
-            model_version=model,
+            status=outcome.status,
+            error=ItemErrorOut(
+                code=outcome.error or outcome.status,
+                message=outcome.message or "",
+                pointer=outcome.pointer,
+                line=outcome.line,
+            ),
+            model_version=model or None,
         )
     text_weight, image_weight = outcome.weights or (0.0, 0.0)
     best, *others = (_category(guess) for guess in outcome.guesses)
     return ResultOut(
         id=outcome.id,
         index=outcome.index,
-        status="succeeded",
+        status=outcome.status,
         category=best,
         needs_review=outcome.needs_review,
         alternatives=others,
@@ -98,25 +140,30 @@ def ndjson(pages: Iterable[list[ResultOut]]) -> Iterator[str]:
 
 def csv_table(pages: Iterable[list[ResultOut]]) -> Iterator[str]:
     """A heading, and a row per result; yielded by page."""
-    yield _csv_rows([CSV_COLUMNS])
+    yield _csv_rows([COLUMNS])
     for page in pages:
         yield _csv_rows(_csv_row(result) for result in page)
 
 
-def _csv_row(result: ResultOut) -> tuple[object, ...]:
+def row(result: ResultOut) -> tuple[object, ...]:
+    """Of a table with the columns `COLUMNS`."""
     category, error = result.category, result.error
     return (
         result.index,
         result.id,
-        result.status,
-        category.code if category else "",
-        category.name if category else "",
-        category.confidence if category else "",
-        "" if result.needs_review is None else str(result.needs_review).lower(),
+        result.status.value,
+        category.code if category else None,
+        category.name if category else None,
+        category.confidence if category else None,
+        result.needs_review,
         result.model_version,
-        error.code if error else "",
-        error.message if error else "",
+        error.code if error else None,
+        error.message if error else None,
     )
+
+
+def _csv_row(result: ResultOut) -> tuple[object, ...]:
+    return tuple(str(cell).lower() if isinstance(cell, bool) else cell for cell in row(result))
 
 
 def _csv_rows(rows: Iterable[Iterable[object]]) -> str:
@@ -133,10 +180,31 @@ def _time(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
 
-def _estimate(job: Job, now: datetime) -> datetime | None:
-    """The rest at the rate so far; unknown before the first chunk is done, and once the job has ended."""
-    done = job.total - job.pending
-    if job.ended or job.started_at is None or not done:
+def _maybe_time(seconds: float | None) -> datetime | None:
+    return None if seconds is None else _time(seconds)
+
+
+def _webhook(job: Job) -> WebhookOut | None:
+    if job.webhook_url is None:
         return None
-    per_item = max(now.timestamp() - job.started_at, 0) / done
-    return _time(now.timestamp() + per_item * job.pending)
+    return WebhookOut(url=masked(job.webhook_url), state=job.webhook_state or "waiting", attempts=job.webhook_attempts)
+
+
+def _rate(job: Job) -> float | None:
+    """Items a second since the job began; those that were skipped cost nothing."""
+    computed = job.succeeded + job.failed
+    if job.started_at is None or not computed:
+        return None
+    until = job.finished_at or job.read_at
+    return computed / max(until - job.started_at, 1e-3)
+
+
+def _estimate(job: Job, rate: float | None, standing: Standing | None) -> datetime | None:
+    """The rest at the job's own rate; before that, all that waits in its lane at the lane's; at most the deadline."""
+    if standing is None:
+        return None
+    if rate is None:
+        rate, items = standing.rate, standing.pending
+    else:
+        items = job.pending
+    return _time(min(job.read_at + items / rate, job.deadline)) if rate else None

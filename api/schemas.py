@@ -1,9 +1,11 @@
 """What clients send and get."""
 
 from datetime import datetime
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, HttpUrl, model_validator
+
+from shared.ledger import ItemStatus, JobState
 
 TITLE_LIMIT = 10_000
 DESCRIPTION_LIMIT = 50_000
@@ -44,21 +46,37 @@ class ItemIn(BaseModel):
         return self
 
 
-class JobIn(BaseModel):
+class JobOptions(BaseModel):
+    """What a job may be asked for, beside its items: as query parameters, JSON members or form fields."""
+
     model_config = ConfigDict(extra="forbid")
 
-    items: list[ItemIn] = Field(min_length=1)
     webhook_url: HttpUrl | None = Field(None, description="Told, with a signature, when the job has ended.")
+    on_invalid: Literal["reject", "skip"] = Field(
+        "reject", description="What one invalid item means: that none is accepted, or that it alone is skipped."
+    )
+    deadline_s: float | None = Field(
+        None, gt=0, description="Seconds from acceptance, by Redis's clock; what is not classified by then expires."
+    )
+    error_budget: float | None = Field(
+        None, ge=0, le=100, description="The job stops, as failed, once more than so many per cent of its items fail."
+    )
+
+
+class JobIn(JobOptions):
+    items: list[ItemIn] = Field(min_length=1)
 
 
 class Counts(BaseModel):
-    """`pending + succeeded + failed + cancelled` is always `total`."""
+    """`pending + succeeded + failed + invalid + cancelled + expired` is always `total`."""
 
     total: int
     pending: int
     succeeded: int
     failed: int
+    invalid: int = Field(description="Skipped, as `on_invalid=skip` asked for.")
     cancelled: int
+    expired: int
     needs_review: int = Field(description="How many of the succeeded a person should look at.")
 
 
@@ -68,18 +86,35 @@ class WebhookOut(BaseModel):
     attempts: int
 
 
+class QueueOut(BaseModel):
+    """Where a job stands among those of its lane."""
+
+    lane: str
+    position: int | None = Field(description="How many jobs have their turn before it; null when nothing of it waits.")
+    waiting_items: int = Field(description="Of all jobs of the lane, without an outcome yet.")
+
+
 class JobOut(BaseModel):
     id: str
-    state: str = Field(description="queued, running, completed, partial, failed or cancelled")
+    state: JobState
+    reason: Literal["deadline", "error_budget"] | None = Field(description="Why it ended before its items did.")
     counts: Counts
     progress: float = Field(description="Share of the items that have an outcome, 0 to 1.")
+    rate: float | None = Field(description="Items a second since it began; null before the first.")
+    queue: QueueOut | None = Field(description="While it has not ended; left out of the answer that accepts it.")
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
-    estimated_finish_at: datetime | None = Field(description="From the job's own rate so far.")
+    times: dict[JobState, datetime] = Field(description="When each state was entered.")
+    deadline_at: datetime
+    estimated_finish_at: datetime | None = Field(description="From its own rate, or its lane's while it waits.")
+    error_budget: float | None
+    parent: str | None = Field(description="The job whose items this one retries.")
     webhook: WebhookOut | None
+    results_expire_at: datetime | None = Field(description="From then on they are gone (410).")
     url: str
     results_url: str
+    events_url: str
 
 
 class CategoryOut(BaseModel):
@@ -104,25 +139,27 @@ _NEEDS_REVIEW = (
 
 
 class ItemErrorOut(BaseModel):
-    code: str = Field(description="Stable, for programs: image_unreadable, image_unreachable, …")
+    code: str = Field(description="Stable, for programs: image_unreadable, image_unreachable, invalid_item, …")
     message: str
+    pointer: str | None = Field(None, description="JSON pointer to what is wrong, in the request or the item.")
+    line: int | None = Field(None, description="Of the request's table, from 1.")
 
 
 class ResultOut(BaseModel):
     id: str
     index: int = Field(description="The item's position in the request, from 0.")
-    status: str = Field(description="succeeded or failed")
+    status: ItemStatus
     category: CategoryOut | None = None
     needs_review: bool | None = Field(None, description=_NEEDS_REVIEW)
     alternatives: list[CategoryOut] = []
     branches: BranchesOut | None = None
     error: ItemErrorOut | None = None
-    model_version: str
+    model_version: str | None = Field(description="null where no model has seen the item")
 
 
 class ResultsOut(BaseModel):
     job_id: str
-    state: str
+    state: JobState
     results: list[ResultOut] = Field(description="In the order in which they were finished.")
     next_cursor: str
     complete: bool = Field(description="The job has ended and this was the last page.")

@@ -1,199 +1,203 @@
 """Accept a job: all of it or nothing."""
 
-import base64
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
 
 from celery import Celery
 from fastapi.concurrency import run_in_threadpool
-from pydantic import HttpUrl, TypeAdapter, ValidationError
-from starlette.datastructures import UploadFile
+from pydantic import HttpUrl, ValidationError
+from redis import Redis
 
-from api.ingest import Intake, RawItem
-from api.problems import Problem
-from api.schemas import ImageIn, ItemIn
+from api.draft import Draft, error_entries
+from api.ingest import Intake
+from api.problems import Problem, StreamedProblem, invalid_request
+from api.schemas import JobOptions
+from shared.addresses import forbidden_host
 from shared.blobs import Blobs
-from shared.ledger import Job, Ledger, QueuedItem
+from shared.ledger import (
+    Claim,
+    ItemStatus,
+    Job,
+    Ledger,
+    NewJob,
+    NotOnDiskError,
+    QueuedItem,
+    QueueFullError,
+    Results,
+    StagingLostError,
+    SupersededError,
+)
 from shared.queues import Lane, wake
 from shared.settings import Settings
 
-_SHOWN_ERRORS = 100
-_CHUNK_COST = 256
-_PICTURE_COST, _TEXT_COST = 16, 1
-"""A chunk holds 16 pictures or 256 texts: about a second of work on a CPU, so that progress and cancelling are live."""
-
 _PASSING_S = 3600
-
-_URL = TypeAdapter(HttpUrl)
-
-
-class _ItemError(ValueError):
-    """What is wrong with one item's picture, and where below the item."""
-
-    def __init__(self, pointer: str, detail: str) -> None:
-        super().__init__(detail)
-        self.pointer = pointer
-
-
-@dataclass
-class _Draft:
-    """A job while its body is still being read."""
-
-    id: str
-    files: Mapping[str, UploadFile]
-    seen: set[str] = field(default_factory=set)
-    chunk: list[QueuedItem] = field(default_factory=list)
-    cost: int = 0
-    chunks: int = 0
-    errors: list[dict[str, Any]] = field(default_factory=list)
-    wrong: int = 0
-    total: int = 0
+_LONGEST_WAIT_S = 300
 
 
 class Submissions:
-    def __init__(self, settings: Settings, ledger: Ledger, blobs: Blobs, queue: Celery) -> None:
+    def __init__(self, settings: Settings, redis: "Redis", blobs: Blobs, queue: Celery) -> None:
         self._settings = settings
-        self._ledger = ledger
+        self._ledger = Ledger(redis)
+        self._results = Results(redis)
         self._blobs = blobs
         self._queue = queue
 
-    async def accept(self, intake: Intake, *, passing: bool = False) -> Job:
+    async def accept(self, intake: Intake, tenant: str, claim: Claim | None = None, *, passing: bool = False) -> Job:
         """Check and keep every item, then open the job.
 
         Args:
+            claim: The request's idempotency key; it leads to the job from now on.
             passing: The answer is awaited in this very request: kept for an hour, and no run of its own in MLflow.
 
         Raises:
-            Problem: an item is wrong (each is named), there is none, there are too many, or the webhook cannot be used.
+            Problem: an item is wrong (each is named) and none may be skipped; there is none, or there are too many; an
+                option is wrong; too many items wait already.
+            OSError: the pictures cannot be kept.
         """
-        webhook_url = self._webhook_url(intake.webhook_url)
-        draft = _Draft(self._ledger.new_id(), intake.files)
-        try:
+        self._options(intake.options)  # of the query: a long body need not be read for this
+        async with Draft(self._settings, self._ledger, self._blobs, intake.pictures) as draft:
             async for raw in intake.items:
-                await self._add(draft, raw)
-            self._check(draft)
-            await self._stage(draft)
-        except BaseException:
-            await run_in_threadpool(self._ledger.discard, draft.id)
-            raise
-        return await run_in_threadpool(self._open, draft, webhook_url, passing)
+                await draft.add(raw)
+                if draft.total == self._settings.interactive_items + 1:
+                    await run_in_threadpool(self._refuse_if_full, Lane.BULK)
+            options = self._options(intake.options)
+            _check(draft, options)
+            await draft.finish()
+        new = self._new(draft, tenant, options, passing)
+        return await run_in_threadpool(self._open, draft, new, claim, intake.fingerprint() if claim else "")
 
-    def _open(self, draft: _Draft, webhook_url: str | None, passing: bool) -> Job:
-        lane = Lane.INTERACTIVE if draft.total <= self._settings.interactive_items else Lane.BULK
-        self._ledger.open(
-            draft.id,
+    async def retry(self, parent: Job, statuses: frozenset[ItemStatus], claim: Claim | None, fingerprint: str) -> Job:
+        """A job with those items of an ended one that have one of the statuses.
+
+        Raises:
+            Problem: the job has not ended, or no item of it is to be done again.
+        """
+        if not parent.ended:
+            raise Problem(
+                HTTPStatus.CONFLICT, "job-not-ended", f"The job is {parent.state}: wait for its end, or cancel it."
+            )
+        async with Draft(self._settings, self._ledger, self._blobs) as draft:
+            async for item in _in_threads(self._results.retryable(parent, statuses)):
+                await draft.again(item)
+            if not draft.total:
+                wanted = ", ".join(sorted(statuses))
+                raise Problem(HTTPStatus.CONFLICT, "nothing-to-retry", f"The job has no items that are {wanted}.")
+            await draft.finish()
+        options = JobOptions(webhook_url=HttpUrl(parent.webhook_url) if parent.webhook_url else None)
+        new = replace(self._new(draft, parent.tenant, options, passing=False), parent=parent.id)
+        return await run_in_threadpool(self._open, draft, new, claim, fingerprint)
+
+    def _new(self, draft: Draft, tenant: str, options: JobOptions, passing: bool) -> NewJob:
+        settings = self._settings
+        return NewJob(
+            tenant=tenant,
+            lane=Lane.INTERACTIVE if draft.total <= settings.interactive_items else Lane.BULK,
             total=draft.total,
+            invalid=len(draft.invalid),
             chunks=draft.chunks,
-            lane=lane,
-            webhook_url=webhook_url,
-            keep_s=_PASSING_S if passing else None,
+            deadline_s=_PASSING_S if passing else options.deadline_s or settings.max_deadline_s,
+            error_budget=options.error_budget,
+            max_queued=settings.max_queued_items,
+            keep_s=_PASSING_S if passing else settings.keep_results_s,
+            keep_record_s=0 if passing else settings.keep_jobs_s,
+            webhook_url=None if options.webhook_url is None else str(options.webhook_url),
             tracked=not passing,
         )
-        wake(self._queue, lane, min(draft.chunks, self._settings.bulk_slots))
+
+    def _open(self, draft: Draft, new: NewJob, claim: Claim | None, fingerprint: str) -> Job:
+        try:
+            self._ledger.open(
+                draft.id,
+                new,
+                claim=claim,
+                fingerprint=fingerprint,
+                keep_claim_s=self._settings.keep_idempotency_s,
+                on_disk=self._settings.confirm_on_disk and new.tracked,
+            )
+        except NotOnDiskError:
+            wake(self._queue, Lane(new.lane))
+            raise self._not_on_disk(draft.id) from None
+        except (QueueFullError, SupersededError, StagingLostError) as error:
+            self._ledger.discard(draft.id)
+            raise self._refusal(error, new.lane) from None
+        wake(self._queue, Lane(new.lane), min(draft.chunks, self._settings.bulk_slots))
         return self._ledger.job(draft.id)
 
-    async def _add(self, draft: _Draft, raw: RawItem) -> None:
-        draft.total += 1
-        if draft.total > self._settings.max_items:
-            raise Problem(
-                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-                "too-many-items",
-                f"A job takes at most {self._settings.max_items:,} items: send the rest as another job.",
-            )
+    def _refusal(self, error: Exception, lane: str) -> Problem:
+        if isinstance(error, QueueFullError):
+            return self._full(lane)
+        if isinstance(error, SupersededError):
+            detail = "Another request with this Idempotency-Key came in between; this one has changed nothing."
+            return Problem(HTTPStatus.CONFLICT, "idempotency-key-in-use", detail, headers={"Retry-After": "1"})
+        detail = "The job store lost part of this request before it was complete: send it again."
+        return Problem(HTTPStatus.SERVICE_UNAVAILABLE, "staging-lost", detail, headers={"Retry-After": "5"})
+
+    def _not_on_disk(self, job: str) -> Problem:
+        detail = (
+            f"Job {job} was taken, but the job store has not said that it is on disk. Send the request again with the "
+            "same Idempotency-Key, or look the job up."
+        )
+        headers = {"Retry-After": "5", "Location": f"/v1/jobs/{job}"}
+        return Problem(HTTPStatus.SERVICE_UNAVAILABLE, "not-on-disk", detail, headers=headers, job_id=job)
+
+    def _refuse_if_full(self, lane: Lane) -> None:
+        if self._ledger.pending(lane) >= self._settings.max_queued_items:
+            raise self._full(lane)
+
+    def _full(self, lane: str) -> Problem:
+        """When to come again: once a tenth of the queue is done, at the rate of the last minute."""
+        rate = self._ledger.rate(lane)
+        wait_s = self._settings.max_queued_items / 10 / rate if rate else _LONGEST_WAIT_S
+        detail = (
+            f"{self._ledger.pending(lane):,} items wait already, of {self._settings.max_queued_items:,} that may. "
+            "Nothing of this request was accepted, and nothing of what waits is affected: send it again later."
+        )
+        headers = {"Retry-After": str(round(min(max(wait_s, 1), _LONGEST_WAIT_S)))}
+        return Problem(HTTPStatus.SERVICE_UNAVAILABLE, "queue-full", detail, headers=headers)
+
+    def _options(self, given: dict[str, Any]) -> JobOptions:
         try:
-            item = ItemIn.model_validate(raw.fields)
-            identifier = item.id or str(raw.index)
-            if identifier in draft.seen:
-                raise _ItemError("/id", f"the id {identifier!r} occurs twice in this job")
-            draft.seen.add(identifier)
-            picture = await self._picture(item.image, draft.files)
+            options = JobOptions.model_validate({name: value for name, value in given.items() if value != ""})
         except ValidationError as error:
-            for entry in error.errors(include_url=False):
-                pointer = "".join(f"/{part}" for part in entry["loc"])
-                _note(draft, raw, pointer, entry["msg"].removeprefix("Value error, "))
-            draft.wrong += 1
-            return
-        except _ItemError as error:
-            _note(draft, raw, error.pointer, str(error))
-            draft.wrong += 1
-            return
-        if draft.wrong:  # the job is refused anyway: what follows is only checked
-            return
-        blob = None if picture is None else await run_in_threadpool(self._blobs.put, picture)
-        url = str(item.image.url) if item.image is not None and item.image.url is not None else None
-        draft.chunk.append(QueuedItem(raw.index, identifier, item.title, item.description, blob, url))
-        draft.cost += _PICTURE_COST if item.image is not None else _TEXT_COST
-        if draft.cost >= _CHUNK_COST:
-            await self._stage(draft)
+            if {entry["loc"][:1] for entry in error.errors()} == {("webhook_url",)}:
+                detail = f"webhook_url is no http(s) URL: {given['webhook_url']!r}."
+                raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-webhook-url", detail) from None
+            raise invalid_request(error.errors()) from None
+        if options.webhook_url is not None:
+            self._check_webhook(str(options.webhook_url))
+        if options.deadline_s is not None and options.deadline_s > self._settings.max_deadline_s:
+            detail = f"deadline_s is {options.deadline_s:g}; at most {self._settings.max_deadline_s:,} s are accepted."
+            raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "deadline-too-late", detail)
+        return options
 
-    async def _picture(self, image: ImageIn | None, files: Mapping[str, UploadFile]) -> bytes | None:
-        """The bytes that came with the request, if any."""
-        if image is None or image.url is not None:
-            return None
-        if image.file is not None:
-            if image.file not in files:
-                raise _ItemError("/image/file", f"no file named {image.file!r} was sent along")
-            data, pointer = await files[image.file].read(), "/image/file"
-            await files[image.file].seek(0)
-        else:
-            data, pointer = _decode_base64(image.base64 or ""), "/image/base64"
-        if not data:
-            raise _ItemError(pointer, "the picture is empty")
-        if len(data) > self._settings.max_image_bytes:
-            raise _ItemError(pointer, f"the picture has {len(data):,} bytes, over {self._settings.max_image_bytes:,}")
-        return data
-
-    async def _stage(self, draft: _Draft) -> None:
-        if draft.chunk:
-            await run_in_threadpool(self._ledger.stage, draft.id, draft.chunks, draft.chunk)
-            draft.chunks, draft.chunk, draft.cost = draft.chunks + 1, [], 0
-
-    def _check(self, draft: _Draft) -> None:
-        if draft.wrong:
-            raise Problem(
-                HTTPStatus.UNPROCESSABLE_ENTITY,
-                "invalid-items",
-                f"{draft.wrong} of {draft.total} items are wrong, so none was accepted: correct them and send again.",
-                errors=draft.errors,
-            )
-        if not draft.total:
-            raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "no-items", "The request holds no items.")
-
-    def _webhook_url(self, given: Any) -> str | None:
-        if given in (None, ""):
-            return None
-        try:
-            url = str(_URL.validate_python(given))
-        except ValidationError:
-            raise Problem(
-                HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-webhook-url", f"webhook_url is no http(s) URL: {given!r}."
-            ) from None
-        if self._settings.webhook_secret is None:
+    def _check_webhook(self, url: str) -> None:
+        if not self._settings.webhook_secrets:
             raise Problem(
                 HTTPStatus.UNPROCESSABLE_ENTITY,
                 "webhooks-not-configured",
-                "This service has no webhook signing secret (CATALOG_WEBHOOK_SECRET): poll the job instead.",
+                "This service has no webhook signing secret (CATALOG_WEBHOOK_SECRETS): poll the job instead.",
             )
-        return url
+        if reason := forbidden_host(url, self._settings.allowed_networks):
+            raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "forbidden-address", f"webhook_url: {reason}.")
 
 
-def _note(draft: _Draft, raw: RawItem, pointer: str, detail: str) -> None:
-    """Name the item by its position, line and id, as far as they are known."""
-    if len(draft.errors) >= _SHOWN_ERRORS:
-        return
-    where: dict[str, Any] = {"index": raw.index, "pointer": raw.pointer + pointer, "detail": detail}
-    if raw.line is not None:
-        where["line"] = raw.line
-    if isinstance(raw.fields, dict) and "id" in raw.fields:
-        where["id"] = str(raw.fields["id"])[:128]
-    draft.errors.append(where)
+def _check(draft: Draft, options: JobOptions) -> None:
+    if not draft.total:
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "no-items", "The request holds no items.")
+    wrong = len(draft.invalid)
+    if wrong == draft.total or (wrong and options.on_invalid == "reject"):
+        raise StreamedProblem(
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            "invalid-items",
+            f"{wrong} of {draft.total} items are wrong, so none was accepted: correct them and send again"
+            + (", or send with on_invalid=skip." if wrong < draft.total else "."),
+            errors=error_entries(draft.invalid),
+        )
 
 
-def _decode_base64(text: str) -> bytes:
-    content = text.partition(",")[2] if text.startswith("data:") else text
-    try:
-        return base64.b64decode(content, validate=True)
-    except ValueError as error:
-        raise _ItemError("/image/base64", f"not base64: {error}") from None
+async def _in_threads(items: Iterator[QueuedItem]) -> AsyncIterator[QueuedItem]:
+    """An iterator that blocks, read in threads."""
+    while (item := await run_in_threadpool(next, items, None)) is not None:
+        yield item

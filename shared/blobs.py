@@ -1,10 +1,18 @@
 """Pictures, kept under the sha256 of their bytes, on any file system that fsspec knows."""
 
+import contextlib
 import hashlib
+import io
+import os
 import secrets
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import fsspec
+
+_FRESH = timedelta(hours=1)
+"""A picture that is older is written again when it is put again: so it is never old when a new job refers to it."""
 
 
 class BlobNotFoundError(LookupError):
@@ -18,23 +26,73 @@ class Blobs:
         self._root = root.rstrip("/")
 
     def put(self, data: bytes) -> str:
-        """Keep the bytes; returns their sha256. The same bytes are written once, and never seen half written."""
+        """Keep the bytes; returns their sha256. They are never seen half written, and on disk when this returns.
+
+        Raises:
+            OSError: they cannot be kept: the disk is full, the store is away.
+        """
         sha256 = hashlib.sha256(data).hexdigest()
         path = self._path(sha256)
-        if not self._files.exists(path):
-            unfinished = f"{path}.{secrets.token_hex(4)}"
+        if self._is_fresh(path):
+            return sha256
+        unfinished = f"{path}.{secrets.token_hex(4)}"
+        try:
             self._files.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
-            self._files.pipe_file(unfinished, data)
+            with self._files.open(unfinished, "wb") as file:
+                file.write(data)
+                _to_disk(file)
             self._files.mv(unfinished, path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                self._files.rm_file(unfinished)
+            raise
         return sha256
 
     def get(self, sha256: str) -> bytes:
-        """Raises `BlobNotFoundError`."""
+        """Raises `BlobNotFoundError`; `OSError` where the store is away."""
         try:
             data: bytes = self._files.cat_file(self._path(sha256))
         except FileNotFoundError:
             raise BlobNotFoundError(sha256) from None
         return data
 
+    def older_than(self, moment: datetime) -> Iterator[str]:
+        """Names of what was written before; half-written files that were left behind too."""
+        try:
+            found = self._files.find(self._root, detail=True)
+        except FileNotFoundError:
+            return
+        for path, info in found.items():
+            if _written(info) < moment:
+                yield path.rsplit("/", 1)[1]
+
+    def remove(self, name: str) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            self._files.rm_file(self._path(name))
+
+    def _is_fresh(self, path: str) -> bool:
+        try:
+            return _written(self._files.info(path)) > datetime.now(UTC) - _FRESH
+        except FileNotFoundError:
+            return False
+
     def _path(self, sha256: str) -> str:
         return f"{self._root}/{sha256[:2]}/{sha256}"
+
+
+def _to_disk(file: Any) -> None:
+    """A local file survives a power cut from here on; object stores have their own promise."""
+    file.flush()
+    try:
+        descriptor = file.fileno()
+    except (AttributeError, io.UnsupportedOperation):
+        return
+    os.fsync(descriptor)
+
+
+def _written(info: dict[str, Any]) -> datetime:
+    """When, in the words of the file system: local files, S3, memory."""
+    when = info.get("mtime") or info.get("LastModified") or info.get("created") or datetime.now(UTC)
+    if isinstance(when, int | float):
+        return datetime.fromtimestamp(when, UTC)
+    return when if when.tzinfo else when.replace(tzinfo=UTC)

@@ -21,12 +21,16 @@ class Lane(StrEnum):
 
 
 HOUSEKEEPING = "housekeeping"
-"""The queue of webhooks, tracking and recovery: a worker of its own, so that no receiver holds up classification."""
+"""The queue of recovery and expiry: a worker of its own, so that nothing holds them up."""
+DELIVERY = "delivery"
+"""The queue of webhooks and tracking, again a worker of its own: receivers may hang."""
 
 CLASSIFY = "catalog.classify"
 DELIVER = "catalog.deliver"
 TRACK = "catalog.track"
 TEND = "catalog.tend"
+AUDIT = "catalog.audit"
+SWEEP = "catalog.sweep"
 
 
 def celery_app(settings: Settings) -> Celery:
@@ -67,8 +71,8 @@ def wake(app: Celery, lane: Lane, count: int = 1) -> None:
 
 
 def send(app: Celery, task: str, jobs: Iterable[str]) -> None:
-    """One housekeeping message per job."""
-    _post(app, task, HOUSEKEEPING, jobs)
+    """One delivery message per job."""
+    _post(app, task, DELIVERY, jobs)
 
 
 def tend_soon(app: Celery) -> None:

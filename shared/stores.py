@@ -5,7 +5,6 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from shared.blobs import Blobs
-from shared.ledger import Ledger
 from shared.settings import Settings
 
 
@@ -13,16 +12,12 @@ def open_redis(settings: Settings) -> Redis:
     """A client that says within seconds that the server is away: redis-py's own retries would take four."""
     return Redis.from_url(
         settings.redis_url,
-        socket_timeout=10,
+        socket_timeout=settings.redis_timeout_s,
         socket_connect_timeout=2,
         socket_keepalive=True,
         health_check_interval=10,
         retry=Retry(NoBackoff(), 1),
     )
-
-
-def open_ledger(settings: Settings) -> Ledger:
-    return Ledger(open_redis(settings), settings.keep_results_s)
 
 
 def open_blobs(settings: Settings) -> Blobs:

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 
 from redis import Redis
 
-HEARTBEAT_S = 3.0
+HEARTBEAT_S = 2.0
 _KEPT_S = 10
 _PREFIX = "catalog:worker:"
 

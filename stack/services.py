@@ -1,5 +1,6 @@
-"""Redis, MLflow, worker, housekeeper and API, started in order and stopped in reverse."""
+"""Redis, MLflow, worker, housekeeper, courier and API, started in order and stopped in reverse."""
 
+import json
 import os
 import secrets
 import sys
@@ -12,9 +13,12 @@ from types import TracebackType
 from typing import Self
 
 import httpx
+from pydantic import SecretStr
 
-from shared.queues import HOUSEKEEPING, Lane
+from shared.keys import LOCAL_TENANT
+from shared.queues import DELIVERY, HOUSEKEEPING, Lane
 from shared.settings import ROOT, get_settings
+from shared.webhook_secrets import signing_secrets
 from stack import redis_server
 from stack.processes import Process, free_port
 
@@ -55,18 +59,22 @@ class Stack:
         self.worker: Process
         """The classifying worker that was started last."""
         self.url = f"http://127.0.0.1:{ports.api}"
-        self.webhook_secret = _kept_secret(state / "webhook-secret")
+        master = _kept_secret(state / "webhook-master")
+        self.webhook_secret = signing_secrets([SecretStr(master)], LOCAL_TENANT)[0].get_secret_value()
+        """What webhooks to callers without an API key are signed with."""
         self._root = root
         self._say = say
         self._exit = ExitStack()
+        self._running: dict[str, tuple[Process, list[str], Mapping[str, str]]] = {}
+        """By name, as they were started last."""
         self.env = {
             **os.environ,
             "CATALOG_REDIS_URL": f"redis://127.0.0.1:{ports.redis}/0",
             "CATALOG_BROKER_URL": f"redis://127.0.0.1:{ports.redis}/1",
             "CATALOG_BLOB_URL": f"file://{state.resolve()}/blobs",
             "CATALOG_PUBLIC_URL": self.url,
-            "CATALOG_WEBHOOK_SECRET": self.webhook_secret,
-            "CATALOG_ALLOW_PRIVATE_ADDRESSES": "true",  # everything here is on the loopback
+            "CATALOG_WEBHOOK_SECRETS": json.dumps([master]),
+            "CATALOG_ALLOWED_NETWORKS": '["127.0.0.0/8", "::1/128"]',  # everything here is on the loopback
             **({"CATALOG_MLFLOW_TRACKING_URI": f"http://127.0.0.1:{ports.mlflow}"} if ports.mlflow else {}),
             **(settings or {}),
         }
@@ -91,6 +99,7 @@ class Stack:
         mlflow = self._start_mlflow() if self.ports.mlflow else None
         self.start_worker()
         self.start_housekeeper()
+        self.start_courier()
         api = self.start_api()
         if mlflow is not None:
             mlflow.wait_until(lambda: _answers(f"http://127.0.0.1:{self.ports.mlflow}/health"), timeout_s=90)
@@ -104,14 +113,21 @@ class Stack:
         redis_server.wait_for(process, self.ports.redis)
         return process
 
-    def start_worker(self) -> Process:
-        self.worker = self._start("worker", _celery("worker", ",".join(Lane), "--concurrency", _THREADS))
+    def start_worker(self, name: str = "worker", settings: Mapping[str, str] | None = None) -> Process:
+        """Further `settings` are this worker's alone."""
+        command = _celery(name, ",".join(Lane), "--concurrency", _THREADS)
+        self.worker = self._start(name, command, {**self.env, **(settings or {})})
         return self.worker
 
     def start_housekeeper(self) -> Process:
         schedule = str(self.state / "beat-schedule")
-        command = _celery("housekeeper", HOUSEKEEPING, "--concurrency", "4", "--beat", "--schedule", schedule)
+        command = _celery("housekeeper", HOUSEKEEPING, "--concurrency", "2", "--beat", "--schedule", schedule)
         return self._start("housekeeper", command)
+
+    def start_courier(self, settings: Mapping[str, str] | None = None) -> Process:
+        """Webhooks and tracking, which wait for others: many threads, and away from everything else."""
+        command = _celery("courier", DELIVERY, "--concurrency", "16")
+        return self._start("courier", command, {**self.env, **(settings or {})})
 
     def start_api(self) -> Process:
         server = [sys.executable, "-m", "uvicorn", "--factory", "api.app:create_app", "--host", "127.0.0.1"]
@@ -122,9 +138,15 @@ class Stack:
     def serves(self) -> bool:
         """Whether a worker is there with a model loaded."""
         try:
-            return bool(httpx.get(f"{self.url}/health", timeout=5).json()["models"])
+            return bool(httpx.get(f"{self.url}/health", timeout=5).json()["status"] == "pass")
         except (httpx.HTTPError, ValueError):
             return False
+
+    def revive(self) -> None:
+        """Start again what has ended by itself: the part of a supervisor, where there is no other."""
+        for name, (process, command, env) in list(self._running.items()):
+            if not process.running:
+                self._start(name, command, env)
 
     def _start_mlflow(self) -> Process:
         env = {**self.env, "MLFLOW_PORT": str(self.ports.mlflow)}
@@ -133,6 +155,7 @@ class Stack:
     def _start(self, name: str, command: list[str], env: Mapping[str, str] | None = None) -> Process:
         self._say(f"starting {name}")
         process = Process(name, command, self.state / f"{name}.log", env or self.env, self._root)
+        self._running[name] = (process, command, env or self.env)
         self._exit.callback(process.stop)
         return process
 
@@ -152,7 +175,7 @@ def pick_ports(*, mlflow: bool = True, preferred: bool = True) -> Ports:
 
 
 def _kept_secret(path: Path) -> str:
-    """The signing secret of this folder's stack, made at the first start, readable by its owner alone."""
+    """The master secret of this folder's stack, made at the first start, readable by its owner alone."""
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch(mode=0o600)

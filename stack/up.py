@@ -21,7 +21,8 @@ def run(state: Path) -> None:
             "\n\n  Ctrl-C stops everything.",
             flush=True,
         )
-        stopped.wait()
+        while not stopped.wait(1):
+            stack.revive()
         print("\n  stopping …", flush=True)
 
 

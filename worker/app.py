@@ -5,15 +5,22 @@ from typing import Any
 
 from celery.signals import setup_logging
 
-from shared.queues import HOUSEKEEPING, TEND, celery_app
+from shared.queues import AUDIT, HOUSEKEEPING, SWEEP, TEND, celery_app
 from shared.settings import get_settings
+
+_SCHEDULE = (("tend", TEND, 1.0), ("audit", AUDIT, 30.0), ("sweep", SWEEP, 3600.0))
+"""Name, task and seconds."""
+
+
+def _every(seconds: float, task: str) -> dict[str, Any]:
+    """A turn that was not taken in time is dropped: the next one does the same."""
+    return {"task": task, "schedule": seconds, "options": {"queue": HOUSEKEEPING, "expires": max(5.0, seconds / 2)}}
+
 
 app = celery_app(get_settings())
 app.conf.update(
     include=["worker.tasks"],
-    beat_schedule={
-        "tend": {"task": TEND, "schedule": 2.0, "options": {"queue": HOUSEKEEPING, "expires": 10.0}},
-    },
+    beat_schedule={name: _every(seconds, task) for name, task, seconds in _SCHEDULE},
 )
 
 

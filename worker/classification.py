@@ -4,7 +4,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 
-from shared.ledger import Guess, Lease, Outcome, QueuedItem
+from shared.ledger import Guess, Outcome, QueuedItem
 from shared.model.fusion import Fusion, Probabilities
 from shared.model.images import UnreadableImageError, decode
 from shared.model.review import PLACES
@@ -12,44 +12,51 @@ from shared.model.text import words
 from worker.engine import Answer, Engine, ModelInput
 from worker.sources import PictureError, Sources
 
-MAX_ATTEMPTS = 5
-"""A chunk whose holders vanished so often is given up."""
-
 _GUESSES = 4
 
 
-def classify(lease: Lease, engine: Engine, sources: Sources, pool: ThreadPoolExecutor, priority: int) -> list[Outcome]:
-    """An outcome per item, in order; an item's own trouble never touches its neighbours.
+class Classifier:
+    """Items to outcomes, by one engine; an item's own trouble is its outcome and never touches its neighbours."""
 
-    Pictures are fetched and decoded by the pool, and an item goes to the engine as soon as it is ready.
-    """
-    if lease.attempt > MAX_ATTEMPTS:
-        message = f"its chunk was given up after {MAX_ATTEMPTS} attempts that each ended with the worker's death"
-        return [Outcome(item.index, item.id, error="worker_lost", message=message) for item in lease.items]
+    def __init__(self, engine: Engine, sources: Sources, max_pixels: int) -> None:
+        self.engine = engine
+        self._sources = sources
+        self._max_pixels = max_pixels
 
-    def prepare(item: QueuedItem) -> "Future[Answer] | Outcome":
+    def chunk(self, items: list[QueuedItem], pool: ThreadPoolExecutor, priority: int) -> list[Outcome]:
+        """An outcome per item, in order.
+
+        Pictures are fetched and decoded by the pool, and an item goes to the engine as soon as it is ready.
+
+        Raises:
+            Exception: the blob store is away, or the engine failed: no item's fault, or it is not known whose.
+        """
+        submitted = list(pool.map(lambda item: self._submit(item, priority), items))
+        return [self._finish(item, answer) for item, answer in zip(items, submitted, strict=True)]
+
+    def item(self, item: QueuedItem, priority: int) -> Outcome:
+        """One item's outcome; raises as `chunk` does."""
+        return self._finish(item, self._submit(item, priority))
+
+    def _submit(self, item: QueuedItem, priority: int) -> "Future[Answer] | Outcome":
         try:
-            return engine.submit(_model_input(item, sources, engine.bundle.manifest.image_size), priority)
+            return self.engine.submit(self._model_input(item), priority)
         except PictureError as error:
-            return Outcome(item.index, item.id, error=error.code, message=str(error))
+            return Outcome.failed(item, error.code, str(error))
 
-    submitted = list(pool.map(prepare, lease.items))
-    return [
-        answer if isinstance(answer, Outcome) else _outcome(item, answer.result(), engine)
-        for item, answer in zip(lease.items, submitted, strict=True)
-    ]
+    def _finish(self, item: QueuedItem, answer: "Future[Answer] | Outcome") -> Outcome:
+        return answer if isinstance(answer, Outcome) else _outcome(item, answer.result(), self.engine)
 
-
-def _model_input(item: QueuedItem, sources: Sources, size: int) -> ModelInput:
-    picture = sources.picture(item)
-    try:
-        pixels = None if picture is None else decode(picture, size)
-    except UnreadableImageError as error:
-        raise PictureError("image_unreadable", str(error)) from error
-    text = words(item.title, item.description)
-    if pixels is None and not text:
-        raise PictureError("nothing_to_classify", "neither a word nor a picture is left after cleaning the text")
-    return ModelInput(text, pixels)
+    def _model_input(self, item: QueuedItem) -> ModelInput:
+        picture, size = self._sources.picture(item), self.engine.bundle.manifest.image_size
+        try:
+            pixels = None if picture is None else decode(picture, size, self._max_pixels)
+        except UnreadableImageError as error:
+            raise PictureError(error.code, str(error)) from error
+        text = words(item.title, item.description)
+        if pixels is None and not text:
+            raise PictureError("nothing_to_classify", "neither a word nor a picture is left after cleaning the text")
+        return ModelInput(text, pixels)
 
 
 def _outcome(item: QueuedItem, answer: Answer, engine: Engine) -> Outcome:

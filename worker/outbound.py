@@ -1,20 +1,35 @@
 """HTTP to addresses that clients name: pictures and webhooks.
 
-The address is checked on the very connection that is made, so a name that resolves to another address the second time
-gains nothing. Environment proxies are not used.
+The connection is made to the very address that was checked, so a name that resolves to another one the second time
+gains nothing. The time limit is for all of a request. Environment proxies are not used.
 """
 
-import ipaddress
+import math
+import re
+import select
 import socket
+import ssl
+import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
+from contextvars import ContextVar
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 
 import httpcore
 import httpx
 
+from shared.addresses import Network, may_connect
 
-class ForbiddenAddressError(OSError):
+_COMPRESSIONS = {"gzip", "x-gzip", "deflate", "compress", "br", "zstd"}
+_MAX_PORT = 65535
+
+_deadline: ContextVar[float] = ContextVar("deadline", default=math.inf)
+
+
+class ForbiddenAddressError(httpx.ConnectError):
     """The URL leads to a private, loopback or otherwise non-public address."""
 
 
@@ -22,43 +37,36 @@ class FetchError(RuntimeError):
     """The URL gave no usable answer; the message says why, for the person who sent it."""
 
 
-class _GuardedBackend(httpcore.SyncBackend):
-    """Connects to a name's address only if that address is public."""
+@contextmanager
+def within(timeout_s: float) -> Iterator[None]:
+    """What this thread asks of an `outbound_client` in here ends after `timeout_s` in all (`httpx.TimeoutException`).
 
-    def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> httpcore.NetworkStream:
-        try:
-            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except OSError as error:
-            raise httpcore.ConnectError(f"{host} cannot be resolved: {error}") from error
-        addresses = [str(entry[4][0]) for entry in found]
-        for address in addresses:
-            if not ipaddress.ip_address(address.partition("%")[0]).is_global:
-                raise ForbiddenAddressError(f"{host} leads to {address}, which is not a public address")
-        return super().connect_tcp(addresses[0], port, timeout, local_address, socket_options)
+    httpx's own timeouts start anew with each read, so a server that sends a byte now and then could go on for ever.
+    """
+    token = _deadline.set(min(_deadline.get(), time.monotonic() + timeout_s))
+    try:
+        yield
+    finally:
+        _deadline.reset(token)
 
 
-def outbound_client(*, timeout_s: float, allow_private: bool, redirects: int = 0) -> httpx.Client:
-    """A client for URLs that somebody else chose; `allow_private` switches the address check off, for development."""
-    transport = httpx.HTTPTransport(trust_env=False)
-    if not allow_private:
-        # httpx has no public way to pass a network backend on to httpcore.
-        transport._pool = httpcore.ConnectionPool(
-            ssl_context=httpx.create_ssl_context(trust_env=False), network_backend=_GuardedBackend()
-        )
+def outbound_client(*, timeout_s: float, allowed: Sequence[Network], redirects: int = 0) -> httpx.Client:
+    """A client for URLs that somebody else chose.
+
+    Args:
+        timeout_s: For each step of a request; `within` limits the whole.
+        allowed: Networks that may be connected to although they are not public.
+        redirects: How many are followed.
+    """
     return httpx.Client(
-        transport=transport,
+        transport=_Transport(allowed),
         timeout=timeout_s,
         trust_env=False,
         follow_redirects=redirects > 0,
         max_redirects=max(redirects, 1),
-        headers={"User-Agent": "rakuten-catalog"},
+        headers={"User-Agent": "rakuten-catalog", "Accept-Encoding": "identity"},
+        # None are kept: what one client's URL answers must not change another's request.
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
     )
 
 
@@ -68,20 +76,194 @@ def fetch(client: httpx.Client, url: str, *, max_bytes: int, timeout_s: float) -
     Raises:
         FetchError: anything else.
     """
-    deadline = time.monotonic() + timeout_s
+    shown = _without_credentials(url)
     data = bytearray()
     try:
-        with client.stream("GET", url) as response:
+        with within(timeout_s), client.stream("GET", url, timeout=timeout_s) as response:
             if not response.is_success:
-                raise FetchError(f"{url} answered {response.status_code}")
-            for part in response.iter_bytes():
+                raise FetchError(f"{shown} answered {response.status_code}")
+            # Never unpacked: a small answer could fill the memory.
+            if packed := _COMPRESSIONS & set(
+                re.findall(r"[\w-]+", response.headers.get("Content-Encoding", "").lower())
+            ):
+                raise FetchError(f"{shown} sent its answer compressed ({', '.join(packed)}) although asked not to")
+            for part in response.iter_raw():
                 data += part
                 if len(data) > max_bytes:
-                    raise FetchError(f"{url} sent more than {max_bytes:,} bytes")
-                if time.monotonic() > deadline:
-                    raise FetchError(f"{url} was not done after {timeout_s:g} s")
-    except ForbiddenAddressError as error:
-        raise FetchError(str(error)) from error
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise FetchError(f"{url} cannot be fetched: {error or type(error).__name__}") from error
+                    raise FetchError(f"{shown} sent more than {max_bytes:,} bytes")
+    except httpx.TimeoutException as error:
+        raise FetchError(f"{shown} was not done after {timeout_s:g} s") from error
+    except httpx.HTTPError as error:
+        raise FetchError(f"{shown} cannot be fetched: {str(error) or type(error).__name__}") from error
+    except httpx.InvalidURL as error:  # which may quote a part of the password
+        raise FetchError(f"{shown} cannot be fetched: it is not a valid URL") from error
     return bytes(data)
+
+
+def _without_credentials(url: str) -> str:
+    try:
+        well_formed = bool(httpx.URL(url).host)
+    except httpx.InvalidURL:
+        well_formed = False
+    # Where it is unclear which part is the password, nothing of it is shown.
+    return re.sub(r"//[^/?#]*@", "//", url, count=1) if well_formed else "the URL"
+
+
+class _Transport(httpx.HTTPTransport):
+    """Plain httpx, but for where it connects to and what becomes of redirects."""
+
+    def __init__(self, allowed: Sequence[Network]) -> None:
+        context = httpx.create_ssl_context(trust_env=False)
+        super().__init__(verify=context)
+        # httpx has no public way to pass a network backend on to httpcore. The number of connections is bounded by that
+        # of the calling threads: a pool with a limit would let slow hosts keep the others waiting.
+        self._pool = httpcore.ConnectionPool(
+            ssl_context=context,
+            max_connections=None,
+            max_keepalive_connections=20,
+            keepalive_expiry=5,
+            network_backend=_GuardedBackend(allowed),
+        )
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        url = request.url
+        if url.scheme not in ("http", "https") or not url.host:
+            raise httpx.UnsupportedProtocol("only URLs that begin with http:// or https:// and a host are fetched")
+        if url.port is not None and url.port > _MAX_PORT:
+            raise httpx.UnsupportedProtocol(f"there is no port {url.port}")
+        response = super().handle_request(request)
+        if response.has_redirect_location:
+            # httpx would read and unpack the body of a redirect, however large.
+            response.close()
+            return httpx.Response(response.status_code, headers={"Location": response.headers["Location"]})
+        return response
+
+
+class _GuardedBackend(httpcore.NetworkBackend):
+    """Connects to one of a name's addresses, and only if all of them may be connected to."""
+
+    def __init__(self, allowed: Sequence[Network]) -> None:
+        self._allowed = allowed
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.NetworkStream:
+        with (
+            within(math.inf if timeout is None else timeout),
+            _as_httpcore(httpcore.ConnectTimeout, httpcore.ConnectError),
+        ):
+            found = _resolve(host, port)
+            for *_, address in found:
+                self._check(host, address)
+            failure = OSError(f"{host} has no address")
+            for index, (family, kind, protocol, _, address) in enumerate(found):
+                connection = socket.socket(family, kind, protocol)
+                try:
+                    # A share of what is left: an address that never answers leaves some to those after it.
+                    connection.settimeout(_left(share=len(found) - index))
+                    connection.connect(address)
+                    self._check(host, connection.getpeername())
+                    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                    return _Stream(connection)
+                except OSError as error:
+                    connection.close()
+                    failure = error
+                except ForbiddenAddressError:
+                    connection.close()
+                    raise
+            raise failure
+
+    def _check(self, host: str, address: tuple[Any, ...]) -> None:
+        # The message keeps the address to itself: it is not for strangers what a name inside our network resolves to.
+        if not may_connect(address[0], self._allowed):
+            raise ForbiddenAddressError(f"{host} does not lead to a public address")
+
+
+class _Stream(httpcore.NetworkStream):
+    """A connection each of whose steps gets what is left of the deadline."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._socket = connection
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        with _as_httpcore(httpcore.ReadTimeout, httpcore.ReadError):
+            self._socket.settimeout(_left(timeout))
+            return self._socket.recv(max_bytes)
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        with _as_httpcore(httpcore.WriteTimeout, httpcore.WriteError):
+            while buffer:
+                self._socket.settimeout(_left(timeout))
+                buffer = buffer[self._socket.send(buffer) :]
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.NetworkStream:
+        try:
+            with _as_httpcore(httpcore.ConnectTimeout, httpcore.ConnectError):
+                self._socket.settimeout(_left(timeout))  # for the handshake as a whole
+                return _Stream(ssl_context.wrap_socket(self._socket, server_hostname=server_hostname))
+        except BaseException:
+            self.close()
+            raise
+
+    def get_extra_info(self, info: str) -> Any:
+        """As httpcore asks it: `is_readable` tells an idle connection that the server has closed."""
+        if info == "is_readable":
+            readable = select.poll()
+            readable.register(self._socket, select.POLLIN)
+            return bool(readable.poll(0))
+        if info == "ssl_object":
+            return self._socket if isinstance(self._socket, ssl.SSLSocket) else None
+        return None
+
+
+def _resolve(host: str, port: int) -> list[tuple[Any, ...]]:
+    """What `getaddrinfo` says, in a thread that is left behind if it does not say it in time: it cannot be interrupted.
+
+    Raises:
+        OSError: no answer, or none in time.
+    """
+    answer: Future[list[tuple[Any, ...]]] = Future()
+
+    def ask() -> None:
+        try:
+            answer.set_result(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        except Exception as error:
+            answer.set_exception(error)
+
+    threading.Thread(target=ask, name=f"resolve {host}", daemon=True).start()
+    try:
+        return answer.result(_left())
+    except (socket.gaierror, UnicodeError) as error:  # the latter for a label that is empty or too long
+        raise OSError(f"{host} cannot be resolved") from error
+
+
+def _left(timeout: float | None = None, *, share: int = 1) -> float | None:
+    """Seconds for the next step: `timeout`, or what is left of the deadline, or a share of it.
+
+    Raises:
+        TimeoutError: nothing is left.
+    """
+    left = min(math.inf if timeout is None else timeout, _deadline.get() - time.monotonic())
+    if left <= 0:
+        raise TimeoutError("the time is up")
+    return None if math.isinf(left) else left / share
+
+
+@contextmanager
+def _as_httpcore(timeout: type[Exception], failure: type[Exception]) -> Iterator[None]:
+    try:
+        yield
+    except TimeoutError as error:
+        raise timeout(str(error)) from error
+    except OSError as error:
+        raise failure(str(error)) from error

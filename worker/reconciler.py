@@ -1,27 +1,59 @@
-"""What fell between two stools: leases of vanished workers, chunks nobody was woken up for, messages that are due."""
+"""What fell between two stools; Celery beat has it looked for (`worker/app.py` says how often).
+
+The parts that need no telling recover by themselves; these are the ones nobody else would look at.
+"""
 
 import logging
+from datetime import UTC, datetime, timedelta
 
 from celery import Celery
 from redis import Redis
 
-from shared.ledger import Ledger
+from shared.blobs import Blobs
+from shared.ledger import Audit, Ledger, Outbox
 from shared.queues import DELIVER, TRACK, Lane, send, wake
 from shared.workers import alive
-from worker import tracking, webhooks
 
 log = logging.getLogger(__name__)
 
 _HOLD_S = 60.0
 
 
-def tend(app: Celery, redis: Redis, ledger: Ledger) -> None:
-    """Runs every few seconds, and whenever a job has ended."""
-    lapsed = ledger.recover()
-    if lapsed:
-        log.warning("%d chunks of vanished workers are ready again", lapsed)
-    slots = sum(worker.slots for worker in alive(redis) if worker.model)
-    for lane in Lane:
-        wake(app, lane, min(ledger.ready(lane), slots))
-    send(app, DELIVER, ledger.take_due(webhooks.OUTBOX, _HOLD_S))
-    send(app, TRACK, ledger.take_due(tracking.OUTBOX, _HOLD_S))
+class Reconciler:
+    """Args: blob_grace: how old a picture must be before it can be an orphan."""
+
+    def __init__(self, app: Celery, redis: "Redis", blobs: Blobs, blob_grace: timedelta) -> None:
+        self._app = app
+        self._redis = redis
+        self._ledger = Ledger(redis)
+        self._audit = Audit(redis)
+        self._outboxes = {DELIVER: Outbox(redis, "webhook"), TRACK: Outbox(redis, "tracking")}
+        self._blobs = blobs
+        self._blob_grace = blob_grace
+
+    def tend(self) -> None:
+        """Leases and deadlines that ran out, chunks nobody was woken up for, messages that are due."""
+        if lapsed := self._ledger.recover():
+            log.warning("%d chunks of vanished workers are ready again", lapsed)
+        if expired := self._ledger.expire():
+            log.info("%d jobs have expired", expired)
+        slots = sum(worker.slots for worker in alive(self._redis) if worker.model)
+        for lane in Lane:
+            wake(self._app, lane, min(self._ledger.ready(lane), slots))
+        for task, outbox in self._outboxes.items():
+            send(self._app, task, outbox.take(_HOLD_S))
+
+    def audit(self) -> None:
+        """Chunks that are nowhere: neither ready, nor leased, nor committed."""
+        for job in self._audit.live_jobs():
+            if restored := self._audit.restore(job):
+                log.warning("job %s: %d chunks were nowhere and are ready again", job, restored)
+
+    def sweep(self) -> None:
+        """Pictures that nothing refers to, once they are old: one that is needed meanwhile is too young."""
+        old = set(self._blobs.older_than(datetime.now(UTC) - self._blob_grace))
+        orphans = old - self._audit.blobs_in_use() if old else set()
+        for blob in orphans:
+            self._blobs.remove(blob)
+        if orphans:
+            log.info("%d pictures that no job refers to were removed", len(orphans))

@@ -1,6 +1,7 @@
 """What a classifying worker does when it is woken up, and how it tells that it lives."""
 
 import logging
+import os
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -9,17 +10,22 @@ from contextlib import contextmanager
 from celery import Celery
 from redis import RedisError
 
-from shared.ledger import TERMINAL, Lease
+from shared.ledger import TERMINAL, JobState, Lease, Ledger, Outcome
 from shared.queues import Lane, tend_soon, wake
 from shared.settings import Settings
-from shared.stores import open_blobs, open_ledger, open_redis
+from shared.stores import open_blobs, open_redis
 from shared.workers import HEARTBEAT_S, WorkerStatus, announce, withdraw
 from worker.champion import Champion
-from worker.classification import classify
-from worker.engine import BULK, URGENT
+from worker.chunks import ChunksInHand
+from worker.classification import Classifier
+from worker.engine import BULK, URGENT, Engine
+from worker.isolation import classify_apart
 from worker.sources import Sources
 
 log = logging.getLogger(__name__)
+
+_FINISH_S = 5.0
+"""What a worker that is told to stop gives its chunks to be done in; then it hands them back."""
 
 
 class ClassifierService:
@@ -30,15 +36,17 @@ class ClassifierService:
         self._name = name
         self._settings = settings
         self._redis = open_redis(settings)
-        self._ledger = open_ledger(settings)
+        self._ledger = Ledger(self._redis)
         self._sources = Sources(settings, open_blobs(settings))
         # One per lane: a bulk job's slow picture URLs must not hold up an interactive item.
         self._pools = {
             lane: ThreadPoolExecutor(settings.prepare_threads, thread_name_prefix=f"prepare-{lane}") for lane in Lane
         }
         self._bulk_slots = threading.BoundedSemaphore(settings.bulk_slots)
-        self._held: dict[str, Lease] = {}
+        self._apart = threading.Lock()
+        self._chunks = ChunksInHand(self._ledger, settings.chunk_timeout_s)
         self._champion = Champion(settings)
+        self._draining = threading.Event()
         self._stopped = threading.Event()
         self._heart = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
 
@@ -46,35 +54,57 @@ class ClassifierService:
         self._champion.start()
         self._heart.start()
 
+    def drain(self) -> None:
+        """Take no more chunks; finish those in hand, and hand back within seconds what is not done by then."""
+        if self._draining.is_set():
+            return
+        self._draining.set()
+        threading.Thread(target=self._finish_or_hand_back, name="drain", daemon=True).start()
+
     def stop(self) -> None:
         """Hand back what is still in hand, and say goodbye."""
+        self._draining.set()
         self._stopped.set()
         self._heart.join()
+        self._give_up()
         try:
-            self._ledger.release(list(self._held.values()))
             withdraw(self._redis, self._name)
         except RedisError as error:
-            log.warning("leases are left to run out: %s", error)
-        for pool in self._pools.values():
-            pool.shutdown(wait=False, cancel_futures=True)
+            log.warning("the worker's status is left to run out: %s", error)
         self._champion.stop()
 
     def work(self, lane: Lane) -> None:
         """Take one chunk of the lane, if there is one and a slot for it, and wake the next worker up for the rest."""
         engine = self._champion.engine
-        if engine is None or self._stopped.is_set():
+        if engine is None or self._draining.is_set():
             return
         with self._slot(lane) as free:
             lease = self._ledger.lease(lane) if free else None
             if lease is None:
                 return
-            with self._hold(lease):
-                priority = URGENT if lane is Lane.INTERACTIVE else BULK
-                outcomes = classify(lease, engine, self._sources, self._pools[lane], priority)
-                state = self._ledger.commit(lease, engine.bundle.version, outcomes)
+            state = self._classify(lease, lane, engine)
         if state in TERMINAL:
             tend_soon(self._app)
         wake(self._app, lane)
+
+    def _classify(self, lease: Lease, lane: Lane, engine: Engine) -> JobState | None:
+        """The job's state after the commit; `None` where there was none to make, or it came too late."""
+        apart = lease.attempt > self._settings.isolate_after
+        timeout_s = self._settings.item_timeout_s * len(lease.items) * 2 if apart else None
+        with self._chunks.hold(lease, timeout_s=timeout_s):
+            outcomes = self._outcomes_apart(lease, engine) if apart else self._outcomes(lease, lane, engine)
+            return self._ledger.commit(lease, engine.bundle.version, outcomes)
+        return None  # type: ignore[unreachable]  # the failure was handled by `hold`
+
+    def _outcomes(self, lease: Lease, lane: Lane, engine: Engine) -> list[Outcome]:
+        priority = URGENT if lane is Lane.INTERACTIVE else BULK
+        classifier = Classifier(engine, self._sources, self._settings.max_image_pixels)
+        return classifier.chunk(lease.items, self._pools[lane], priority)
+
+    def _outcomes_apart(self, lease: Lease, engine: Engine) -> list[Outcome]:
+        log.warning("chunk %s was lost %d times: its items are computed apart", lease.member, lease.attempt - 1)
+        with self._apart:  # one more model in memory, not several
+            return classify_apart(lease.items, engine.bundle.folder, self._settings)
 
     @contextmanager
     def _slot(self, lane: Lane) -> Iterator[bool]:
@@ -89,26 +119,33 @@ class ClassifierService:
             if free:
                 self._bulk_slots.release()
 
-    @contextmanager
-    def _hold(self, lease: Lease) -> Iterator[None]:
-        """Keep the lease alive; hand the chunk back when its work fails."""
-        self._held[lease.member] = lease
-        try:
-            yield
-        except Exception:
-            self._ledger.release([lease])
-            raise
-        finally:
-            del self._held[lease.member]
+    def _finish_or_hand_back(self) -> None:
+        if not self._chunks.wait_until_empty(_FINISH_S):
+            log.warning("told to stop: chunks that are not done are handed back")
+        self._give_up()
+
+    def _give_up(self) -> None:
+        self._chunks.hand_back()
+        for pool in self._pools.values():
+            pool.shutdown(wait=False, cancel_futures=True)
 
     def _beat(self) -> None:
         while not self._stopped.is_set():
             try:
                 announce(self._redis, self._status())
-                self._ledger.renew(list(self._held.values()))
+                self._chunks.renew()
             except RedisError as error:
                 log.warning("heartbeat missed: %s", error)
+            if overdue := self._chunks.overdue():
+                self._end(overdue)
             self._stopped.wait(HEARTBEAT_S)
+
+    def _end(self, overdue: list[str]) -> None:
+        """A thread that stands still cannot be ended by itself; whoever supervises this worker starts a fresh one."""
+        log.critical("chunks %s are not done in time: this worker hands its chunks back and ends", overdue)
+        self._chunks.hand_back()
+        logging.shutdown()
+        os._exit(os.EX_SOFTWARE)
 
     def _status(self) -> WorkerStatus:
         engine = self._champion.engine

@@ -19,9 +19,7 @@ class Sources:
         self._blobs = blobs
         self._max_bytes = settings.max_image_bytes
         self._timeout_s = settings.image_timeout_s
-        self._http = outbound_client(
-            timeout_s=settings.image_timeout_s, allow_private=settings.allow_private_addresses, redirects=3
-        )
+        self._http = outbound_client(timeout_s=settings.image_timeout_s, allowed=settings.allowed_networks, redirects=3)
 
     def picture(self, item: QueuedItem) -> bytes | None:
         """The bytes, or `None` for an item without a picture; raises `PictureError`."""

@@ -1,15 +1,17 @@
 """Every task, thin: one call each. The services behind them are made once per process."""
 
+from datetime import timedelta
 from functools import cache
 from typing import Any
 
-from celery.signals import worker_ready, worker_shutdown
+from celery.signals import worker_ready, worker_shutdown, worker_shutting_down
 
-from shared.queues import CLASSIFY, DELIVER, TEND, TRACK, Lane
+from shared.ledger import Deliveries, Ledger, Outbox
+from shared.queues import AUDIT, CLASSIFY, DELIVER, SWEEP, TEND, TRACK, Lane
 from shared.settings import get_settings
-from shared.stores import open_ledger, open_redis
-from worker import reconciler
+from shared.stores import open_blobs, open_redis
 from worker.app import app
+from worker.reconciler import Reconciler
 from worker.service import ClassifierService
 from worker.tracking import JobTracking
 from worker.webhooks import Webhooks
@@ -35,7 +37,17 @@ def track(job: str, **_: Any) -> None:
 
 @app.task(name=TEND)
 def tend(**_: Any) -> None:
-    reconciler.tend(app, _redis(), _ledger())
+    _reconciler().tend()
+
+
+@app.task(name=AUDIT)
+def audit(**_: Any) -> None:
+    _reconciler().audit()
+
+
+@app.task(name=SWEEP)
+def sweep(**_: Any) -> None:
+    _reconciler().sweep()
 
 
 @worker_ready.connect
@@ -47,6 +59,12 @@ def _start_classifier(sender: Any, **_: Any) -> None:
         _classifier.start()
 
 
+@worker_shutting_down.connect
+def _drain_classifier(**_: Any) -> None:
+    if _classifier is not None:
+        _classifier.drain()
+
+
 @worker_shutdown.connect
 def _stop_classifier(**_: Any) -> None:
     if _classifier is not None:
@@ -54,20 +72,18 @@ def _stop_classifier(**_: Any) -> None:
 
 
 @cache
-def _redis() -> Any:
-    return open_redis(get_settings())
-
-
-@cache
-def _ledger() -> Any:
-    return open_ledger(get_settings())
+def _reconciler() -> Reconciler:
+    settings = get_settings()
+    grace = timedelta(seconds=settings.blob_grace_s)
+    return Reconciler(app, open_redis(settings), open_blobs(settings), grace)
 
 
 @cache
 def _webhooks() -> Webhooks:
-    return Webhooks(get_settings(), _ledger())
+    settings, redis = get_settings(), open_redis(get_settings())
+    return Webhooks(settings, Ledger(redis), Outbox(redis, "webhook"), Deliveries(redis))
 
 
 @cache
 def _tracking() -> JobTracking:
-    return JobTracking(get_settings(), _ledger())
+    return JobTracking(get_settings(), open_redis(get_settings()))

@@ -2,27 +2,28 @@
 
 import logging
 from collections import Counter
-from collections.abc import Iterator
 
 import numpy as np
 from mlflow import MlflowClient
 from mlflow.entities import Metric
 from mlflow.exceptions import MlflowException
+from redis import Redis
 
-from shared.ledger import Job, JobNotFoundError, Ledger, Outcome
+from shared.ledger import Job, JobNotFoundError, Ledger, Outbox, Outcome, Results
 from shared.registry import client, ensure_experiment
 from shared.settings import Settings
 
 log = logging.getLogger(__name__)
 
-OUTBOX = "tracking"
 EXPERIMENT = "rakuten-prediction-api"
 _RETRY_S = 60.0
 
 
 class JobTracking:
-    def __init__(self, settings: Settings, ledger: Ledger) -> None:
-        self._ledger = ledger
+    def __init__(self, settings: Settings, redis: "Redis") -> None:
+        self._ledger = Ledger(redis)
+        self._results = Results(redis)
+        self._outbox = Outbox(redis, "tracking")
         self._enabled = settings.track_predictions
 
     def track(self, job_id: str) -> None:
@@ -34,28 +35,21 @@ class JobTracking:
             log.info("job %s has expired before it was logged to MLflow", job_id)
         except MlflowException as error:
             log.warning("job %s is not logged to MLflow yet: %s", job_id, error)
-            self._ledger.postpone(OUTBOX, job_id, _RETRY_S)
+            self._outbox.postpone(job_id, _RETRY_S)
             return
-        self._ledger.settle(OUTBOX, job_id)
+        self._outbox.settle(job_id)
 
     def _log(self, job: Job) -> None:
         mlflow = client()
         experiment = ensure_experiment(EXPERIMENT)
         if mlflow.search_runs([experiment], f"tags.job = '{job.id}' and attributes.status = 'FINISHED'"):
             return
-        results = list(self._results(job.id))
-        models = sorted({model for model, _ in results})
+        results = [answer for page in self._results.pages(job) for answer in page.outcomes]
+        models = sorted({model for model, _ in results if model})
         tags = {"job": job.id, "state": job.state.value, "lane": job.lane, "model_version": ",".join(models)}
         run = mlflow.create_run(experiment, tags=tags, run_name=f"job {job.id}")
         _log_metrics(mlflow, run.info.run_id, _figures(job, [outcome for _, outcome in results]))
         mlflow.set_terminated(run.info.run_id)
-
-    def _results(self, job: str) -> Iterator[tuple[str, Outcome]]:
-        cursor, complete = None, False
-        while not complete:
-            page = self._ledger.results(job, cursor)
-            yield from page.outcomes
-            cursor, complete = page.cursor, page.complete
 
 
 def _figures(job: Job, outcomes: list[Outcome]) -> dict[str, float]:
@@ -63,7 +57,9 @@ def _figures(job: Job, outcomes: list[Outcome]) -> dict[str, float]:
         "items": job.total,
         "succeeded": job.succeeded,
         "failed": job.failed,
+        "invalid": job.invalid,
         "cancelled": job.cancelled,
+        "expired": job.expired,
         "needs_review": job.needs_review,
     }
     if job.succeeded:

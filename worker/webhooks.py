@@ -3,91 +3,198 @@
 import json
 import logging
 import random
+import time
+from contextlib import closing
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 
 import httpx
 from standardwebhooks import Webhook
 
-from shared.ledger import Job, JobNotFoundError, Ledger
+from shared.ledger import (
+    Admission,
+    Breaker,
+    Deliveries,
+    DeliveryOutcome,
+    Job,
+    JobNotFoundError,
+    Ledger,
+    Outbox,
+    Verdict,
+    WebhookState,
+)
 from shared.settings import Settings
-from worker.outbound import ForbiddenAddressError, outbound_client
+from shared.webhook_secrets import signing_secrets
+from worker.outbound import outbound_client, within
 
 log = logging.getLogger(__name__)
 
-OUTBOX = "webhook"
-_GONE = 410
+_AT_ONCE = 2
+"""Attempts of one endpoint under way: a receiver that hangs must leave threads for the others."""
+_GRACE_S = 5
 _JITTER = 0.2
+_LONGEST_RETRY_AFTER_S = 24 * 3600
+_THROTTLING = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
+
+_NOT_MADE = {
+    Verdict.PAUSED: "the receiver kept failing, so it is left alone for a while",
+    Verdict.BUSY: "other deliveries to this receiver are under way",
+    Verdict.DISABLED: "the receiver answered 410 Gone before: request a redelivery to enable it again",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    status: int | None = None
+    error: str | None = None
+    """`None`: it was a 2xx."""
+    retry_after_s: float = 0
 
 
 class Webhooks:
-    def __init__(self, settings: Settings, ledger: Ledger) -> None:
+    """Args: outbox: `webhook`, where what is to be delivered comes from.
+
+    Raises:
+        ValueError: a master secret is malformed.
+    """
+
+    def __init__(self, settings: Settings, ledger: Ledger, outbox: Outbox, deliveries: Deliveries) -> None:
+        signing_secrets(settings.webhook_secrets, "")  # a malformed one shows here, not at a delivery
         self._ledger = ledger
-        self._secret = settings.webhook_secret
+        self._outbox = outbox
+        self._deliveries = deliveries
+        self._masters = settings.webhook_secrets
         self._pauses = settings.webhook_retries_s
+        self._breaker = Breaker(settings.webhook_breaker_failures, settings.webhook_breaker_pause_s)
         self._public_url = settings.public_url.rstrip("/")
-        self._http = outbound_client(
-            timeout_s=settings.webhook_timeout_s, allow_private=settings.allow_private_addresses
-        )
+        self._timeout_s = settings.webhook_timeout_s
+        self._http = outbound_client(timeout_s=settings.webhook_timeout_s, allowed=settings.allowed_networks)
 
     def deliver(self, job_id: str) -> None:
-        """One attempt; the ledger learns what came of it and when the next one is due."""
+        """One attempt, if one is due; the ledger learns what came of it and when the next one is."""
         try:
             job = self._ledger.job(job_id)
+            admission = self._deliveries.admit(job, at_once=_AT_ONCE, hold_s=self._timeout_s + _GRACE_S)
+            if admission is None:
+                return
+            if admission.verdict is Verdict.GO:
+                self._attempt(job, admission)
+            else:
+                self._put_off(job, admission)
         except JobNotFoundError:
-            self._ledger.settle(OUTBOX, job_id)
-            return
-        failure = self._attempt(job)
-        if failure is None:
-            self._settle(job, "delivered")
-        elif failure == str(_GONE) or job.webhook_attempts >= len(self._pauses):
-            log.warning("job %s: the webhook is given up after %d attempts: %s", job.id, job.webhook_attempts, failure)
-            self._settle(job, "failed")
+            self._outbox.settle(job_id)
+
+    def _put_off(self, job: Job, admission: Admission) -> None:
+        """No attempt is made: the receiver wants none, or none now."""
+        pause: float | None = None
+        if admission.verdict is Verdict.DISABLED:
+            outcome, state = DeliveryOutcome.DISABLED, WebhookState.DISABLED
         else:
-            pause = self._pauses[job.webhook_attempts] * random.uniform(1, 1 + _JITTER)  # noqa: S311  # no secret
-            log.info("job %s: the webhook failed (%s), next attempt in %.0f s", job.id, failure, pause)
-            self._ledger.record_webhook(job.id, "retrying")
-            self._ledger.postpone(OUTBOX, job.id, pause)
+            outcome, state = DeliveryOutcome.POSTPONED, WebhookState.WAITING
+            pause = admission.wait_s * _jitter()
+            if admission.tries:
+                state = WebhookState.RETRYING
+        why = _NOT_MADE[admission.verdict]
+        log.debug("job %s: webhook %s: %s", job.id, outcome, why)
+        attempt = admission.attempt(outcome, error=why)
+        self._deliveries.report(job, admission, attempt, state, pause_s=pause, breaker=self._breaker)
 
-    def _settle(self, job: Job, state: str) -> None:
-        self._ledger.record_webhook(job.id, state)
-        self._ledger.settle(OUTBOX, job.id)
+    def _attempt(self, job: Job, admission: Admission) -> None:
+        begun = time.monotonic()
+        answer = self._post(job, admission.at)
+        duration_ms = round((time.monotonic() - begun) * 1000)
+        outcome = DeliveryOutcome.DELIVERED if answer.error is None else DeliveryOutcome.FAILED
+        attempt = admission.attempt(outcome, answer.status, answer.error, duration_ms)
+        pause: float | None = None
+        if answer.error is None:
+            state = WebhookState.DELIVERED
+        elif answer.status == HTTPStatus.GONE:
+            state = WebhookState.DISABLED
+        elif admission.tries > len(self._pauses):
+            state = WebhookState.FAILED
+        else:
+            state = WebhookState.RETRYING
+            pause = max(self._pauses[admission.tries - 1] * _jitter(), answer.retry_after_s)
+        next_one = "" if pause is None else f", next attempt in {pause:.0f} s"
+        what = answer.error or f"it answered {answer.status}"
+        log.info("job %s: attempt %d, webhook %s: %s%s", job.id, admission.number, state, what, next_one)
+        self._deliveries.report(job, admission, attempt, state, pause_s=pause, breaker=self._breaker)
 
-    def _attempt(self, job: Job) -> str | None:
-        """What went wrong, or `None` for a 2xx answer."""
-        if job.webhook_url is None or self._secret is None:
-            return "no address or no signing secret"
-        now = datetime.now(UTC)
-        identifier, body = f"msg_{job.id}", json.dumps(self._payload(job, now))
-        signature = Webhook(self._secret.get_secret_value()).sign(identifier, now, body)
+    def _post(self, job: Job, at: float) -> _Answer:
+        """What the receiver answered. Nothing that it sent, or that the URL holds beside its host, is in the error."""
+        signers = [Webhook(key.get_secret_value()) for key in signing_secrets(self._masters, job.tenant)]
+        if job.webhook_url is None or not signers:
+            return _Answer(error="the service has no signing secret")
+        now = datetime.fromtimestamp(at, UTC)
+        identifier, body = f"msg_{job.id}", json.dumps(self._payload(job))
         headers = {
             "Content-Type": "application/json",
             "webhook-id": identifier,
-            "webhook-timestamp": str(int(now.timestamp())),
-            "webhook-signature": signature,
+            "webhook-timestamp": str(int(at)),
+            "webhook-signature": " ".join(signer.sign(identifier, now, body) for signer in signers),
         }
         try:
-            with self._http.stream("POST", job.webhook_url, content=body, headers=headers) as response:
-                return None if response.is_success else str(response.status_code)
-        except (httpx.HTTPError, httpx.InvalidURL, ForbiddenAddressError) as error:
-            return f"{type(error).__name__}: {error}"
+            url = httpx.URL(job.webhook_url)
+            # Credentials go into their header only: httpx logs the URLs that it asks.
+            auth = httpx.BasicAuth(url.username, url.password) if url.userinfo else None
+            request = self._http.build_request("POST", url.copy_with(userinfo=b""), content=body, headers=headers)
+            with within(self._timeout_s), closing(self._http.send(request, auth=auth, stream=True)) as response:
+                return _read(response, at)
+        except httpx.TimeoutException:
+            return _Answer(error=f"no answer within {self._timeout_s:g} s")
+        except httpx.InvalidURL:
+            return _Answer(error="the URL is malformed")
+        except (httpx.ConnectError, httpx.UnsupportedProtocol) as error:
+            return _Answer(error=f"cannot be reached: {error}")
+        except httpx.HTTPError as error:
+            return _Answer(error=f"the connection broke off ({type(error).__name__})")
 
-    def _payload(self, job: Job, now: datetime) -> dict[str, object]:
-        """Thin: the receiver fetches the results."""
+    def _payload(self, job: Job) -> dict[str, object]:
+        """Thin, and the same for each attempt: the receiver fetches the results."""
         url = f"{self._public_url}/v1/jobs/{job.id}"
         return {
             "type": f"job.{job.state}",
-            "timestamp": now.isoformat(),
+            "timestamp": datetime.fromtimestamp(job.finished_at or job.read_at, UTC).isoformat(),
             "data": {
                 "id": job.id,
                 "state": job.state,
+                "reason": job.reason,
+                "parent": job.parent,
                 "counts": {
                     "total": job.total,
                     "succeeded": job.succeeded,
                     "failed": job.failed,
+                    "invalid": job.invalid,
                     "cancelled": job.cancelled,
+                    "expired": job.expired,
                     "needs_review": job.needs_review,
                 },
                 "url": url,
                 "results_url": f"{url}/results",
             },
         }
+
+
+def _read(response: httpx.Response, at: float) -> _Answer:
+    """Status and headers say it all: the body stays unread."""
+    status = response.status_code
+    if response.is_success:
+        return _Answer(status)
+    error = f"it answered {status}" + ("; redirects are not followed" if response.is_redirect else "")
+    return _Answer(status, error, _retry_after(response, at) if status in _THROTTLING else 0)
+
+
+def _retry_after(response: httpx.Response, at: float) -> float:
+    """Seconds from `at` on, at most a day; 0 where the header says nothing that can be understood."""
+    given = response.headers.get("Retry-After", "").strip()
+    try:
+        seconds = float(given) if given.isdecimal() else parsedate_to_datetime(given).timestamp() - at
+    except (ValueError, OverflowError):
+        return 0
+    return min(max(seconds, 0), _LONGEST_RETRY_AFTER_S)
+
+
+def _jitter() -> float:
+    return random.uniform(1, 1 + _JITTER)  # noqa: S311  # no secret

@@ -1,31 +1,43 @@
 """Whether the service lives, can take work, and has somebody to do it."""
 
+import logging
 from http import HTTPStatus
 from typing import Any
 
 from fastapi import APIRouter, Response
 from redis import RedisError
 
+from api.access import KEY_IS_OPTIONAL, OptionalCaller
 from api.dependencies import StoresDep
 from api.problems import Problem
 from shared.queues import Lane
 from shared.workers import alive
 
+log = logging.getLogger(__name__)
+
 router = APIRouter(tags=["health"])
 
 
-@router.get("/health")
-def health(stores: StoresDep, response: Response) -> dict[str, Any]:
-    """Redis, workers and the model they serve. `pass`; `warn` where jobs wait for a worker or a model; `fail` (503)."""
+@router.get("/health", openapi_extra=KEY_IS_OPTIONAL)
+def health(stores: StoresDep, caller: OptionalCaller, response: Response) -> dict[str, Any]:
+    """`pass`; `warn` where jobs wait for a worker or a model; `fail` (503).
+
+    A caller with a key is also told of Redis, the workers, the model they serve, and who is let in.
+    """
     try:
         workers = alive(stores.redis)
         waiting = {lane.value: stores.ledger.ready(lane) for lane in Lane}
     except RedisError as error:
         response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
-        return {"status": "fail", "redis": str(error), "workers": [], "models": []}
+        log.warning("Redis cannot be reached: %s", error)
+        return {"status": "fail"}
     models = sorted({worker.model for worker in workers if worker.model})
+    status = "pass" if models else "warn"
+    if caller is None:
+        return {"status": status}
     return {
-        "status": "pass" if models else "warn",
+        "status": status,
+        "access": "keys" if caller.key_id else "loopback only: no API key is configured",
         "redis": "ok",
         "workers": workers,
         "models": models,
@@ -45,5 +57,6 @@ def ready(stores: StoresDep) -> dict[str, str]:
     try:
         stores.redis.ping()
     except RedisError as error:
-        raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "store-unavailable", f"Redis: {error}") from error
+        detail = "Redis cannot be reached, so no job can be accepted right now."
+        raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "store-unavailable", detail) from error
     return {"status": "pass"}

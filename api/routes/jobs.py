@@ -1,100 +1,139 @@
 """Bulk jobs."""
 
-from collections.abc import Iterator
-from datetime import UTC, datetime
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+from redis import RedisError
 
-from api import ingest, render
+from api import idempotency, ingest, render
+from api.access import ClassifyCaller
 from api.dependencies import Stores, StoresDep
-from api.openapi import ref
-from api.schemas import ItemIn, JobIn, JobOut, ResultOut, ResultsOut
-from shared.ledger import Job, Page
+from api.idempotency import IdempotencyKey
+from api.openapi import JOB_BODIES
+from api.ownership import JobDep
+from api.parquet import parquet
+from api.problems import Problem
+from api.schemas import JobOut, ResultOut, ResultsOut
+from shared.ledger import ItemStatus, Job, Page
 from shared.queues import tend_soon
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
 _PAGE = 1000
-_MEDIA_TYPES = {"ndjson": "application/x-ndjson", "csv": "text/csv"}
+_EVENT_S = 0.5
 
-_BODIES = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            ingest.JSON: {"schema": ref(JobIn)},
-            ingest.NDJSON: {"schema": ref(ItemIn)},
-            ingest.CSV: {"schema": {"type": "string", "description": "Columns id, title, description, image (a URL)"}},
-            ingest.MULTIPART: {
-                "schema": {
-                    "type": "object",
-                    "required": ["items"],
-                    "properties": {
-                        "items": {"type": "string", "description": "NDJSON, JSON, or a file whose name ends in .csv"},
-                        "images": {"type": "array", "items": {"type": "string", "format": "binary"}},
-                        "webhook_url": {"type": "string", "format": "uri"},
-                    },
-                }
-            },
-        },
-    },
-    "parameters": [
-        {"name": "webhook_url", "in": "query", "required": False, "schema": {"type": "string", "format": "uri"}}
-    ],
+_Writer = Callable[[Iterable[list[ResultOut]]], Iterator[str | bytes]]
+_WRITERS: dict[str, tuple[_Writer, str]] = {
+    "ndjson": (render.ndjson, "application/x-ndjson"),
+    "csv": (render.csv_table, "text/csv"),
+    "parquet": (parquet, "application/vnd.apache.parquet"),
 }
 
 
-@router.post("", status_code=HTTPStatus.ACCEPTED, openapi_extra=_BODIES)
-async def submit(request: Request, response: Response, stores: StoresDep) -> JobOut:
-    """Send items in bulk; all of them are accepted or none."""
-    job = await stores.submissions.accept(await ingest.read(request, stores.settings))
-    return _answer(job, response, location=True)
+@router.post("", status_code=HTTPStatus.ACCEPTED, openapi_extra=JOB_BODIES)
+async def submit(
+    request: Request, response: Response, stores: StoresDep, caller: ClassifyCaller, key: IdempotencyKey = None
+) -> JobOut:
+    """Send items in bulk; all that are valid are accepted, or none."""
+    async with idempotency.attempt(stores, caller.tenant, "submit", key) as attempt:
+        if attempt.answered:
+            job = await idempotency.replay(stores, attempt.answered, ingest.drain(request, stores.settings))
+        else:
+            async with await ingest.read(request, stores.settings, stores.blobs) as intake:
+                job = await stores.submissions.accept(intake, caller.tenant, attempt.claim)
+    return _accepted(job, response, replayed=attempt.answered is not None)
+
+
+@router.post("/{job_id}/retry", status_code=HTTPStatus.ACCEPTED)
+async def retry(
+    parent: JobDep,
+    response: Response,
+    stores: StoresDep,
+    status: Annotated[
+        list[Literal["failed", "expired", "cancelled"]] | None,
+        Query(description="Which items; failed and expired ones where it is left out"),
+    ] = None,
+    key: IdempotencyKey = None,
+) -> JobOut:
+    """A new job with those items of an ended one that failed or were never done; `parent` leads back."""
+    statuses = frozenset(ItemStatus(name) for name in status or ("failed", "expired"))
+    fingerprint = ",".join(sorted(statuses))
+    async with idempotency.attempt(stores, parent.tenant, f"retry {parent.id}", key) as attempt:
+        if attempt.answered:
+            job = await idempotency.replay(stores, attempt.answered, _known(fingerprint))
+        else:
+            _refuse_gone(parent)
+            job = await stores.submissions.retry(parent, statuses, attempt.claim, fingerprint)
+    return _accepted(job, response, replayed=attempt.answered is not None)
 
 
 @router.get("/{job_id}")
-def status(job_id: str, response: Response, stores: StoresDep) -> JobOut:
-    """State, counts, progress and an estimate."""
-    return _answer(stores.ledger.job(job_id), response)
+def status(job: JobDep, response: Response, stores: StoresDep) -> JobOut:
+    """State, counts, progress, place in the queue and an estimate."""
+    return _answer(job, response, stores)
 
 
 @router.post("/{job_id}/cancel")
-def cancel(job_id: str, response: Response, stores: StoresDep) -> JobOut:
+def cancel(job: JobDep, response: Response, stores: StoresDep) -> JobOut:
     """End the job now; what was classified stays readable. A job that has ended stays as it is."""
-    job = stores.ledger.cancel(job_id)
+    job = stores.ledger.cancel(job.id)
     tend_soon(stores.queue)
-    return _answer(job, response)
+    return _answer(job, response, stores)
+
+
+@router.get("/{job_id}/events", response_class=EventSourceResponse)
+async def events(job: JobDep, stores: StoresDep) -> AsyncIterator[ServerSentEvent]:
+    """The job each time it has changed, as server-sent events `progress`; `end` comes last and closes the stream."""
+    shown: Job | None = None
+    while True:
+        if shown is None or _changed(shown, job):
+            out = await run_in_threadpool(_out, job, stores)
+            yield ServerSentEvent(data=out, event="end" if job.ended else "progress", id=str(job.done))
+            shown = job
+        if job.ended:
+            return
+        await asyncio.sleep(_EVENT_S)
+        try:
+            job = await run_in_threadpool(stores.ledger.job, job.id)
+        except RedisError:
+            continue  # the stream outlives a restart of the store
 
 
 @router.get("/{job_id}/results", response_model=ResultsOut)
 def results(
-    job_id: str,
+    job: JobDep,
     stores: StoresDep,
     cursor: Annotated[str | None, Query(description="`next_cursor` of the page before")] = None,
     limit: Annotated[int, Query(ge=1, le=10_000, description="Items per JSON page")] = _PAGE,
-    output: Annotated[Literal["json", "ndjson", "csv"], Query(alias="format")] = "json",
+    status: Annotated[ItemStatus | None, Query(description="Only items of which this became")] = None,
+    output: Annotated[Literal["json", "ndjson", "csv", "parquet"], Query(alias="format")] = "json",
 ) -> Any:
-    """Results so far, also while the job runs: JSON in pages, NDJSON and CSV with everything behind the cursor."""
-    state = stores.ledger.job(job_id).state
-    page = stores.ledger.results(job_id, cursor, limit if output == "json" else _PAGE)
+    """Results so far, also while the job runs: JSON in pages; NDJSON, CSV and Parquet with all that is there.
+
+    While the job runs, a page may be empty and more come later; `complete` says when there is no more. A page that
+    filters may hold fewer than `limit` though more lie behind its cursor.
+    """
+    _refuse_gone(job)
     if output == "json":
+        page = stores.results.page(job, cursor, limit, status)
         return ResultsOut(
-            job_id=job_id,
-            state=state,
-            results=_rendered(page),
-            next_cursor=page.cursor,
-            complete=page.complete,
+            job_id=job.id, state=job.state, results=_rendered(page), next_cursor=page.cursor, complete=page.complete
         )
-    write = render.ndjson if output == "ndjson" else render.csv_table
-    return StreamingResponse(write(_pages(stores, job_id, page)), media_type=_MEDIA_TYPES[output])
+    pages = stores.results.pages(job, cursor, _PAGE, status)
+    first = next(pages)  # what is wrong with the cursor is said before the answer begins
+    write, media_type = _WRITERS[output]
+    return StreamingResponse(write(_all(first, pages)), media_type=media_type)
 
 
-def _pages(stores: Stores, job_id: str, page: Page) -> Iterator[list[ResultOut]]:
-    """The page, and everything that is committed behind it."""
-    yield _rendered(page)
-    while len(page.outcomes) == _PAGE:
-        page = stores.ledger.results(job_id, page.cursor, _PAGE)
+def _all(first: Page, rest: Iterator[Page]) -> Iterator[list[ResultOut]]:
+    yield _rendered(first)
+    for page in rest:
         yield _rendered(page)
 
 
@@ -102,11 +141,36 @@ def _rendered(page: Page) -> list[ResultOut]:
     return [render.result_out(model, outcome) for model, outcome in page.outcomes]
 
 
-def _answer(job: Job, response: Response, *, location: bool = False) -> JobOut:
-    now = datetime.now(UTC)
-    out = render.job_out(job, now)
-    if location:
-        response.headers["Location"] = out.url
+def _refuse_gone(job: Job) -> None:
+    if job.results_gone:
+        detail = f"The results of job {job.id} were kept until {render.moment(job.results_expire_at)}; they are gone."
+        raise Problem(HTTPStatus.GONE, "results-expired", detail)
+
+
+def _changed(before: Job, now: Job) -> bool:
+    return (before.state, before.done) != (now.state, now.done)
+
+
+def _out(job: Job, stores: Stores) -> JobOut:
+    return render.job_out(job, render.Standing.of(job, stores.ledger))
+
+
+def _answer(job: Job, response: Response, stores: Stores) -> JobOut:
+    out = _out(job, stores)
     if not job.ended:
-        response.headers["Retry-After"] = render.retry_after(out, now)
+        response.headers["Retry-After"] = render.retry_after(out, job.read_at)
     return out
+
+
+def _accepted(job: Job, response: Response, *, replayed: bool) -> JobOut:
+    """The same, byte by byte, for each request with the same key."""
+    out = render.job_out(job.as_accepted(), None)
+    response.headers["Location"] = out.url
+    response.headers["Retry-After"] = "1"
+    if replayed:
+        response.headers[idempotency.REPLAYED] = "true"
+    return out
+
+
+async def _known(fingerprint: str) -> str:
+    return fingerprint

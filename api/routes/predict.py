@@ -8,9 +8,9 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
 from pydantic import ValidationError
-from starlette.datastructures import UploadFile
 
 from api import ingest, render
+from api.access import ClassifyCaller
 from api.dependencies import Stores, StoresDep
 from api.openapi import ref
 from api.problems import Problem, invalid_request
@@ -39,10 +39,10 @@ _BODIES = {
 
 
 @router.post("/predict", openapi_extra=_BODIES)
-async def predict(request: Request, stores: StoresDep) -> PredictOut:
+async def predict(request: Request, stores: StoresDep, caller: ClassifyCaller) -> PredictOut:
     """Classify one item now; it overtakes bulk jobs at the next micro-batch."""
     item = await _item(request, stores)
-    job = await stores.submissions.accept(ingest.single(item), passing=True)
+    job = await stores.submissions.accept(ingest.single(item), caller.tenant, passing=True)
     result = await _result(stores, job)
     if result.category is None or result.needs_review is None or result.branches is None:
         error = result.error
@@ -61,13 +61,14 @@ async def predict(request: Request, stores: StoresDep) -> PredictOut:
 
 async def _item(request: Request, stores: Stores) -> dict[str, Any]:
     """The request's two fields as a catalogue item."""
-    if request.headers.get("content-type", "").startswith(ingest.MULTIPART):
-        form = await request.form(max_files=1, max_fields=2, max_part_size=stores.settings.max_body_bytes)
-        upload = form.get("image")
-        image = base64.b64encode(await upload.read()).decode() if isinstance(upload, UploadFile) else upload
-        fields: Any = {name: value for name, value in form.items() if name != "image"} | {"image": image or None}
+    limit = ingest.item_limit(stores.settings)
+    fields: dict[str, Any]
+    if request.headers.get("content-type", "").lower().startswith(ingest.MULTIPART):
+        fields = dict(await ingest.small_form(request, limit))
+        if isinstance(picture := fields.get("image"), bytes):
+            fields["image"] = base64.b64encode(picture).decode()
     else:
-        fields = await ingest.json_object(request, stores.settings.max_body_bytes)
+        fields = await ingest.json_object(request, limit)
     try:
         given = PredictIn.model_validate(fields)
     except ValidationError as error:
@@ -86,5 +87,6 @@ async def _result(stores: Stores, job: Job) -> ResultOut:
             f"No worker has answered within {timeout:g} s. The item stays queued: look at /v1/jobs/{job.id} later.",
             job_id=job.id,
         )
-    page = await run_in_threadpool(stores.ledger.results, job.id)
+    ended = await run_in_threadpool(stores.ledger.job, job.id)
+    page = await run_in_threadpool(stores.results.page, ended)
     return render.result_out(*page.outcomes[0])

@@ -5,6 +5,17 @@ again. Celery messages only wake workers up, so one that is lost, late or double
 """
 
 from shared.ledger.audit import Audit
+from shared.ledger.deliveries import (
+    Admission,
+    Breaker,
+    Deliveries,
+    DeliveryAttempt,
+    DeliveryOutcome,
+    NothingToDeliverError,
+    Trigger,
+    Verdict,
+    WebhookState,
+)
 from shared.ledger.idempotency import Answered, Claim, Idempotency, InFlightError
 from shared.ledger.ledger import (
     LEASE_S,
@@ -22,8 +33,9 @@ from shared.ledger.results import CursorError, Results
 from shared.ledger.states import TERMINAL, TRANSITIONS, ItemStatus, JobState
 
 __all__ = [
-    "LEASE_S", "TERMINAL", "TRANSITIONS", "Answered", "Audit", "Claim", "CursorError", "Guess", "Idempotency",
-    "InFlightError", "ItemStatus", "Job", "JobNotFoundError", "JobState", "Lease", "Ledger", "NewJob",
-    "NotOnDiskError", "Outbox", "Outcome", "Page", "QueueFullError", "QueuedItem", "Results", "StagingLostError",
-    "SupersededError", "done_key",
+    "LEASE_S", "TERMINAL", "TRANSITIONS", "Admission", "Answered", "Audit", "Breaker", "Claim", "CursorError",
+    "Deliveries", "DeliveryAttempt", "DeliveryOutcome", "Guess", "Idempotency", "InFlightError", "ItemStatus",
+    "Job", "JobNotFoundError", "JobState", "Lease", "Ledger", "NewJob", "NotOnDiskError", "NothingToDeliverError",
+    "Outbox", "Outcome", "Page", "QueueFullError", "QueuedItem", "Results", "StagingLostError", "SupersededError",
+    "Trigger", "Verdict", "WebhookState", "done_key",
 ]  # fmt: skip

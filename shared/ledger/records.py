@@ -246,8 +246,11 @@ def _outcome(fields: dict[str, Any]) -> Outcome:
 
 def _without_nothing(fields: dict[str, Any]) -> dict[str, Any]:
     """Defaults are left out: there may be millions of items."""
-    nothing = (None, False, (), ItemStatus.SUCCEEDED)
-    return {name: value for name, value in fields.items() if not any(value is n or value == n for n in nothing)}
+    return {name: value for name, value in fields.items() if not _is_default(value)}
+
+
+def _is_default(value: Any) -> bool:
+    return value is None or value is False or value == () or value is ItemStatus.SUCCEEDED
 
 
 def _pack(content: Any) -> bytes:

@@ -18,6 +18,8 @@ Keys, below the prefix `catalog:`:
     deadlines            zset: job → when it expires
     outbox:{name}        zset: job → when its message is due
     idempotency:{key}    hash: who has claimed the key, or the job it led to and the fingerprint of its request
+    endpoint:{e}         hash: a tenant's webhook URL: failures in a row, how long it is left alone, if it is disabled
+    endpoint:{e}:slots   zset: the attempts under way, "id round" → when one counts as lost
 """
 
 from functools import cache

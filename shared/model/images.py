@@ -1,7 +1,9 @@
 """A picture's bytes to the VGG16 network's input, for training and serving alike."""
 
 import io
+import threading
 import warnings
+from contextlib import ExitStack
 
 import numpy as np
 import numpy.typing as npt
@@ -13,42 +15,84 @@ MAX_PIXELS = 85_000_000
 
 Pixels = npt.NDArray[np.uint8]
 
+_LARGE = 16_000_000
+_TILE = 1024
+
+_alone = threading.RLock()
+"""Held while a large picture is decoded: one takes hundreds of megabytes, and all threads could be sent one at once."""
+
+# Pillow's own warning about pixels; `decode` has a limit. Here and not there, because filters belong to all threads.
+warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+
 
 class UnreadableImageError(ValueError):
-    """The bytes are no picture that can be classified; the message says why, for the person who sent them."""
+    """The bytes are no picture that can be classified; the message says why, for the person who sent them.
+
+    `code` is `image_unreadable`, or `image_too_large` for a picture of too many pixels.
+    """
+
+    def __init__(self, message: str, code: str = "image_unreadable") -> None:
+        super().__init__(message)
+        self.code = code
 
 
-def decode(data: bytes, size: int = SIZE) -> Pixels:
+def decode(data: bytes, size: int = SIZE, max_pixels: int = MAX_PIXELS) -> Pixels:
     """Pixels of shape (size, size, 3), RGB, 0 to 255.
 
-    The whole picture is squeezed into the square, as in the original project; transparency becomes white.
+    The whole picture is squeezed into the square, as in the original project; transparency becomes white. Of an
+    animation the first frame counts.
 
     Raises:
-        UnreadableImageError: not a JPEG, PNG, WebP or GIF, cut short, damaged, or over `MAX_PIXELS`.
+        UnreadableImageError: not a JPEG, PNG, WebP or GIF, cut short, damaged, or over `max_pixels`.
     """
+    with ExitStack() as turn:
+        # Returned, not raised: a traceback would hold on to the large picture when the next one's turn has come.
+        outcome = _attempt(data, size, max_pixels, turn)
+    if isinstance(outcome, UnreadableImageError):
+        raise outcome
+    return outcome
+
+
+def _attempt(data: bytes, size: int, max_pixels: int, turn: ExitStack) -> Pixels | UnreadableImageError:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow's own pixel warning: the limit is checked below
-            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-                if image.width * image.height > MAX_PIXELS:
-                    raise UnreadableImageError(
-                        f"the picture has {image.width}×{image.height} pixels; at most {MAX_PIXELS:,} are accepted"
-                    )
-                image.draft("RGB", (size, size))  # JPEG only: decode at a fraction of the size, far cheaper
-                upright = ImageOps.exif_transpose(image)
-                small = _rgb(upright).resize((size, size), Image.Resampling.BILINEAR, reducing_gap=2.0)
-    except UnreadableImageError:
-        raise
+        if data.startswith(b"GIF8"):
+            turn.enter_context(_alone)  # merely to open one can take memory for all the pixels it promises
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            pixels = image.width * image.height
+            if pixels > max_pixels:
+                return UnreadableImageError(
+                    f"the picture has {image.width}×{image.height} pixels; at most {max_pixels:,} are accepted",
+                    code="image_too_large",
+                )
+            if pixels > _LARGE:
+                turn.enter_context(_alone)
+            image.draft("RGB", (size, size))  # JPEG only: decode at a fraction of the size, far cheaper
+            # Before the resizing, though it would be cheaper after it: the rounding, and so the pixels, would differ.
+            ImageOps.exif_transpose(image, in_place=True)
+            return np.asarray(_rgb(image).resize((size, size), Image.Resampling.BILINEAR, reducing_gap=2.0))
     except UnidentifiedImageError:
-        raise UnreadableImageError(f"not a picture: {len(data)} bytes that are no {', '.join(FORMATS)}") from None
+        return UnreadableImageError(f"not a picture: {len(data)} bytes that are no {', '.join(FORMATS)}")
+    except Image.DecompressionBombError as error:  # Pillow's limit, which a GIF meets before ours
+        return UnreadableImageError(f"the picture has too many pixels: {error}", code="image_too_large")
     except Exception as error:  # decoders raise whatever they like on damaged data
-        raise UnreadableImageError(f"the picture cannot be decoded: {error}") from error
-    return np.asarray(small)
+        return UnreadableImageError(f"the picture cannot be decoded: {str(error) or type(error).__name__}")
 
 
 def _rgb(image: Image.Image) -> Image.Image:
+    """Tile by tile, because what happens to a tile on its way takes several times the tile's memory."""
     if image.mode == "RGB":
         return image
+    if image.width <= _TILE and image.height <= _TILE:
+        return _tile_to_rgb(image)
+    whole = Image.new("RGB", image.size)
+    for top in range(0, image.height, _TILE):
+        for left in range(0, image.width, _TILE):
+            box = (left, top, min(left + _TILE, image.width), min(top + _TILE, image.height))
+            whole.paste(_tile_to_rgb(image.crop(box)), box)
+    return whole
+
+
+def _tile_to_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I;16") or image.mode in ("I", "F"):
         return Image.fromarray((np.asarray(image, np.float32) / 257).clip(0, 255).astype(np.uint8)).convert("RGB")
     if image.has_transparency_data:

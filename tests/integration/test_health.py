@@ -1,10 +1,9 @@
 import httpx
 import pytest
-from fastapi.testclient import TestClient
 
-from api.app import create_app
 from shared.settings import Settings
 from stack.processes import free_port
+from tests.http import local_client
 
 
 def test_health_names_redis_workers_and_the_model(api: httpx.Client) -> None:
@@ -18,7 +17,7 @@ def test_health_names_redis_workers_and_the_model(api: httpx.Client) -> None:
 
 def test_without_a_worker_jobs_are_taken_and_health_warns(redis_port: int, redis: object) -> None:
     url = f"redis://127.0.0.1:{redis_port}"
-    with TestClient(create_app(Settings(redis_url=f"{url}/0", broker_url=f"{url}/1", predict_timeout_s=1))) as client:
+    with local_client(Settings(redis_url=f"{url}/0", broker_url=f"{url}/1", predict_timeout_s=1)) as client:
         assert client.get("/health").json()["status"] == "warn"
         assert client.post("/v1/jobs", json={"items": [{"title": "x"}]}).status_code == 202
         response = client.post("/predict", json={"description": "x"})
@@ -31,7 +30,7 @@ def test_without_a_worker_jobs_are_taken_and_health_warns(redis_port: int, redis
 def test_a_job_that_was_accepted_is_told_so_though_nobody_could_be_woken_up(redis_port: int, redis: object) -> None:
     broker = f"redis://127.0.0.1:{free_port()}"
     settings = Settings(redis_url=f"redis://127.0.0.1:{redis_port}/0", broker_url=broker)
-    with TestClient(create_app(settings)) as client:
+    with local_client(settings) as client:
         response = client.post("/v1/jobs", json={"items": [{"title": "x"}]})
         assert response.status_code == 202
         assert client.get(response.json()["url"]).json()["state"] == "queued"
@@ -41,7 +40,7 @@ def test_a_job_that_was_accepted_is_told_so_though_nobody_could_be_woken_up(redi
 @pytest.mark.parametrize("path", ["/v1/jobs", "/predict"])
 def test_without_redis_the_answer_is_503_and_the_process_lives(path: str) -> None:
     url = f"redis://127.0.0.1:{free_port()}"
-    with TestClient(create_app(Settings(redis_url=url, broker_url=url)), raise_server_exceptions=False) as client:
+    with local_client(Settings(redis_url=url, broker_url=url)) as client:
         assert client.get("/health/live").status_code == 200
         assert client.get("/health/ready").status_code == 503
         assert client.get("/health").status_code == 503
@@ -56,7 +55,7 @@ def test_limits_are_answered_with_their_own_problem(redis_port: int, redis: obje
     settings = Settings(
         redis_url=f"{url}/0", broker_url=f"{url}/1", max_items=2, max_body_bytes=20_000, max_image_bytes=30
     )
-    with TestClient(create_app(settings)) as client:
+    with local_client(settings) as client:
         many = client.post("/v1/jobs", json={"items": [{"title": "x"}] * 3})
         large = client.post("/v1/jobs", json={"items": [{"title": "x" * 9000}] * 3})
         picture = client.post("/v1/jobs", json={"items": [{"image": {"base64": "QUFB" * 11}}]})

@@ -1,0 +1,97 @@
+"""A request's body to raw items, one at a time and not yet checked.
+
+Every form is read as a stream, so that the process holds one item or picture at a time: pictures of a multipart body go
+into the blob store as they arrive, its table and zips lie on disk until they can be read.
+"""
+
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import Request
+
+from api.ingest import multipart
+from api.ingest.body import Body
+from api.ingest.intake import (
+    OPTIONS,
+    Intake,
+    Picture,
+    PictureRefused,
+    RawItem,
+    item_limit,
+    listed,
+    malformed,
+)
+from api.ingest.json_text import load
+from api.problems import Problem
+from shared.blobs import Blobs
+from shared.settings import Settings
+
+JSON, NDJSON, CSV, MULTIPART = "application/json", "application/x-ndjson", "text/csv", "multipart/form-data"
+
+__all__ = [
+    "CSV", "JSON", "MULTIPART", "NDJSON", "OPTIONS", "Intake", "Picture", "PictureRefused", "RawItem",
+    "drain", "item_limit", "json_object", "read", "single", "small_form",
+]  # fmt: skip
+
+
+async def read(request: Request, settings: Settings, blobs: Blobs) -> Intake:
+    """The body is read as the intake's items are.
+
+    Raises:
+        Problem: the media type is not known, or the body says that it is too large.
+    """
+    body = _body(request, settings)
+    # Members of the body replace those of the query.
+    options: dict[str, Any] = {name: request.query_params[name] for name in OPTIONS if name in request.query_params}
+    kept: dict[str, Picture] = {}
+    if body.media_type == MULTIPART:
+        return Intake(multipart.items(body, settings, blobs, options, kept), options, kept, body)
+    items = multipart.FORMS[body.media_type](body.hashed(), item_limit(settings), options)
+    return Intake(items, options, kept, body)
+
+
+async def drain(request: Request, settings: Settings) -> str:
+    """Read the body and keep nothing of it; returns the fingerprint that its intake would have. Raises as that."""
+    body = _body(request, settings)
+    if body.media_type == MULTIPART:
+        async for part in multipart.parts(body):
+            async for _ in part.pieces():
+                pass
+    else:
+        async for _ in body.hashed():
+            pass
+    return body.fingerprint()
+
+
+def single(fields: Any) -> Intake:
+    """One item that was not sent as a job."""
+    return Intake(listed(fields))
+
+
+async def json_object(request: Request, limit: int) -> dict[str, Any]:
+    """The whole body as a JSON object; raises `Problem`."""
+    document = load(await Body(request, limit).whole(), "the body")
+    if not isinstance(document, dict):
+        raise malformed("the body must be a JSON object")
+    return document
+
+
+async def small_form(request: Request, limit: int) -> dict[str, str | bytes]:
+    """The whole of a multipart body: its fields as text, its files as bytes; raises `Problem`."""
+    form: dict[str, str | bytes] = {}
+    async for part in multipart.parts(Body(request, limit)):
+        if part.name in form:
+            raise malformed(f"the field {part.name[:100]!r} occurs twice")
+        form[part.name] = await (part.text(limit) if part.filename is None else part.small(limit))
+    return form
+
+
+def _body(request: Request, settings: Settings) -> Body:
+    body = Body(request, settings.max_body_bytes)
+    if body.media_type != MULTIPART and body.media_type not in multipart.FORMS:
+        raise Problem(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+            "unsupported-media-type",
+            f"{body.media_type} is not accepted: send {JSON}, {NDJSON}, {CSV} or {MULTIPART}.",
+        )
+    return body

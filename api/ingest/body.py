@@ -1,0 +1,94 @@
+"""The request's bytes: counted against the limit, and hashed on their way."""
+
+import hashlib
+import json
+from collections.abc import AsyncIterator
+from http import HTTPStatus
+
+from fastapi import Request
+
+from api.problems import Problem
+
+_PIECE = 64 * 1024
+_BOM = b"\xef\xbb\xbf"
+
+
+class Body:
+    """Read once, piece by piece.
+
+    The fingerprint is over the media type, the query in any order, and what is added: the bytes themselves, or for
+    multipart the content of the parts, because the boundary between them is another one at each attempt.
+    """
+
+    def __init__(self, request: Request, limit: int) -> None:
+        """Raises `Problem` if the body says that it is over the limit."""
+        self.media_type = media_type(request)
+        self.content_type = request.headers.get("content-type", "")
+        self._request = request
+        self._limit = limit
+        self._ended = False
+        about = json.dumps([self.media_type, sorted(request.query_params.multi_items())])
+        self._digest = hashlib.sha256(about.encode())
+        announced = request.headers.get("content-length", "")
+        if announced.isdecimal() and (len(announced) > 18 or int(announced) > limit):
+            raise self._too_large()
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """At most 64 KiB at a time, none of them empty; raises `Problem` past the limit."""
+        size = 0
+        async for part in self._request.stream():
+            size += len(part)
+            if size > self._limit:
+                raise self._too_large()
+            if len(part) <= _PIECE:
+                if part:
+                    yield part
+            else:
+                for start in range(0, len(part), _PIECE):
+                    yield part[start : start + _PIECE]
+        self._ended = True
+
+    async def hashed(self) -> AsyncIterator[bytes]:
+        """The pieces, which are added to the fingerprint."""
+        async for piece in self.pieces():
+            self.add(piece)
+            yield piece
+
+    async def whole(self) -> bytearray:
+        body = bytearray()
+        async for piece in self.pieces():
+            body += piece
+        return body
+
+    def add(self, data: bytes) -> None:
+        """To the fingerprint."""
+        self._digest.update(data)
+
+    def fingerprint(self) -> str:
+        """In hex; raises `RuntimeError` before the body has ended."""
+        if not self._ended:
+            raise RuntimeError("the body has not been read to its end")
+        return self._digest.hexdigest()
+
+    def _too_large(self) -> Problem:
+        detail = f"The body is larger than {self._limit:,} bytes: send it in several requests."
+        return Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body-too-large", detail)
+
+
+def media_type(request: Request) -> str:
+    return request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+
+
+async def without_bom(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Spreadsheets and some editors put a byte order mark before UTF-8."""
+    head: bytes | None = b""
+    async for piece in pieces:
+        if head is None:
+            yield piece
+        elif len(head + piece) < len(_BOM):
+            head += piece
+        else:
+            yield (head + piece).removeprefix(_BOM)
+            head = None
+    if head:
+        yield head

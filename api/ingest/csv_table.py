@@ -1,0 +1,123 @@
+"""A CSV table with a heading, record by record."""
+
+import csv
+import re
+from collections.abc import AsyncGenerator, AsyncIterator
+from typing import Any
+
+from api.ingest.intake import RawItem, malformed, too_large
+from api.ingest.lines import lines
+
+_COLUMNS = ("id", "title", "description", "image")
+_CLOSING = re.compile(r'[^"]*+(?:""[^"]*+)*+"(?!")')
+
+
+async def items(pieces: AsyncIterator[bytes], limit: int, options: dict[str, Any]) -> AsyncGenerator[RawItem, None]:
+    """Columns id, title, description and image, which is a URL or the name of a picture sent along.
+
+    Raises `Problem`, which names the line; of a record over several lines the first.
+    """
+    index, table = 0, _Table(limit)
+    async for number, line in lines(pieces, limit):
+        cells = table.cells(number, line)
+        if cells is not None:
+            yield RawItem(index, _fields(table.columns, cells), "", table.begun)
+            index += 1
+    table.close()
+
+
+def _fields(columns: list[str], cells: list[str]) -> dict[str, Any]:
+    fields: dict[str, Any] = {name: cell for name, cell in zip(columns, cells, strict=False) if cell}
+    if image := fields.get("image"):
+        kind = "url" if image.lower().startswith(("http://", "https://")) else "file"
+        fields["image"] = {kind: image}
+    return fields
+
+
+class _Table:
+    """Puts records together from lines, because a newline may stand inside quotes."""
+
+    def __init__(self, limit: int) -> None:
+        self.columns: list[str] = []
+        self.begun = 0
+        """The line in which the latest record begins."""
+        self._limit = limit
+        self._delimiter = ","
+        self._record: list[str] = []
+        self._size = 0
+        self._quoted = False
+
+    def cells(self, number: int, line: bytearray) -> list[str] | None:
+        """Of the record that ends with this line, if one does and it is not the heading."""
+        try:
+            text = line.decode()
+        except UnicodeDecodeError as error:
+            raise malformed(
+                f"line {number} of the table is not UTF-8 at its byte {error.start + 1}: save the table as UTF-8",
+                line=number,
+            ) from error
+        if not self._record:
+            if not text.strip():
+                return None
+            self.begun, self._size = number, 0
+        if not self.columns and number == self.begun:
+            self._delimiter = ";" if text.count(";") > text.count(",") else ","
+        self._record.append(text)
+        self._size += len(line)
+        self._quoted = _ends_quoted(text, self._delimiter, self._quoted)
+        if self._quoted:
+            if self._size > self._limit:
+                detail = f"The record that begins in line {self.begun} is over {self._limit:,} bytes: is a quote open?"
+                raise too_large("line-too-long", detail, line=self.begun)
+            return None
+        cells = self._parsed("\n".join(self._record).removesuffix("\r"))
+        self._record = []
+        if not self.columns:
+            self.columns = self._heading(cells)
+            return None
+        if len(cells) > len(self.columns):
+            raise malformed(
+                f"line {self.begun} of the table has {len(cells)} cells, but there are {len(self.columns)} columns",
+                line=self.begun,
+            )
+        return cells
+
+    def close(self) -> None:
+        """Raises `Problem` if a record is open or there was no heading."""
+        if self._quoted:
+            raise malformed(f"a quote in the record that begins in line {self.begun} is not closed", line=self.begun)
+        if not self.columns:
+            raise malformed(f"the table is empty: it begins with its columns, of {', '.join(_COLUMNS)}")
+
+    def _parsed(self, record: str) -> list[str]:
+        try:
+            return next(csv.reader([record], delimiter=self._delimiter, strict=True))
+        except csv.Error as error:
+            raise malformed(f"line {self.begun} of the table: {error}", line=self.begun) from error
+
+    def _heading(self, cells: list[str]) -> list[str]:
+        columns = [cell.strip().lower() for cell in cells]
+        if set(columns) <= set(_COLUMNS) and len(set(columns)) == len(columns):
+            return columns
+        found = ", ".join(cells)[:200]
+        raise malformed(
+            f"a CSV table has columns of {', '.join(_COLUMNS)}, each once; this one has {found}", line=self.begun
+        )
+
+
+def _ends_quoted(line: str, delimiter: str, quoted: bool) -> bool:
+    """Whether the line ends inside quotes. Only a cell that begins with one is quoted: `12" screen` is not."""
+    at = 0
+    while True:
+        if quoted:
+            closing = _CLOSING.match(line, at)
+            if closing is None:
+                return True
+            at = closing.end()
+        elif line.startswith('"'):
+            at, quoted = 1, True
+            continue
+        opening = line.find(f'{delimiter}"', at)
+        if opening < 0:
+            return False
+        at, quoted = opening + 2, True

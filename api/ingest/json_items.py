@@ -1,0 +1,151 @@
+"""`{"items": […], …}` or a bare list, item by item while its bytes arrive.
+
+Only what is around the items is followed here. Each item's text is parsed by itself, as a line of NDJSON is: the push
+parsers of yajl scan a long string anew with each piece of it, and turn half a surrogate pair into a question mark.
+"""
+
+import re
+from collections.abc import AsyncGenerator, AsyncIterator
+from itertools import count
+from typing import Any
+
+from api.ingest.body import without_bom
+from api.ingest.intake import OPTIONS, RawItem, malformed, too_large
+from api.ingest.json_text import load
+from api.problems import Problem
+
+_IN_STRING = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
+_MARK = re.compile(rb'"' + _IN_STRING.pattern + rb'"|["\[\]{},:]', re.DOTALL)
+_NESTED_MARK = re.compile(rb'"' + _IN_STRING.pattern + rb'"|["\[\]{}]', re.DOTALL)
+"""A whole string, one that goes on in the next piece, or what gives a document its structure."""
+_SOLID = re.compile(rb"[^ \t\n\r]")
+_QUOTE = ord('"')
+
+
+async def items(pieces: AsyncIterator[bytes], limit: int, options: dict[str, Any]) -> AsyncGenerator[RawItem, None]:
+    """The other members of the document become options. Raises `Problem`, which names the item or the byte."""
+    reader = _Reader(pieces, limit)
+    opening = await reader.solid()
+    if opening == b"[":
+        async for item in _listed(reader):
+            yield item
+    elif opening == b"{":
+        async for item in _members(reader, options):
+            yield item
+    else:
+        raise malformed('the body must be JSON: an object with the member "items", or a list of items')
+    if await reader.solid():
+        raise reader.misplaced("something behind the end of the document")
+
+
+async def _members(reader: "_Reader", options: dict[str, Any]) -> AsyncIterator[RawItem]:
+    given: set[str] = set()
+    stop = b","
+    while stop == b",":
+        text, stop = await reader.text("the name of a member")
+        if stop == b"}" and not given and not _SOLID.search(text):
+            break
+        name = load(text, "the name of a member")
+        if not isinstance(name, str) or stop != b":":
+            raise reader.misplaced('no "name": value')
+        if name in given:
+            raise malformed(f"the member {name[:100]!r} occurs twice")
+        given.add(name)
+        if name == "items":
+            if await reader.solid() != b"[":
+                raise malformed('the member "items" must be a list')
+            async for item in _listed(reader):
+                yield item
+            stop = await reader.solid()
+        elif name in OPTIONS:
+            text, stop = await reader.text(f"the member {name!r}")
+            options[name] = load(text, f"the member {name!r}")
+            if isinstance(options[name], dict | list):
+                raise malformed(f"the member {name!r} must be a single value")
+        else:
+            raise malformed(f"unknown member {name[:100]!r}: beside items there can be {', '.join(OPTIONS)}")
+    if stop != b"}":
+        raise reader.misplaced("no comma and no end of the object")
+    if "items" not in given:
+        raise malformed('the body has no member "items"')
+
+
+async def _listed(reader: "_Reader") -> AsyncIterator[RawItem]:
+    """What stands in a list whose bracket has been read."""
+    for index in count():
+        text, stop = await reader.text(f"item {index}")
+        if stop == b"]" and not index and not _SOLID.search(text):
+            return
+        fields = load(text, f"item {index}", pointer=f"/items/{index}")
+        if stop not in (b",", b"]"):
+            raise reader.misplaced("no comma and no end of the list")
+        yield RawItem(index, fields, f"/items/{index}")
+        if stop == b"]":
+            return
+
+
+class _Reader:
+    """The document's text, of which a piece is in hand."""
+
+    def __init__(self, pieces: AsyncIterator[bytes], limit: int) -> None:
+        self._pieces = without_bom(pieces)
+        self._limit = limit
+        self._piece = b""
+        self._at = 0
+        self._before = 0
+        """Bytes before the piece."""
+
+    async def solid(self) -> bytes:
+        """The next byte that is no white space; empty at the end."""
+        while not (found := _SOLID.search(self._piece, self._at)):
+            if not await self._next():
+                return b""
+        self._at = found.end()
+        return found[0]
+
+    async def text(self, what: str) -> tuple[bytearray, bytes]:
+        """A value's text, and the comma, colon or bracket that ends it; raises `Problem`, which says what it was."""
+        text = bytearray()
+        depth, quoted, escaped = 0, False, False
+        while True:
+            piece, begin = self._piece, self._at
+            at = begin + escaped
+            while True:
+                if quoted:
+                    at = _IN_STRING.match(piece, at).end()  # type: ignore[union-attr]  # it matches nothing, too
+                    if at >= len(piece) or piece[at] != _QUOTE:
+                        escaped = at < len(piece)
+                        break
+                    at, quoted, escaped = at + 1, False, False
+                mark = (_NESTED_MARK if depth else _MARK).search(piece, at)
+                if mark is None:
+                    break
+                at, found = mark.end(), mark[0]
+                if found == b'"':
+                    quoted = True
+                elif found in (b"[", b"{"):
+                    depth += 1
+                elif depth and found in (b"]", b"}"):
+                    depth -= 1
+                elif found in (b",", b":", b"]", b"}"):
+                    self._at = at
+                    text += piece[begin : at - 1]
+                    self._check(text, what)
+                    return text, found
+            text += piece[begin:]
+            self._check(text, what)
+            if not await self._next():
+                raise malformed(f"the body ends in {what}: the JSON is not complete")
+
+    def misplaced(self, found: str) -> Problem:
+        return malformed(f"the body is not JSON: there is {found} at byte {self._before + self._at:,}")
+
+    def _check(self, text: bytearray, what: str) -> None:
+        if len(text) > self._limit:
+            raise too_large("item-too-long", f"{what[0].upper()}{what[1:]} is over {self._limit:,} bytes.")
+
+    async def _next(self) -> bool:
+        """Whether there is a next piece; it is in hand then."""
+        self._before, self._at = self._before + len(self._piece), 0
+        self._piece = await anext(self._pieces, b"")
+        return bool(self._piece)

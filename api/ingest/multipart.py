@@ -1,0 +1,222 @@
+"""A table and its pictures in one body, the pictures as parts of their own or in a zip."""
+
+import hashlib
+import json
+import re
+from collections.abc import AsyncGenerator, AsyncIterator
+from dataclasses import dataclass
+from io import BytesIO
+from tempfile import SpooledTemporaryFile
+from typing import IO, Any
+
+from fastapi.concurrency import iterate_in_threadpool, run_in_threadpool
+from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
+
+from api.ingest import csv_table, json_items, ndjson
+from api.ingest.archive import SIGNATURE, ArchiveFile, base_name, pictures
+from api.ingest.body import Body
+from api.ingest.intake import (
+    EMPTY,
+    OPTIONS,
+    Picture,
+    PictureRefused,
+    RawItem,
+    item_limit,
+    malformed,
+    oversize,
+    too_large,
+)
+from api.problems import Problem
+from shared.blobs import Blobs
+from shared.settings import Settings
+
+FORMS = {"application/json": json_items.items, "application/x-ndjson": ndjson.items, "text/csv": csv_table.items}
+_SUFFIXES = {
+    ".json": "application/json",
+    ".ndjson": "application/x-ndjson",
+    ".jsonl": "application/x-ndjson",
+    ".csv": "text/csv",
+}
+_ZIPS = ("application/zip", "application/x-zip-compressed")
+_JSON_BEGINS = re.compile(rb'\s*(?:\[|\{\s*"(?:items|' + "|".join(OPTIONS).encode() + rb')"\s*:)')
+_SNIFFED = 1024
+_TABLE_IN_MEMORY = 1024**2
+_PIECE = 64 * 1024
+_FIELD_LIMIT = 16 * 1024
+
+
+@dataclass(frozen=True)
+class Part:
+    """To be read to its end before the next one."""
+
+    segment: MultipartSegment
+    _events: AsyncIterator[MultipartSegment | bytes | None]
+    _body: Body
+
+    @property
+    def name(self) -> str:
+        name: str = self.segment.name
+        return name
+
+    @property
+    def filename(self) -> str | None:
+        filename: str | None = self.segment.filename
+        return filename
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        digest = hashlib.sha256()
+        async for event in self._events:
+            if not isinstance(event, bytes):
+                break
+            digest.update(event)
+            yield event
+        self._body.add(json.dumps([self.name, self.filename]).encode() + digest.digest())
+
+    async def small(self, limit: int) -> bytes:
+        """The content as a whole; raises `Problem` if it is over the limit."""
+        content = bytearray()
+        async for piece in self.pieces():
+            content += piece
+            if len(content) > limit:
+                raise too_large("field-too-long", f"The field {self.name[:100]!r} is over {limit:,} bytes.")
+        return bytes(content)
+
+    async def text(self, limit: int) -> str:
+        try:
+            return (await self.small(limit)).decode()
+        except UnicodeDecodeError as error:
+            raise malformed(f"the field {self.name[:100]!r} is not UTF-8") from error
+
+
+async def parts(body: Body) -> AsyncIterator[Part]:
+    """Raises `Problem` for a body that is not multipart, or ends too early."""
+    events = _events(body)
+    async for event in events:
+        if isinstance(event, MultipartSegment):
+            yield Part(event, events, body)
+
+
+async def _events(body: Body) -> AsyncIterator[MultipartSegment | bytes | None]:
+    boundary = parse_options_header(body.content_type)[1].get("boundary")
+    if not boundary:
+        raise malformed("the header Content-Type names no boundary between the parts")
+    try:
+        with PushMultipartParser(boundary.encode("latin-1")) as parser:
+            async for piece in body.pieces():
+                for event in parser.parse(piece):
+                    yield event
+    except MultipartError as error:
+        raise malformed(f"the multipart body cannot be parsed: {error.args[0]}") from error
+
+
+async def items(
+    body: Body, settings: Settings, blobs: Blobs, options: dict[str, Any], kept: dict[str, Picture]
+) -> AsyncGenerator[RawItem, None]:
+    """The field `items` holds the table; it is read when all parts are there, because it may precede its pictures.
+
+    Args:
+        options: Filled from the simple fields.
+        kept: Filled with the pictures, before the first item.
+    """
+    with SpooledTemporaryFile[bytes](_TABLE_IN_MEMORY) as table:
+        form = _Form(settings, blobs, options, kept)
+        async for part in parts(body):
+            await form.take(part, table)
+        if form.table is None:
+            raise malformed("the multipart body has no field named items")
+        table.seek(0)
+        parse = FORMS[_media_type(form.table, table)]
+        async for item in parse(_read(table), item_limit(settings), options):
+            yield item
+
+
+class _Form:
+    """The parts of one body."""
+
+    def __init__(self, settings: Settings, blobs: Blobs, options: dict[str, Any], kept: dict[str, Picture]) -> None:
+        self.table: MultipartSegment | None = None
+        self._settings = settings
+        self._blobs = blobs
+        self._options = options
+        self._kept = kept
+        self._fields: set[str] = set()
+
+    async def take(self, part: Part, table: IO[bytes]) -> None:
+        if part.name == "items":
+            self._once(part.name)
+            self.table = part.segment
+            async for piece in part.pieces():
+                table.write(piece)
+        elif part.filename is None:
+            if part.name not in OPTIONS:
+                raise malformed(f"unknown field {part.name[:100]!r}: beside items there can be {', '.join(OPTIONS)}")
+            self._once(part.name)
+            self._options[part.name] = await part.text(_FIELD_LIMIT)
+        elif part.filename.lower().endswith(".zip") or part.segment.content_type in _ZIPS:
+            await self._archive(part)
+        else:
+            await self._picture(part, base_name(part.filename))
+
+    def _once(self, field: str) -> None:
+        if field in self._fields:
+            raise malformed(f"the field {field!r} occurs twice")
+        self._fields.add(field)
+
+    async def _picture(self, part: Part, name: str) -> None:
+        limit = self._settings.max_image_bytes
+        content, size = BytesIO(), 0
+        async for piece in part.pieces():
+            size += len(piece)
+            if size <= limit:
+                content.write(piece)
+        if name:
+            await self._keep(name, content.getvalue() if size <= limit else oversize(size, limit))
+        elif size:  # without content, it is a browser's form in which no file was chosen
+            raise malformed(f"a picture in the field {part.name[:100]!r} has no file name")
+
+    async def _archive(self, part: Part) -> None:
+        with ArchiveFile() as file:
+            entries, before = 0, b""
+            async for piece in part.pieces():
+                file.write(piece)
+                # Counted before `zipfile` makes an object of each.
+                entries += (before + piece).count(SIGNATURE)
+                if entries > self._settings.max_items:
+                    raise self._too_many()
+                before = (before + piece)[1 - len(SIGNATURE) :]
+            found = pictures(file, self._settings.max_body_bytes, self._settings.max_image_bytes)
+            async for name, content in iterate_in_threadpool(found):
+                await self._keep(name, content)
+
+    async def _keep(self, name: str, content: bytes | PictureRefused) -> None:
+        if name in self._kept:
+            raise malformed(f"two pictures are named {name[:200]!r}")
+        if len(self._kept) >= self._settings.max_items:
+            raise self._too_many()
+        if isinstance(content, PictureRefused):
+            self._kept[name] = content
+        else:
+            self._kept[name] = await run_in_threadpool(self._blobs.put, content) if content else EMPTY
+
+    def _too_many(self) -> Problem:
+        detail = f"A job takes at most {self._settings.max_items:,} pictures: send the rest with another job."
+        return too_large("too-many-pictures", detail)
+
+
+def _media_type(segment: MultipartSegment, table: IO[bytes]) -> str:
+    """By the table's file name, its content type or its beginning."""
+    name = (segment.filename or "").lower()
+    for suffix, media_type in _SUFFIXES.items():
+        if name.endswith(suffix):
+            return media_type
+    for media_type in FORMS:
+        if segment.content_type == media_type:
+            return media_type
+    begin = table.read(_SNIFFED)
+    table.seek(0)
+    return "application/json" if _JSON_BEGINS.match(begin) else "application/x-ndjson"
+
+
+async def _read(file: IO[bytes]) -> AsyncIterator[bytes]:
+    while piece := file.read(_PIECE):
+        yield piece

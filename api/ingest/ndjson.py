@@ -1,0 +1,17 @@
+"""An item per line, as JSON."""
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from typing import Any
+
+from api.ingest.intake import RawItem
+from api.ingest.json_text import load
+from api.ingest.lines import lines
+
+
+async def items(pieces: AsyncIterator[bytes], limit: int, options: dict[str, Any]) -> AsyncGenerator[RawItem, None]:
+    """Blank lines count, but are no items. Raises `Problem`, which names the line."""
+    index = 0
+    async for number, line in lines(pieces, limit):
+        if line and not line.isspace():
+            yield RawItem(index, load(line, f"line {number}", line=number), "", number)
+            index += 1

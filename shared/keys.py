@@ -1,0 +1,155 @@
+"""API keys: who may call, for which tenant. Redis keeps only a hash of each secret."""
+
+import hashlib
+import hmac
+import re
+import secrets
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from redis import Redis
+
+LOCAL_TENANT = "local"
+"""Whose the jobs are that were sent without a key; no key can be made for it."""
+
+_PREFIX = "catalog:key:"
+_ALL = f"{_PREFIX}ids"
+_ID = re.compile("[0-9a-f]{16}")
+_TEXT = re.compile("cat_([0-9a-f]{16})_([0-9a-f]{64})")
+_TENANT = re.compile("[a-z0-9][a-z0-9-]{0,39}")
+_LONGEST_NAME = 100
+
+
+class Scope(StrEnum):
+    """What a key allows."""
+
+    CLASSIFY = "classify"
+    TRAIN = "train"
+    ADMIN = "admin"
+
+
+class KeyNotFoundError(LookupError):
+    """No key has this id."""
+
+
+@dataclass(frozen=True)
+class ApiKey:
+    """All that is known of a key; its secret is not."""
+
+    id: str
+    tenant: str
+    scopes: frozenset[Scope]
+    name: str
+    created_at: datetime
+    revoked_at: datetime | None = None
+
+
+class KeyStore:
+    """Keys in Redis, each `cat_<id>_<secret>`.
+
+    A secret has 256 random bits, so that a plain SHA-256 of it cannot be reversed and a slow hash would gain nothing.
+
+    Args:
+        redis: A client that does not decode responses.
+    """
+
+    def __init__(self, redis: "Redis") -> None:
+        self._redis: Any = redis  # redis-py's types cannot say that answers are bytes
+
+    def create(self, tenant: str, scopes: Collection[Scope], name: str = "") -> tuple[ApiKey, str]:
+        """A new key and its text, which nobody can find out again.
+
+        Raises:
+            ValueError: the tenant or the name cannot be used, or there is no scope.
+        """
+        _check(tenant, scopes, name)
+        key = ApiKey(secrets.token_hex(8), tenant, frozenset(scopes), name, datetime.now(UTC))
+        secret = secrets.token_hex(32)
+        fields = {
+            "tenant": tenant,
+            "scopes": " ".join(sorted(key.scopes)),
+            "name": name,
+            "created_at": key.created_at.isoformat(),
+            "digest": _digest(secret),
+        }
+        with self._redis.pipeline() as pipe:
+            pipe.hset(_PREFIX + key.id, mapping=fields)
+            pipe.sadd(_ALL, key.id)
+            pipe.execute()
+        return key, f"cat_{key.id}_{secret}"
+
+    def revoke(self, identifier: str) -> ApiKey:
+        """From now on nobody gets in with it. It is marked, not deleted: an API that once had keys stays closed.
+
+        Raises:
+            KeyNotFoundError: there is no such key.
+        """
+        if not _ID.fullmatch(identifier) or not self._redis.sismember(_ALL, identifier):
+            raise KeyNotFoundError(f"there is no key with the id {identifier!r}")
+        with self._redis.pipeline() as pipe:
+            pipe.hsetnx(_PREFIX + identifier, "revoked_at", datetime.now(UTC).isoformat())
+            pipe.hgetall(_PREFIX + identifier)
+            _, fields = pipe.execute()
+        return _read(identifier, _decoded(fields))
+
+    def list(self) -> Sequence[ApiKey]:
+        """All keys, revoked ones too, the oldest first."""
+        identifiers = [member.decode() for member in self._redis.smembers(_ALL)]
+        with self._redis.pipeline(transaction=False) as pipe:
+            for identifier in identifiers:
+                pipe.hgetall(_PREFIX + identifier)
+            found = pipe.execute()
+        keys = [_read(identifier, _decoded(fields)) for identifier, fields in zip(identifiers, found, strict=True)]
+        return sorted(keys, key=lambda key: (key.created_at, key.id))
+
+    def find(self, text: str) -> ApiKey | None:
+        """The key that `text` is, unless it has been revoked. Whatever else `text` may be, it is no key."""
+        match = _TEXT.fullmatch(text)  # what a client sends must not lead to another key of Redis
+        if match is None:
+            return None
+        identifier, secret = match.groups()
+        fields = _decoded(self._redis.hgetall(_PREFIX + identifier))
+        if not hmac.compare_digest(fields.get("digest", ""), _digest(secret)):
+            return None
+        key = _read(identifier, fields)
+        return None if key.revoked_at else key
+
+    def configured(self) -> bool:
+        """Whether there has ever been a key."""
+        return bool(self._redis.exists(_ALL))
+
+
+def _check(tenant: str, scopes: Collection[Scope], name: str) -> None:
+    if not _TENANT.fullmatch(tenant):
+        raise ValueError(
+            f"{tenant!r} cannot name a tenant: use up to 40 lower-case letters, digits and dashes, no dash in front"
+        )
+    if tenant == LOCAL_TENANT:
+        raise ValueError(f"the tenant {LOCAL_TENANT!r} is for callers without a key: choose another name")
+    if not scopes:
+        raise ValueError(f"a key needs at least one scope of {', '.join(Scope)}")
+    if len(name) > _LONGEST_NAME or not name.isprintable():  # it is shown on terminals
+        raise ValueError(f"a key's name has up to {_LONGEST_NAME} printable characters")
+
+
+def _digest(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def _decoded(fields: Mapping[bytes, bytes]) -> dict[str, str]:
+    return {name.decode(): value.decode() for name, value in fields.items()}
+
+
+def _read(identifier: str, fields: Mapping[str, str]) -> ApiKey:
+    revoked_at = fields.get("revoked_at")
+    return ApiKey(
+        id=identifier,
+        tenant=fields["tenant"],
+        scopes=frozenset(Scope(scope) for scope in fields["scopes"].split()),
+        name=fields["name"],
+        created_at=datetime.fromisoformat(fields["created_at"]),
+        revoked_at=datetime.fromisoformat(revoked_at) if revoked_at else None,
+    )

@@ -1,0 +1,116 @@
+"""The housekeeper's part in webhooks, over a real Redis, without its processes."""
+
+from base64 import b64encode
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from ipaddress import ip_network
+from typing import Any
+
+from pydantic import SecretStr
+from redis import Redis
+
+from shared.ledger import Deliveries, DeliveryAttempt, Guess, Job, Ledger, NewJob, Outbox, Outcome, QueuedItem
+from shared.settings import Settings
+from shared.webhook_secrets import signing_secrets
+from stack.receiver import WebhookReceiver
+from tests.waiting import wait_for
+from worker.webhooks import Webhooks
+
+TENANT = "shop"
+NEW, OLD = (SecretStr("whsec_" + b64encode(bytes([byte]) * 32).decode()) for byte in (1, 2))
+"""Master secrets."""
+
+
+def secret_of(tenant: str = TENANT, master: SecretStr = NEW) -> str:
+    """What a receiver of the tenant has."""
+    return signing_secrets([master], tenant)[0].get_secret_value()
+
+
+class House:
+    """What the housekeeper works with. Args: settings: those of `Settings` that the test is about."""
+
+    def __init__(self, redis: Redis, **settings: Any) -> None:
+        self.redis = redis
+        self.ledger = Ledger(redis)
+        self.outbox = Outbox(redis, "webhook")
+        self.deliveries = Deliveries(redis)
+        loopback = (ip_network("127.0.0.0/8"),)
+        given = {"webhook_secrets": (NEW, OLD), "allowed_networks": loopback, "webhook_timeout_s": 10, **settings}
+        self.webhooks = Webhooks(Settings(**given), self.ledger, self.outbox, self.deliveries)
+
+    def open(self, url: str | None, tenant: str = TENANT) -> str:
+        job = self.ledger.new_id()
+        self.ledger.stage(job, 0, [QueuedItem(0, "a", "titre")])
+        new = NewJob(
+            tenant=tenant,
+            lane="bulk",
+            total=1,
+            chunks=1,
+            deadline_s=60,
+            max_queued=1000,
+            keep_s=60,
+            keep_record_s=600,
+            webhook_url=url,
+        )
+        self.ledger.open(job, new)
+        return job
+
+    def ended(self, url: str | None, tenant: str = TENANT) -> str:
+        """A completed job."""
+        job = self.open(url, tenant)
+        lease = self.ledger.lease("bulk")
+        assert lease is not None
+        assert lease.job == job
+        self.ledger.commit(lease, "v1", [Outcome(0, "a", guesses=(Guess(10, 0.9),))])
+        return job
+
+    def cancelled(self, url: str) -> str:
+        job = self.open(url)
+        self.ledger.cancel(job)
+        return job
+
+    def job(self, job: str) -> Job:
+        return self.ledger.job(job)
+
+    def log(self, job: str) -> list[DeliveryAttempt]:
+        return list(self.deliveries.log(self.job(job)))
+
+    def outcomes(self, job: str) -> list[str]:
+        return [str(attempt.outcome) for attempt in self.log(job)]
+
+    def due_in(self, job: str) -> float | None:
+        """Seconds until the outbox has the job's webhook due; `None` where it has it no more."""
+        score = self.redis.zscore("catalog:outbox:webhook", job)
+        return None if score is None else float(score) - self.ledger.now()
+
+    def make_due(self, job: str) -> None:
+        """Let the pause before the next attempt be over."""
+        self.redis.hdel(f"catalog:job:{job}", "webhook_due")
+        self.outbox.postpone(job, 0)
+
+    def end_pause(self) -> None:
+        """Let the breakers' pauses be over."""
+        for key in self.redis.scan_iter("catalog:endpoint:*", _type="hash"):
+            if self.redis.hexists(key, "open_until"):
+                self.redis.hset(key, "open_until", 0)
+
+    def deliver(self, *jobs: str) -> None:
+        """An attempt for each, one after the other, due or not."""
+        for job in jobs:
+            self.make_due(job)
+            self.webhooks.deliver(job)
+
+    @contextmanager
+    def delivering(self, receiver: WebhookReceiver, *jobs: str) -> Iterator[None]:
+        """With attempts at the receiver under way, which hangs; they end with the block."""
+        before = len(receiver.requests)
+        with ThreadPoolExecutor() as pool:
+            under_way = [pool.submit(self.webhooks.deliver, job) for job in jobs]
+            wait_for("all have arrived", lambda: len(receiver.requests) == before + len(jobs))
+            try:
+                yield
+            finally:
+                receiver.go.set()
+            for attempt in under_way:
+                attempt.result()

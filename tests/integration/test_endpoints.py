@@ -1,0 +1,150 @@
+"""Webhook receivers that are gone, fail, hang or are none of ours to reach."""
+
+import pytest
+from redis import Redis
+
+from shared.ledger import Job, Verdict
+from stack.receiver import WebhookReceiver
+from tests.house import House, secret_of
+from tests.waiting import wait_for
+
+
+@pytest.fixture
+def house(redis: Redis) -> House:
+    return House(redis)
+
+
+def test_a_receiver_that_is_gone_gets_nothing_more_until_a_redelivery_is_requested(house: House) -> None:
+    with WebhookReceiver(secret_of(), secret_of("other"), statuses=[410]) as receiver:
+        first, second, others = house.ended(receiver.url), house.ended(receiver.url), house.ended(receiver.url, "other")
+        house.deliver(first, second, second)
+        assert len(receiver.requests) == 1
+        assert [house.job(job).webhook_state for job in (first, second)] == ["disabled", "disabled"]
+        assert [house.job(job).webhook_attempts for job in (first, second)] == [1, 0]
+        assert (house.outcomes(first), house.outcomes(second)) == (["failed"], ["disabled"])
+        assert "410" in str(house.log(second)[0].error)
+        house.deliver(others)
+        assert house.job(others).webhook_state == "delivered"
+
+        house.deliveries.request(house.job(second))
+        assert house.job(second).webhook_state == "waiting"
+        assert house.outbox.take(60) == [second]
+        house.webhooks.deliver(second)
+        assert house.job(second).webhook_state == "delivered"
+        assert [(attempt.outcome, attempt.trigger) for attempt in house.log(second)] == [
+            ("disabled", "automatic"),
+            ("delivered", "requested"),
+        ]
+        third = house.ended(receiver.url)
+        house.deliver(third)
+    assert house.job(third).webhook_state == "delivered"
+
+
+def test_a_receiver_that_keeps_failing_is_left_alone_at_no_cost(redis: Redis) -> None:
+    house = House(redis, webhook_breaker_failures=3, webhook_breaker_pause_s=100)
+    with WebhookReceiver(secret_of(), statuses=[500] * 3) as receiver:
+        failed = [house.ended(receiver.url) for _ in range(3)]
+        house.deliver(*failed)
+        job = house.ended(receiver.url)
+        house.deliver(job, job, job, failed[0])
+        assert len(receiver.requests) == 3
+        assert (house.job(job).webhook_state, house.job(job).webhook_attempts) == ("waiting", 0)
+        assert (house.job(failed[0]).webhook_state, house.job(failed[0]).webhook_attempts) == ("retrying", 1)
+        assert (house.outcomes(job), house.outcomes(failed[0])) == (["postponed"], ["failed", "postponed"])
+        due = house.due_in(job)
+        assert due is not None
+        assert 98 < due < 120
+
+        house.end_pause()
+        house.deliver(job, *failed)
+    assert {house.job(done).webhook_state for done in (job, *failed)} == {"delivered"}
+    assert house.outcomes(job) == ["postponed", "delivered"]
+
+
+def test_each_further_failure_doubles_the_pause_up_to_a_quarter_of_an_hour(redis: Redis) -> None:
+    house = House(redis, webhook_breaker_failures=1, webhook_breaker_pause_s=100)
+    with WebhookReceiver(secret_of(), statuses=[500] * 10) as receiver:
+        probe, waits = house.ended(receiver.url), house.ended(receiver.url)
+        for pause in (100, 200, 400, 800, 900, 900):
+            house.deliver(probe, waits)
+            due = house.due_in(waits)
+            assert due is not None
+            assert pause - 2 < due < pause * 1.2
+            house.end_pause()
+
+
+def test_when_the_pause_is_over_one_attempt_finds_out_whether_the_receiver_is_back(redis: Redis) -> None:
+    house = House(redis, webhook_breaker_failures=1)
+    with WebhookReceiver(secret_of(), statuses=[500], hang=True) as receiver:
+        receiver.go.set()
+        probe, waits = house.ended(receiver.url), house.ended(receiver.url)
+        house.deliver(probe)
+        house.end_pause()
+        house.make_due(probe)
+        receiver.go.clear()
+        with house.delivering(receiver, probe):
+            house.deliver(waits)
+            assert house.outcomes(waits) == ["postponed"]
+            assert len(receiver.requests) == 2
+        house.deliver(waits)
+    assert [house.job(job).webhook_state for job in (probe, waits)] == ["delivered", "delivered"]
+
+
+def test_a_receiver_that_hangs_holds_no_more_than_two_attempts(house: House) -> None:
+    with WebhookReceiver(secret_of(), hang=True) as receiver, WebhookReceiver(secret_of()) as healthy:
+        first, second, third, other = (house.ended(url) for url in (*[receiver.url] * 3, healthy.url))
+        with house.delivering(receiver, first, second):
+            assert house.job(first).webhook_state == "delivering"
+            house.webhooks.deliver(first)  # a wake-up that came twice
+            house.deliver(third, other)
+            assert len(receiver.requests) == 2
+            assert house.outcomes(third) == ["postponed"]
+            due = house.due_in(third)
+            assert due is not None
+            assert due < 2
+            assert house.job(other).webhook_state == "delivered"
+        house.deliver(third)
+    assert {house.job(job).webhook_state for job in (first, second, third)} == {"delivered"}
+    assert house.outcomes(first) == ["delivered"]
+
+
+def test_an_attempt_that_is_never_reported_gives_its_slot_up(house: House) -> None:
+    lost, waits = (house.job(house.ended("http://127.0.0.1:9/")) for _ in range(2))
+
+    def verdict(job: Job) -> Verdict | None:
+        admission = house.deliveries.admit(job, at_once=1, hold_s=0.3)
+        return admission and admission.verdict
+
+    assert verdict(lost) is Verdict.GO
+    assert verdict(lost) is None
+    assert verdict(waits) is Verdict.BUSY
+    wait_for("the slot is free", lambda: verdict(waits) is Verdict.GO)
+    wait_for("the lost attempt is made again", lambda: verdict(lost) is Verdict.GO)
+    assert house.job(lost.id).webhook_attempts == 2
+
+
+def test_a_receiver_that_hangs_is_given_up_in_time(redis: Redis) -> None:
+    house = House(redis, webhook_timeout_s=0.3)
+    with WebhookReceiver(secret_of(), hang=True) as receiver:
+        job = house.ended(receiver.url)
+        house.deliver(job)
+    (attempt,) = house.log(job)
+    assert (attempt.outcome, attempt.status, attempt.error) == ("failed", None, "no answer within 0.3 s")
+    assert 250 < attempt.duration_ms < 5000
+
+
+def test_a_private_address_gets_nothing_unless_it_is_allowed(redis: Redis) -> None:
+    house = House(redis, allowed_networks=())
+    with WebhookReceiver(secret_of()) as receiver:
+        job = house.ended(receiver.url)
+        house.deliver(job)
+    assert receiver.requests == []
+    assert house.log(job)[0].error == "cannot be reached: 127.0.0.1 does not lead to a public address"
+
+
+def test_what_is_known_of_an_endpoint_does_not_pile_up(house: House) -> None:
+    with WebhookReceiver(secret_of(), statuses=[500, 410]) as receiver, WebhookReceiver(secret_of()) as healthy:
+        house.deliver(house.ended(receiver.url), house.ended(receiver.url), house.ended(healthy.url))
+    keys = list(house.redis.scan_iter("catalog:endpoint:*"))
+    assert len(keys) == 1
+    assert all(house.redis.ttl(key) > 0 for key in keys)
