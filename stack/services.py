@@ -119,21 +119,26 @@ class Stack:
         self.worker = self._start(name, command, {**self.env, **(settings or {})})
         return self.worker
 
-    def start_housekeeper(self) -> Process:
+    def start_housekeeper(self, settings: Mapping[str, str] | None = None) -> Process:
         schedule = str(self.state / "beat-schedule")
         command = _celery("housekeeper", HOUSEKEEPING, "--concurrency", "2", "--beat", "--schedule", schedule)
-        return self._start("housekeeper", command)
+        return self._start("housekeeper", command, {**self.env, **(settings or {})})
 
     def start_courier(self, settings: Mapping[str, str] | None = None) -> Process:
         """Webhooks and tracking, which wait for others: many threads, and away from everything else."""
         command = _celery("courier", DELIVERY, "--concurrency", "16")
         return self._start("courier", command, {**self.env, **(settings or {})})
 
-    def start_api(self) -> Process:
+    def start_api(self, settings: Mapping[str, str] | None = None) -> Process:
         server = [sys.executable, "-m", "uvicorn", "--factory", "api.app:create_app", "--host", "127.0.0.1"]
-        process = self._start("api", [*server, "--port", str(self.ports.api), "--log-level", "warning"])
+        command = [*server, "--port", str(self.ports.api), "--log-level", "warning"]
+        process = self._start("api", command, {**self.env, **(settings or {})})
         process.wait_until(lambda: _answers(f"{self.url}/health/ready"), timeout_s=60)
         return process
+
+    def process(self, name: str) -> Process:
+        """The one of this name that was started last."""
+        return self._running[name][0]
 
     def serves(self) -> bool:
         """Whether a worker is there with a model loaded."""

@@ -60,7 +60,7 @@ def redis(redis_port: int) -> Iterator[Redis]:
 
 @pytest.fixture
 def ledger(redis: Redis) -> Ledger:
-    return Ledger(redis, keep_s=3600)
+    return Ledger(redis)
 
 
 @pytest.fixture(scope="session")

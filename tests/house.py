@@ -79,10 +79,15 @@ class House:
     def outcomes(self, job: str) -> list[str]:
         return [str(attempt.outcome) for attempt in self.log(job)]
 
-    def due_in(self, job: str) -> float | None:
-        """Seconds until the outbox has the job's webhook due; `None` where it has it no more."""
+    def settled(self, job: str) -> bool:
+        """Whether nothing more is due for the job's webhook."""
+        return self.redis.zscore("catalog:outbox:webhook", job) is None
+
+    def pause(self, job: str) -> float:
+        """Seconds from the last entry of the log until the outbox has the job's webhook due."""
         score = self.redis.zscore("catalog:outbox:webhook", job)
-        return None if score is None else float(score) - self.ledger.now()
+        assert isinstance(score, float)
+        return score - self.log(job)[-1].at
 
     def make_due(self, job: str) -> None:
         """Let the pause before the next attempt be over."""

@@ -266,4 +266,4 @@ def _as_httpcore(timeout: type[Exception], failure: type[Exception]) -> Iterator
     except TimeoutError as error:
         raise timeout(str(error)) from error
     except OSError as error:
-        raise failure(str(error)) from error
+        raise failure(error.strerror or str(error)) from error

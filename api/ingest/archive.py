@@ -1,9 +1,11 @@
 """Pictures in a zip."""
 
 import re
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from errno import EINVAL
 from io import BytesIO
 from tempfile import SpooledTemporaryFile
@@ -18,6 +20,7 @@ _MAX_DIRECTORY = 16 * 1024**2
 _STEP = 256 * 1024
 _ENCRYPTED = 0x1
 _MAC_EXTRAS = "__MACOSX"
+_DAMAGES = (zipfile.BadZipFile, zlib.error, struct.error, RuntimeError, EOFError, ValueError, OverflowError)
 
 
 class ArchiveFile(SpooledTemporaryFile[bytes]):
@@ -44,10 +47,15 @@ def pictures(file: ArchiveFile, max_total: int, max_each: int) -> Iterator[tuple
     Raises:
         Problem: it is no zip, an entry cannot be read, or the pictures are too large together.
     """
-    with _opened(file) as archive:
+    with _reading("the zip"):
+        archive = zipfile.ZipFile(file)
+    with archive:
         entries = [entry for entry in archive.infolist() if _is_picture(entry)]
         if sum(entry.file_size for entry in entries if entry.file_size <= max_each) > max_total:
-            raise too_large("body-too-large", f"The pictures in the zip have over {max_total:,} bytes together.")
+            raise too_large(
+                "body-too-large",
+                f"The pictures in the zip unpack to over {max_total:,} bytes, more than the request has left.",
+            )
         for entry in entries:
             if entry.file_size > max_each:
                 yield base_name(entry.filename), oversize(entry.file_size, max_each)
@@ -67,29 +75,23 @@ def _is_picture(entry: zipfile.ZipInfo) -> bool:
     return True
 
 
-def _opened(file: ArchiveFile) -> zipfile.ZipFile:
-    try:
-        return zipfile.ZipFile(file)
-    except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
-        raise malformed(f"the zip cannot be read: {error}") from error
-    except OSError as error:
-        raise _if_misled(error, "the zip cannot be read") from error
-
-
 def _content(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
     """Never more than the directory promises: `zipfile` stops there, and then the checksum is wrong."""
-    content, what = BytesIO(), f"{entry.filename[:200]!r} in the zip cannot be read"
-    try:
-        with archive.open(entry) as stream:
-            while step := stream.read(_STEP):
-                content.write(step)
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, ValueError) as error:
-        raise malformed(f"{what}: {error}") from error
-    except OSError as error:
-        raise _if_misled(error, what) from error
+    content = BytesIO()
+    with _reading(f"{entry.filename[:200]!r} in the zip"), archive.open(entry) as stream:
+        while step := stream.read(_STEP):
+            content.write(step)
     return content.getvalue()
 
 
-def _if_misled(error: OSError, what: str) -> Exception:
-    """A zip can point to places before its own beginning; other errors are the disk's."""
-    return malformed(f"{what}: it points outside itself") if error.errno == EINVAL else error
+@contextmanager
+def _reading(what: str) -> Iterator[None]:
+    """Makes a `Problem` of what `zipfile` raises for a damaged zip."""
+    try:
+        yield
+    except _DAMAGES as error:
+        raise malformed(f"{what} cannot be read: {error}") from error
+    except OSError as error:
+        if error.errno == EINVAL:
+            raise malformed(f"{what} cannot be read: it points outside itself") from error
+        raise

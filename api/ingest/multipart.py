@@ -140,6 +140,8 @@ class _Form:
         self._options = options
         self._kept = kept
         self._fields: set[str] = set()
+        self._room = settings.max_body_bytes
+        """For what comes out of zips, all together."""
 
     async def take(self, part: Part, table: IO[bytes]) -> None:
         if part.name == "items":
@@ -184,8 +186,10 @@ class _Form:
                 if entries > self._settings.max_items:
                     raise self._too_many()
                 before = (before + piece)[1 - len(SIGNATURE) :]
-            found = pictures(file, self._settings.max_body_bytes, self._settings.max_image_bytes)
+            found = pictures(file, self._room, self._settings.max_image_bytes)
             async for name, content in iterate_in_threadpool(found):
+                if isinstance(content, bytes):
+                    self._room -= len(content)
                 await self._keep(name, content)
 
     async def _keep(self, name: str, content: bytes | PictureRefused) -> None:

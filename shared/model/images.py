@@ -1,9 +1,8 @@
 """A picture's bytes to the VGG16 network's input, for training and serving alike."""
 
 import io
-import threading
 import warnings
-from contextlib import ExitStack
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import numpy.typing as npt
@@ -15,11 +14,16 @@ MAX_PIXELS = 85_000_000
 
 Pixels = npt.NDArray[np.uint8]
 
-_LARGE = 16_000_000
+_LARGE, _LARGE_JPEG = 4_000_000, 16_000_000
+"""Pixels above which a picture is decoded by the one thread for large ones. A JPEG takes up to 6 bytes per pixel, as a
+rule far less; the others take 4 to 16."""
 _TILE = 1024
 
-_alone = threading.RLock()
-"""Held while a large picture is decoded: one takes hundreds of megabytes, and all threads could be sent one at once."""
+_large = ThreadPoolExecutor(1, thread_name_prefix="large-pictures")
+"""Decodes large pictures one after the other: each takes up to hundreds of megabytes, and every thread could be sent one.
+
+A thread and not a lock, because malloc keeps what a thread has freed for that thread.
+"""
 
 # Pillow's own warning about pixels; `decode` has a limit. Here and not there, because filters belong to all threads.
 warnings.simplefilter("ignore", Image.DecompressionBombWarning)
@@ -45,18 +49,22 @@ def decode(data: bytes, size: int = SIZE, max_pixels: int = MAX_PIXELS) -> Pixel
     Raises:
         UnreadableImageError: not a JPEG, PNG, WebP or GIF, cut short, damaged, or over `max_pixels`.
     """
-    with ExitStack() as turn:
-        # Returned, not raised: a traceback would hold on to the large picture when the next one's turn has come.
-        outcome = _attempt(data, size, max_pixels, turn)
+    # A GIF goes there unseen: merely to open one can take memory for all the pixels it promises.
+    outcome = None if data.startswith(b"GIF8") else _attempt(data, size, max_pixels)
+    if outcome is None:
+        outcome = _large.submit(_attempt, data, size, max_pixels, alone=True).result()
+        assert outcome is not None  # noqa: S101  # alone, it is never turned away
     if isinstance(outcome, UnreadableImageError):
         raise outcome
     return outcome
 
 
-def _attempt(data: bytes, size: int, max_pixels: int, turn: ExitStack) -> Pixels | UnreadableImageError:
+def _attempt(data: bytes, size: int, max_pixels: int, *, alone: bool = False) -> Pixels | UnreadableImageError | None:
+    """`None` for a large picture, unless it is `alone`.
+
+    An error is returned, not raised: its traceback would hold on to a large picture when the next one's turn has come.
+    """
     try:
-        if data.startswith(b"GIF8"):
-            turn.enter_context(_alone)  # merely to open one can take memory for all the pixels it promises
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             pixels = image.width * image.height
             if pixels > max_pixels:
@@ -64,8 +72,8 @@ def _attempt(data: bytes, size: int, max_pixels: int, turn: ExitStack) -> Pixels
                     f"the picture has {image.width}×{image.height} pixels; at most {max_pixels:,} are accepted",
                     code="image_too_large",
                 )
-            if pixels > _LARGE:
-                turn.enter_context(_alone)
+            if not alone and pixels > (_LARGE_JPEG if image.format in ("JPEG", "MPO") else _LARGE):
+                return None
             image.draft("RGB", (size, size))  # JPEG only: decode at a fraction of the size, far cheaper
             # Before the resizing, though it would be cheaper after it: the rounding, and so the pixels, would differ.
             ImageOps.exif_transpose(image, in_place=True)

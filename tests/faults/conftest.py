@@ -1,5 +1,7 @@
 """The whole service as processes that a test may kill, stop and start again. The starter model serves: no training."""
 
+import os
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,6 +15,7 @@ from stack.services import Ports, Stack
 from training.layout import STARTER
 
 Service = Callable[..., Stack]
+Figure = Callable[[str, float, str], None]
 
 
 @pytest.fixture
@@ -21,11 +24,31 @@ def service(tmp_path: Path) -> Iterator[Service]:
     with ExitStack() as running:
 
         def start(settings: Mapping[str, str] | None = None) -> Stack:
-            ports = Ports(redis=free_port(), api=free_port(), mlflow=None)
-            fixed = {"CATALOG_MODEL": str(ROOT / STARTER), "CATALOG_TRACK_PREDICTIONS": "false"}
-            return running.enter_context(Stack(ROOT, tmp_path / "stack", ports, {**fixed, **(settings or {})}))
+            return running.enter_context(stack_in(tmp_path / "stack", settings))
 
         yield start
+
+
+@pytest.fixture
+def figure(record_property: Callable[[str, object], None]) -> Figure:
+    """Puts name, value and unit on record: in pytest's report, its output, and the file that `CATALOG_FIGURES` names."""
+
+    def record(name: str, value: float, unit: str) -> None:
+        record_property(name, f"{value:.3g} {unit}")
+        line = f"{name}\t{value:.3g}\t{unit}\n"
+        sys.stdout.write(line)
+        if path := os.environ.get("CATALOG_FIGURES"):
+            with Path(path).open("a") as figures:
+                figures.write(line)
+
+    return record
+
+
+def stack_in(folder: Path, settings: Mapping[str, str] | None = None) -> Stack:
+    """A service that is not started yet."""
+    ports = Ports(redis=free_port(), api=free_port(), mlflow=None)
+    fixed = {"CATALOG_MODEL": str(ROOT / STARTER), "CATALOG_TRACK_PREDICTIONS": "false"}
+    return Stack(ROOT, folder, ports, {**fixed, **(settings or {})})
 
 
 def client(stack: Stack) -> httpx.Client:

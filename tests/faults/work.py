@@ -1,0 +1,118 @@
+"""Jobs that take a while, and a look into Redis at what has become of their chunks."""
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import httpx
+from redis import Redis
+
+from shared.queues import celery_app
+from shared.settings import Settings
+from shared.workers import alive
+from stack.processes import Process
+from stack.services import Stack
+from tests.faults.conftest import client
+from tests.pictures import clouds, in_base64
+from tests.waiting import finished, wait_for
+
+LEASES = "catalog:leases"
+
+Items = list[dict[str, Any]]
+Job = dict[str, Any]
+
+
+@contextmanager
+def views(stack: Stack) -> Iterator[tuple[httpx.Client, "Redis"]]:
+    """The service as its clients see it, and what lies behind."""
+    with client(stack) as api, Redis(port=stack.ports.redis, decode_responses=True) as redis:
+        yield api, redis
+
+
+def texts(count: int) -> Items:
+    return [{"id": str(i), "title": f"Jouet en bois {i}"} for i in range(count)]
+
+
+def pictures(count: int) -> Items:
+    """Sixteen of them make a chunk of about a second."""
+    picture = {"base64": in_base64(clouds(seed=1, size=224))}
+    return [{"id": str(i), "title": f"Jouet en bois {i}", "image": picture} for i in range(count)]
+
+
+def submitted(api: httpx.Client, items: Items, **options: object) -> Job:
+    answer: Job = api.post("/v1/jobs", json={"items": items, **options}).raise_for_status().json()
+    return answer
+
+
+def results(api: httpx.Client, job: Job) -> list[dict[str, Any]]:
+    """In the order of the request."""
+    page = api.get(job["results_url"], params={"limit": 10_000}).raise_for_status().json()
+    return sorted(page["results"], key=lambda result: int(result["index"]))
+
+
+def completed_once(api: httpx.Client, job: Job, timeout_s: float = 90) -> None:
+    """The job completes, with each item in its results exactly once."""
+    ended = finished(api, job["url"], timeout_s)
+    assert ended["state"] == "completed"
+    assert ended["counts"]["succeeded"] == ended["counts"]["total"]
+    assert [result["id"] for result in results(api, job)] == [str(i) for i in range(ended["counts"]["total"])]
+
+
+def leased(redis: "Redis", job: Job) -> set[str]:
+    """The job's chunks that are in a worker's hands, or count as such."""
+    members: list[str] = redis.zrange(LEASES, 0, -1)
+    return {chunk for owner, chunk in map(str.split, members) if owner == job["id"]}
+
+
+def committed(redis: "Redis", job: Job) -> set[str]:
+    return set(redis.hkeys(key(job, "results")))
+
+
+def attempts(redis: "Redis", job: Job) -> dict[str, int]:
+    """How often each chunk that is not committed yet was leased."""
+    return {chunk: int(count) for chunk, count in redis.hgetall(key(job, "attempts")).items()}
+
+
+def taken_again(redis: "Redis", job: Job) -> set[str]:
+    """Chunks that were leased more than once, or are done."""
+    return {chunk for chunk, count in attempts(redis, job).items() if count > 1} | committed(redis, job)
+
+
+def key(job: Job, part: str) -> str:
+    return f"catalog:job:{job['id']}:{part}"
+
+
+def serving(redis: "Redis") -> int:
+    """How many workers have a model loaded."""
+    return sum(worker.model is not None for worker in alive(redis))
+
+
+def freeze(worker: Process) -> None:
+    os.kill(worker.pid, signal.SIGSTOP)
+
+
+def thaw(worker: Process) -> None:
+    os.kill(worker.pid, signal.SIGCONT)
+
+
+def frozen_at_work(redis: "Redis", worker: Process, job: Job) -> set[str]:
+    """Freeze the worker, the only one that works, with chunks of the job in hand; returns these."""
+
+    def caught() -> set[str] | None:
+        if not leased(redis, job):
+            return None
+        freeze(worker)
+        redis.ping()  # by the time of the answer, what the worker sent before has been done
+        if held := leased(redis, job):
+            return held
+        thaw(worker)
+        return None
+
+    return wait_for("a worker has chunks in hand", caught)
+
+
+def broker(stack: Stack) -> Any:
+    """Celery's app as the service's processes have it."""
+    return celery_app(Settings(redis_url=stack.env["CATALOG_REDIS_URL"], broker_url=stack.env["CATALOG_BROKER_URL"]))

@@ -1,0 +1,115 @@
+"""What surrounds the jobs in the ledger: idempotency keys, and what the reconciler and people ask."""
+
+import pytest
+from redis import Redis
+
+from shared.ledger import (
+    Answered,
+    Audit,
+    Claim,
+    Idempotency,
+    InFlightError,
+    Lease,
+    Ledger,
+    QueuedItem,
+    SupersededError,
+)
+from tests.jobs import LANE, new_job, opened, outcomes_of
+
+
+def _leased(ledger: Ledger) -> Lease:
+    lease = ledger.lease(LANE)
+    assert lease is not None
+    return lease
+
+
+def test_a_key_leads_to_its_job_from_the_moment_the_job_is_there(ledger: Ledger, redis: Redis) -> None:
+    keys = Idempotency(redis)
+    claim = keys.claim("local", "submit", "k")
+    assert isinstance(claim, Claim)
+    with pytest.raises(InFlightError) as busy:
+        keys.claim("local", "submit", "k")
+    assert 1 <= busy.value.retry_after_s <= 10
+    assert isinstance(keys.claim("other", "submit", "k"), Claim), "another tenant's key is another key"
+    assert isinstance(keys.claim("local", "retry x", "k"), Claim)
+    job = opened(ledger, [1], claim=claim)
+    assert keys.claim("local", "submit", "k") == Answered(job, "f")
+    keys.release(claim)
+    assert keys.claim("local", "submit", "k") == Answered(job, "f"), "an answer is not given up"
+
+
+def test_a_request_whose_claim_has_passed_on_opens_nothing(ledger: Ledger, redis: Redis) -> None:
+    keys = Idempotency(redis)
+    stalled = keys.claim("local", "submit", "k")
+    assert isinstance(stalled, Claim)
+    redis.delete(f"catalog:idempotency:{stalled.key}")  # it lapsed
+    second = keys.claim("local", "submit", "k")
+    assert isinstance(second, Claim)
+    assert not keys.renew(stalled)
+    with pytest.raises(SupersededError):
+        opened(ledger, [1], claim=stalled)
+    job = opened(ledger, [1], claim=second)
+    with pytest.raises(SupersededError):
+        opened(ledger, [1], claim=stalled)
+    assert Audit(redis).live_jobs() == [job]
+
+
+def test_a_released_claim_is_free_at_once(redis: Redis) -> None:
+    keys = Idempotency(redis)
+    claim = keys.claim("local", "submit", "k")
+    assert isinstance(claim, Claim)
+    keys.release(claim)
+    assert isinstance(keys.claim("local", "submit", "k"), Claim)
+
+
+def test_a_chunk_that_is_nowhere_is_restored_and_others_are_left_alone(ledger: Ledger, redis: Redis) -> None:
+    job, audit = opened(ledger, [1, 1, 1, 1]), Audit(redis)
+    committed, leased = _leased(ledger), _leased(ledger)
+    ledger.commit(committed, "v1", outcomes_of(committed))
+    assert audit.restore(job) == 0
+    redis.lrem(f"catalog:job:{job}:ready", 0, "3")
+    assert audit.restore(job) == 1
+    assert [_leased(ledger).chunk for _ in range(2)] == [2, 3]
+    assert ledger.lease(LANE) is None
+    assert leased.chunk == 1
+
+
+def test_a_job_that_has_lost_its_turn_gets_it_back(ledger: Ledger, redis: Redis) -> None:
+    job = opened(ledger, [1])
+    redis.delete(f"catalog:lane:{LANE}")
+    assert ledger.lease(LANE) is None
+    assert Audit(redis).restore(job) == 1
+    assert _leased(ledger).job == job
+
+
+def test_a_live_job_without_a_record_is_forgotten(ledger: Ledger, redis: Redis) -> None:
+    job = opened(ledger, [1])
+    redis.delete(f"catalog:job:{job}")
+    audit = Audit(redis)
+    audit.restore(job)
+    assert audit.live_jobs() == []
+    ledger.expire()
+
+
+def test_pictures_are_in_use_while_an_item_may_need_them(ledger: Ledger, redis: Redis) -> None:
+    job, audit = ledger.new_id(), Audit(redis)
+    items = [QueuedItem(i, str(i), blob=f"{i}" * 64) for i in range(3)]
+    ledger.stage(job, 0, items[:2])
+    ledger.stage(job, 1, items[2:])
+    assert audit.blobs_in_use() == {item.blob for item in items}
+    ledger.open(job, new_job(3, chunks=2))
+    lease = _leased(ledger)
+    ledger.commit(lease, "v1", outcomes_of(lease, failing=1))
+    assert audit.blobs_in_use() == {items[0].blob, items[2].blob}
+
+
+def test_the_lanes_rate_and_a_jobs_place_are_known(ledger: Ledger, redis: Redis) -> None:
+    first, second = opened(ledger, [2]), opened(ledger, [1])
+    assert [ledger.position(ledger.job(job)) for job in (first, second)] == [0, 1]
+    assert ledger.rate(LANE) == 0
+    lease = _leased(ledger)
+    ledger.commit(lease, "v1", outcomes_of(lease))
+    assert ledger.position(ledger.job(first)) is None
+    (window,) = list(redis.scan_iter(f"catalog:done:{LANE}:*"))
+    redis.rename(window, f"catalog:done:{LANE}:{int(ledger.now()) // 10 - 1}")
+    assert ledger.rate(LANE) == pytest.approx(0.2)

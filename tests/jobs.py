@@ -1,0 +1,48 @@
+"""Jobs put straight into a ledger."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from redis import Redis
+
+from shared.ledger import Claim, Guess, ItemStatus, Lease, Ledger, NewJob, Outcome, QueuedItem
+
+LANE = "bulk"
+
+
+def new_job(total: int, chunks: int, **more: Any) -> NewJob:
+    """Kept for an hour, with a deadline that no test waits for."""
+    facts = {"tenant": "local", "lane": LANE, "deadline_s": 3600, "max_queued": 10**6, "keep_s": 3600}
+    return NewJob(**{**facts, "total": total, "chunks": chunks, "keep_record_s": 7200, **more})
+
+
+def opened(ledger: Ledger, chunks: Sequence[int], invalid: int = 0, claim: Claim | None = None, **more: Any) -> str:
+    """A job with chunks of the given sizes, and a last one with skipped items."""
+    job, index = ledger.new_id(), 0
+    for chunk, size in enumerate(chunks):
+        ledger.stage(job, chunk, [QueuedItem(index + i, f"item-{index + i}", "titre") for i in range(size)])
+        index += size
+    if invalid:
+        skipped = [
+            Outcome(index + i, f"item-{index + i}", ItemStatus.INVALID, error="invalid_item") for i in range(invalid)
+        ]
+        ledger.stage_invalid(job, len(chunks), skipped)
+    new = new_job(index + invalid, len(chunks) + bool(invalid), invalid=invalid, **more)
+    ledger.open(job, new, claim=claim, fingerprint="f", keep_claim_s=60)
+    return job
+
+
+def outcomes_of(lease: Lease, failing: int = 0, unsure: int = 0) -> list[Outcome]:
+    """The first ones fail, those behind them need a look."""
+    return [
+        Outcome.failed(item, "image_unreadable", "no picture")
+        if position < failing
+        else Outcome(item.index, item.id, guesses=(Guess(10, 0.9),), needs_review=position < failing + unsure)
+        for position, item in enumerate(lease.items)
+    ]
+
+
+def lapse(redis: Redis) -> None:
+    """Let every lease run out now."""
+    for member, _ in list(redis.zscan_iter("catalog:leases")):
+        redis.zadd("catalog:leases", {member: 0})
