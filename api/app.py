@@ -11,7 +11,7 @@ from fastapi_offline import FastAPIOffline
 from api import access, problems
 from api.dependencies import open_stores
 from api.openapi import describe_bodies
-from api.routes import health, jobs, predict
+from api.routes import deliveries, health, jobs, predict
 from shared.settings import Settings, get_settings
 
 
@@ -35,7 +35,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     problems.install(app)
     access.install(app)
-    for routes in (jobs, predict, health):
+    for routes in (jobs, deliveries, predict, health):
         app.include_router(routes.router)
     describe_bodies(app)
     return app

@@ -12,7 +12,7 @@ from api.rate_limits import RateLimits
 from api.submission import Submissions
 from shared.blobs import Blobs
 from shared.keys import KeyStore
-from shared.ledger import Deliveries, Ledger, Outbox, Results
+from shared.ledger import Deliveries, Ledger, Results
 from shared.queues import celery_app
 from shared.settings import Settings
 from shared.stores import open_blobs, open_redis
@@ -29,8 +29,6 @@ class Stores:
     ledger: Ledger
     results: Results
     deliveries: Deliveries
-    outbox: Outbox
-    """Webhooks that are due."""
     blobs: Blobs
     queue: Celery
     submissions: Submissions
@@ -49,7 +47,6 @@ def open_stores(settings: Settings) -> Stores:
         ledger=Ledger(client),
         results=Results(client),
         deliveries=Deliveries(client),
-        outbox=Outbox(client, "webhook"),
         blobs=blobs,
         queue=queue,
         submissions=Submissions(settings, client, blobs, queue),

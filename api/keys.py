@@ -1,4 +1,4 @@
-"""`catalog-keys`: make, list and revoke API keys, on the machine that can reach Redis."""
+"""`catalog-keys`: make, list and revoke API keys, on the machine that can reach Redis; tell a tenant its secrets."""
 
 import sys
 from typing import Annotated, NoReturn
@@ -9,6 +9,7 @@ from redis import RedisError
 from shared.keys import KeyNotFoundError, KeyStore, Scope
 from shared.settings import get_settings
 from shared.stores import open_redis
+from shared.webhook_secrets import signing_secrets
 
 app = typer.Typer(no_args_is_help=True, help="Make, list and revoke the keys that open the API.")
 
@@ -42,6 +43,15 @@ def revoke(identifier: Annotated[str, typer.Argument(metavar="ID", help="The key
     """Let nobody in with this key any more; it takes effect at once."""
     key = _keys().revoke(identifier)
     typer.echo(f"key {key.id} of tenant {key.tenant} is revoked", err=True)
+
+
+@app.command()
+def webhook_secrets(
+    tenant: Annotated[str, typer.Argument(help="Whose webhooks they sign; 'local' without a key.")],
+) -> None:
+    """Print the secrets that a tenant's webhooks are signed with, the newest first."""
+    for secret in signing_secrets(get_settings().webhook_secrets, tenant):
+        typer.echo(secret.get_secret_value())
 
 
 def _keys() -> KeyStore:

@@ -17,7 +17,7 @@ from api.schemas import (
     ResultOut,
     WebhookOut,
 )
-from shared.ledger import Guess, ItemStatus, Job, Ledger, Outcome
+from shared.ledger import Guess, ItemStatus, Job, Ledger, Outcome, WebhookState
 from shared.taxonomy import name_of
 
 COLUMNS = (
@@ -187,7 +187,11 @@ def _maybe_time(seconds: float | None) -> datetime | None:
 def _webhook(job: Job) -> WebhookOut | None:
     if job.webhook_url is None:
         return None
-    return WebhookOut(url=masked(job.webhook_url), state=job.webhook_state or "waiting", attempts=job.webhook_attempts)
+    return WebhookOut(
+        url=masked(job.webhook_url),
+        state=WebhookState(job.webhook_state or WebhookState.WAITING),
+        attempts=job.webhook_attempts,
+    )
 
 
 def _rate(job: Job) -> float | None:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, HttpUrl, model_validator
 
-from shared.ledger import ItemStatus, JobState
+from shared.ledger import ItemStatus, JobState, WebhookState
 
 TITLE_LIMIT = 10_000
 DESCRIPTION_LIMIT = 50_000
@@ -82,7 +82,7 @@ class Counts(BaseModel):
 
 class WebhookOut(BaseModel):
     url: str
-    state: str = Field(description="waiting, retrying, delivered or failed")
+    state: WebhookState
     attempts: int
 
 

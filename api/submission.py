@@ -31,6 +31,7 @@ from shared.ledger import (
 )
 from shared.queues import Lane, wake
 from shared.settings import Settings
+from shared.webhook_secrets import signing_secrets
 
 _PASSING_S = 3600
 _LONGEST_WAIT_S = 300
@@ -38,6 +39,7 @@ _LONGEST_WAIT_S = 300
 
 class Submissions:
     def __init__(self, settings: Settings, redis: "Redis", blobs: Blobs, queue: Celery) -> None:
+        signing_secrets(settings.webhook_secrets, "")  # a malformed one is told at the start, not by the first webhook
         self._settings = settings
         self._ledger = Ledger(redis)
         self._results = Results(redis)

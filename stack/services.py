@@ -62,6 +62,7 @@ class Stack:
         master = _kept_secret(state / "webhook-master")
         self.webhook_secret = signing_secrets([SecretStr(master)], LOCAL_TENANT)[0].get_secret_value()
         """What webhooks to callers without an API key are signed with."""
+        _keep(state / "webhook-secret", self.webhook_secret)
         self._root = root
         self._say = say
         self._exit = ExitStack()
@@ -180,12 +181,17 @@ def pick_ports(*, mlflow: bool = True, preferred: bool = True) -> Ports:
 
 
 def _kept_secret(path: Path) -> str:
-    """The master secret of this folder's stack, made at the first start, readable by its owner alone."""
+    """The master secret of this folder's stack, made at the first start."""
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch(mode=0o600)
-        path.write_text("whsec_" + b64encode(secrets.token_bytes(32)).decode())
+        _keep(path, "whsec_" + b64encode(secrets.token_bytes(32)).decode())
     return path.read_text()
+
+
+def _keep(path: Path, secret: str) -> None:
+    """Readable by its owner alone."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch(mode=0o600)
+    path.write_text(secret)
 
 
 def _celery(name: str, queues: str, *options: str) -> list[str]:

@@ -17,7 +17,7 @@ def run(state: Path) -> None:
         print(
             f"\n  API      {stack.url}   (interactive documentation: {stack.url}/docs)"
             f"\n  MLflow   http://127.0.0.1:{stack.ports.mlflow}"
-            f"\n  webhooks are signed with {stack.state}/webhook-secret"
+            f"\n  webhooks are signed with the secret in {stack.state}/webhook-secret"
             "\n\n  Ctrl-C stops everything.",
             flush=True,
         )

@@ -22,7 +22,7 @@ class ChunksInHand:
         self._ledger = ledger
         self._timeout_s = timeout_s
         self._clock = clock
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
         self._held: dict[str, tuple[Lease, float]] = {}
 
     @contextmanager
@@ -33,7 +33,7 @@ class ChunksInHand:
         further.
         """
         until = self._clock() + (self._timeout_s if timeout_s is None else timeout_s)
-        with self._changed:
+        with self._lock:
             self._held[lease.member] = (lease, until)
         try:
             yield
@@ -42,30 +42,25 @@ class ChunksInHand:
             log.exception("chunk %s failed, tried again in %.0f s: %s", lease.member, pause, error)
             self._ledger.defer(lease, pause)
         finally:
-            with self._changed:
+            with self._lock:
                 self._held.pop(lease.member, None)
-                self._changed.notify_all()
 
     def renew(self) -> None:
         """Renew what is in hand, but for what takes too long."""
-        with self._changed:
+        with self._lock:
             now = self._clock()
             leases = [lease for lease, until in self._held.values() if now < until]
         self._ledger.renew(leases)
 
     def overdue(self) -> list[str]:
         """Chunks whose work should have ended: a thread stands still."""
-        with self._changed:
+        with self._lock:
             now = self._clock()
             return [member for member, (_, until) in self._held.items() if now >= until]
 
-    def wait_until_empty(self, timeout_s: float) -> bool:
-        with self._changed:
-            return self._changed.wait_for(lambda: not self._held, timeout_s)
-
     def hand_back(self) -> None:
         """For others to take at once."""
-        with self._changed:
+        with self._lock:
             leases = [lease for lease, _ in self._held.values()]
         try:
             self._ledger.release(leases)

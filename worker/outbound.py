@@ -82,10 +82,9 @@ def fetch(client: httpx.Client, url: str, *, max_bytes: int, timeout_s: float) -
         with within(timeout_s), client.stream("GET", url, timeout=timeout_s) as response:
             if not response.is_success:
                 raise FetchError(f"{shown} answered {response.status_code}")
-            # Never unpacked: a small answer could fill the memory.
-            if packed := _COMPRESSIONS & set(
-                re.findall(r"[\w-]+", response.headers.get("Content-Encoding", "").lower())
-            ):
+            encodings = re.findall(r"[\w-]+", response.headers.get("Content-Encoding", "").lower())
+            if packed := _COMPRESSIONS.intersection(encodings):
+                # Never unpacked: a small answer could fill the memory.
                 raise FetchError(f"{shown} sent its answer compressed ({', '.join(packed)}) although asked not to")
             for part in response.iter_raw():
                 data += part

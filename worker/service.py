@@ -25,7 +25,7 @@ from worker.sources import Sources
 log = logging.getLogger(__name__)
 
 _FINISH_S = 5.0
-"""What a worker that is told to stop gives its chunks to be done in; then it hands them back."""
+"""What a worker that is told to stop gives its chunks to be done in; then it hands them back and ends."""
 
 
 class ClassifierService:
@@ -56,21 +56,15 @@ class ClassifierService:
 
     def drain(self) -> None:
         """Take no more chunks; finish those in hand, and hand back within seconds what is not done by then."""
-        if self._draining.is_set():
-            return
-        self._draining.set()
-        threading.Thread(target=self._finish_or_hand_back, name="drain", daemon=True).start()
+        if not self._draining.is_set():
+            self._draining.set()
+            threading.Thread(target=self._end_in_time, name="drain", daemon=True).start()
 
     def stop(self) -> None:
         """Hand back what is still in hand, and say goodbye."""
-        self._draining.set()
         self._stopped.set()
         self._heart.join()
-        self._give_up()
-        try:
-            withdraw(self._redis, self._name)
-        except RedisError as error:
-            log.warning("the worker's status is left to run out: %s", error)
+        self._leave()
         self._champion.stop()
 
     def work(self, lane: Lane) -> None:
@@ -119,15 +113,11 @@ class ClassifierService:
             if free:
                 self._bulk_slots.release()
 
-    def _finish_or_hand_back(self) -> None:
-        if not self._chunks.wait_until_empty(_FINISH_S):
-            log.warning("told to stop: chunks that are not done are handed back")
-        self._give_up()
-
-    def _give_up(self) -> None:
-        self._chunks.hand_back()
-        for pool in self._pools.values():
-            pool.shutdown(wait=False, cancel_futures=True)
+    def _end_in_time(self) -> None:
+        """Celery would wait for its threads for ever, and one of them may wait for a slow host."""
+        if not self._stopped.wait(_FINISH_S):
+            log.warning("told to stop: what is not done is handed back")
+            self._end(os.EX_OK)
 
     def _beat(self) -> None:
         while not self._stopped.is_set():
@@ -137,15 +127,23 @@ class ClassifierService:
             except RedisError as error:
                 log.warning("heartbeat missed: %s", error)
             if overdue := self._chunks.overdue():
-                self._end(overdue)
+                # A thread that stands still cannot be ended by itself; whoever supervises us starts a fresh worker.
+                log.critical("chunks %s are not done in time: this worker hands its chunks back and ends", overdue)
+                self._end(os.EX_SOFTWARE)
             self._stopped.wait(HEARTBEAT_S)
 
-    def _end(self, overdue: list[str]) -> None:
-        """A thread that stands still cannot be ended by itself; whoever supervises this worker starts a fresh one."""
-        log.critical("chunks %s are not done in time: this worker hands its chunks back and ends", overdue)
-        self._chunks.hand_back()
+    def _end(self, status: int) -> None:
+        self._leave()
         logging.shutdown()
-        os._exit(os.EX_SOFTWARE)
+        os._exit(status)
+
+    def _leave(self) -> None:
+        self._draining.set()
+        self._chunks.hand_back()
+        try:
+            withdraw(self._redis, self._name)
+        except RedisError as error:
+            log.warning("the worker's status is left to run out: %s", error)
 
     def _status(self) -> WorkerStatus:
         engine = self._champion.engine

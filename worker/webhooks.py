@@ -31,7 +31,7 @@ from worker.outbound import outbound_client, within
 
 log = logging.getLogger(__name__)
 
-_AT_ONCE = 2
+_AT_ONCE = 4
 """Attempts of one endpoint under way: a receiver that hangs must leave threads for the others."""
 _GRACE_S = 5
 _JITTER = 0.2
@@ -119,7 +119,8 @@ class Webhooks:
             pause = max(self._pauses[admission.tries - 1] * _jitter(), answer.retry_after_s)
         next_one = "" if pause is None else f", next attempt in {pause:.0f} s"
         what = answer.error or f"it answered {answer.status}"
-        log.info("job %s: attempt %d, webhook %s: %s%s", job.id, admission.number, state, what, next_one)
+        level = logging.WARNING if state in (WebhookState.FAILED, WebhookState.DISABLED) else logging.INFO
+        log.log(level, "job %s: attempt %d, webhook %s: %s%s", job.id, admission.number, state, what, next_one)
         self._deliveries.report(job, admission, attempt, state, pause_s=pause, breaker=self._breaker)
 
     def _post(self, job: Job, at: float) -> _Answer:

@@ -46,8 +46,8 @@ def health(stores: StoresDep, caller: OptionalCaller, response: Response) -> dic
 
 
 @router.get("/health/live")
-def live() -> dict[str, str]:
-    """The process answers; touches nothing else."""
+async def live() -> dict[str, str]:
+    """The process answers; touches nothing else, and needs none of the threads that may all wait for Redis."""
     return {"status": "pass"}
 
 
@@ -58,5 +58,6 @@ def ready(stores: StoresDep) -> dict[str, str]:
         stores.redis.ping()
     except RedisError as error:
         detail = "Redis cannot be reached, so no job can be accepted right now."
-        raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "store-unavailable", detail) from error
+        headers = {"Retry-After": "5"}
+        raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "store-unavailable", detail, headers=headers) from error
     return {"status": "pass"}

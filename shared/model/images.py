@@ -20,7 +20,7 @@ rule far less; the others take 4 to 16."""
 _TILE = 1024
 
 _large = ThreadPoolExecutor(1, thread_name_prefix="large-pictures")
-"""Decodes large pictures one after the other: each takes up to hundreds of megabytes, and every thread could be sent one.
+"""Decodes large pictures one after the other: each can take hundreds of megabytes, and every thread could be sent one.
 
 A thread and not a lock, because malloc keeps what a thread has freed for that thread.
 """

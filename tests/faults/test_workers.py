@@ -4,7 +4,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Thread
 
@@ -43,7 +43,7 @@ def test_a_killed_workers_chunks_are_taken_over_by_another(service: Service, fig
     with views(stack) as (api, redis):
         dying, other = _two_workers(stack, redis)
         freeze(other)
-        job = submitted(api, pictures(160))
+        job = submitted(api, pictures(128))
         held = frozen_at_work(redis, dying, job)
         thaw(other)
         dying.kill()
@@ -57,7 +57,7 @@ def test_a_job_outlives_all_workers(service: Service, figure: Figure) -> None:
     stack = service()
     with views(stack) as (api, redis):
         workers = _two_workers(stack, redis)
-        job = submitted(api, pictures(128))
+        job = submitted(api, pictures(96))
         wait_for("some are done, others in hand", lambda: committed(redis, job) and leased(redis, job))
         for worker in workers:
             worker.kill()
@@ -75,7 +75,7 @@ def test_a_worker_that_is_told_to_end_leaves_nothing_behind(service: Service, fi
     with views(stack) as (api, redis):
         ending, other = _two_workers(stack, redis)
         freeze(other)
-        job = submitted(api, pictures(160))
+        job = submitted(api, pictures(128))
         wait_for("a chunk is in hand", lambda: leased(redis, job))
         figure("a worker in the middle of a job ends after SIGTERM within", _ended(ending), "s")
         assert not leased(redis, job)
@@ -89,7 +89,7 @@ def test_a_worker_that_is_told_to_end_leaves_nothing_behind(service: Service, fi
 
 
 def test_a_picture_that_never_comes_does_not_hold_up_the_end_of_a_worker(service: Service, figure: Figure) -> None:
-    with _Slow() as (url, answer):
+    with _slow_picture() as (url, may_answer):
         stack = service({"CATALOG_IMAGE_TIMEOUT_S": "20"})
         with views(stack) as (api, redis):
             job = submitted(api, [{**item, "image": {"url": url}} for item in texts(40)])
@@ -97,6 +97,75 @@ def test_a_picture_that_never_comes_does_not_hold_up_the_end_of_a_worker(service
             figure("a worker that waits for a picture ends after SIGTERM within", _ended(stack.worker), "s")
             assert not leased(redis, job)
             assert serving(redis) == 0
-            answer.set()
+            may_answer.set()
             stack.start_worker()
             completed_once(api, job)
+
+
+def test_a_late_commit_of_a_worker_thought_dead_counts_nothing(service: Service) -> None:
+    stack = service()
+    with views(stack) as (api, redis):
+        sleeping, other = _two_workers(stack, redis)
+        freeze(other)
+        job = submitted(api, pictures(96))
+        held = frozen_at_work(redis, sleeping, job)
+        thaw(other)
+        wait_for("another worker has done its chunks", lambda: held <= committed(redis, job))
+        thaw(sleeping)
+        sleeping.stop()  # it ends what it has in hand first
+        completed_once(api, job)
+
+
+@pytest.mark.parametrize("lost", ["the messages", "all the broker knows"])
+def test_wake_ups_may_come_in_hundreds_or_not_at_all(service: Service, lost: str) -> None:
+    stack = service()
+    with views(stack) as (api, redis), Redis(port=stack.ports.redis, db=1) as messages:
+        job = submitted(api, pictures(64))
+        wait_for("a chunk is in hand", lambda: leased(redis, job))
+        for lane in Lane:
+            wake(broker(stack), lane, 200)
+        if lost == "the messages":
+            messages.delete(*messages.scan_iter(_type="list"))
+        else:
+            messages.flushdb()
+        completed_once(api, job)
+
+
+def _two_workers(stack: Stack, redis: "Redis") -> tuple[Process, Process]:
+    """Once both serve."""
+    first, second = stack.worker, stack.start_worker("worker-2")
+    wait_for("both serve", lambda: serving(redis) == 2)
+    return first, second
+
+
+def _ended(worker: Process) -> float:
+    """Seconds from SIGTERM to the worker's end."""
+    told = time.monotonic()
+    os.kill(worker.pid, signal.SIGTERM)
+    wait_for("the worker ends", lambda: not worker.running, _GONE_WITHIN_S)
+    return time.monotonic() - told
+
+
+@contextmanager
+def _slow_picture() -> Iterator[tuple[str, Event]]:
+    """The URL of a picture that nobody gets before the event."""
+    may_answer = Event()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            may_answer.wait()
+            self.send_response(200)
+            self.end_headers()
+            with suppress(OSError):  # whoever asked may be gone
+                self.wfile.write(jpeg())
+
+        def log_message(self, *_: object) -> None:
+            return
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/lampe.jpg", may_answer
+        finally:
+            may_answer.set()
+            server.shutdown()

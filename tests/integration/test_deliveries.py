@@ -2,10 +2,14 @@
 
 import json
 import logging
+import os
+import subprocess
+import sys
 from base64 import b64encode
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
+import libfaketime  # type: ignore[import-untyped]
 import pytest
 from pydantic import SecretStr
 from redis import Redis
@@ -19,7 +23,7 @@ from shared.ledger import (
     NothingToDeliverError,
     WebhookState,
 )
-from shared.settings import Settings
+from shared.settings import ROOT, Settings
 from stack.processes import free_port
 from stack.receiver import WebhookReceiver
 from tests.house import NEW, OLD, House, secret_of
@@ -96,6 +100,18 @@ def test_every_attempt_carries_the_same_id_and_body_and_a_time_of_its_own(house:
     first, retry, _ = (int(sent["webhook-timestamp"]) for sent in headers)
     assert first < retry
     assert receiver.received.qsize() == 2
+
+
+def test_a_machine_whose_clock_is_off_signs_with_the_time_of_redis(redis_port: int, house: House) -> None:
+    _, off = libfaketime.get_reload_information()
+    deliver = f"House(Redis(port={redis_port})).deliver(sys.argv[1])"
+    with WebhookReceiver(secret_of()) as receiver:
+        job = house.ended(receiver.url)
+        program = f"import sys; from redis import Redis; from tests.house import House; {deliver}"
+        command = [sys.executable, "-c", program, job]
+        subprocess.run(command, cwd=ROOT, env={**os.environ, **off, "FAKETIME": "-2d"}, check=True)
+        assert receiver.received.get(timeout=0)["data"]["id"] == job
+    assert abs(house.log(job)[0].at - house.ledger.now()) < 60
 
 
 def test_a_receiver_that_fails_is_tried_again_on_schedule_and_then_given_up(redis: Redis) -> None:

@@ -59,6 +59,43 @@ def test_a_receiver_that_keeps_failing_is_left_alone_at_no_cost(redis: Redis) ->
     assert house.outcomes(job) == ["postponed", "delivered"]
 
 
+def test_a_receiver_that_is_back_starts_with_a_clean_slate(redis: Redis) -> None:
+    house = House(redis, webhook_breaker_failures=2, webhook_breaker_pause_s=100)
+    with WebhookReceiver(secret_of(), statuses=[500, 500, 500]) as receiver:
+        jobs = [house.ended(receiver.url) for _ in range(2)]
+        house.deliver(*jobs)
+        house.end_pause()
+        house.deliver(*jobs)  # the pause is 200 s now
+        house.end_pause()
+        house.deliver(*jobs)
+        assert [house.job(job).webhook_state for job in jobs] == ["delivered", "delivered"]
+        receiver.statuses.extend([500, 500])
+        *failing, waits = (house.ended(receiver.url) for _ in range(3))
+        house.deliver(*failing, waits)
+    assert [house.outcomes(job)[-1] for job in (*failing, waits)] == ["failed", "failed", "postponed"]
+    assert 95 < house.pause(waits) < 125
+
+
+def test_failures_of_attempts_that_were_under_way_do_not_prolong_the_pause(redis: Redis) -> None:
+    house = House(redis, webhook_breaker_failures=1, webhook_breaker_pause_s=100)
+    with WebhookReceiver(secret_of(), statuses=[500, 500], hang=True) as receiver:
+        first, second, waits = (house.ended(receiver.url) for _ in range(3))
+        with house.delivering(receiver, first, second):
+            receiver.go.set()
+        house.deliver(waits)
+    assert 95 < house.pause(waits) < 125
+
+
+def test_a_requested_redelivery_does_not_wait_for_the_pause_to_end(redis: Redis) -> None:
+    house = House(redis, webhook_breaker_failures=1)
+    with WebhookReceiver(secret_of(), statuses=[500]) as receiver:
+        job = house.ended(receiver.url)
+        house.deliver(job)
+        house.deliveries.request(house.job(job))
+        house.webhooks.deliver(job)
+    assert house.job(job).webhook_state == "delivered"
+
+
 def test_each_further_failure_doubles_the_pause_up_to_a_quarter_of_an_hour(redis: Redis) -> None:
     house = House(redis, webhook_breaker_failures=1, webhook_breaker_pause_s=100)
     with WebhookReceiver(secret_of(), statuses=[500] * 10) as receiver:
@@ -103,17 +140,18 @@ def test_a_receiver_that_hangs_holds_no_more_than_two_attempts(house: House) -> 
 
 
 def test_an_attempt_that_is_never_reported_gives_its_slot_up(house: House) -> None:
-    lost, waits = (house.job(house.ended("http://127.0.0.1:9/")) for _ in range(2))
+    lost, alive, waits = (house.job(house.ended("http://127.0.0.1:9/")) for _ in range(3))
 
-    def verdict(job: Job) -> Verdict | None:
-        admission = house.deliveries.admit(job, at_once=1, hold_s=0.3)
+    def verdict(job: Job, hold_s: float = 60) -> Verdict | None:
+        admission = house.deliveries.admit(job, at_once=2, hold_s=hold_s)
         return admission.verdict if admission else None
 
-    assert verdict(lost) is Verdict.GO
+    assert verdict(lost, hold_s=0.3) is Verdict.GO
     assert verdict(lost) is None
+    assert verdict(alive) is Verdict.GO
     assert verdict(waits) is Verdict.BUSY
-    wait_for("the slot is free", lambda: verdict(waits) is Verdict.GO)
     wait_for("the lost attempt is made again", lambda: verdict(lost) is Verdict.GO)
+    assert verdict(waits) is Verdict.BUSY
     assert house.job(lost.id).webhook_attempts == 2
 
 

@@ -42,7 +42,8 @@ def test_text_pictures_and_both_are_classified_and_say_what_they_are_from(api: h
     found = _results(api, job)
     unsure = sum(result["needs_review"] for result in found.values())
     assert job["counts"] == {
-        "total": 3, "pending": 0, "succeeded": 3, "failed": 0, "cancelled": 0, "needs_review": unsure,
+        "total": 3, "pending": 0, "succeeded": 3, "failed": 0, "invalid": 0, "cancelled": 0, "expired": 0,
+        "needs_review": unsure,
     }  # fmt: skip
     version = api.get("/health").json()["models"][0]
     for name, branches in {"both": (True, True), "text": (True, False), "image": (False, True)}.items():
@@ -180,9 +181,9 @@ def test_a_wrong_line_is_named(api: httpx.Client) -> None:
     headers = {"Content-Type": "application/x-ndjson"}
     response = api.post("/v1/jobs", content=b'{"id": "a", "title": "A"}\n\n{"id": "b"}\n', headers=headers)
     assert response.status_code == 422
-    assert response.json()["errors"] == [
-        {"index": 1, "pointer": "", "detail": "an item needs a title, a description or an image", "line": 3, "id": "b"}
-    ]
+    detail = "an item needs a title, a description or an image"
+    expected = {"index": 1, "pointer": "", "code": "value_error", "detail": detail, "line": 3, "id": "b"}
+    assert response.json()["errors"] == [expected]
     response = api.post("/v1/jobs", content=b'{"id": "a", "title": "A"}\n{oops\n', headers=headers)
     assert response.status_code == 400
     assert response.json()["line"] == 2

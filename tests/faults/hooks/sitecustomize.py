@@ -1,4 +1,4 @@
-"""Python runs this at its start where this folder is on PYTHONPATH: certain titles then do harm to who computes them."""
+"""Python runs this at its start where this folder is on PYTHONPATH: certain titles then harm whoever computes them."""
 
 import os
 import signal
@@ -12,14 +12,12 @@ _harmless = text.words
 
 
 def _words(title: str | None, description: str | None = None) -> list[str]:
-    match title:
-        case "poison that kills":
-            os.kill(os.getpid(), signal.SIGKILL)
-        case "poison that hangs":
-            while True:
-                time.sleep(1)
-        case "poison that raises":
-            raise MemoryError
+    if title == KILLS:
+        os.kill(os.getpid(), signal.SIGKILL)
+    while title == HANGS:
+        time.sleep(1)
+    if title == RAISES:
+        raise MemoryError
     return _harmless(title, description)
 
 

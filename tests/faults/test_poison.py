@@ -1,0 +1,65 @@
+"""Items that do harm to the process that computes them: each fails alone, and nothing else does."""
+
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from stack.services import Stack
+from tests.faults.conftest import Figure, Service
+from tests.faults.hooks.sitecustomize import HANGS, KILLS, RAISES
+from tests.faults.work import Job, completed_once, leased, results, submitted, texts, views
+from tests.waiting import finished, wait_for
+
+_POISONED = {"PYTHONPATH": str(Path(__file__).parent / "hooks")}
+_IMPATIENT = {"CATALOG_ITEM_TIMEOUT_S": "3", "CATALOG_CHUNK_TIMEOUT_S": "5"}
+_ISOLATED_AFTER = 2
+"""Lost tries; what `CATALOG_ISOLATE_AFTER` is by default."""
+
+
+@pytest.mark.parametrize(
+    ("title", "settings", "error", "deaths"),
+    [
+        (KILLS, {}, "item_kills_worker", _ISOLATED_AFTER),
+        (HANGS, _IMPATIENT, "item_kills_worker", _ISOLATED_AFTER),
+        (RAISES, {}, "item_failed", 0),
+    ],
+    ids=["kills", "hangs", "raises"],
+)
+def test_an_item_that_does_harm_fails_alone(
+    service: Service, figure: Figure, title: str, settings: dict[str, str], error: str, deaths: int
+) -> None:
+    stack = service({**_POISONED, **settings})
+    with views(stack) as (api, redis):
+        began = time.monotonic()
+        harmful = submitted(api, [*texts(20), {"id": "20", "title": title}, *texts(40)[21:]])
+        wait_for("it is in hand", lambda: leased(redis, harmful))
+        beside = submitted(api, texts(600))
+        _supervised(stack, api, harmful)
+        figure(f"an item that {title.split()[-1]}: its job ends after", time.monotonic() - began, "s")
+        figure(f"an item that {title.split()[-1]}: deaths of the worker", _deaths(stack), "")
+        assert _deaths(stack) == deaths
+        assert finished(api, harmful["url"])["state"] == "partial"
+        outcomes = results(api, harmful)
+        assert [outcome["id"] for outcome in outcomes] == [str(i) for i in range(40)]
+        failed = [(outcome["id"], outcome["error"]["code"]) for outcome in outcomes if outcome["status"] == "failed"]
+        assert failed == [("20", error)]
+        completed_once(api, beside)
+        completed_once(api, submitted(api, texts(40)))
+        assert _deaths(stack) == deaths
+
+
+def _supervised(stack: Stack, api: httpx.Client, job: Job) -> None:
+    """Start what ends again, as whoever runs the service does, until the job has ended."""
+
+    def ended() -> bool:
+        stack.revive()
+        return bool(api.get(job["url"]).json()["finished_at"])
+
+    wait_for("the job ends", ended, timeout_s=120)
+
+
+def _deaths(stack: Stack) -> int:
+    """How often a worker was started again."""
+    return stack.worker.log.read_text().count("serving bundle") - 1

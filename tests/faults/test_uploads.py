@@ -1,0 +1,370 @@
+"""Uploads that meet a full disk, a killed API or themselves, and very large ones: all of a job is accepted, or nothing."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import threading
+import time
+import zipfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from redis import Redis
+
+from shared.ledger.idempotency import CLAIM_S
+from stack.services import Stack
+from tests.faults.conftest import Figure, Service, client
+from tests.faults.memory import peak_mb
+from tests.pictures import in_base64, jpeg
+from tests.waiting import finished, wait_for
+
+MB = 1024**2
+LIMIT_MB = 200
+ITEMS = 100_000
+BOUNDARY = "between-the-parts"
+NDJSON = {"Content-Type": "application/x-ndjson"}
+MULTIPART = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
+
+Body = Iterator[bytes]
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of its own with 2 MB left; more once `filler` is removed."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", folder], capture_output=True, text=True)
+    if mounted.returncode:
+        pytest.skip(f"a file system may not be mounted here: {mounted.stderr.strip()}")
+    (folder / "filler").write_bytes(bytes(22 * MB))
+    yield folder
+    subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+@pytest.fixture
+def idle(parts: Service) -> Stack:
+    """A service that accepts jobs and does none."""
+    stack = parts()
+    stack.start_redis()
+    stack.start_api()
+    return stack
+
+
+# A full disk
+
+
+@pytest.mark.parametrize("form", ["json", "multipart"])
+def test_a_full_store_for_pictures_refuses_the_job_whole(small_disk: Path, service: Service, form: str) -> None:
+    stack = service({"CATALOG_BLOB_URL": f"file://{small_disk}/blobs"})
+    pictures = [os.urandom(MB) for _ in range(4)]
+
+    def upload() -> httpx.Response:
+        headers = {"Idempotency-Key": "a full disk"}
+        if form == "json":
+            items = [{"id": str(i), "image": {"base64": in_base64(data)}} for i, data in enumerate(pictures)]
+            return api.post("/v1/jobs", json={"items": items}, headers=headers)
+        table = "".join(json.dumps({"id": str(i), "image": {"file": f"{i}.jpg"}}) + "\n" for i in range(4))
+        files = [("items", ("items.ndjson", table)), *(("images", (f"{i}.jpg", p)) for i, p in enumerate(pictures))]
+        return api.post("/v1/jobs", files=files, headers=headers)
+
+    with client(stack) as api, Redis(port=stack.ports.redis) as redis:
+        refused = upload()
+        _assert_refused_for_space(refused)
+        assert _traces_of_jobs(redis) == []
+        text = api.post("/v1/jobs", json={"items": [{"id": "1", "title": "Lampe"}]}).raise_for_status().json()
+        assert finished(api, text["url"])["state"] == "completed"
+        small = [{"id": "1", "image": {"base64": in_base64(jpeg())}}]
+        picture = api.post("/v1/jobs", json={"items": small}).raise_for_status().json()
+        assert finished(api, picture["url"])["state"] == "completed"
+
+        (small_disk / "filler").unlink()
+        accepted = upload()
+        assert accepted.status_code == 202
+        assert "Idempotency-Replayed" not in accepted.headers
+        ended = finished(api, accepted.json()["url"])
+        assert ended["counts"]["failed"] == 4  # random bytes are no pictures
+        assert upload().headers["Idempotency-Replayed"] == "true"
+
+
+@pytest.mark.parametrize("what", ["zip", "table"])
+def test_a_full_disk_for_the_parts_of_an_upload_refuses_the_job_whole(
+    small_disk: Path, parts: Service, tmp_path: Path, what: str
+) -> None:
+    stack = parts()
+    stack.start_redis()
+    stack.start_api({"TMPDIR": str(small_disk)})
+    if what == "zip":
+        table: Body = iter([b'{"id": "0", "image": {"file": "0.jpg"}}\n'])
+        body = lambda: _multipart(_lines(1, image=True), [("all.zip", _file(_zip(tmp_path / "all.zip", 4, MB)))])  # noqa: E731
+    else:
+        body = lambda: _multipart(_lines(20_000), [])  # noqa: E731
+    with client(stack) as api, Redis(port=stack.ports.redis) as redis:
+        _assert_refused_for_space(api.post("/v1/jobs", content=body(), headers=MULTIPART))
+        assert _traces_of_jobs(redis) == []
+        api.post("/v1/jobs", content=_multipart(_lines(10), []), headers=MULTIPART).raise_for_status()
+        (small_disk / "filler").unlink()
+        api.post("/v1/jobs", content=body(), headers=MULTIPART).raise_for_status()
+
+
+def _assert_refused_for_space(answer: httpx.Response) -> None:
+    assert answer.status_code == 507
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert answer.json()["type"].endswith(":insufficient-storage")
+
+
+# An API that is killed, and a key that is in use
+
+
+def test_an_api_killed_during_an_upload_leaves_no_half_job(parts: Service, figure: Figure) -> None:
+    stack = parts()
+    stack.start_redis()
+    api_process = stack.start_api()
+    headers = {**NDJSON, "Idempotency-Key": "killed in between"}
+    with _Upload(stack, headers) as upload, Redis(port=stack.ports.redis) as redis, client(stack) as api:
+        staged = wait_for("a chunk is staged", lambda: list(redis.scan_iter("catalog:job:*")))
+        api_process.kill()
+        with pytest.raises(httpx.TransportError):
+            upload.finish()
+        killed = time.monotonic()
+        stack.start_api()
+        assert _traces_of_jobs(redis) == staged
+        assert all(0 < redis.ttl(key) <= 3600 for key in staged)
+
+        def retried() -> httpx.Response | None:
+            answer = api.post("/v1/jobs", content=_lines(2000), headers=headers)
+            if answer.status_code == 409:
+                assert 1 <= int(answer.headers["Retry-After"]) <= CLAIM_S
+                return None
+            return answer
+
+        accepted = wait_for("the retry is accepted", retried, timeout_s=CLAIM_S + 2)
+        figure("API killed during an upload: until the retry is accepted", time.monotonic() - killed, "s")
+        assert accepted.status_code == 202
+        assert accepted.json()["counts"]["total"] == 2000
+        assert "Idempotency-Replayed" not in accepted.headers
+        again = api.post("/v1/jobs", content=_lines(2000), headers=headers)
+        assert (again.status_code, again.content) == (202, accepted.content)
+        assert again.headers["Idempotency-Replayed"] == "true"
+        assert redis.smembers("catalog:live") == {accepted.json()["id"].encode()}
+
+
+def test_a_key_is_one_requests_alone_until_it_is_answered(idle: Stack) -> None:
+    headers = {**NDJSON, "Idempotency-Key": "one at a time"}
+    with _Upload(idle, headers) as upload, Redis(port=idle.ports.redis) as redis, client(idle) as api:
+        (claim,) = wait_for("the key is claimed", lambda: list(redis.scan_iter("catalog:idempotency:*")))
+        before = redis.pttl(claim)
+
+        def renewed() -> bool:
+            nonlocal before
+            left, earlier = redis.pttl(claim), before
+            before = left
+            return bool(left > earlier)
+
+        for _ in range(2):
+            wait_for("the claim is renewed while the body is on its way", renewed)
+            second = api.post("/v1/jobs", content=_lines(2000), headers=headers)
+            assert second.status_code == 409
+            assert 1 <= int(second.headers["Retry-After"]) <= CLAIM_S
+            assert second.json()["type"].endswith(":idempotency-key-in-use")
+        first = upload.finish()
+        assert first.status_code == 202
+        again = api.post("/v1/jobs", content=_lines(2000), headers=headers)
+        assert (again.status_code, again.content) == (202, first.content)
+        assert again.headers["Idempotency-Replayed"] == "true"
+        other = api.post("/v1/jobs", content=_lines(1999), headers=headers)
+        assert other.status_code == 422
+        assert other.json()["type"].endswith(":idempotency-key-reused")
+        assert redis.scard("catalog:live") == 1
+
+
+class _Upload:
+    """2,000 items of which half arrive; `finish` sends the others and returns the answer."""
+
+    def __init__(self, stack: Stack, headers: dict[str, str]) -> None:
+        self._half, self._go = threading.Event(), threading.Event()
+        self._pool = ThreadPoolExecutor(1)
+        self._answer = self._pool.submit(httpx.post, f"{stack.url}/v1/jobs", content=self._body(), headers=headers)
+
+    def _body(self) -> Body:
+        lines = list(_lines(2000))
+        yield from lines[:1000]
+        self._half.set()
+        self._go.wait()
+        yield from lines[1000:]
+
+    def finish(self) -> httpx.Response:
+        self._go.set()
+        return self._answer.result(timeout=60)
+
+    def __enter__(self) -> "_Upload":
+        assert self._half.wait(timeout=10)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._go.set()
+        self._pool.shutdown()
+
+
+# Very large ones
+
+
+@pytest.mark.parametrize("form", ["ndjson", "json", "csv"])
+def test_a_hundred_thousand_texts_fit_into_a_small_api(idle: Stack, figure: Figure, form: str) -> None:
+    body, kind = {
+        "ndjson": (_lines, "application/x-ndjson"),
+        "json": (_json, "application/json"),
+        "csv": (_csv, "text/csv"),
+    }[form]
+    answer = _measured(idle, figure, f"100,000 texts as {form}", body(ITEMS), {"Content-Type": kind})
+    assert answer.status_code == 202
+    assert answer.json()["counts"]["total"] == ITEMS
+
+
+def test_a_gigabyte_of_pictures_fits_into_a_small_api(idle: Stack, figure: Figure) -> None:
+    count, size = 500, 2 * MB
+    pictures = ((f"{index}.jpg", iter([os.urandom(size)])) for index in range(count))
+    body = _multipart(_lines(count, image=True), pictures)
+    try:
+        answer = _measured(idle, figure, "500 pictures of 2 MB", body, MULTIPART)
+        assert answer.status_code == 202
+        assert answer.json()["counts"]["total"] == count
+    finally:
+        shutil.rmtree(idle.state / "blobs")
+
+
+def test_a_large_zip_of_pictures_fits_into_a_small_api(idle: Stack, figure: Figure, tmp_path: Path) -> None:
+    count = 100
+    packed = _zip(tmp_path / "all.zip", count, 2 * MB)
+    try:
+        body = _multipart(_lines(count, image=True), [("all.zip", _file(packed))])
+        answer = _measured(idle, figure, "a zip of 100 pictures of 2 MB", body, MULTIPART)
+        assert answer.status_code == 202
+        assert answer.json()["counts"]["total"] == count
+    finally:
+        packed.unlink()
+        shutil.rmtree(idle.state / "blobs")
+
+
+def test_a_hundred_thousand_wrong_items_are_each_named(idle: Stack, figure: Figure) -> None:
+    answer = _measured(idle, figure, "100,000 wrong items, refused", _wrong(ITEMS), NDJSON)
+    assert answer.status_code == 422
+    errors = answer.json()["errors"]
+    assert [error["index"] for error in errors] == list(range(ITEMS))
+    assert errors[-1]["line"] == ITEMS
+    assert errors[-1]["id"] == f"sku-{ITEMS - 1}"
+    with Redis(port=idle.ports.redis) as redis:
+        assert _traces_of_jobs(redis) == []
+
+
+def test_a_hundred_thousand_wrong_items_may_be_skipped(idle: Stack, figure: Figure) -> None:
+    def body() -> Body:
+        yield from _wrong(ITEMS - 1)
+        yield b'{"id": "right", "title": "Lampe"}\n'
+
+    path = "/v1/jobs?on_invalid=skip"
+    answer = _measured(idle, figure, "99,999 wrong items, skipped", body(), NDJSON, path)
+    assert answer.status_code == 202
+    counts = answer.json()["counts"]
+    assert (counts["total"], counts["invalid"], counts["pending"]) == (ITEMS, ITEMS - 1, 1)
+
+
+@pytest.mark.parametrize("wrong", ["name of a member", "name of a file"])
+def test_what_is_said_of_wrong_items_stays_short(idle: Stack, figure: Figure, wrong: str) -> None:
+    """However long what is wrong with them is."""
+
+    def body() -> Body:
+        for index in range(300):
+            long = f"{index}" + "x" * MB
+            item = {"title": "Lampe", long: 1} if wrong == "name of a member" else {"image": {"file": long}}
+            yield json.dumps(item).encode() + b"\n"
+
+    answer = _measured(idle, figure, f"300 items with a {wrong} of 1 MB", body(), NDJSON)
+    assert answer.status_code == 422
+    assert len(answer.json()["errors"]) == 300
+    assert len(answer.content) < MB
+
+
+def _measured(
+    stack: Stack, figure: Figure, what: str, body: Body, headers: dict[str, str], path: str = "/v1/jobs"
+) -> httpx.Response:
+    pid = stack.process("api").pid
+    with httpx.Client(base_url=stack.url, timeout=300) as api:
+        api.post("/v1/jobs", json={"items": [{"title": "Lampe"}]}).raise_for_status()  # loads what is loaded late
+        began = time.monotonic()
+        answer = api.post(path, content=body, headers=headers)
+        figure(f"{what}: accepted or refused after", time.monotonic() - began, "s")
+    peak = peak_mb(pid)
+    figure(f"{what}: the API's peak memory", peak, "MB")
+    assert peak < LIMIT_MB
+    return answer
+
+
+def _traces_of_jobs(redis: Redis) -> list[bytes]:
+    """Keys of jobs, staged or there, that have not ended; where there is none, nobody may think that one waits."""
+    ended = {key for key in redis.scan_iter("catalog:job:*") if redis.ttl(key) > 3600}
+    traces = [key for key in redis.scan_iter("catalog:job:*") if key not in ended]
+    assert not list(redis.scan_iter("catalog:lane:*"))
+    assert not redis.exists("catalog:live", "catalog:deadlines", "catalog:leases")
+    assert {redis.get(key) for key in redis.scan_iter("catalog:pending:*")} <= {b"0"}
+    return traces
+
+
+# Bodies, made while they are sent
+
+_WORDS = "Piscine gonflable ronde pour enfants, résistante, facile à monter et à ranger. " * 4
+
+
+def _lines(count: int, *, image: bool = False) -> Body:
+    for index in range(count):
+        more = {"image": {"file": f"{index}.jpg"}} if image else {"description": _WORDS}
+        yield json.dumps({"id": f"sku-{index}", "title": f"Piscine {index}", **more}).encode() + b"\n"
+
+
+def _json(count: int) -> Body:
+    yield b'{"items": ['
+    for index, line in enumerate(_lines(count)):
+        yield b"," * bool(index) + line
+    yield b"]}"
+
+
+def _csv(count: int) -> Body:
+    yield b"id,title,description\n"
+    for index in range(count):
+        yield f'sku-{index},Piscine {index},"{_WORDS}"\n'.encode()
+
+
+def _wrong(count: int) -> Body:
+    """Without anything to classify."""
+    return (json.dumps({"id": f"sku-{index}", "title": " "}).encode() + b"\n" for index in range(count))
+
+
+def _multipart(table: Body, files: Any) -> Body:
+    def part(name: str, filename: str) -> bytes:
+        told = f'Content-Disposition: form-data; name="{name}"; filename="{filename}"'
+        return f"\r\n--{BOUNDARY}\r\n{told}\r\n\r\n".encode()
+
+    yield part("items", "items.ndjson").lstrip()
+    yield from table
+    for filename, content in files:
+        yield part("images", filename)
+        yield from content
+    yield f"\r\n--{BOUNDARY}--\r\n".encode()
+
+
+def _file(path: Path) -> Body:
+    with path.open("rb") as file:
+        while piece := file.read(MB):
+            yield piece
+
+
+def _zip(path: Path, count: int, size: int) -> Path:
+    with zipfile.ZipFile(path, "w") as archive:
+        for index in range(count):
+            archive.writestr(f"{index}.jpg", os.urandom(size))
+    return path

@@ -1,0 +1,359 @@
+"""What a job promises over HTTP. The test plays the worker, on the same ledger: so it decides what is done when."""
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+import httpx
+import pyarrow.parquet as pq
+import pytest
+from pydantic import SecretStr
+from redis import Redis
+
+from shared.ledger import Ledger
+from shared.settings import Settings
+from tests.http import client_of, local_client
+from tests.jobs import outcomes_of
+
+INTERACTIVE = "interactive"
+ITEMS = [{"id": f"sku-{i}", "title": f"Livre {i}"} for i in range(3)]
+
+
+@pytest.fixture
+def settings(redis_port: int, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    url = f"redis://127.0.0.1:{redis_port}"
+    return Settings(
+        redis_url=f"{url}/0",
+        broker_url=f"{url}/1",
+        blob_url=tmp_path_factory.mktemp("blobs").as_uri(),
+        webhook_secrets=(SecretStr("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"),),
+        max_queued_items=20,
+        confirm_on_disk=False,
+    )
+
+
+@pytest.fixture
+def api(settings: Settings, redis: Redis) -> Iterator[httpx.Client]:
+    with local_client(settings) as client:
+        yield client
+
+
+def _submit(api: httpx.Client, items: list[dict[str, Any]] | None = None, key: str | None = None, **more: Any) -> Any:
+    headers = {"Idempotency-Key": key} if key else {}
+    response = api.post("/v1/jobs", json={"items": items or ITEMS, **more}, headers=headers)
+    assert response.status_code == 202, response.text
+    return response.json()
+
+
+def _work(ledger: Ledger, failing: int = 0, lane: str = INTERACTIVE) -> None:
+    lease = ledger.lease(lane)
+    assert lease is not None
+    ledger.commit(lease, "v1", outcomes_of(lease, failing))
+
+
+def _kind(response: httpx.Response) -> str:
+    assert response.headers["content-type"] == "application/problem+json"
+    return str(response.json()["type"]).rsplit(":", 1)[-1]
+
+
+# Idempotency
+
+
+def test_the_same_key_and_body_replay_the_first_answer_whatever_became_of_the_job(
+    api: httpx.Client, ledger: Ledger
+) -> None:
+    body, headers = {"items": ITEMS}, {"Idempotency-Key": "order 17"}
+    first = api.post("/v1/jobs", json=body, headers=headers)
+    _work(ledger, failing=1)
+    again = api.post("/v1/jobs", json=body, headers=headers)
+    assert (first.status_code, again.status_code) == (202, 202)
+    assert again.content == first.content
+    assert again.headers["Location"] == first.headers["Location"]
+    assert again.headers["Idempotency-Replayed"] == "true"
+    assert "Idempotency-Replayed" not in first.headers
+    assert ledger.lease(INTERACTIVE) is None, "there is one job"
+
+
+@pytest.mark.parametrize("what", ["body", "query", "media type"])
+def test_a_key_with_another_request_is_refused(api: httpx.Client, what: str) -> None:
+    line, headers = b'{"title": "Livre"}\n', {"Idempotency-Key": "k", "Content-Type": "application/x-ndjson"}
+    assert api.post("/v1/jobs", content=line, headers=headers).status_code == 202
+    other = api.post(
+        "/v1/jobs",
+        content=b'{"title": "Lampe"}\n' if what == "body" else line,
+        params={"deadline_s": "60"} if what == "query" else {},
+        headers=headers | ({"Content-Type": "text/csv"} if what == "media type" else {}),
+    )
+    assert (other.status_code, _kind(other)) == (422, "idempotency-key-reused")
+
+
+def test_a_multipart_request_that_is_sent_again_has_another_boundary_and_is_the_same(api: httpx.Client) -> None:
+    files = {"items": ("items.csv", b"id,title\na,Livre\n", "text/csv"), "images": ("a.jpg", b"jpeg", "image/jpeg")}
+    first, again = (api.post("/v1/jobs", files=files, headers={"Idempotency-Key": "k"}) for _ in range(2))
+    assert first.request.headers["content-type"] != again.request.headers["content-type"]
+    assert first.content == again.content
+
+
+def test_a_request_that_was_refused_can_be_corrected_under_its_key(api: httpx.Client) -> None:
+    headers = {"Idempotency-Key": "k"}
+    assert api.post("/v1/jobs", json={"items": [{"id": "a"}]}, headers=headers).status_code == 422
+    assert api.post("/v1/jobs", json={"items": ITEMS}, headers=headers).status_code == 202
+
+
+@pytest.mark.parametrize("key", ["", " ", "é", "x" * 256, "a\tb"])
+def test_a_key_that_cannot_be_one_is_refused(api: httpx.Client, key: str) -> None:
+    response = api.post("/v1/jobs", json={"items": ITEMS}, headers={"Idempotency-Key": key.encode()})
+    assert (response.status_code, _kind(response)) == (400, "malformed-idempotency-key")
+
+
+# Invalid items
+
+
+def test_invalid_items_are_skipped_on_request_and_each_is_a_result(api: httpx.Client, ledger: Ledger) -> None:
+    lines = b'{"id": "a", "title": "A"}\n\n{"id": "b"}\n{"id": "c", "title": "C", "colour": 1, "size": 2}\n'
+    headers = {"Content-Type": "application/x-ndjson"}
+    response = api.post("/v1/jobs", params={"on_invalid": "skip"}, content=lines, headers=headers)
+    job = response.json()
+    assert (job["counts"]["total"], job["counts"]["invalid"], job["counts"]["pending"]) == (3, 2, 1)
+    _work(ledger)
+    assert api.get(job["url"]).json()["state"] == "partial"
+    found = api.get(job["results_url"], params={"status": "invalid"}).json()["results"]
+    assert [(result["id"], result["index"], result["error"]["line"]) for result in found] == [("b", 1, 3), ("c", 2, 4)]
+    assert found[1]["error"] == {
+        "code": "invalid_item",
+        "message": "Extra inputs are not permitted; Extra inputs are not permitted",
+        "pointer": "/colour",
+        "line": 4,
+    }
+    assert found[0]["model_version"] is None
+
+
+def test_a_job_of_invalid_items_alone_is_refused_though_they_may_be_skipped(api: httpx.Client) -> None:
+    response = api.post("/v1/jobs", json={"items": [{"id": "a"}], "on_invalid": "skip"})
+    assert (response.status_code, _kind(response)) == (422, "invalid-items")
+
+
+def test_of_very_many_wrong_items_each_is_named(api: httpx.Client) -> None:
+    response = api.post("/v1/jobs", json={"items": [{"id": str(i)} for i in range(5000)]})
+    assert [error["id"] for error in response.json()["errors"]] == [str(i) for i in range(5000)]
+
+
+@pytest.mark.parametrize(
+    ("options", "kind"),
+    [
+        ({"deadline_s": -1}, "invalid-request"),
+        ({"deadline_s": "soon"}, "invalid-request"),
+        ({"deadline_s": 10**9}, "deadline-too-late"),
+        ({"error_budget": 101}, "invalid-request"),
+        ({"on_invalid": "ignore"}, "invalid-request"),
+        ({"webhook_url": "http://169.254.169.254/latest"}, "forbidden-address"),
+        ({"webhook_url": "https://localhost/hook"}, "forbidden-address"),
+    ],
+)
+def test_a_wrong_option_is_named_wherever_it_stands(
+    api: httpx.Client, options: dict[str, Any], kind: str, redis: Redis
+) -> None:
+    in_body = api.post("/v1/jobs", json={"items": ITEMS, **options})
+    in_query = api.post("/v1/jobs", json={"items": ITEMS}, params=options)
+    assert (in_body.status_code, in_query.status_code) == (422, 422)
+    assert _kind(in_body) == _kind(in_query) == kind
+    assert next(iter(options)) in in_body.json()["detail"]
+    assert list(redis.scan_iter("catalog:job:*")) == []
+
+
+# Its end
+
+
+def test_a_job_ends_at_its_deadline(api: httpx.Client, ledger: Ledger, redis: Redis) -> None:
+    job = _submit(api, deadline_s=100)
+    assert 0 < _seconds(job["deadline_at"]) - _seconds(job["created_at"]) <= 100
+    redis.hset(f"catalog:job:{job['id']}", "deadline", 0)
+    redis.zadd("catalog:deadlines", {job["id"]: 0})
+    ledger.expire()
+    ended = api.get(job["url"]).json()
+    assert (ended["state"], ended["reason"], ended["counts"]["expired"]) == ("expired", "deadline", 3)
+    results = api.get(job["results_url"]).json()
+    assert {result["status"] for result in results["results"]} == {"expired"}
+    assert results["complete"]
+
+
+def test_a_job_over_its_error_budget_fails(api: httpx.Client, ledger: Ledger) -> None:
+    job = _submit(api, error_budget=50)
+    _work(ledger, failing=2)
+    ended = api.get(job["url"]).json()
+    assert (ended["state"], ended["reason"], ended["error_budget"]) == ("failed", "error_budget", 50)
+
+
+def test_each_state_has_its_time(api: httpx.Client, ledger: Ledger) -> None:
+    job = _submit(api)
+    _work(ledger)
+    ended = api.get(job["url"]).json()
+    assert list(ended["times"]) == ["queued", "running", "completed"]
+    assert sorted(ended["times"].values()) == list(ended["times"].values())
+    assert (ended["created_at"], ended["finished_at"]) == (ended["times"]["queued"], ended["times"]["completed"])
+
+
+def test_results_that_were_kept_long_enough_are_gone_and_the_record_says_so(
+    api: httpx.Client, ledger: Ledger, redis: Redis
+) -> None:
+    job = _submit(api)
+    _work(ledger)
+    redis.hset(f"catalog:job:{job['id']}", "results_expire_at", ledger.now() - 1)
+    for response in (
+        api.get(job["results_url"]),
+        api.get(job["results_url"], params={"format": "csv"}),
+        api.post(f"{job['url']}/retry"),
+    ):
+        assert (response.status_code, _kind(response)) == (410, "results-expired")
+    assert api.get(job["url"]).json()["state"] == "completed"
+
+
+# Doing it again
+
+
+def test_what_failed_is_retried_in_a_job_of_its_own(api: httpx.Client, ledger: Ledger) -> None:
+    parent = _submit(api)
+    running = api.post(f"{parent['url']}/retry")
+    assert (running.status_code, _kind(running)) == (409, "job-not-ended")
+    _work(ledger, failing=2)
+    headers = {"Idempotency-Key": "again"}
+    first, replayed = (api.post(f"{parent['url']}/retry", headers=headers) for _ in range(2))
+    child = first.json()
+    assert (first.status_code, child["parent"], child["counts"]["total"]) == (202, parent["id"], 2)
+    assert replayed.content == first.content
+    _work(ledger)
+    results = api.get(child["results_url"]).json()["results"]
+    assert [(result["id"], result["index"]) for result in results] == [("sku-0", 0), ("sku-1", 1)]
+    assert ledger.lease(INTERACTIVE) is None
+    nothing = api.post(f"{child['url']}/retry")
+    assert (nothing.status_code, _kind(nothing)) == (409, "nothing-to-retry")
+
+
+def test_what_was_cancelled_is_retried_only_when_asked_for(api: httpx.Client) -> None:
+    job = api.post(f"{_submit(api)['url']}/cancel").json()
+    assert api.post(f"{job['url']}/retry").status_code == 409
+    again = api.post(f"{job['url']}/retry", params={"status": "cancelled"})
+    assert again.json()["counts"]["total"] == 3
+
+
+# Reading
+
+
+@pytest.mark.parametrize("output", ["json", "ndjson", "csv", "parquet"])
+@pytest.mark.parametrize("status", [None, "failed", "succeeded", "cancelled"])
+def test_every_form_says_the_same_and_can_be_filtered(
+    api: httpx.Client, ledger: Ledger, output: str, status: str | None
+) -> None:
+    job = _submit(api)
+    _work(ledger, failing=1)
+    query = {"format": output} | ({"status": status} if status else {})
+    response = api.get(job["results_url"], params=query)
+    expected = {"failed": ["sku-0"], "succeeded": ["sku-1", "sku-2"], "cancelled": []}.get(
+        status or "", ["sku-0", "sku-1", "sku-2"]
+    )
+    rows = _rows(response, output)
+    assert [row["id"] for row in rows] == expected
+    for row in rows:
+        failed = row["id"] == "sku-0"
+        assert row["status"] == ("failed" if failed else "succeeded")
+        if output in ("csv", "parquet"):
+            assert row["error"] == ("image_unreadable" if failed else "" if output == "csv" else None)
+
+
+def _rows(response: httpx.Response, output: str) -> list[dict[str, Any]]:
+    if output == "json":
+        rows: list[dict[str, Any]] = response.json()["results"]
+        return rows
+    if output == "ndjson":
+        return [json.loads(line) for line in response.text.splitlines()]
+    if output == "csv":
+        return list(csv.DictReader(response.text.splitlines()))
+    return list(pq.read_table(io.BytesIO(response.content)).to_pylist())
+
+
+def test_events_tell_of_each_change_and_end_with_the_job(api: httpx.Client, ledger: Ledger) -> None:
+    job = _submit(api)
+    with api.stream("GET", job["events_url"]) as stream:
+        assert stream.headers["content-type"].startswith("text/event-stream")
+        lines = stream.iter_lines()
+        assert next(lines) == "event: progress"
+        assert json.loads(next(lines).removeprefix("data: "))["state"] == "queued"
+        _work(ledger)
+        rest = list(lines)
+    assert rest.count("event: end") == 1
+    last = json.loads([line for line in rest if line.startswith("data: ")][-1].removeprefix("data: "))
+    assert (last["state"], last["progress"]) == ("completed", 1.0)
+
+
+def test_a_waiting_job_knows_its_place_and_when_to_ask_again(api: httpx.Client, ledger: Ledger) -> None:
+    first, second = _submit(api), _submit(api)
+    waiting = api.get(second["url"])
+    assert waiting.json()["queue"] == {"lane": INTERACTIVE, "position": 1, "waiting_items": 6}
+    assert int(waiting.headers["Retry-After"]) >= 1
+    _work(ledger)
+    ended = api.get(first["url"])
+    assert ended.json()["queue"] is None
+    assert ended.json()["rate"] > 0
+    assert "Retry-After" not in ended.headers
+
+
+# Too much at once
+
+
+def test_a_full_queue_answers_503_and_accepted_jobs_are_unharmed(api: httpx.Client, ledger: Ledger) -> None:
+    accepted = [_submit(api, ITEMS * 1) for _ in range(6)]
+    items = [{"title": "Livre"}] * 3
+    refused = api.post("/v1/jobs", json={"items": items}, headers={"Idempotency-Key": "k"})
+    assert (refused.status_code, _kind(refused)) == (503, "queue-full")
+    assert int(refused.headers["Retry-After"]) >= 1
+    _work(ledger)
+    retried = api.post("/v1/jobs", json={"items": items}, headers={"Idempotency-Key": "k"})
+    assert retried.status_code == 202
+    for _ in range(6):
+        _work(ledger)
+    assert {api.get(job["url"]).json()["state"] for job in accepted} == {"completed"}
+
+
+def test_a_large_body_for_a_full_queue_is_not_read_to_its_end(api: httpx.Client) -> None:
+    _submit(api, [{"title": f"Livre {i}"} for i in range(20)])
+    sent = 0
+
+    def lines() -> Iterator[bytes]:
+        nonlocal sent
+        for sent in range(100_000):
+            yield b'{"title": "Livre %d"}\n' % sent
+
+    full = api.post("/v1/jobs", content=lines(), headers={"Content-Type": "application/x-ndjson"})
+    assert (full.status_code, _kind(full)) == (503, "queue-full")
+    assert _submit(api, [{"title": "x"}])["state"] == "queued", "the lane of small jobs is not full"
+
+
+# Tenants
+
+
+def test_nobody_sees_another_tenants_job(api: httpx.Client, settings: Settings, ledger: Ledger) -> None:
+    app = api.app  # type: ignore[attr-defined]
+    keys = app.state.stores.keys
+    callers = {
+        tenant: client_of(app, key=keys.create(tenant, ["classify", "train", "admin"])[1]) for tenant in ("a", "b")
+    }
+    job = _submit(callers["a"], key="k", webhook_url="https://example.com/hook")
+    _work(ledger, failing=1)
+    assert _submit(callers["b"], key="k")["id"] != job["id"], "keys of tenants never meet"
+    tried = 0
+    for path, methods in app.openapi()["paths"].items():
+        for method in methods:
+            if "{job_id}" in path:
+                tried += 1
+                url = path.replace("{job_id}", job["id"])
+                response = callers["b"].request(method.upper(), url)
+                assert (response.status_code, _kind(response)) == (404, "job-not-found"), (method, url)
+                assert callers["a"].request(method.upper(), url).status_code < 400, (method, url)
+    assert tried >= 7
+
+
+def _seconds(text: str) -> float:
+    return datetime.fromisoformat(text).timestamp()
