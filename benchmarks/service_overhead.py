@@ -49,7 +49,7 @@ def served(service: Service, items: list[dict[str, Any]]) -> Callable[[], None]:
     """From the first byte of the request to the last result."""
 
     def run() -> None:
-        job = service.submit(items)
+        job = service.submit(lambda: items, {})
         for _ in service.watch(job["id"]):
             pass
         results = list(service.results(job["id"]))

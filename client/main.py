@@ -25,6 +25,7 @@ console = Console(stderr=True)
 Url = Annotated[str, typer.Option("--url", envvar="CATALOG_URL", help="Where the service is.")]
 Output = Annotated[Path | None, typer.Option("--output", "-o", help="Results: a .csv, else NDJSON.")]
 Challenge = Annotated[bool, typer.Option("--challenge", help="Write only the columns row and prdtypecode.")]
+Key = Annotated[str | None, typer.Option("--key", envvar="CATALOG_API_KEY", help="Your API key.", show_envvar=True)]
 JobId = Annotated[str, typer.Argument(help="The job's id.")]
 
 DEFAULT_URL = "http://127.0.0.1:5000"
@@ -40,16 +41,32 @@ def submit(
     webhook: Annotated[str | None, typer.Option(help="A URL to be told when the job has ended.")] = None,
     output: Output = None,
     challenge: Challenge = False,
+    skip_invalid: Annotated[bool, typer.Option(help="Leave invalid items out instead of sending none.")] = False,
+    deadline: Annotated[float | None, typer.Option(help="Seconds after which what is not done expires.")] = None,
+    error_budget: Annotated[float | None, typer.Option(help="Stop once more than so many % of the items fail.")] = None,
     wait: Annotated[bool, typer.Option(help="Wait for the job's end, with a progress bar.")] = True,
     url: Url = DEFAULT_URL,
+    key: Key = None,
 ) -> None:
     """Send a table of products as one job, wait for it, and show or save its results."""
-    service = Service(url)
+    service = Service(url, key)
     total = min(count_items(table), limit or sys.maxsize)
     titles: dict[str, str] = {}
+    options = {
+        "webhook_url": webhook,
+        "on_invalid": "skip" if skip_invalid else None,
+        "deadline_s": deadline,
+        "error_budget": error_budget,
+    }
     with _progress() as progress:
-        items = _noting_titles(itertools.islice(read_items(table, pictures), limit), titles)
-        job = service.submit(progress.track(items, total=total, description="sending"), webhook)
+        bar = progress.add_task("sending", total=total)
+
+        def items() -> Iterable[dict[str, Any]]:
+            progress.reset(bar)
+            chosen = itertools.islice(read_items(table, pictures), limit)
+            return progress.track(_noting_titles(chosen, titles), task_id=bar)
+
+        job = service.submit(items, options)
     console.print(f"job [bold]{job['id']}[/bold]: {job['counts']['total']} items accepted")
     if wait:
         _follow(service, job["id"])
@@ -57,22 +74,40 @@ def submit(
 
 
 @app.command()
-def status(job: JobId, url: Url = DEFAULT_URL) -> None:
+def status(job: JobId, url: Url = DEFAULT_URL, key: Key = None) -> None:
     """A job's state as JSON."""
-    typer.echo(json.dumps(Service(url).job(job), indent=2))
+    typer.echo(json.dumps(Service(url, key).job(job), indent=2))
 
 
 @app.command()
-def results(job: JobId, output: Output = None, challenge: Challenge = False, url: Url = DEFAULT_URL) -> None:
+def results(
+    job: JobId, output: Output = None, challenge: Challenge = False, url: Url = DEFAULT_URL, key: Key = None
+) -> None:
     """Show or save the results that a job has so far."""
-    _deliver(Service(url), job, output, challenge)
+    _deliver(Service(url, key), job, output, challenge)
 
 
 @app.command()
-def cancel(job: JobId, url: Url = DEFAULT_URL) -> None:
+def cancel(job: JobId, url: Url = DEFAULT_URL, key: Key = None) -> None:
     """End a job; what was classified stays readable."""
-    counts = Service(url).cancel(job)["counts"]
+    counts = Service(url, key).cancel(job)["counts"]
     console.print(f"cancelled: {counts['succeeded']} were classified, {counts['cancelled']} were not")
+
+
+@app.command()
+def retry(job: JobId, output: Output = None, url: Url = DEFAULT_URL, key: Key = None) -> None:
+    """Classify those items of an ended job again that failed or expired, as a job of its own."""
+    service = Service(url, key)
+    child = service.retry(job)
+    console.print(f"job [bold]{child['id']}[/bold]: {child['counts']['total']} items of {job} again")
+    _follow(service, child["id"])
+    _deliver(service, child["id"], output, challenge=False)
+
+
+@app.command()
+def deliveries(job: JobId, url: Url = DEFAULT_URL, key: Key = None) -> None:
+    """The attempts to deliver a job's webhook, as JSON."""
+    typer.echo(json.dumps(Service(url, key).deliveries(job), indent=2))
 
 
 @app.command()
@@ -80,10 +115,11 @@ def predict(
     description: Annotated[str | None, typer.Argument(help="The product's title or description.")] = None,
     image: Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="Its picture.")] = None,
     url: Url = DEFAULT_URL,
+    key: Key = None,
 ) -> None:
     """Classify one product now."""
     picture = base64.b64encode(image.read_bytes()).decode() if image else None
-    answer = Service(url).predict({"description": description, "image": picture})
+    answer = Service(url, key).predict({"description": description, "image": picture})
     console.print(_table([answer["result"]]))
 
 
@@ -95,9 +131,9 @@ def _follow(service: Service, job_id: str) -> None:
             counts = job["counts"]
             progress.update(bar, completed=counts["total"] - counts["pending"], total=counts["total"])
     counts = job["counts"]
-    console.print(
-        f"{job['state']}: {counts['succeeded']} classified, {counts['failed']} failed, {counts['cancelled']} cancelled"
-    )
+    rest = [f"{counts[name]} {name}" for name in ("invalid", "expired") if counts[name]]
+    done = [f"{counts['succeeded']} classified", *(f"{counts[name]} {name}" for name in ("failed", "cancelled")), *rest]
+    console.print(f"{job['state']}: {', '.join(done)}")
 
 
 def _noting_titles(items: Iterable[dict[str, Any]], titles: dict[str, str]) -> Iterator[dict[str, Any]]:

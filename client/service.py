@@ -1,13 +1,18 @@
 """The service's HTTP interface."""
 
 import json
+import secrets
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from http import HTTPStatus
 from typing import Any
 
 import httpx
 
 _LONGEST_PAUSE_S = 2.0
+_TRIES = 5
+_LONGEST_WAIT_S = 30.0
+_BUSY = (HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
 
 
 class ServiceError(RuntimeError):
@@ -15,22 +20,52 @@ class ServiceError(RuntimeError):
 
 
 class Service:
-    def __init__(self, url: str) -> None:
-        self._http = httpx.Client(base_url=url, timeout=httpx.Timeout(60, read=300))
+    """Args: key: an API key, where the service asks for one."""
+
+    def __init__(self, url: str, key: str | None = None) -> None:
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        self._http = httpx.Client(base_url=url, timeout=httpx.Timeout(60, read=300), headers=headers)
         self._url = url
 
-    def submit(self, items: Iterable[dict[str, Any]], webhook_url: str | None = None) -> dict[str, Any]:
-        """Send items as a stream; returns the accepted job."""
-        body = (json.dumps(item, ensure_ascii=False).encode() + b"\n" for item in items)
-        query = {"webhook_url": webhook_url} if webhook_url else {}
-        headers = {"Content-Type": "application/x-ndjson"}
-        return self._json("POST", "/v1/jobs", content=body, params=query, headers=headers)
+    def submit(self, items: Callable[[], Iterable[dict[str, Any]]], options: Mapping[str, Any]) -> dict[str, Any]:
+        """Send items as a stream; returns the accepted job.
+
+        Sent again when the connection breaks or the service is busy: it has one effect, whatever had come through.
+
+        Args:
+            items: Gives the items, anew for each try.
+            options: webhook_url, on_invalid, deadline_s, error_budget; those that are `None` are left out.
+        """
+        query = {name: value for name, value in options.items() if value is not None}
+        headers = {"Content-Type": "application/x-ndjson", "Idempotency-Key": secrets.token_hex(16)}
+        for attempt in range(1, _TRIES + 1):
+            body = (json.dumps(item, ensure_ascii=False).encode() + b"\n" for item in items())
+            try:
+                response = self._http.post("/v1/jobs", content=body, params=query, headers=headers)
+            except httpx.TransportError as error:
+                if attempt == _TRIES:
+                    raise ServiceError(f"{self._url} cannot be reached: {error}") from error
+                wait_s = 2.0 ** (attempt - 1)
+            else:
+                if attempt == _TRIES or response.status_code not in _BUSY:
+                    return _answer(response)
+                wait_s = float(response.headers.get("Retry-After", 1))
+            time.sleep(min(wait_s, _LONGEST_WAIT_S))
+        raise AssertionError
 
     def job(self, job_id: str) -> dict[str, Any]:
         return self._json("GET", f"/v1/jobs/{job_id}")
 
     def cancel(self, job_id: str) -> dict[str, Any]:
         return self._json("POST", f"/v1/jobs/{job_id}/cancel")
+
+    def retry(self, job_id: str) -> dict[str, Any]:
+        """A new job with the items of an ended one that failed or expired."""
+        return self._json("POST", f"/v1/jobs/{job_id}/retry")
+
+    def deliveries(self, job_id: str) -> dict[str, Any]:
+        """What became of the job's webhook."""
+        return self._json("GET", f"/v1/jobs/{job_id}/deliveries")
 
     def predict(self, item: dict[str, Any]) -> dict[str, Any]:
         return self._json("POST", "/predict", json=item)
@@ -61,10 +96,15 @@ class Service:
             response = self._http.request(method, path, **request)
         except httpx.HTTPError as error:
             raise ServiceError(f"{self._url} cannot be reached: {error}") from error
-        if response.is_error:
-            raise ServiceError(_explain(response))
-        answer: dict[str, Any] = response.json()
-        return answer
+        return _answer(response)
+
+
+def _answer(response: httpx.Response) -> dict[str, Any]:
+    """The document of a 2xx answer; raises `ServiceError` for any other."""
+    if response.is_error:
+        raise ServiceError(_explain(response))
+    answer: dict[str, Any] = response.json()
+    return answer
 
 
 def _explain(response: httpx.Response) -> str:

@@ -105,7 +105,7 @@ def test_a_request_that_was_refused_can_be_corrected_under_its_key(api: httpx.Cl
 
 @pytest.mark.parametrize("key", ["", " ", "é", "x" * 256, "a\tb"])
 def test_a_key_that_cannot_be_one_is_refused(api: httpx.Client, key: str) -> None:
-    response = api.post("/v1/jobs", json={"items": ITEMS}, headers={"Idempotency-Key": key.encode()})
+    response = api.post("/v1/jobs", json={"items": ITEMS}, headers={b"Idempotency-Key": key.encode()})
     assert (response.status_code, _kind(response)) == (400, "malformed-idempotency-key")
 
 

@@ -9,17 +9,17 @@ import numpy.typing as npt
 import pytest
 
 from shared.blobs import Blobs
-from shared.ledger import Lease, Outcome, QueuedItem
+from shared.ledger import ItemStatus, Outcome, QueuedItem
 from shared.model import runtimes
 from shared.model.bundle import Bundle
 from shared.model.fusion import Probabilities
-from shared.model.images import Pixels
+from shared.model.images import MAX_PIXELS, Pixels
 from shared.model.review import Review
 from shared.model.runtimes import Features, Runtime
 from shared.settings import Settings
 from tests.conftest import Trained
 from tests.pictures import jpeg
-from worker.classification import MAX_ATTEMPTS, classify
+from worker.classification import Classifier
 from worker.engine import BULK, URGENT, Engine, ModelInput
 from worker.sources import Sources
 
@@ -131,7 +131,7 @@ def test_a_chunk_gives_one_outcome_per_item_in_order(engine: Engine, sources: tu
         QueuedItem(10, "text", title="Console"),
     ]
     with ThreadPoolExecutor(2) as pool:
-        outcomes = classify(Lease("job", 0, items, attempt=1), engine, sources[0], pool, BULK)
+        outcomes = Classifier(engine, sources[0], MAX_PIXELS).chunk(items, pool, BULK)
     assert [outcome.index for outcome in outcomes] == [7, 8, 9, 10]
     assert [outcome.error for outcome in outcomes] == [None, "image_lost", "image_unreachable", None]
     assert [guess.confidence for guess in outcomes[3].guesses] == sorted(
@@ -143,14 +143,13 @@ def test_an_outcome_below_the_bundles_threshold_needs_review(
     trained: Trained, runtime: Watched, sources: tuple[Sources, Blobs]
 ) -> None:
     items = [QueuedItem(index, title, title=title) for index, title in enumerate(("Piscine", "zzz", "Livre"))]
-    lease = Lease("job", 0, items, attempt=1)
 
     def outcomes(threshold: float | None) -> list[Outcome]:
         review = Review(threshold=threshold, precision=0.95, coverage=0.5)
         manifest = trained.bundle.manifest.model_copy(update={"review": review})
         engine = Engine(Bundle(trained.bundle.folder, manifest), runtime, MICRO_BATCH)
         with ThreadPoolExecutor(2) as pool:
-            classified = classify(lease, engine, sources[0], pool, BULK)
+            classified = Classifier(engine, sources[0], MAX_PIXELS).chunk(items, pool, BULK)
         engine.close()
         return classified
 
@@ -161,8 +160,14 @@ def test_an_outcome_below_the_bundles_threshold_needs_review(
     assert sorted(o.guesses[0].confidence for o in outcomes(middle) if o.needs_review) == [lowest]
 
 
-def test_a_chunk_that_killed_its_workers_is_given_up(engine: Engine, sources: tuple[Sources, Blobs]) -> None:
-    lease = Lease("job", 0, [QueuedItem(0, "a", title="Console")], attempt=MAX_ATTEMPTS + 1)
-    with ThreadPoolExecutor(1) as pool:
-        (outcome,) = classify(lease, engine, sources[0], pool, BULK)
-    assert outcome.error == "worker_lost"
+def test_a_picture_of_too_many_pixels_has_an_error_of_its_own(engine: Engine, sources: tuple[Sources, Blobs]) -> None:
+    large = QueuedItem(0, "large", title="Piscine", blob=sources[1].put(jpeg(size=(100, 100))))
+    outcome = Classifier(engine, sources[0], max_pixels=9_999).item(large, BULK)
+    assert (outcome.status, outcome.error) == (ItemStatus.FAILED, "image_too_large")
+    assert "9,999" in (outcome.message or "")
+
+
+def test_a_failing_engine_is_no_items_fault(engine: Engine, runtime: Watched, sources: tuple[Sources, Blobs]) -> None:
+    runtime.broken = True
+    with ThreadPoolExecutor(2) as pool, pytest.raises(MemoryError):
+        Classifier(engine, sources[0], MAX_PIXELS).chunk([QueuedItem(0, "a", title="Console")], pool, BULK)

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.ledger import TERMINAL, TRANSITIONS, Guess, JobState, Outcome, QueuedItem
+from shared.ledger import TERMINAL, TRANSITIONS, Guess, ItemStatus, JobState, Outcome, QueuedItem
 from shared.ledger.records import pack_items, pack_outcomes, unpack_items, unpack_outcomes
 
 _TEXT = st.text(max_size=30)
@@ -11,6 +11,7 @@ _OUTCOME = st.builds(
     Outcome,
     index=st.integers(0),
     id=_TEXT,
+    status=st.sampled_from(ItemStatus),
     guesses=st.lists(_GUESS, max_size=4).map(tuple),
     needs_review=st.booleans(),
     text=st.none() | _GUESS,
@@ -18,6 +19,8 @@ _OUTCOME = st.builds(
     weights=st.none() | st.tuples(st.floats(0, 1), st.floats(0, 1)),
     error=st.none() | _TEXT,
     message=st.none() | _TEXT,
+    pointer=st.none() | _TEXT,
+    line=st.none() | st.integers(1),
 )
 
 
@@ -33,4 +36,4 @@ def test_outcomes_come_out_as_they_went_in(outcomes: list[Outcome]) -> None:
 
 def test_every_state_has_its_place_in_the_table() -> None:
     assert set(TRANSITIONS) == set(JobState)
-    assert {JobState.COMPLETED, JobState.PARTIAL, JobState.FAILED, JobState.CANCELLED} == TERMINAL
+    assert set(JobState) - {JobState.QUEUED, JobState.RUNNING} == TERMINAL

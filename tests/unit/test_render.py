@@ -4,12 +4,12 @@ import csv
 import json
 
 from api.render import csv_table, ndjson, result_out
-from shared.ledger import Guess, Outcome
+from shared.ledger import Guess, ItemStatus, Outcome
 
 OUTCOMES = [
-    Outcome(0, "sure", (Guess(10, 0.98), Guess(40, 0.01))),
-    Outcome(1, "unsure", (Guess(10, 0.41), Guess(40, 0.4)), needs_review=True),
-    Outcome(2, "broken", error="image_unreadable", message="not a picture"),
+    Outcome(0, "sure", guesses=(Guess(10, 0.98), Guess(40, 0.01))),
+    Outcome(1, "unsure", guesses=(Guess(10, 0.41), Guess(40, 0.4)), needs_review=True),
+    Outcome(2, "broken", ItemStatus.FAILED, error="image_unreadable", message="not a picture"),
 ]
 RESULTS = [result_out("v1", outcome) for outcome in OUTCOMES]
 
