@@ -1,6 +1,6 @@
 # `make demo` and `make test` need nothing but Python 3.11: everything else is installed into .venv.
 .DEFAULT_GOAL := help
-.PHONY: help demo up train test lint types unit lock clean
+.PHONY: help demo up train test test-faults lint types unit lock clean
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -19,7 +19,10 @@ up: $(READY)  ## The whole service on this machine, until Ctrl-C
 train: $(READY)  ## Run the training pipeline's stages that params.yaml or the code has changed
 	dvc repro
 
-test: lint types unit  ## Lint, types and all tests
+test: lint types unit  ## Lint, types and the tests but for the slow ones of test-faults
+
+test-faults: $(READY)  ## What may fail, and what must then be true: real processes are killed
+	pytest tests/faults
 
 lint: $(READY)  ## ruff and the import rules
 	ruff check .
@@ -29,8 +32,8 @@ lint: $(READY)  ## ruff and the import rules
 types: $(READY)  ## mypy, strict
 	mypy
 
-unit: $(READY)  ## All tests: with a real Redis, a real worker and a real MLflow
-	pytest
+unit: $(READY)  ## Unit and integration tests: with a real Redis, a real worker and a real MLflow
+	pytest tests/unit tests/integration
 
 lock: $(READY)  ## Resolve the dependencies anew into requirements.lock
 	uv pip compile pyproject.toml --all-extras --group dev --universal --python-version 3.11 \

@@ -9,7 +9,7 @@ from mlflow.entities import Metric
 from mlflow.exceptions import MlflowException
 from redis import Redis
 
-from shared.ledger import Job, JobNotFoundError, Ledger, Outbox, Outcome, Results
+from shared.ledger import ItemStatus, Job, JobNotFoundError, Ledger, Outbox, Outcome, Results
 from shared.registry import client, ensure_experiment
 from shared.settings import Settings
 
@@ -46,22 +46,16 @@ class JobTracking:
             return
         results = [answer for page in self._results.pages(job) for answer in page.outcomes]
         models = sorted({model for model, _ in results if model})
-        tags = {"job": job.id, "state": job.state.value, "lane": job.lane, "model_version": ",".join(models)}
+        tags = {"job": job.id, "tenant": job.tenant, "state": job.state.value, "lane": job.lane}
+        tags["model_version"] = ",".join(models)
         run = mlflow.create_run(experiment, tags=tags, run_name=f"job {job.id}")
         _log_metrics(mlflow, run.info.run_id, _figures(job, [outcome for _, outcome in results]))
         mlflow.set_terminated(run.info.run_id)
 
 
 def _figures(job: Job, outcomes: list[Outcome]) -> dict[str, float]:
-    figures: dict[str, float] = {
-        "items": job.total,
-        "succeeded": job.succeeded,
-        "failed": job.failed,
-        "invalid": job.invalid,
-        "cancelled": job.cancelled,
-        "expired": job.expired,
-        "needs_review": job.needs_review,
-    }
+    figures: dict[str, float] = {name: count for name, count in job.counts.items() if name != "pending"}
+    figures["items"] = figures.pop("total")
     if job.succeeded:
         figures["needs_review.share"] = job.needs_review / job.succeeded
     if job.finished_at is not None:
@@ -75,7 +69,7 @@ def _figures(job: Job, outcomes: list[Outcome]) -> dict[str, float]:
         figures["confidence.mean"] = float(np.mean(confidences))
         figures |= {f"confidence.p{p}": float(np.percentile(confidences, p)) for p in (10, 50, 90)}
     figures |= {f"type.{code}": count for code, count in Counter(guess.code for guess in best).items()}
-    errors = Counter(outcome.error for outcome in outcomes if outcome.error)
+    errors = Counter(outcome.error for outcome in outcomes if outcome.status is ItemStatus.FAILED)
     return figures | {f"error.{error}": count for error, count in errors.items()}
 
 

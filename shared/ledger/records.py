@@ -154,6 +154,20 @@ class Job:
         return self.total - self.done
 
     @property
+    def counts(self) -> dict[str, int]:
+        """As clients, receivers and MLflow are told; all but `needs_review` add up to the total."""
+        return {
+            "total": self.total,
+            "pending": self.pending,
+            "succeeded": self.succeeded,
+            "failed": self.failed,
+            "invalid": self.invalid,
+            "cancelled": self.cancelled,
+            "expired": self.expired,
+            "needs_review": self.needs_review,
+        }
+
+    @property
     def ended(self) -> bool:
         return self.state in TERMINAL
 
