@@ -23,6 +23,8 @@ _PICTURE_COST, _TEXT_COST = 16, 1
 
 _SHOWN_ERRORS = 10
 """Of one item."""
+_SHOWN_LENGTH = 300
+"""Of a pointer or a detail: they may quote what was sent, and are in memory until all items are read."""
 
 
 class _ItemError(ValueError):
@@ -185,10 +187,15 @@ def _invalid(raw: RawItem, entries: list[tuple[str, str, str]]) -> Invalid:
     identifier = None
     if isinstance(raw.fields, dict) and raw.fields.get("id") is not None:
         identifier = str(raw.fields["id"])[:128]
-    errors = [(raw.pointer + pointer, code, detail) for pointer, code, detail in entries[:_SHOWN_ERRORS]]
+    shown = entries[:_SHOWN_ERRORS]
+    errors = [(_shortened(raw.pointer + pointer), code, _shortened(detail)) for pointer, code, detail in shown]
     if len(entries) > _SHOWN_ERRORS:
         errors.append((raw.pointer, "more_errors", f"and {len(entries) - _SHOWN_ERRORS} more errors in this item"))
     return Invalid(raw.index, identifier, raw.line, tuple(errors))
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _SHOWN_LENGTH else text[:_SHOWN_LENGTH] + "…"
 
 
 def _decode_base64(text: str) -> bytes:

@@ -11,6 +11,18 @@ TITLE_LIMIT = 10_000
 DESCRIPTION_LIMIT = 50_000
 
 
+class ProblemOut(BaseModel):
+    """An error, after RFC 9457; some kinds have further members, such as `errors`."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str = Field(description="urn:rakuten-catalog:problem:… with a stable name of the kind, for programs.")
+    title: str
+    status: int
+    detail: str = Field(description="What was wrong with this very request, for people.")
+    instance: str = Field(description="The request's path.")
+
+
 class ImageIn(BaseModel):
     """A picture, given in exactly one of three ways."""
 

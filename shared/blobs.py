@@ -66,9 +66,16 @@ class Blobs:
             if _written(info) < moment:
                 yield path.rsplit("/", 1)[1]
 
-    def remove(self, name: str) -> None:
-        with contextlib.suppress(FileNotFoundError):
-            self._files.rm_file(self._path(name))
+    def remove(self, name: str, older_than: datetime) -> bool:
+        """Whether it was removed: one that was written again meanwhile stays."""
+        path = self._path(name)
+        try:
+            if _written(self._files.info(path)) >= older_than:
+                return False
+            self._files.rm_file(path)
+        except FileNotFoundError:
+            return False
+        return True
 
     def _is_fresh(self, path: str) -> bool:
         try:

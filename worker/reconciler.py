@@ -51,9 +51,8 @@ class Reconciler:
 
     def sweep(self) -> None:
         """Pictures that nothing refers to, once they are old: one that is needed meanwhile is too young."""
-        old = set(self._blobs.older_than(datetime.now(UTC) - self._blob_grace))
+        moment = datetime.now(UTC) - self._blob_grace
+        old = set(self._blobs.older_than(moment))
         orphans = old - self._audit.blobs_in_use() if old else set()
-        for blob in orphans:
-            self._blobs.remove(blob)
-        if orphans:
-            log.info("%d pictures that no job refers to were removed", len(orphans))
+        if removed := sum(self._blobs.remove(blob, moment) for blob in orphans):
+            log.info("%d pictures that no job refers to were removed", removed)

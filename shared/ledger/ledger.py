@@ -27,7 +27,7 @@ LEASE_S = 8.0
 """A chunk whose holder has not renewed its lease for so long is given to another."""
 
 _STAGING_S = 3600
-_ON_DISK_S = 5
+_ON_DISK_S = 3
 _AT_ONCE = 1000
 _RATE_WINDOWS = 6
 _WINDOW_S = 10
@@ -60,6 +60,7 @@ class Ledger:
     def __init__(self, redis: "Redis") -> None:
         self._redis: Any = redis  # redis-py's types cannot say that answers are bytes
         self._open = load(redis, "open")
+        self._discard = load(redis, "discard")
         self._lease = load(redis, "lease")
         self._renew = load(redis, "renew")
         self._commit = load(redis, "commit")
@@ -96,8 +97,8 @@ class Ledger:
             pipe.execute()
 
     def discard(self, job: str) -> None:
-        """Forget what was staged."""
-        self._redis.delete(job_key(job, "input"), job_key(job, "results"))
+        """Forget what was staged, unless it has become a job."""
+        self._discard(args=[job])
 
     def open(
         self,

@@ -4,7 +4,9 @@ import pytest
 from redis import Redis
 
 from shared.ledger import (
+    Claim,
     CursorError,
+    Idempotency,
     ItemStatus,
     JobNotFoundError,
     JobState,
@@ -62,6 +64,22 @@ def test_what_was_not_opened_is_no_job(ledger: Ledger, redis: Redis) -> None:
     assert 0 < redis.ttl(f"catalog:job:{job}:input") <= 3600
     ledger.discard(job)
     assert list(redis.scan_iter("catalog:job:*")) == []
+
+
+def test_opening_twice_is_opening_once_and_a_job_cannot_be_discarded(ledger: Ledger, redis: Redis) -> None:
+    """The client of Redis repeats a step whose answer it did not get."""
+    claim = Idempotency(redis).claim("local", "submit", "k")
+    assert isinstance(claim, Claim)
+    job = opened(ledger, [2], claim=claim)
+    before = ledger.job(job)
+    ledger.open(job, new_job(2, chunks=1), claim=claim, fingerprint="f", keep_claim_s=60)
+    ledger.discard(job)
+    assert ledger.job(job).times == before.times
+    assert ledger.pending(LANE) == 2
+    lease = _leased(ledger)
+    assert ledger.lease(LANE) is None
+    assert ledger.commit(lease, "v1", outcomes_of(lease)) is JobState.COMPLETED
+    assert ledger.pending(LANE) == 0
 
 
 def test_a_job_counts_what_needs_a_look_over_its_chunks(ledger: Ledger) -> None:

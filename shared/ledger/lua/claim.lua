@@ -2,8 +2,9 @@
 -- request has claimed it, else {'claimed'}: it is ours for so long.
 
 local claim = 'catalog:idempotency:' .. ARGV[1]
-local id, fingerprint = unpack(redis.call('HMGET', claim, 'job', 'fingerprint'))
+local id, fingerprint, token = unpack(redis.call('HMGET', claim, 'job', 'fingerprint', 'token'))
 if id then return {'done', id, fingerprint} end
-if redis.call('HSETNX', claim, 'token', ARGV[2]) == 0 then return {'busy', redis.call('TTL', claim)} end
+if token and token ~= ARGV[2] then return {'busy', redis.call('TTL', claim)} end
+redis.call('HSET', claim, 'token', ARGV[2])
 redis.call('EXPIRE', claim, ARGV[3])
 return {'claimed'}

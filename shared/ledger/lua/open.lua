@@ -6,6 +6,8 @@ local new = cjson.decode(ARGV[1])
 local id, todo = new.id, new.total - new.invalid
 local claim = new.idempotency and 'catalog:idempotency:' .. new.idempotency.key
 
+-- The client of Redis repeats a step whose answer was lost.
+if redis.call('EXISTS', job(id)) == 1 then return 'queued' end
 if claim and redis.call('HGET', claim, 'token') ~= new.idempotency.token then return 'superseded' end
 local pending = tonumber(redis.call('GET', 'catalog:pending:' .. new.lane) or 0)
 if pending > 0 and pending + todo > new.max_queued then return 'full' end
