@@ -172,9 +172,9 @@ def bundle_folder() -> Path:
 
 
 def pick_ports(*, mlflow: bool = True, preferred: bool = True) -> Ports:
-    """The documented ports where they are free (API 5000, MLflow 5001), other free ones elsewhere."""
+    """The documented ports where they are free (Redis 6379, API 5000, MLflow 5001), other free ones elsewhere."""
     return Ports(
-        redis=free_port(),
+        redis=free_port(6379 if preferred else None),
         api=free_port(5000 if preferred else None),
         mlflow=free_port(5001 if preferred else None) if mlflow else None,
     )
