@@ -16,7 +16,7 @@ def run(state: Path) -> None:
     with Stack(ROOT, state, pick_ports(), say=lambda step: print(f"  {step} …", flush=True)) as stack:
         print(
             f"\n  API      {stack.url}   (interactive documentation: {stack.url}/docs)"
-            f"\n  Redis    {stack.env['CATALOG_REDIS_URL']}   (for catalog-keys: export CATALOG_REDIS_URL where it is another)"
+            f"\n  Redis    {stack.env['CATALOG_REDIS_URL']}   (CATALOG_REDIS_URL, for catalog-keys)"
             f"\n  MLflow   http://127.0.0.1:{stack.ports.mlflow}"
             f"\n  webhooks are signed with the secret in {stack.state}/webhook-secret"
             "\n\n  Ctrl-C stops everything.",
