@@ -10,7 +10,7 @@ from fastapi_offline import FastAPIOffline
 
 from api import access, problems
 from api.dependencies import open_stores
-from api.openapi import describe_bodies
+from api.openapi import CLOSED, describe_models
 from api.routes import deliveries, health, jobs, predict
 from shared.settings import Settings, get_settings
 
@@ -35,7 +35,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     problems.install(app)
     access.install(app)
-    for routes in (jobs, deliveries, predict, health):
-        app.include_router(routes.router)
-    describe_bodies(app)
+    for routes in (jobs, deliveries, predict):
+        app.include_router(routes.router, responses=CLOSED)
+    app.include_router(health.router)
+    describe_models(app)
     return app

@@ -1,5 +1,6 @@
 """What FastAPI cannot see: request bodies, because the routes read them as a stream, and answers that are raised."""
 
+import json
 from http import HTTPStatus
 from typing import Any
 
@@ -37,7 +38,7 @@ _COME_AGAIN = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
 
 
 def ref(model: type) -> dict[str, str]:
-    """A reference to one of the models that `describe_bodies` adds."""
+    """A reference to one of the models that `describe_models` adds."""
     return {"$ref": _REF + model.__name__}
 
 
@@ -52,13 +53,17 @@ def problems(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
     return answers
 
 
-REFUSALS = problems(
-    HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE
+CLOSED = problems(
+    HTTPStatus.UNAUTHORIZED,
+    HTTPStatus.FORBIDDEN,
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+    HTTPStatus.TOO_MANY_REQUESTS,
+    HTTPStatus.SERVICE_UNAVAILABLE,
 )
-"""Of every route that is not open to all."""
+"""What every route that is not open to all may answer with."""
 
 
-def describe_bodies(app: FastAPI) -> None:
+def describe_models(app: FastAPI) -> None:
     """Add the models to the document's components."""
     generate = app.openapi
 
@@ -71,22 +76,27 @@ def describe_bodies(app: FastAPI) -> None:
     app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way
 
 
+_ITEM = {"id": "sku-1", "title": "Piscine gonflable ronde 3 m"}
+_TABLE = "id,title,image\nsku-1,Piscine gonflable ronde 3 m,https://shop.example/piscine.jpg\n"
+
 JOB_BODIES: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "content": {
-            "application/json": {"schema": ref(JobIn)},
-            "application/x-ndjson": {"schema": ref(ItemIn)},
+            "application/json": {"schema": ref(JobIn), "example": {"items": [_ITEM]}},
+            "application/x-ndjson": {"schema": ref(ItemIn), "example": _ITEM},
             "text/csv": {
                 "schema": {
                     "type": "string",
                     "description": "Columns id, title, description, image (a URL), separated by commas or semicolons",
-                }
+                },
+                "example": _TABLE,
             },
             "multipart/form-data": {
                 "schema": {
                     "type": "object",
                     "required": ["items"],
+                    "additionalProperties": False,
                     "properties": {
                         "items": {
                             "type": "string",
@@ -100,9 +110,24 @@ JOB_BODIES: dict[str, Any] = {
                         },
                         **{name: option["schema"] for name, option in _OPTIONS.items()},
                     },
-                }
+                },
+                "example": {"items": json.dumps(_ITEM)},
             },
         },
     },
     "parameters": [{"name": name, "in": "query", "required": False, **option} for name, option in _OPTIONS.items()],
 }
+
+ACCEPTED: dict[int | str, dict[str, Any]] = {
+    HTTPStatus.ACCEPTED: {
+        "headers": {
+            "Location": {"description": "The job", "schema": {"type": "string"}},
+            **_RETRY_AFTER,
+            "Idempotency-Replayed": {
+                "description": "`true` where an earlier request with this Idempotency-Key had the effect",
+                "schema": {"type": "string"},
+            },
+        }
+    }
+}
+"""The answer of a route that makes a job."""

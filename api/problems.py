@@ -15,7 +15,7 @@ from kombu.exceptions import OperationalError
 from redis import RedisError
 from starlette.exceptions import HTTPException
 
-from shared.ledger import CursorError, JobNotFoundError
+from shared.ledger import CursorError, JobNotFoundError, ResultsGoneError
 
 log = logging.getLogger(__name__)
 
@@ -82,6 +82,10 @@ def pointer_to(location: Iterable[int | str]) -> str:
     return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in location)
 
 
+def results_expired(job: str) -> Problem:
+    return Problem(HTTPStatus.GONE, "results-expired", f"The results of job {job} were kept as long as promised.")
+
+
 def invalid_request(entries: Sequence[Any]) -> Problem:
     """From the entries of a pydantic `ValidationError`; each field that is wrong is named by a JSON pointer."""
     errors = [
@@ -98,6 +102,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(JobNotFoundError, _no_job)
     app.add_exception_handler(CursorError, _no_cursor)
+    app.add_exception_handler(ResultsGoneError, _gone)
     app.add_exception_handler(RedisError, _unavailable)
     app.add_exception_handler(OperationalError, _unavailable)
     app.add_exception_handler(OSError, _disk)
@@ -124,6 +129,10 @@ def _http(request: Request, error: Exception) -> Response:
 def _no_job(request: Request, error: Exception) -> Response:
     detail = f"There is no job {error}: it never was, or it is long over."
     return Problem(HTTPStatus.NOT_FOUND, "job-not-found", detail).response(request.url.path)
+
+
+def _gone(request: Request, error: Exception) -> Response:
+    return results_expired(str(error)).response(request.url.path)
 
 
 def _no_cursor(request: Request, error: Exception) -> Response:

@@ -79,11 +79,6 @@ def retry_after(job: JobOut, now: float) -> str:
     return str(round(min(max(remaining / 4, 1), _LONGEST_PAUSE_S)))
 
 
-def moment(seconds: float | None) -> str:
-    """For people."""
-    return "the end" if seconds is None else f"{_time(seconds):%Y-%m-%d %H:%M:%S} UTC"
-
-
 def masked(url: str) -> str:
     """The URL without a user's name and password."""
     parts = urlsplit(url)

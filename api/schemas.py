@@ -42,7 +42,12 @@ class ImageIn(BaseModel):
 class ItemIn(BaseModel):
     """A catalogue item: a title, a description, a picture, or any of them."""
 
-    model_config = ConfigDict(extra="forbid", coerce_numbers_to_str=True, str_strip_whitespace=True)
+    model_config = ConfigDict(
+        extra="forbid",
+        coerce_numbers_to_str=True,
+        str_strip_whitespace=True,
+        json_schema_extra={"anyOf": [{"required": [name]} for name in ("title", "description", "image")]},
+    )
 
     id: Annotated[str, Field(min_length=1, max_length=128)] | None = Field(
         None, description="Your own id, unique within the job; the item's position where it is left out."

@@ -1,4 +1,4 @@
-"""The housekeeper's part in webhooks, over a real Redis, without its processes."""
+"""The courier's part in webhooks, over a real Redis, without its processes."""
 
 from base64 import b64encode
 from collections.abc import Iterator
@@ -10,10 +10,11 @@ from typing import Any
 from pydantic import SecretStr
 from redis import Redis
 
-from shared.ledger import Deliveries, DeliveryAttempt, Guess, Job, Ledger, NewJob, Outbox, Outcome, QueuedItem
+from shared.ledger import Deliveries, DeliveryAttempt, Job, Ledger, Outbox
 from shared.settings import Settings
 from shared.webhook_secrets import signing_secrets
 from stack.receiver import WebhookReceiver
+from tests.jobs import LANE, opened, outcomes_of
 from tests.waiting import wait_for
 from worker.webhooks import Webhooks
 
@@ -28,7 +29,7 @@ def secret_of(tenant: str = TENANT, master: SecretStr = NEW) -> str:
 
 
 class House:
-    """What the housekeeper works with. Args: settings: those of `Settings` that the test is about."""
+    """What the courier works with. Args: settings: those of `Settings` that the test is about."""
 
     def __init__(self, redis: Redis, **settings: Any) -> None:
         self.redis = redis
@@ -40,29 +41,15 @@ class House:
         self.webhooks = Webhooks(Settings(**given), self.ledger, self.outbox, self.deliveries)
 
     def open(self, url: str | None, tenant: str = TENANT) -> str:
-        job = self.ledger.new_id()
-        self.ledger.stage(job, 0, [QueuedItem(0, "a", "titre")])
-        new = NewJob(
-            tenant=tenant,
-            lane="bulk",
-            total=1,
-            chunks=1,
-            deadline_s=60,
-            max_queued=1000,
-            keep_s=60,
-            keep_record_s=600,
-            webhook_url=url,
-        )
-        self.ledger.open(job, new)
-        return job
+        return opened(self.ledger, [1], tenant=tenant, keep_s=60, keep_record_s=600, webhook_url=url)
 
     def ended(self, url: str | None, tenant: str = TENANT) -> str:
         """A completed job."""
         job = self.open(url, tenant)
-        lease = self.ledger.lease("bulk")
+        lease = self.ledger.lease(LANE)
         assert lease is not None
         assert lease.job == job
-        self.ledger.commit(lease, "v1", [Outcome(0, "a", guesses=(Guess(10, 0.9),))])
+        self.ledger.commit(lease, "v1", outcomes_of(lease))
         return job
 
     def cancelled(self, url: str) -> str:

@@ -25,8 +25,8 @@ def finished(api: httpx.Client, url: str, timeout_s: float = 90) -> dict[str, An
     def ended() -> dict[str, Any] | None:
         job: dict[str, Any] = api.get(url).raise_for_status().json()
         counts = job["counts"]
-        parts = counts["pending"] + counts["succeeded"] + counts["failed"] + counts["cancelled"]
-        assert parts == counts["total"]
+        parts = ("pending", "succeeded", "failed", "invalid", "cancelled", "expired")
+        assert sum(counts[part] for part in parts) == counts["total"]
         return job if job["finished_at"] else None
 
     return wait_for(f"{url} ends", ended, timeout_s)

@@ -38,7 +38,7 @@ class ChunksInHand:
         try:
             yield
         except Exception as error:
-            pause = min(2.0**lease.attempt, _LONGEST_PAUSE_S)
+            pause = min(2.0 ** (lease.losses + 1), _LONGEST_PAUSE_S)
             log.exception("chunk %s failed, tried again in %.0f s: %s", lease.member, pause, error)
             self._ledger.defer(lease, pause)
         finally:

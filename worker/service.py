@@ -83,7 +83,7 @@ class ClassifierService:
 
     def _classify(self, lease: Lease, lane: Lane, engine: Engine) -> JobState | None:
         """The job's state after the commit; `None` where there was none to make, or it came too late."""
-        apart = lease.attempt > self._settings.isolate_after
+        apart = lease.losses >= self._settings.isolate_after
         timeout_s = self._settings.item_timeout_s * len(lease.items) * 2 if apart else None
         with self._chunks.hold(lease, timeout_s=timeout_s):
             outcomes = self._outcomes_apart(lease, engine) if apart else self._outcomes(lease, lane, engine)
@@ -96,7 +96,7 @@ class ClassifierService:
         return classifier.chunk(lease.items, self._pools[lane], priority)
 
     def _outcomes_apart(self, lease: Lease, engine: Engine) -> list[Outcome]:
-        log.warning("chunk %s was lost %d times: its items are computed apart", lease.member, lease.attempt - 1)
+        log.warning("chunk %s was lost %d times: its items are computed apart", lease.member, lease.losses)
         with self._apart:  # one more model in memory, not several
             return classify_apart(lease.items, engine.bundle.folder, self._settings)
 

@@ -7,13 +7,14 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from api.dependencies import Stores, StoresDep
+from api.openapi import problems
 from api.ownership import JobDep
 from api.problems import Problem
 from api.render import masked
 from shared.ledger import DeliveryAttempt, DeliveryOutcome, Job, NothingToDeliverError, Trigger, WebhookState
 from shared.queues import tend_soon
 
-router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
+router = APIRouter(prefix="/v1/jobs", tags=["jobs"], responses=problems(HTTPStatus.NOT_FOUND))
 
 
 class DeliveryOut(BaseModel):
@@ -41,7 +42,7 @@ def deliveries(job: JobDep, stores: StoresDep) -> DeliveriesOut:
     return _answer(job, stores)
 
 
-@router.post("/{job_id}/deliveries", status_code=HTTPStatus.ACCEPTED)
+@router.post("/{job_id}/deliveries", status_code=HTTPStatus.ACCEPTED, responses=problems(HTTPStatus.CONFLICT))
 def redeliver(job: JobDep, stores: StoresDep) -> DeliveriesOut:
     """Deliver the webhook of an ended job (again) now; a receiver that had answered 410 gets deliveries again.
 

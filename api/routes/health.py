@@ -9,6 +9,7 @@ from redis import RedisError
 
 from api.access import KEY_IS_OPTIONAL, OptionalCaller
 from api.dependencies import StoresDep
+from api.openapi import problems
 from api.problems import Problem
 from shared.queues import Lane
 from shared.workers import alive
@@ -18,7 +19,12 @@ log = logging.getLogger(__name__)
 router = APIRouter(tags=["health"])
 
 
-@router.get("/health", openapi_extra=KEY_IS_OPTIONAL)
+@router.get(
+    "/health",
+    openapi_extra=KEY_IS_OPTIONAL,
+    responses={HTTPStatus.SERVICE_UNAVAILABLE: {"description": "Redis is away.", "content": {"application/json": {}}}}
+    | problems(HTTPStatus.TOO_MANY_REQUESTS),
+)
 def health(stores: StoresDep, caller: OptionalCaller, response: Response) -> dict[str, Any]:
     """`pass`; `warn` where jobs wait for a worker or a model; `fail` (503).
 
@@ -51,7 +57,7 @@ async def live() -> dict[str, str]:
     return {"status": "pass"}
 
 
-@router.get("/health/ready")
+@router.get("/health/ready", responses=problems(HTTPStatus.SERVICE_UNAVAILABLE))
 def ready(stores: StoresDep) -> dict[str, str]:
     """Jobs can be accepted: Redis answers."""
     try:

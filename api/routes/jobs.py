@@ -15,10 +15,10 @@ from api import idempotency, ingest, render
 from api.access import ClassifyCaller
 from api.dependencies import Stores, StoresDep
 from api.idempotency import IdempotencyKey
-from api.openapi import JOB_BODIES
+from api.openapi import ACCEPTED, JOB_BODIES, problems
 from api.ownership import JobDep
 from api.parquet import parquet
-from api.problems import Problem
+from api.problems import results_expired
 from api.schemas import JobOut, ResultOut, ResultsOut
 from shared.ledger import ItemStatus, Job, Page
 from shared.queues import tend_soon
@@ -36,7 +36,19 @@ _WRITERS: dict[str, tuple[_Writer, str]] = {
 }
 
 
-@router.post("", status_code=HTTPStatus.ACCEPTED, openapi_extra=JOB_BODIES)
+@router.post(
+    "",
+    status_code=HTTPStatus.ACCEPTED,
+    openapi_extra=JOB_BODIES,
+    responses=ACCEPTED
+    | problems(
+        HTTPStatus.BAD_REQUEST,
+        HTTPStatus.CONFLICT,
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        HTTPStatus.INSUFFICIENT_STORAGE,
+    ),
+)
 async def submit(
     request: Request, response: Response, stores: StoresDep, caller: ClassifyCaller, key: IdempotencyKey = None
 ) -> JobOut:
@@ -50,7 +62,11 @@ async def submit(
     return _accepted(job, response, replayed=attempt.answered is not None)
 
 
-@router.post("/{job_id}/retry", status_code=HTTPStatus.ACCEPTED)
+@router.post(
+    "/{job_id}/retry",
+    status_code=HTTPStatus.ACCEPTED,
+    responses=ACCEPTED | problems(HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.GONE),
+)
 async def retry(
     parent: JobDep,
     response: Response,
@@ -73,13 +89,13 @@ async def retry(
     return _accepted(job, response, replayed=attempt.answered is not None)
 
 
-@router.get("/{job_id}")
+@router.get("/{job_id}", responses=problems(HTTPStatus.NOT_FOUND))
 def status(job: JobDep, response: Response, stores: StoresDep) -> JobOut:
     """State, counts, progress, place in the queue and an estimate."""
     return _answer(job, response, stores)
 
 
-@router.post("/{job_id}/cancel")
+@router.post("/{job_id}/cancel", responses=problems(HTTPStatus.NOT_FOUND))
 def cancel(job: JobDep, response: Response, stores: StoresDep) -> JobOut:
     """End the job now; what was classified stays readable. A job that has ended stays as it is."""
     job = stores.ledger.cancel(job.id)
@@ -87,7 +103,7 @@ def cancel(job: JobDep, response: Response, stores: StoresDep) -> JobOut:
     return _answer(job, response, stores)
 
 
-@router.get("/{job_id}/events", response_class=EventSourceResponse)
+@router.get("/{job_id}/events", response_class=EventSourceResponse, responses=problems(HTTPStatus.NOT_FOUND))
 async def events(job: JobDep, stores: StoresDep) -> AsyncIterator[ServerSentEvent]:
     """The job each time it has changed, as server-sent events `progress`; `end` comes last and closes the stream."""
     shown: Job | None = None
@@ -105,7 +121,12 @@ async def events(job: JobDep, stores: StoresDep) -> AsyncIterator[ServerSentEven
             continue  # the stream outlives a restart of the store
 
 
-@router.get("/{job_id}/results", response_model=ResultsOut)
+@router.get(
+    "/{job_id}/results",
+    response_model=ResultsOut,
+    responses={HTTPStatus.OK: {"content": {media_type: {} for _, media_type in _WRITERS.values()}}}
+    | problems(HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.GONE),
+)
 def results(
     job: JobDep,
     stores: StoresDep,
@@ -143,8 +164,7 @@ def _rendered(page: Page) -> list[ResultOut]:
 
 def _refuse_gone(job: Job) -> None:
     if job.results_gone:
-        detail = f"The results of job {job.id} were kept until {render.moment(job.results_expire_at)}; they are gone."
-        raise Problem(HTTPStatus.GONE, "results-expired", detail)
+        raise results_expired(job.id)
 
 
 def _changed(before: Job, now: Job) -> bool:

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from api import ingest, render
 from api.access import ClassifyCaller
 from api.dependencies import Stores, StoresDep
-from api.openapi import ref
+from api.openapi import problems, ref
 from api.problems import Problem, invalid_request
 from api.schemas import ModelWeightsOut, PredictIn, PredictOut, ResultOut
 from shared.ledger import Job, done_key
@@ -23,22 +23,33 @@ _BODIES = {
     "requestBody": {
         "required": True,
         "content": {
-            ingest.JSON: {"schema": ref(PredictIn)},
+            ingest.JSON: {"schema": ref(PredictIn), "example": {"description": "Console de jeux rétro"}},
             ingest.MULTIPART: {
                 "schema": {
                     "type": "object",
+                    "additionalProperties": False,
                     "properties": {
                         "description": {"type": "string"},
                         "image": {"type": "string", "format": "binary"},
                     },
-                }
+                },
+                "example": {"description": "Console de jeux rétro"},
             },
         },
     }
 }
 
 
-@router.post("/predict", openapi_extra=_BODIES)
+@router.post(
+    "/predict",
+    openapi_extra=_BODIES,
+    responses=problems(
+        HTTPStatus.BAD_REQUEST,
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        HTTPStatus.GATEWAY_TIMEOUT,
+        HTTPStatus.INSUFFICIENT_STORAGE,
+    ),
+)
 async def predict(request: Request, stores: StoresDep, caller: ClassifyCaller) -> PredictOut:
     """Classify one item now; it overtakes bulk jobs at the next micro-batch."""
     item = await _item(request, stores)

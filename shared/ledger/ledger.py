@@ -153,8 +153,8 @@ class Ledger:
         leased = self._lease(args=[lane, LEASE_S])
         if not leased:
             return None
-        job, chunk, packed, attempt = leased
-        return Lease(job.decode(), int(chunk), unpack_items(packed), int(attempt))
+        job, chunk, packed, attempt, losses = leased
+        return Lease(job.decode(), int(chunk), unpack_items(packed), int(attempt), int(losses))
 
     def renew(self, leases: Sequence[Lease]) -> None:
         if leases:
@@ -182,7 +182,7 @@ class Ledger:
             self._release(args=[lease.member for lease in leases])
 
     def defer(self, lease: Lease, delay_s: float) -> None:
-        """Hand a chunk back unfinished, to be taken again after a pause."""
+        """Hand a chunk back that could not be done, to be taken again after a pause; it counts as lost."""
         self._defer(args=[delay_s, lease.member])
 
     def recover(self) -> int:

@@ -68,11 +68,14 @@ class Lease:
     chunk: int
     items: list[QueuedItem]
     attempt: int
-    """1 the first time; more when a holder vanished."""
+    """How often the chunk was leased, this time included."""
+    losses: int = 0
+    """How often before its holder vanished, or could not do it."""
 
     @property
     def member(self) -> str:
-        return f"{self.job} {self.chunk}"
+        """Names this very lease, not another one of the same chunk."""
+        return f"{self.job} {self.chunk} {self.attempt}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,10 @@ class CursorError(ValueError):
     """A cursor that this ledger never gave out."""
 
 
+class ResultsGoneError(LookupError):
+    """The results were kept long enough; they went while they were being read."""
+
+
 class Results:
     def __init__(self, redis: "Redis") -> None:
         self._redis: Any = redis
@@ -39,6 +43,7 @@ class Results:
 
         Raises:
             CursorError: `cursor` is none of this ledger's.
+            ResultsGoneError: the job ended so long ago that they are no longer there.
         """
         position, offset = _parse(cursor or _START)
         outcomes: list[tuple[str, Outcome]] = []
@@ -47,6 +52,8 @@ class Results:
                 break
             chunk = self._redis.lindex(job_key(job.id, "order"), position)
             if chunk is None:
+                if job.ended and position < job.chunks:
+                    raise ResultsGoneError(job.id)
                 return Page(outcomes, f"{position}.{offset}", complete=job.ended)
             if (read := self._chunk(job, chunk.decode())) is None:
                 return Page(outcomes, f"{position}.{offset}", complete=False)
@@ -87,7 +94,10 @@ class Results:
             return unpack_outcomes(packed)
         if not job.ended:
             return None
-        items = unpack_items(self._redis.hget(job_key(job.id, "input"), chunk))
+        packed = self._redis.hget(job_key(job.id, "input"), chunk)
+        if packed is None:
+            raise ResultsGoneError(job.id)
+        items = unpack_items(packed)
         status = _rest(job)
         message = _NEVER_DONE[status]
         return "", [Outcome(i.index, i.id, status=status, error=status.value, message=message) for i in items]

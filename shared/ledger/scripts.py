@@ -7,14 +7,15 @@ Keys, below the prefix `catalog:`:
     job:{id}:results     hash: chunk → packed outcomes
     job:{id}:ready       list: chunks that nobody has in hand
     job:{id}:order       list: chunks in the order of their commit; what a results cursor walks along
-    job:{id}:attempts    hash: chunk → how often it was leased
+    job:{id}:attempts    hash: chunk → how often it was leased; of those not committed
+    job:{id}:losses      hash: chunk → how often a lease of it ran out
     job:{id}:done        list: one element once the job has ended, for whoever waits
     job:{id}:deliveries  list: the attempts to deliver its webhook
     lane:{lane}          list: jobs with ready chunks, in turn
     pending:{lane}       how many of the lane's items have no outcome yet
     done:{lane}:{t}      how many got one in the ten seconds from 10 t on
     live                 set: jobs that have not ended
-    leases               zset: "id chunk" → when the lease runs out
+    leases               zset: "id chunk attempt" → when the lease runs out
     deadlines            zset: job → when it expires
     outbox:{name}        zset: job → when its message is due
     idempotency:{key}    hash: who has claimed the key, or the job it led to and the fingerprint of its request

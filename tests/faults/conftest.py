@@ -30,8 +30,19 @@ def service(tmp_path: Path) -> Iterator[Service]:
 
 
 @pytest.fixture
+def parts(tmp_path: Path) -> Iterator[Service]:
+    """Makes a service of which nothing runs yet: the test starts the parts that it needs."""
+    with ExitStack() as running:
+
+        def make(settings: Mapping[str, str] | None = None) -> Stack:
+            return running.push(stack_in(tmp_path / "stack", settings))
+
+        yield make
+
+
+@pytest.fixture
 def figure(record_property: Callable[[str, object], None]) -> Figure:
-    """Puts name, value and unit on record: in pytest's report, its output, and the file that `CATALOG_FIGURES` names."""
+    """Puts name, value and unit on record: in pytest's report, its output, the file that `CATALOG_FIGURES` names."""
 
     def record(name: str, value: float, unit: str) -> None:
         record_property(name, f"{value:.3g} {unit}")

@@ -6,23 +6,28 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from redis import Redis
+from redis import TimeoutError as RedisTimeoutError
 
 from shared.ledger import Ledger, QueuedItem
 from shared.settings import Settings
+from shared.stores import open_redis
 from stack import redis_server
 from stack.processes import Process, free_port
 from stack.receiver import WebhookReceiver
 from stack.services import Stack
 from tests.faults.conftest import Figure, Service, client
-from tests.jobs import new_job
+from tests.jobs import LANE, new_job
 from tests.waiting import finished, wait_for
+
+Server = Callable[..., tuple[Process, int]]
 
 PARTS = ("worker", "housekeeper", "courier", "api")
 JOBS, ITEMS, FEW = 20, 1000, 10
@@ -55,8 +60,7 @@ def test_no_accepted_job_is_lost_when_redis_is_killed(service: Service, figure: 
             figure("Redis killed: first new result after its restart", time.monotonic() - restarted, "s")
         for job in jobs:
             assert finished(api, job["url"], timeout_s=120)["state"] == "completed"
-            results = [json.loads(line) for line in api.get(job["results_url"], params={"format": "ndjson"}).iter_lines()]
-            assert sorted(result["index"] for result in results) == list(range(job["counts"]["total"]))
+            _assert_each_item_once(api, job)
         figure("Redis killed: 20 accepted jobs done after its restart", time.monotonic() - restarted, "s")
         figure("Redis killed: from its death until it answers", restarted - killed, "s")
         told = {receiver.received.get(timeout=60)["data"]["id"] for _ in jobs}
@@ -64,20 +68,53 @@ def test_no_accepted_job_is_lost_when_redis_is_killed(service: Service, figure: 
     assert _pids(stack) == pids
 
 
-def test_redis_without_an_append_only_file_accepts_jobs_unconfirmed(tmp_path: Path) -> None:
-    port = free_port()
-    command = [redis_server.find_server(), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
-    process = Process("redis", command, tmp_path / "redis.log", os.environ, tmp_path)
-    try:
-        redis_server.wait_for(process, port)
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    """Starts a Redis with these options, and returns it and its port."""
+    with ExitStack() as running:
+
+        def start(**options: str) -> tuple[Process, int]:
+            port = free_port()
+            given = chain.from_iterable((f"--{name}", value) for name, value in options.items())
+            command = [*redis_server.server_command(port, tmp_path), *given]
+            process = Process("redis", command, tmp_path / "redis.log", os.environ, tmp_path)
+            running.callback(process.kill)
+            redis_server.wait_for(process, port)
+            return process, port
+
+        yield start
+
+
+def test_redis_without_an_append_only_file_accepts_jobs_unconfirmed(server: Server) -> None:
+    for appends in (True, False):
+        _, port = server(appendonly="yes" if appends else "no")
         with Redis(port=port) as redis:
             ledger = Ledger(redis)
-            job = ledger.new_id()
-            ledger.stage(job, 0, [QueuedItem(0, "sku-1", "Lampe")])
-            assert ledger.open(job, new_job(1, 1), on_disk=True) is False
-            assert ledger.job(job).state == "queued"
-    finally:
-        process.kill()
+            assert ledger.open(_staged(ledger), new_job(1, 1), on_disk=True) is appends
+            assert ledger.pending(LANE) == 1
+
+
+def test_a_step_whose_answer_is_lost_is_not_taken_twice(server: Server) -> None:
+    """Redis takes it when it is awake again, although the client has given up."""
+    process, port = server()
+    redis = open_redis(Settings(redis_url=f"redis://127.0.0.1:{port}/0", redis_timeout_s=0.5))
+    with redis:
+        ledger = Ledger(redis)
+        assert ledger.lease(LANE) is None  # Redis knows the script from now on
+        for _ in range(2):
+            ledger.open(_staged(ledger), new_job(1, 1))
+        with _silent(process), pytest.raises(RedisTimeoutError):
+            ledger.lease(LANE)
+        wait_for("the step is taken", lambda: redis.zcard("catalog:leases"), timeout_s=10)
+        assert ledger.lease(LANE) is not None
+        assert ledger.lease(LANE) is None
+
+
+def _staged(ledger: Ledger) -> str:
+    """One item of a job to be."""
+    job = ledger.new_id()
+    ledger.stage(job, 0, [QueuedItem(0, "sku-1", "Lampe")])
+    return job
 
 
 def test_a_minute_without_redis_is_an_error_at_once_and_nothing_worse(service: Service, figure: Figure) -> None:
@@ -94,7 +131,6 @@ def test_a_minute_without_redis_is_an_error_at_once_and_nothing_worse(service: S
 
 
 def test_a_silent_redis_is_an_error_soon_and_nothing_worse(service: Service, figure: Figure) -> None:
-    """Many ask meanwhile, more than there are threads to answer them."""
     stack = service()
     with client(stack) as api:
         job, pids = _long_job(api), _pids(stack)
@@ -124,7 +160,7 @@ def test_a_silent_redis_leaves_the_api_alive_for_its_probes(service: Service, fi
 
 
 def _texts(count: int) -> list[dict[str, str]]:
-    return [{"id": f"sku-{i}", "title": f"Piscine gonflable ronde {i}", "description": "pour enfants"} for i in range(count)]
+    return [{"id": f"sku-{i}", "title": f"Piscine gonflable ronde {i}"} for i in range(count)]
 
 
 def _long_job(api: httpx.Client) -> dict[str, Any]:
@@ -199,5 +235,9 @@ def _everything_goes_on(stack: Stack, api: httpx.Client, job: dict[str, Any], fi
     figure(f"{what}: a new job is done after", time.monotonic() - back, "s")
     assert finished(api, job["url"])["state"] == "completed"
     figure(f"{what}: the job that was interrupted is done after", time.monotonic() - back, "s")
-    page = api.get(job["results_url"], params={"format": "ndjson"})
-    assert sorted(json.loads(line)["index"] for line in page.iter_lines()) == list(range(job["counts"]["total"]))
+    _assert_each_item_once(api, job)
+
+
+def _assert_each_item_once(api: httpx.Client, job: dict[str, Any]) -> None:
+    results = api.get(job["results_url"], params={"format": "ndjson"}).iter_lines()
+    assert sorted(json.loads(line)["index"] for line in results) == list(range(job["counts"]["total"]))

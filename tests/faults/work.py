@@ -62,17 +62,17 @@ def completed_once(api: httpx.Client, job: Job, timeout_s: float = 90) -> None:
 
 def leased(redis: "Redis", job: Job) -> set[str]:
     """The job's chunks that are in a worker's hands, or count as such."""
-    members: list[str] = redis.zrange(LEASES, 0, -1)
-    return {chunk for owner, chunk in map(str.split, members) if owner == job["id"]}
+    members = (str(member).split() for member in redis.zrange(LEASES, 0, -1))
+    return {chunk for owner, chunk, _ in members if owner == job["id"]}
 
 
 def committed(redis: "Redis", job: Job) -> set[str]:
-    return set(redis.hkeys(key(job, "results")))
+    return {str(chunk) for chunk in redis.hkeys(key(job, "results"))}
 
 
 def attempts(redis: "Redis", job: Job) -> dict[str, int]:
     """How often each chunk that is not committed yet was leased."""
-    return {chunk: int(count) for chunk, count in redis.hgetall(key(job, "attempts")).items()}
+    return {str(chunk): int(count) for chunk, count in redis.hgetall(key(job, "attempts")).items()}
 
 
 def taken_again(redis: "Redis", job: Job) -> set[str]:

@@ -26,7 +26,7 @@ from shared.ledger import (
 from shared.settings import ROOT, Settings
 from stack.processes import free_port
 from stack.receiver import WebhookReceiver
-from tests.house import NEW, OLD, House, secret_of
+from tests.courier import NEW, OLD, House, secret_of
 from tests.http import local_client
 from tests.waiting import wait_for
 
@@ -63,7 +63,8 @@ def test_the_event_says_how_a_job_ended_without_all_results(house: House) -> Non
         event = receiver.received.get(timeout=0)
     assert event["type"] == "job.cancelled"
     assert event["data"]["counts"] == {
-        "total": 1, "succeeded": 0, "failed": 0, "invalid": 0, "cancelled": 1, "expired": 0, "needs_review": 0,
+        "total": 1, "pending": 0, "succeeded": 0, "failed": 0, "invalid": 0, "cancelled": 1, "expired": 0,
+        "needs_review": 0,
     }  # fmt: skip
     assert (event["data"]["reason"], event["data"]["parent"]) == (None, None)
 
@@ -107,7 +108,7 @@ def test_a_machine_whose_clock_is_off_signs_with_the_time_of_redis(redis_port: i
     deliver = f"House(Redis(port={redis_port})).deliver(sys.argv[1])"
     with WebhookReceiver(secret_of()) as receiver:
         job = house.ended(receiver.url)
-        program = f"import sys; from redis import Redis; from tests.house import House; {deliver}"
+        program = f"import sys; from redis import Redis; from tests.courier import House; {deliver}"
         command = [sys.executable, "-c", program, job]
         subprocess.run(command, cwd=ROOT, env={**os.environ, **off, "FAKETIME": "-2d"}, check=True)
         assert receiver.received.get(timeout=0)["data"]["id"] == job

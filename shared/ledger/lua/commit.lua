@@ -4,12 +4,14 @@
 
 local id, chunk, results, failures = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local items = tonumber(ARGV[5]) + tonumber(ARGV[6])
-redis.call('ZREM', 'catalog:leases', id .. ' ' .. chunk)
+local attempt = redis.call('HGET', part(id, 'attempts'), chunk)
+if attempt then redis.call('ZREM', 'catalog:leases', member_of(id, chunk, attempt)) end
 if not still_live(id) then return false end
 if redis.call('HSETNX', part(id, 'results'), chunk, results) == 0 then return false end
 
 redis.call('LREM', part(id, 'ready'), 0, chunk)
 redis.call('HDEL', part(id, 'attempts'), chunk)
+redis.call('HDEL', part(id, 'losses'), chunk)
 redis.call('RPUSH', part(id, 'order'), chunk)
 if failures == '' then
   redis.call('HDEL', part(id, 'input'), chunk)

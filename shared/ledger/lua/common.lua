@@ -1,5 +1,8 @@
 -- What every step begins with. Time is Redis's own, so that no other machine's clock matters.
 
+-- Seconds for which results outlive their expiry: whoever is reading them then gets them whole.
+local READING = 600
+
 local function now()
   local time = redis.call('TIME')
   return tonumber(time[1]) + tonumber(time[2]) / 1e6
@@ -46,9 +49,11 @@ local function finish(id, state, reason)
   redis.call('LREM', 'catalog:lane:' .. facts[1], 0, id)
   redis.call('SREM', 'catalog:live', id)
   redis.call('ZREM', 'catalog:deadlines', id)
-  redis.call('DEL', part(id, 'ready'), part(id, 'attempts'))
+  redis.call('DEL', part(id, 'ready'), part(id, 'attempts'), part(id, 'losses'))
   redis.call('RPUSH', part(id, 'done'), state)
-  for _, name in ipairs({'input', 'results', 'order', 'done'}) do redis.call('EXPIRE', part(id, name), keep) end
+  for _, name in ipairs({'input', 'results', 'order', 'done'}) do
+    redis.call('EXPIRE', part(id, name), keep + READING)
+  end
   redis.call('EXPIRE', job(id), keep + keep_record)
   if facts[4] then redis.call('ZADD', 'catalog:outbox:webhook', time, id) end
   if facts[5] == '1' then redis.call('ZADD', 'catalog:outbox:tracking', time, id) end
@@ -63,11 +68,15 @@ local function still_live(id)
   return false
 end
 
--- Give a leased chunk back; it is next in its job's turn.
-local function release(member)
+-- A lease names its attempt: who comes back after a pause cannot touch the lease of whoever has the chunk now.
+local function member_of(id, chunk, attempt) return id .. ' ' .. chunk .. ' ' .. attempt end
+
+-- Give a leased chunk back; it is next in its job's turn. One that was lost counts as such.
+local function release(member, lost)
   if redis.call('ZREM', 'catalog:leases', member) == 0 then return 0 end
-  local id, chunk = string.match(member, '^(%S+) (%d+)$')
+  local id, chunk = string.match(member, '^(%S+) (%d+) %d+$')
   if redis.call('HGET', job(id), 'state') ~= 'running' then return 0 end
+  if lost then redis.call('HINCRBY', part(id, 'losses'), chunk, 1) end
   local lane = 'catalog:lane:' .. lane_of(id)
   redis.call('LPUSH', part(id, 'ready'), chunk)
   redis.call('LREM', lane, 0, id)

@@ -1,4 +1,4 @@
--- ARGV: lane, seconds. Returns {id, chunk, input, attempt} of the next chunk in turn, or nothing.
+-- ARGV: lane, seconds. Returns {id, chunk, input, attempt, losses} of the next chunk in turn, or nothing.
 
 local lane, seconds = 'catalog:lane:' .. ARGV[1], tonumber(ARGV[2])
 local id = redis.call('LMOVE', lane, lane, 'LEFT', 'RIGHT')
@@ -6,10 +6,11 @@ while id do
   local chunk = still_live(id) and redis.call('LPOP', part(id, 'ready'))
   if redis.call('LLEN', part(id, 'ready')) == 0 then redis.call('LREM', lane, 0, id) end
   if chunk then
-    redis.call('ZADD', 'catalog:leases', now() + seconds, id .. ' ' .. chunk)
-    if redis.call('HGET', job(id), 'state') == 'queued' then enter(id, 'running', now()) end
     local attempt = redis.call('HINCRBY', part(id, 'attempts'), chunk, 1)
-    return {id, tonumber(chunk), redis.call('HGET', part(id, 'input'), chunk), attempt}
+    redis.call('ZADD', 'catalog:leases', now() + seconds, member_of(id, chunk, attempt))
+    if redis.call('HGET', job(id), 'state') == 'queued' then enter(id, 'running', now()) end
+    local losses = tonumber(redis.call('HGET', part(id, 'losses'), chunk) or 0)
+    return {id, tonumber(chunk), redis.call('HGET', part(id, 'input'), chunk), attempt, losses}
   end
   id = redis.call('LMOVE', lane, lane, 'LEFT', 'RIGHT')
 end

@@ -2,5 +2,5 @@
 
 local lapsed = redis.call('ZRANGE', 'catalog:leases', '-inf', now(), 'BYSCORE', 'LIMIT', 0, tonumber(ARGV[1]))
 local released = 0
-for _, member in ipairs(lapsed) do released = released + release(member) end
+for _, member in ipairs(lapsed) do released = released + release(member, true) end
 return released

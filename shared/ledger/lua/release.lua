@@ -1,4 +1,4 @@
--- ARGV: "id chunk" members whose holder gives them back unfinished.
+-- ARGV: leases whose holder gives them back unfinished.
 
-for _, member in ipairs(ARGV) do release(member) end
+for _, member in ipairs(ARGV) do release(member, false) end
 return #ARGV

@@ -1,11 +1,5 @@
--- ARGV: seconds, then "id chunk" members. Only leases that are still held are renewed; returns those that are not.
+-- ARGV: seconds, then leases. Only those that are still held are renewed.
 
-local lost = {}
-for i = 2, #ARGV do
-  if redis.call('ZSCORE', 'catalog:leases', ARGV[i]) then
-    redis.call('ZADD', 'catalog:leases', now() + tonumber(ARGV[1]), ARGV[i])
-  else
-    table.insert(lost, ARGV[i])
-  end
-end
-return lost
+local lasts_until = now() + tonumber(ARGV[1])
+for i = 2, #ARGV do redis.call('ZADD', 'catalog:leases', 'XX', lasts_until, ARGV[i]) end
+return 1

@@ -9,7 +9,7 @@ end
 for i = 2, #ARGV do
   local chunk = ARGV[i]
   local somewhere = redis.call('HEXISTS', part(id, 'results'), chunk) == 1
-    or redis.call('ZSCORE', 'catalog:leases', id .. ' ' .. chunk)
+    or redis.call('ZSCORE', 'catalog:leases', member_of(id, chunk, redis.call('HGET', part(id, 'attempts'), chunk) or 0))
     or redis.call('LPOS', part(id, 'ready'), chunk)
   if not somewhere then
     redis.call('RPUSH', part(id, 'ready'), chunk)

@@ -1,0 +1,212 @@
+"""What nobody would notice by itself, planted by hand: the housekeeper finds it and puts it right."""
+
+import hashlib
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from http import HTTPStatus
+from pathlib import Path
+
+import httpx
+import pytest
+from redis import Redis
+
+from shared.blobs import Blobs
+from shared.queues import AUDIT, HOUSEKEEPING, SWEEP
+from stack.services import Stack
+from tests.faults.conftest import Figure, client, stack_in
+from tests.faults.work import (
+    LEASES,
+    Items,
+    Job,
+    broker,
+    completed_once,
+    freeze,
+    key,
+    serving,
+    submitted,
+    texts,
+    thaw,
+    views,
+)
+from tests.pictures import clouds, in_base64
+from tests.waiting import wait_for
+
+_TWO_CHUNKS = texts(300)
+_OLD = timedelta(days=2).total_seconds()
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with stack_in(tmp_path_factory.mktemp("reconciler")) as running:
+        yield running
+
+
+@pytest.fixture
+def api(stack: Stack) -> Iterator[httpx.Client]:
+    with views(stack) as (api, _):
+        yield api
+
+
+@pytest.fixture
+def redis(stack: Stack) -> Iterator["Redis"]:
+    with views(stack) as (_, redis):
+        yield redis
+
+
+def test_a_job_whose_wake_ups_were_all_lost_begins_by_itself(
+    stack: Stack, api: httpx.Client, redis: "Redis", figure: Figure
+) -> None:
+    stack.worker.stop()  # one that is merely frozen would have got a message already
+    with Redis(port=stack.ports.redis, db=1) as messages:
+        job = submitted(api, _TWO_CHUNKS)
+        assert messages.delete("catalog:bulk") == 1
+    stack.start_worker()
+    wait_for("the worker serves", lambda: serving(redis))
+    served = time.monotonic()
+    completed_once(api, job, timeout_s=15)
+    figure("a job whose wake-ups were lost is done after", time.monotonic() - served, "s")
+
+
+@pytest.mark.parametrize("chunks", [["0"], ["1"], ["0", "1"]])
+def test_chunks_that_are_nowhere_are_found(
+    stack: Stack, api: httpx.Client, redis: "Redis", figure: Figure, chunks: list[str]
+) -> None:
+    with _frozen_worker(stack):
+        job = submitted(api, _TWO_CHUNKS)
+        for chunk in chunks:
+            assert redis.lrem(key(job, "ready"), 0, chunk) == 1
+    _send(stack, AUDIT)
+    asked = time.monotonic()
+    completed_once(api, job, timeout_s=15)
+    figure("a job with chunks that were nowhere is done after its audit in", time.monotonic() - asked, "s")
+
+
+def test_a_job_that_has_no_turn_gets_one(stack: Stack, api: httpx.Client, redis: "Redis") -> None:
+    with _frozen_worker(stack):
+        job = submitted(api, _TWO_CHUNKS)
+        assert redis.lrem("catalog:lane:bulk", 0, job["id"]) == 1
+    _send(stack, AUDIT)
+    completed_once(api, job, timeout_s=15)
+
+
+def test_a_lease_that_nobody_holds_runs_out(stack: Stack, api: httpx.Client, redis: "Redis", figure: Figure) -> None:
+    with _frozen_worker(stack):
+        job = submitted(api, _TWO_CHUNKS)
+        redis.lrem(key(job, "ready"), 0, "0")
+        redis.zadd(LEASES, {f"{job['id']} 0": time.time() + 3})
+    planted = time.monotonic()
+    completed_once(api, job, timeout_s=15)
+    figure("a job with a lease of 3 s that nobody holds is done after", time.monotonic() - planted, "s")
+
+
+def test_leases_of_jobs_that_are_no_more_vanish(redis: "Redis", stack: Stack) -> None:
+    redis.zadd(LEASES, {f"{'0' * 24} 0": 1})
+    wait_for("the lease is gone", lambda: not redis.zcard(LEASES), timeout_s=10)
+
+
+def test_a_deadline_that_passed_while_the_housekeeper_was_dead_is_kept(
+    stack: Stack, api: httpx.Client, redis: "Redis", figure: Figure
+) -> None:
+    with _frozen_worker(stack):
+        stack.process("housekeeper").kill()
+        job = submitted(api, _TWO_CHUNKS, deadline_s=0.5)
+        deadline = redis.zscore("catalog:deadlines", job["id"])
+        assert deadline is not None
+        wait_for("the deadline passes", lambda: redis.time()[0] > deadline)
+        assert api.get(job["url"]).json()["state"] == "queued"
+        started = time.monotonic()
+        stack.start_housekeeper()
+        ended = _end_of(api, job)
+        figure("a deadline missed by a dead housekeeper is kept after its start in", time.monotonic() - started, "s")
+    assert (ended["state"], ended["reason"], ended["counts"]["expired"]) == ("expired", "deadline", len(_TWO_CHUNKS))
+
+
+def test_results_and_then_the_record_of_a_job_expire(stack: Stack) -> None:
+    with _api_with(stack, {"CATALOG_KEEP_RESULTS_S": "1", "CATALOG_KEEP_JOBS_S": "2"}) as api:
+        job = submitted(api, texts(1))
+        seen: list[int] = []
+
+        def forgotten() -> bool:
+            status = api.get(job["results_url"]).status_code
+            if status not in seen:
+                seen.append(status)
+            return status == HTTPStatus.NOT_FOUND
+
+        wait_for("nothing knows the job", forgotten)
+        assert seen == [HTTPStatus.OK, HTTPStatus.GONE, HTTPStatus.NOT_FOUND]
+        assert api.get(job["url"]).status_code == HTTPStatus.NOT_FOUND
+
+
+def test_pictures_that_nothing_refers_to_are_swept(stack: Stack, api: httpx.Client) -> None:
+    blobs = Blobs(stack.env["CATALOG_BLOB_URL"])
+    failed = submitted(api, _pictured(b"no picture at all"))
+    done = submitted(api, _pictured(clouds(1, 64)))
+    assert [_end_of(api, job)["state"] for job in (failed, done)] == ["failed", "completed"]
+    orphan, young = blobs.put(b"orphan"), blobs.put(b"young")
+    with _frozen_worker(stack):
+        queued = submitted(api, _pictured(clouds(2, 64)))
+        for file in _files(stack):
+            if file.name != young:
+                os.utime(file, (time.time() - _OLD, time.time() - _OLD))
+        before = {file.name for file in _files(stack)}
+        swept = {orphan, _sha256(clouds(1, 64))}
+        kept = {young, _sha256(b"no picture at all"), _sha256(clouds(2, 64))}
+        assert before == swept | kept
+        _send(stack, SWEEP)
+        log = stack.process("housekeeper").log
+        wait_for("the sweep ends", lambda: "2 pictures that no job refers to were removed" in log.read_text())
+        assert {file.name for file in _files(stack)} == kept
+    assert _end_of(api, queued)["state"] == "completed"
+    assert api.post(f"{failed['url']}/retry").status_code == HTTPStatus.ACCEPTED
+
+
+def _pictured(picture: bytes) -> Items:
+    return [{"id": "0", "image": {"base64": in_base64(picture)}}]
+
+
+def _files(stack: Stack) -> list[Path]:
+    return [file for file in (stack.state / "blobs").rglob("*") if file.is_file()]
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _end_of(api: httpx.Client, job: Job) -> Job:
+    """The job once it has ended."""
+
+    def ended() -> Job | None:
+        now: Job = api.get(job["url"]).raise_for_status().json()
+        return now if now["finished_at"] else None
+
+    return wait_for("the job ends", ended)
+
+
+def _send(stack: Stack, task: str) -> None:
+    broker(stack).send_task(task, queue=HOUSEKEEPING)
+
+
+@contextmanager
+def _frozen_worker(stack: Stack) -> Iterator[None]:
+    """Nothing is computed meanwhile."""
+    freeze(stack.worker)
+    try:
+        yield
+    finally:
+        thaw(stack.worker)
+
+
+@contextmanager
+def _api_with(stack: Stack, settings: dict[str, str]) -> Iterator[httpx.Client]:
+    """An API with other settings, in place of the one that runs."""
+    stack.process("api").stop()
+    stack.start_api(settings)
+    try:
+        with client(stack) as api:
+            yield api
+    finally:
+        stack.process("api").stop()
+        stack.start_api()
