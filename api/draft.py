@@ -21,7 +21,7 @@ _CHUNK_COST = 256
 _PICTURE_COST, _TEXT_COST = 16, 1
 """A chunk holds 16 pictures or 256 texts: about a second of work on a CPU, so that progress and cancelling are live."""
 
-_SHOWN_ERRORS = 10
+_SHOWN_ERRORS = 3
 """Of one item."""
 _SHOWN_LENGTH = 300
 """Of a pointer or a detail: they may quote what was sent, and are in memory until all items are read."""

@@ -140,7 +140,7 @@ def _no_cursor(request: Request, error: Exception) -> Response:
 
 
 def _unavailable(request: Request, error: Exception) -> Response:
-    detail = "The job store cannot be reached right now; nothing was accepted. Try again in a few seconds."
+    detail = "The job store does not answer right now. Try again in a few seconds, with the same Idempotency-Key."
     headers = {"Retry-After": "5"}
     return Problem(HTTPStatus.SERVICE_UNAVAILABLE, "store-unavailable", detail, headers=headers).response(
         request.url.path

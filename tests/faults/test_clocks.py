@@ -37,7 +37,7 @@ def test_a_deadline_is_counted_by_redis_alone(parts: Service, figure: Figure, cl
         patient = _submit(api, deadline_s=60)
         hasty = _submit(api, deadline_s=2)
         began = time.monotonic()
-        ended = wait_for("the job ends", lambda: _ended(api, hasty["url"]), timeout_s=15)
+        ended = finished(api, hasty["url"], timeout_s=15)
         took = time.monotonic() - began
         figure(f"a deadline of 2 s, API and housekeeper {clock}: expired after", took, "s")
         assert (ended["state"], ended["reason"]) == ("expired", "deadline")
@@ -106,11 +106,6 @@ def _submit(api: httpx.Client, **options: Any) -> dict[str, Any]:
     body = {"items": [{"title": "Lampe"}], **options}
     job: dict[str, Any] = api.post("/v1/jobs", json=body).raise_for_status().json()
     return job
-
-
-def _ended(api: httpx.Client, url: str) -> dict[str, Any] | None:
-    job: dict[str, Any] = api.get(url).raise_for_status().json()
-    return job if job["finished_at"] else None
 
 
 def _delivered(api: httpx.Client, url: str) -> dict[str, Any] | None:
