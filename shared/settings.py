@@ -67,7 +67,8 @@ class Settings(BaseSettings):
     max_body_bytes: int = 2 * 1024**3
     """Of one request; bodies are streamed, so it bounds the disk, not the memory."""
     max_image_bytes: int = 20 * 1024**2
-    max_image_pixels: int = 85_000_000
+    max_image_pixels: int = 50_000_000
+    """A picture of so many takes up to a gigabyte while it is decoded; they are, one at a time."""
     interactive_items: int = 16
     """Jobs of up to this many items overtake the larger ones."""
     max_queued_items: int = 1_000_000
