@@ -1,6 +1,6 @@
 # `make demo` and `make test` need nothing but Python 3.11: everything else is installed into .venv.
 .DEFAULT_GOAL := help
-.PHONY: help demo up train test test-faults lint types unit lock clean
+.PHONY: help demo up train test test-faults lint types unit audit lock clean
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -34,6 +34,9 @@ types: $(READY)  ## mypy, strict
 
 unit: $(READY)  ## Unit and integration tests: with a real Redis, a real worker and a real MLflow
 	pytest tests/unit tests/integration
+
+audit: $(READY)  ## bandit on the code; known vulnerabilities of what requirements.lock pins
+	.ci/audit
 
 lock: $(READY)  ## Resolve the dependencies anew into requirements.lock
 	uv pip compile pyproject.toml --all-extras --group dev --universal --python-version 3.11 \

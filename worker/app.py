@@ -18,6 +18,7 @@ def _every(seconds: float, task: str) -> dict[str, Any]:
 
 
 app = celery_app(get_settings())
+app.Task.Strategy = "worker.messages:careful"
 app.conf.update(
     include=["worker.tasks"],
     beat_schedule={name: _every(seconds, task) for name, task, seconds in _SCHEDULE},
