@@ -47,10 +47,7 @@ class ChunksInHand:
 
     def renew(self) -> None:
         """Renew what is in hand, but for what takes too long."""
-        with self._lock:
-            now = self._clock()
-            leases = [lease for lease, until in self._held.values() if now < until]
-        self._ledger.renew(leases)
+        self._ledger.renew(self._in_time())
 
     def overdue(self) -> list[str]:
         """Chunks whose work should have ended: a thread stands still."""
@@ -59,10 +56,13 @@ class ChunksInHand:
             return [member for member, (_, until) in self._held.items() if now >= until]
 
     def hand_back(self) -> None:
-        """For others to take at once."""
-        with self._lock:
-            leases = [lease for lease, _ in self._held.values()]
+        """For others to take at once; a lease that is overdue runs out by itself, so that its chunk counts as lost."""
         try:
-            self._ledger.release(leases)
+            self._ledger.release(self._in_time())
         except RedisError as error:
             log.warning("leases are left to run out: %s", error)
+
+    def _in_time(self) -> list[Lease]:
+        with self._lock:
+            now = self._clock()
+            return [lease for lease, until in self._held.values() if now < until]

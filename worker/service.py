@@ -128,7 +128,7 @@ class ClassifierService:
                 log.warning("heartbeat missed: %s", error)
             if overdue := self._chunks.overdue():
                 # A thread that stands still cannot be ended by itself; whoever supervises us starts a fresh worker.
-                log.critical("chunks %s are not done in time: this worker hands its chunks back and ends", overdue)
+                log.critical("chunks %s are not done in time: this worker ends", overdue)
                 self._end(os.EX_SOFTWARE)
             self._stopped.wait(HEARTBEAT_S)
 

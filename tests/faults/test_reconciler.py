@@ -96,7 +96,8 @@ def test_a_lease_that_nobody_holds_runs_out(stack: Stack, api: httpx.Client, red
     with _frozen_worker(stack):
         job = submitted(api, _TWO_CHUNKS)
         redis.lrem(key(job, "ready"), 0, "0")
-        redis.zadd(LEASES, {f"{job['id']} 0": time.time() + 3})
+        redis.hset(key(job, "attempts"), "0", "1")
+        redis.zadd(LEASES, {f"{job['id']} 0 1": time.time() + 3})
     planted = time.monotonic()
     completed_once(api, job, timeout_s=15)
     figure("a job with a lease of 3 s that nobody holds is done after", time.monotonic() - planted, "s")

@@ -70,5 +70,19 @@ def test_what_is_handed_back_can_be_taken_at_once(ledger: Ledger, chunks: Chunks
         assert ledger.lease(LANE) is not None
 
 
+def test_a_chunk_that_is_overdue_counts_as_lost(
+    ledger: Ledger, redis: Redis, chunks: ChunksInHand, clock: list[float], lease: Lease
+) -> None:
+    with chunks.hold(lease):
+        clock[0] = 100.0
+        chunks.hand_back()
+        assert ledger.lease(LANE) is None
+        lapse(redis)
+        ledger.recover()
+        again = ledger.lease(LANE)
+        assert again is not None
+        assert again.losses == 1
+
+
 def _fail() -> None:
     raise OSError("the blob store is away")

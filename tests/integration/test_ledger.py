@@ -127,6 +127,15 @@ def test_a_renewed_lease_does_not_run_out(ledger: Ledger, redis: Redis) -> None:
     assert ledger.recover() == 0
 
 
+def test_a_lease_of_another_version_holds_up_nobody(ledger: Ledger, redis: Redis) -> None:
+    opened(ledger, [1])
+    lease = _leased(ledger)
+    redis.zadd("catalog:leases", {f"{lease.job} 0": 0, "nonsense": 0})
+    lapse(redis)
+    assert ledger.recover() == 1
+    assert redis.zcard("catalog:leases") == 0
+
+
 def test_a_lease_given_back_is_next(ledger: Ledger) -> None:
     opened(ledger, [1, 1])
     lease = _leased(ledger)

@@ -75,7 +75,8 @@ local function member_of(id, chunk, attempt) return id .. ' ' .. chunk .. ' ' ..
 local function release(member, lost)
   if redis.call('ZREM', 'catalog:leases', member) == 0 then return 0 end
   local id, chunk = string.match(member, '^(%S+) (%d+) %d+$')
-  if redis.call('HGET', job(id), 'state') ~= 'running' then return 0 end
+  -- A lease of another form is an older version's: the audit finds its chunk.
+  if not id or redis.call('HGET', job(id), 'state') ~= 'running' then return 0 end
   if lost then redis.call('HINCRBY', part(id, 'losses'), chunk, 1) end
   local lane = 'catalog:lane:' .. lane_of(id)
   redis.call('LPUSH', part(id, 'ready'), chunk)
