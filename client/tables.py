@@ -9,7 +9,7 @@ from typing import Any
 
 _CHALLENGE = {"designation", "description", "productid", "imageid"}
 _PLAIN = {"id", "title", "description", "image"}
-_LARGEST_FIELD = 10_000_000
+_LARGEST_FIELD = 2**31 - 1
 
 
 class TableError(ValueError):

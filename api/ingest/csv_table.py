@@ -9,6 +9,9 @@ from api.ingest.intake import RawItem, malformed, too_large
 from api.ingest.lines import lines
 
 _COLUMNS = ("id", "title", "description", "image")
+# Of the whole process. Records are bounded, and what is too long for an item is that item's own error.
+csv.field_size_limit(2**31 - 1)
+
 _CLOSING = re.compile(r'[^"]*+(?:""[^"]*+)*+"(?!")')
 
 

@@ -131,6 +131,13 @@ def test_invalid_items_are_skipped_on_request_and_each_is_a_result(api: httpx.Cl
     assert found[0]["model_version"] is None
 
 
+def test_a_cell_that_is_too_long_is_its_items_own_error(api: httpx.Client) -> None:
+    table = b"id,title\na,A\nb," + b"x" * 140_000 + b"\n"
+    response = api.post("/v1/jobs", content=table, headers={"Content-Type": "text/csv"})
+    (error,) = response.json()["errors"]
+    assert (error["id"], error["line"], error["pointer"], error["code"]) == ("b", 3, "/title", "string_too_long")
+
+
 def test_a_job_of_invalid_items_alone_is_refused_though_they_may_be_skipped(api: httpx.Client) -> None:
     response = api.post("/v1/jobs", json={"items": [{"id": "a"}], "on_invalid": "skip"})
     assert (response.status_code, _kind(response)) == (422, "invalid-items")
