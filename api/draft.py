@@ -81,10 +81,6 @@ class Draft:
     _chunk: list[QueuedItem] = field(default_factory=list)
     _cost: int = 0
 
-    @property
-    def valid(self) -> int:
-        return self.total - len(self.invalid)
-
     async def add(self, raw: RawItem) -> None:
         """Check an item and stage it, or note what is wrong with it.
 

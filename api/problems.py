@@ -14,6 +14,7 @@ from fastapi.responses import Response, StreamingResponse
 from kombu.exceptions import OperationalError
 from redis import RedisError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from shared.ledger import CursorError, JobNotFoundError, ResultsGoneError
 
@@ -106,6 +107,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RedisError, _unavailable)
     app.add_exception_handler(OperationalError, _unavailable)
     app.add_exception_handler(OSError, _disk)
+    app.add_exception_handler(ClientDisconnect, _gone_away)
     app.add_exception_handler(Exception, _internal)
 
 
@@ -157,6 +159,11 @@ def _disk(request: Request, error: Exception) -> Response:
         detail = "The store for pictures cannot be reached right now; nothing was accepted. Try again in a few seconds."
         status, kind = HTTPStatus.SERVICE_UNAVAILABLE, "store-unavailable"
     return Problem(status, kind, detail, headers={"Retry-After": "30"}).response(request.url.path)
+
+
+def _gone_away(request: Request, error: Exception) -> Response:
+    """In the middle of its body; nobody reads the answer, and nothing of the request is left."""
+    return Response(status_code=HTTPStatus.BAD_REQUEST)
 
 
 def _internal(request: Request, error: Exception) -> Response:

@@ -28,8 +28,8 @@ _LONGEST_PAUSE_S = 30
 
 
 @dataclass(frozen=True)
-class Standing:
-    """How things stand in a job's lane."""
+class LaneStatus:
+    """How things stand in a job's lane, and where in it the job does."""
 
     position: int | None
     pending: int
@@ -37,14 +37,14 @@ class Standing:
     """Items a second over the last minute; 0 where nothing was done."""
 
     @classmethod
-    def of(cls, job: Job, ledger: Ledger) -> "Standing | None":
+    def of(cls, job: Job, ledger: Ledger) -> "LaneStatus | None":
         """`None` for a job that has ended."""
         if job.ended:
             return None
         return cls(ledger.position(job), ledger.pending(job.lane), ledger.rate(job.lane))
 
 
-def job_out(job: Job, standing: Standing | None) -> JobOut:
+def job_out(job: Job, lane: LaneStatus | None) -> JobOut:
     url = f"/v1/jobs/{job.id}"
     rate = _rate(job)
     return JobOut(
@@ -54,13 +54,13 @@ def job_out(job: Job, standing: Standing | None) -> JobOut:
         counts=Counts(**job.counts),
         progress=round(job.done / job.total, 4),
         rate=None if rate is None else round(rate, 3),
-        queue=standing and QueueOut(lane=job.lane, position=standing.position, waiting_items=standing.pending),
+        queue=lane and QueueOut(lane=job.lane, position=lane.position, waiting_items=lane.pending),
         created_at=_time(job.created_at),
         started_at=_maybe_time(job.started_at),
         finished_at=_maybe_time(job.finished_at),
         times={state: _time(entered) for state, entered in job.times.items()},
         deadline_at=_time(job.deadline),
-        estimated_finish_at=_estimate(job, rate, standing),
+        estimated_finish_at=_estimate(job, rate, lane),
         error_budget=job.error_budget,
         parent=job.parent,
         webhook=_webhook(job),
@@ -189,12 +189,12 @@ def _rate(job: Job) -> float | None:
     return computed / max(until - job.started_at, 1e-3)
 
 
-def _estimate(job: Job, rate: float | None, standing: Standing | None) -> datetime | None:
+def _estimate(job: Job, rate: float | None, lane: LaneStatus | None) -> datetime | None:
     """The rest at the job's own rate; before that, all that waits in its lane at the lane's; at most the deadline."""
-    if standing is None:
+    if lane is None:
         return None
     if rate is None:
-        rate, items = standing.rate, standing.pending
+        rate, items = lane.rate, lane.pending
     else:
         items = job.pending
     return _time(min(job.read_at + items / rate, job.deadline)) if rate else None

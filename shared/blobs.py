@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import io
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -13,6 +14,10 @@ import fsspec
 
 _FRESH = timedelta(hours=1)
 """A picture that is older is written again when it is put again: so it is never old when a new job refers to it."""
+
+
+_NAME = re.compile(r"[0-9a-f]{64}(\.[0-9a-f]{8})?")
+"""A sha256; with a suffix while it is being written."""
 
 
 class BlobNotFoundError(LookupError):
@@ -57,14 +62,15 @@ class Blobs:
         return data
 
     def older_than(self, moment: datetime) -> Iterator[str]:
-        """Names of what was written before; half-written files that were left behind too."""
+        """Names of blobs that were written before, half-written ones that were left behind too; nothing else's."""
         try:
             found = self._files.find(self._root, detail=True)
         except FileNotFoundError:
             return
         for path, info in found.items():
-            if _written(info) < moment:
-                yield path.rsplit("/", 1)[1]
+            name = path.rsplit("/", 1)[1]
+            if _NAME.fullmatch(name) and _written(info) < moment:
+                yield name
 
     def remove(self, name: str, older_than: datetime) -> bool:
         """Whether it was removed: one that was written again meanwhile stays."""
@@ -83,8 +89,11 @@ class Blobs:
         except FileNotFoundError:
             return False
 
-    def _path(self, sha256: str) -> str:
-        return f"{self._root}/{sha256[:2]}/{sha256}"
+    def _path(self, name: str) -> str:
+        """Raises `BlobNotFoundError` for a name that no blob can have: it could be a path to somewhere else."""
+        if not _NAME.fullmatch(name):
+            raise BlobNotFoundError(name)
+        return f"{self._root}/{name[:2]}/{name}"
 
 
 def _to_disk(file: Any) -> None:

@@ -172,7 +172,7 @@ def _changed(before: Job, now: Job) -> bool:
 
 
 def _out(job: Job, stores: Stores) -> JobOut:
-    return render.job_out(job, render.Standing.of(job, stores.ledger))
+    return render.job_out(job, render.LaneStatus.of(job, stores.ledger))
 
 
 def _answer(job: Job, response: Response, stores: Stores) -> JobOut:

@@ -49,3 +49,19 @@ def test_a_picture_that_is_put_again_is_young_again(tmp_path: Path) -> None:
     assert list(blobs.older_than(NOW - timedelta(hours=2))) == [name]
     blobs.put(b"picture")
     assert list(blobs.older_than(NOW - timedelta(hours=2))) == []
+
+
+@pytest.mark.parametrize("name", ["../../etc/passwd", "/etc/passwd", "", "a" * 63, "A" * 64, "0" * 64 + "/x"])
+def test_a_name_that_no_blob_can_have_leads_nowhere(blobs: Blobs, name: str) -> None:
+    with pytest.raises(BlobNotFoundError):
+        blobs.get(name)
+    with pytest.raises(BlobNotFoundError):
+        blobs.remove(name, NOW)
+
+
+def test_files_that_are_no_blobs_are_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "no").mkdir()
+    for path in (tmp_path / "no" / "no blob", tmp_path / "catalogue.csv"):
+        path.touch()
+        os.utime(path, (0, 0))
+    assert list(Blobs(tmp_path.as_uri()).older_than(NOW)) == []
