@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import socket
 import subprocess
 import threading
 import time
@@ -150,6 +151,21 @@ def test_an_api_killed_during_an_upload_leaves_no_half_job(parts: Service, figur
         assert (again.status_code, again.content) == (202, accepted.content)
         assert again.headers["Idempotency-Replayed"] == "true"
         assert redis.smembers("catalog:live") == {accepted.json()["id"].encode()}
+
+
+def test_a_client_that_goes_in_the_middle_leaves_nothing_and_may_come_again_at_once(idle: Stack) -> None:
+    key = {"Idempotency-Key": "gone in between"}
+    headers = {"Host": "127.0.0.1", "Content-Length": "10000000", **NDJSON, **key}
+    head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    with Redis(port=idle.ports.redis) as redis, client(idle) as api:
+        with socket.create_connection(("127.0.0.1", idle.ports.api)) as going:
+            going.sendall(f"POST /v1/jobs HTTP/1.1\r\n{head}\r\n".encode())
+            going.sendall(b"".join(_lines(1000)))
+            wait_for("a chunk is staged", lambda: list(redis.scan_iter("catalog:job:*")))
+        wait_for("nothing is left of it", lambda: not _traces_of_jobs(redis))
+        wait_for("the key is free", lambda: not list(redis.scan_iter("catalog:idempotency:*")), timeout_s=CLAIM_S / 2)
+        assert api.post("/v1/jobs", content=_lines(1000), headers={**NDJSON, **key}).status_code == 202
+    assert "Traceback" not in (idle.state / "api.log").read_text()
 
 
 def test_a_key_is_one_requests_alone_until_it_is_answered(idle: Stack) -> None:
