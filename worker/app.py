@@ -21,6 +21,7 @@ app = celery_app(get_settings())
 app.Task.Strategy = "worker.messages:careful"
 app.conf.update(
     include=["worker.tasks"],
+    worker_consumer="worker.messages:SteadyConsumer",
     beat_schedule={name: _every(seconds, task) for name, task, seconds in _SCHEDULE},
 )
 
