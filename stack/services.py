@@ -196,7 +196,9 @@ def _keep(path: Path, secret: str) -> None:
 
 def _celery(name: str, queues: str, *options: str) -> list[str]:
     worker = [sys.executable, "-m", "celery", "-A", "worker.app", "worker", "--pool", "threads"]
-    return [*worker, "--hostname", f"{name}@%h", "--queues", queues, "--loglevel", "INFO", *options]
+    # Workers know each other through the ledger; what Celery would have them say to each other hinders reconnecting.
+    alone = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
+    return [*worker, *alone, "--hostname", f"{name}@%h", "--queues", queues, "--loglevel", "INFO", *options]
 
 
 def _answers(url: str) -> bool:

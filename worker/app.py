@@ -5,6 +5,7 @@ from typing import Any
 
 from celery.signals import setup_logging
 
+import worker.messages  # noqa: F401  # what it sets must be set before the first connection
 from shared.queues import AUDIT, HOUSEKEEPING, SWEEP, TEND, celery_app
 from shared.settings import get_settings
 
@@ -21,7 +22,6 @@ app = celery_app(get_settings())
 app.Task.Strategy = "worker.messages:careful"
 app.conf.update(
     include=["worker.tasks"],
-    worker_consumer="worker.messages:SteadyConsumer",
     beat_schedule={name: _every(seconds, task) for name, task, seconds in _SCHEDULE},
 )
 

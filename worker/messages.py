@@ -3,10 +3,14 @@
 import logging
 from typing import Any
 
-from celery.worker.consumer import Consumer
 from celery.worker.strategy import default
+from kombu.transport.redis import Channel
 
 log = logging.getLogger(__name__)
+
+# Closing a connection that has broken off, kombu would put back what was not acknowledged, over that very connection,
+# and fail in a way that Celery takes for unrecoverable. A wake-up that is not put back is no loss.
+Channel.do_restore = False
 
 
 def careful(task: Any, app: Any, consumer: Any, **options: Any) -> Any:
@@ -24,17 +28,3 @@ def careful(task: Any, app: Any, consumer: Any, **options: Any) -> Any:
             message.reject_log_error(log, (OSError,))
 
     return handle_or_drop
-
-
-class SteadyConsumer(Consumer):
-    """Celery's own (`worker_consumer`), which outlives its goodbye to a connection that has broken off.
-
-    Closing it, kombu puts back what was received and not acknowledged: over that connection, which fails in ways that
-    Celery takes for unrecoverable. Nothing is lost with a wake-up that is not put back.
-    """
-
-    def on_connection_error_after_connected(self, exc: Exception) -> None:
-        try:
-            super().on_connection_error_after_connected(exc)
-        except Exception as error:
-            log.warning("the broken connection could not be closed in order: %r", error)
