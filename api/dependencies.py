@@ -12,7 +12,7 @@ from api.rate_limits import RateLimits
 from api.submission import Submissions
 from shared.blobs import Blobs
 from shared.keys import KeyStore
-from shared.ledger import Deliveries, Ledger, Results
+from shared.ledger import Deliveries, Idempotency, Ledger, Results
 from shared.queues import celery_app
 from shared.settings import Settings
 from shared.stores import open_blobs, open_redis
@@ -27,6 +27,7 @@ class Stores:
     keys: KeyStore
     rate_limits: RateLimits
     ledger: Ledger
+    idempotency: Idempotency
     results: Results
     deliveries: Deliveries
     blobs: Blobs
@@ -45,6 +46,7 @@ def open_stores(settings: Settings) -> Stores:
         keys=KeyStore(client),
         rate_limits=RateLimits(client, settings.rate_limit),
         ledger=Ledger(client),
+        idempotency=Idempotency(client),
         results=Results(client),
         deliveries=Deliveries(client),
         blobs=blobs,

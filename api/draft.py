@@ -10,7 +10,7 @@ from typing import Any, Self
 from fastapi.concurrency import run_in_threadpool
 from pydantic import ValidationError
 
-from api.ingest import PictureRefused, RawItem
+from api.ingest import EMPTY, PictureRefused, RawItem, oversize
 from api.problems import Problem, pointer_to
 from api.schemas import ImageIn, ItemIn
 from shared.blobs import Blobs
@@ -167,10 +167,9 @@ class Draft:
         data = _decode_base64(image.base64 or "")
         limit = self.settings.max_image_bytes
         if not data:
-            raise _ItemError("/image/base64", "image_refused", "the picture is empty")
+            raise _ItemError("/image/base64", "image_refused", EMPTY.detail)
         if len(data) > limit:
-            detail = f"the picture has {len(data):,} bytes, over {limit:,}"
-            raise _ItemError("/image/base64", "image_refused", detail)
+            raise _ItemError("/image/base64", "image_refused", oversize(len(data), limit).detail)
         return await run_in_threadpool(self.blobs.put, data)
 
 

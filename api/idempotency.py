@@ -60,7 +60,7 @@ async def attempt(stores: Stores, tenant: str, operation: str, key: str | None) 
     if not _KEY.fullmatch(key):
         detail = f"The header {HEADER} must have 1 to 255 visible ASCII characters."
         raise Problem(HTTPStatus.BAD_REQUEST, "malformed-idempotency-key", detail)
-    keys = Idempotency(stores.redis)
+    keys = stores.idempotency
     try:
         found = await run_in_threadpool(keys.claim, tenant, operation, key)
     except InFlightError as error:

@@ -14,7 +14,7 @@ from shared.ledger import Deliveries, DeliveryAttempt, Job, Ledger, Outbox
 from shared.settings import Settings
 from shared.webhook_secrets import signing_secrets
 from stack.receiver import WebhookReceiver
-from tests.jobs import LANE, opened, outcomes_of
+from tests.jobs import leased, opened, outcomes_of
 from tests.waiting import wait_for
 from worker.webhooks import Webhooks
 
@@ -46,8 +46,7 @@ class House:
     def ended(self, url: str | None, tenant: str = TENANT) -> str:
         """A completed job."""
         job = self.open(url, tenant)
-        lease = self.ledger.lease(LANE)
-        assert lease is not None
+        lease = leased(self.ledger)
         assert lease.job == job
         self.ledger.commit(lease, "v1", outcomes_of(lease))
         return job

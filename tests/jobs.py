@@ -32,6 +32,13 @@ def opened(ledger: Ledger, chunks: Sequence[int], invalid: int = 0, claim: Claim
     return job
 
 
+def leased(ledger: Ledger) -> Lease:
+    """The next chunk, which there must be."""
+    lease = ledger.lease(LANE)
+    assert lease is not None
+    return lease
+
+
 def outcomes_of(lease: Lease, failing: int = 0, unsure: int = 0) -> list[Outcome]:
     """The first ones fail, those behind them need a look."""
     return [

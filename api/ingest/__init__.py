@@ -12,6 +12,7 @@ from fastapi import Request
 from api.ingest import multipart
 from api.ingest.body import Body
 from api.ingest.intake import (
+    EMPTY,
     OPTIONS,
     Intake,
     Picture,
@@ -20,6 +21,7 @@ from api.ingest.intake import (
     item_limit,
     listed,
     malformed,
+    oversize,
 )
 from api.ingest.json_text import load
 from api.problems import Problem
@@ -29,8 +31,8 @@ from shared.settings import Settings
 JSON, NDJSON, CSV, MULTIPART = "application/json", "application/x-ndjson", "text/csv", "multipart/form-data"
 
 __all__ = [
-    "CSV", "JSON", "MULTIPART", "NDJSON", "OPTIONS", "Intake", "Picture", "PictureRefused", "RawItem",
-    "drain", "item_limit", "json_object", "read", "single", "small_form",
+    "CSV", "EMPTY", "JSON", "MULTIPART", "NDJSON", "OPTIONS", "Intake", "Picture", "PictureRefused", "RawItem",
+    "drain", "item_limit", "json_object", "oversize", "read", "single", "small_form",
 ]  # fmt: skip
 
 

@@ -7,9 +7,10 @@ from typing import Any, Self
 
 from api.ingest.body import Body
 from api.problems import Problem
+from api.schemas import JobOptions
 from shared.settings import Settings
 
-OPTIONS = ("webhook_url", "on_invalid", "deadline_s", "error_budget")
+OPTIONS = tuple(JobOptions.model_fields)
 """What a job can be told beside its items."""
 
 _ITEM_OVERHEAD = 256 * 1024

@@ -10,7 +10,6 @@ from shared.ledger import (
     ItemStatus,
     JobNotFoundError,
     JobState,
-    Lease,
     Ledger,
     Outbox,
     QueuedItem,
@@ -19,7 +18,7 @@ from shared.ledger import (
     ResultsGoneError,
     StagingLostError,
 )
-from tests.jobs import LANE, lapse, new_job, opened, outcomes_of
+from tests.jobs import LANE, lapse, leased, new_job, opened, outcomes_of
 
 
 @pytest.fixture
@@ -27,20 +26,14 @@ def results(redis: Redis) -> Results:
     return Results(redis)
 
 
-def _leased(ledger: Ledger) -> Lease:
-    lease = ledger.lease(LANE)
-    assert lease is not None
-    return lease
-
-
 def test_a_job_goes_from_queued_to_completed(ledger: Ledger) -> None:
     job = opened(ledger, [2, 1])
     assert ledger.job(job).state is JobState.QUEUED
-    first = _leased(ledger)
+    first = leased(ledger)
     assert [item.id for item in first.items] == ["item-0", "item-1"]
     assert ledger.job(job).state is JobState.RUNNING
     assert ledger.commit(first, "v1", outcomes_of(first)) is JobState.RUNNING
-    second = _leased(ledger)
+    second = leased(ledger)
     assert ledger.commit(second, "v1", outcomes_of(second)) is JobState.COMPLETED
     ended = ledger.job(job)
     assert (ended.succeeded, ended.pending) == (3, 0)
@@ -51,7 +44,7 @@ def test_a_job_goes_from_queued_to_completed(ledger: Ledger) -> None:
 @pytest.mark.parametrize(("failing", "state"), [(0, "completed"), (1, "partial"), (2, "failed")])
 def test_the_last_commit_decides_the_outcome(ledger: Ledger, failing: int, state: str) -> None:
     job = opened(ledger, [2])
-    lease = _leased(ledger)
+    lease = leased(ledger)
     assert ledger.commit(lease, "v1", outcomes_of(lease, failing)) == state
     assert ledger.job(job).failed == failing
 
@@ -77,7 +70,7 @@ def test_opening_twice_is_opening_once_and_a_job_cannot_be_discarded(ledger: Led
     ledger.discard(job)
     assert ledger.job(job).times == before.times
     assert ledger.pending(LANE) == 2
-    lease = _leased(ledger)
+    lease = leased(ledger)
     assert ledger.lease(LANE) is None
     assert ledger.commit(lease, "v1", outcomes_of(lease)) is JobState.COMPLETED
     assert ledger.pending(LANE) == 0
@@ -86,7 +79,7 @@ def test_opening_twice_is_opening_once_and_a_job_cannot_be_discarded(ledger: Led
 def test_a_job_counts_what_needs_a_look_over_its_chunks(ledger: Ledger) -> None:
     job = opened(ledger, [3, 2])
     assert ledger.job(job).needs_review == 0
-    first, second = _leased(ledger), _leased(ledger)
+    first, second = leased(ledger), leased(ledger)
     ledger.commit(first, "v1", outcomes_of(first, failing=1, unsure=1))
     ledger.commit(second, "v1", outcomes_of(second, unsure=2))
     ended = ledger.job(job)
@@ -95,15 +88,15 @@ def test_a_job_counts_what_needs_a_look_over_its_chunks(ledger: Ledger) -> None:
 
 def test_jobs_take_turns(ledger: Ledger) -> None:
     large, small = opened(ledger, [1, 1, 1]), opened(ledger, [1])
-    assert [_leased(ledger).job for _ in range(4)] == [large, small, large, large]
+    assert [leased(ledger).job for _ in range(4)] == [large, small, large, large]
 
 
 def test_a_chunk_committed_twice_counts_once(ledger: Ledger, redis: Redis) -> None:
     job = opened(ledger, [2, 1])
-    slow = _leased(ledger)
+    slow = leased(ledger)
     lapse(redis)
     assert ledger.recover() == 1
-    taken_over = _leased(ledger)
+    taken_over = leased(ledger)
     assert (taken_over.chunk, taken_over.attempt, taken_over.losses) == (slow.chunk, 2, 1)
     assert ledger.commit(taken_over, "v1", outcomes_of(taken_over, unsure=1)) is JobState.RUNNING
     assert ledger.commit(slow, "v1", outcomes_of(slow, failing=1, unsure=1)) is None
@@ -112,7 +105,7 @@ def test_a_chunk_committed_twice_counts_once(ledger: Ledger, redis: Redis) -> No
 
 def test_a_late_commit_of_a_lapsed_chunk_counts_and_spares_the_second_run(ledger: Ledger, redis: Redis) -> None:
     opened(ledger, [2])
-    slow = _leased(ledger)
+    slow = leased(ledger)
     lapse(redis)
     ledger.recover()
     assert ledger.commit(slow, "v1", outcomes_of(slow)) is JobState.COMPLETED
@@ -121,7 +114,7 @@ def test_a_late_commit_of_a_lapsed_chunk_counts_and_spares_the_second_run(ledger
 
 def test_a_renewed_lease_does_not_run_out(ledger: Ledger, redis: Redis) -> None:
     opened(ledger, [1])
-    lease = _leased(ledger)
+    lease = leased(ledger)
     lapse(redis)
     ledger.renew([lease])
     assert ledger.recover() == 0
@@ -129,7 +122,7 @@ def test_a_renewed_lease_does_not_run_out(ledger: Ledger, redis: Redis) -> None:
 
 def test_a_lease_of_another_version_holds_up_nobody(ledger: Ledger, redis: Redis) -> None:
     opened(ledger, [1])
-    lease = _leased(ledger)
+    lease = leased(ledger)
     redis.zadd("catalog:leases", {f"{lease.job} 0": 0, "nonsense": 0})
     lapse(redis)
     assert ledger.recover() == 1
@@ -138,29 +131,29 @@ def test_a_lease_of_another_version_holds_up_nobody(ledger: Ledger, redis: Redis
 
 def test_a_lease_given_back_is_next(ledger: Ledger) -> None:
     opened(ledger, [1, 1])
-    lease = _leased(ledger)
+    lease = leased(ledger)
     ledger.release([lease])
-    again = _leased(ledger)
+    again = leased(ledger)
     assert (again.chunk, again.losses) == (lease.chunk, 0), "a holder that gives it back has not lost it"
 
 
 def test_who_comes_back_cannot_touch_the_lease_of_another(ledger: Ledger, redis: Redis) -> None:
     opened(ledger, [1])
-    old = _leased(ledger)
+    old = leased(ledger)
     lapse(redis)
     ledger.recover()
-    new = _leased(ledger)
+    new = leased(ledger)
     lapse(redis)
     ledger.renew([old])
     ledger.release([old])
     ledger.defer(old, 60)
     assert ledger.recover() == 1, "it was the new lease that ran out, and nothing of the old one was left"
-    assert _leased(ledger).attempt == new.attempt + 1
+    assert leased(ledger).attempt == new.attempt + 1
 
 
 def test_a_cancelled_job_keeps_its_results_and_takes_no_more(ledger: Ledger, results: Results) -> None:
     job = opened(ledger, [2, 3])
-    first, second = _leased(ledger), _leased(ledger)
+    first, second = leased(ledger), leased(ledger)
     ledger.commit(first, "v1", outcomes_of(first))
     cancelled = ledger.cancel(job)
     assert (cancelled.state, cancelled.succeeded, cancelled.cancelled) == (JobState.CANCELLED, 2, 3)
@@ -174,14 +167,14 @@ def test_a_cancelled_job_keeps_its_results_and_takes_no_more(ledger: Ledger, res
 
 def test_outcomes_must_be_the_leased_items(ledger: Ledger) -> None:
     opened(ledger, [2])
-    lease = _leased(ledger)
+    lease = leased(ledger)
     with pytest.raises(ValueError, match="one outcome per item"):
         ledger.commit(lease, "v1", outcomes_of(lease)[:1])
 
 
 def test_pages_hold_every_result_once_while_the_job_runs(ledger: Ledger, results: Results) -> None:
     job = opened(ledger, [3, 2, 4])
-    leases = [_leased(ledger) for _ in range(3)]
+    leases = [leased(ledger) for _ in range(3)]
     seen: list[int] = []
     cursor: str | None = None
     for lease in reversed(leases):
@@ -202,7 +195,7 @@ def test_results_that_go_while_they_are_read_are_not_taken_for_complete(
 ) -> None:
     job = opened(ledger, [2, 2])
     for _ in range(2):
-        lease = _leased(ledger)
+        lease = leased(ledger)
         ledger.commit(lease, "v1", outcomes_of(lease))
     pages = results.pages(ledger.job(job), limit=2)
     assert len(next(pages).outcomes) == 2
@@ -223,7 +216,7 @@ def test_a_strange_cursor_is_refused(ledger: Ledger, results: Results, cursor: s
 
 def test_a_due_message_comes_up_again_until_it_is_settled(ledger: Ledger, redis: Redis) -> None:
     job, outbox = opened(ledger, [1], webhook_url="https://example.com"), Outbox(redis, "webhook")
-    lease = _leased(ledger)
+    lease = leased(ledger)
     assert outbox.take(hold_s=0) == []
     ledger.commit(lease, "v1", outcomes_of(lease))
     assert outbox.take(hold_s=0) == [job]
@@ -237,7 +230,7 @@ def test_a_due_message_comes_up_again_until_it_is_settled(ledger: Ledger, redis:
 
 def test_an_untracked_job_is_due_nowhere_and_kept_as_long_as_it_says(ledger: Ledger, redis: Redis) -> None:
     opened(ledger, [1], keep_s=50, keep_record_s=0, tracked=False)
-    lease = _leased(ledger)
+    lease = leased(ledger)
     ledger.commit(lease, "v1", outcomes_of(lease))
     assert Outbox(redis, "tracking").take(hold_s=0) == []
     assert redis.ttl(f"catalog:job:{lease.job}") in (49, 50)
@@ -246,7 +239,7 @@ def test_an_untracked_job_is_due_nowhere_and_kept_as_long_as_it_says(ledger: Led
 
 def test_results_are_gone_before_the_jobs_record_is(ledger: Ledger, redis: Redis) -> None:
     job = opened(ledger, [1], keep_s=50, keep_record_s=100)
-    lease = _leased(ledger)
+    lease = leased(ledger)
     ledger.commit(lease, "v1", outcomes_of(lease))
     ended = ledger.job(job)
     assert ended.finished_at is not None
@@ -260,7 +253,7 @@ def test_what_is_classified_is_no_longer_kept_as_input_and_what_failed_can_be_re
     ledger: Ledger, results: Results
 ) -> None:
     job = opened(ledger, [2, 3, 2])
-    first, second = _leased(ledger), _leased(ledger)
+    first, second = leased(ledger), leased(ledger)
     ledger.commit(first, "v1", outcomes_of(first))
     ledger.commit(second, "v1", outcomes_of(second, failing=2))
     ledger.cancel(job)
@@ -275,7 +268,7 @@ def test_what_is_classified_is_no_longer_kept_as_input_and_what_failed_can_be_re
 
 def test_a_job_past_its_deadline_expires_with_what_it_has(ledger: Ledger, redis: Redis, results: Results) -> None:
     job = opened(ledger, [2, 3])
-    first, second = _leased(ledger), _leased(ledger)
+    first, second = leased(ledger), leased(ledger)
     ledger.commit(first, "v1", outcomes_of(first))
     assert ledger.expire() == 0
     _deadline_passes(redis, job)
@@ -291,7 +284,7 @@ def test_a_job_past_its_deadline_expires_with_what_it_has(ledger: Ledger, redis:
 @pytest.mark.parametrize("step", ["lease", "commit"])
 def test_a_deadline_holds_though_nobody_looks_after_it(ledger: Ledger, redis: Redis, step: str) -> None:
     job = opened(ledger, [2])
-    lease = _leased(ledger) if step == "commit" else None
+    lease = leased(ledger) if step == "commit" else None
     _deadline_passes(redis, job)
     assert (ledger.commit(lease, "v1", outcomes_of(lease)) if lease else ledger.lease(LANE)) is None
     assert ledger.job(job).state is JobState.EXPIRED
@@ -305,7 +298,7 @@ def _deadline_passes(redis: Redis, job: str) -> None:
 @pytest.mark.parametrize(("budget", "state"), [(20, "failed"), (40, "running"), (50, "running")])
 def test_a_job_over_its_error_budget_stops(ledger: Ledger, budget: float, state: str) -> None:
     job = opened(ledger, [4, 6], invalid=5, error_budget=budget)
-    lease = _leased(ledger)
+    lease = leased(ledger)
     assert ledger.commit(lease, "v1", outcomes_of(lease, failing=4)) == state
     now = ledger.job(job)
     stopped = state == "failed"
@@ -318,14 +311,14 @@ def test_skipped_items_are_results_from_the_start(ledger: Ledger, results: Resul
     queued = ledger.job(job)
     assert (queued.total, queued.invalid, queued.pending) == (3, 2, 1)
     assert [outcome.index for _, outcome in results.page(queued).outcomes] == [1, 2]
-    lease = _leased(ledger)
+    lease = leased(ledger)
     assert ledger.commit(lease, "v1", outcomes_of(lease)) is JobState.PARTIAL
 
 
 def test_results_are_read_by_status_and_each_is_found_once(ledger: Ledger, results: Results) -> None:
     job = opened(ledger, [3, 2, 4], invalid=2)
     for failing in (1, 0, 4):
-        lease = _leased(ledger)
+        lease = leased(ledger)
         ledger.commit(lease, "v1", outcomes_of(lease, failing=failing))
     ended = ledger.job(job)
     found = {
@@ -347,7 +340,7 @@ def test_a_full_queue_refuses_jobs_and_harms_none(ledger: Ledger) -> None:
         opened(ledger, [2], max_queued=4)
     opened(ledger, [1], max_queued=4)
     assert ledger.pending(LANE) == 4
-    lease = _leased(ledger)
+    lease = leased(ledger)
     assert ledger.commit(lease, "v1", outcomes_of(lease)) is JobState.COMPLETED
     assert ledger.job(first).succeeded == 3
     opened(ledger, [2], max_queued=4)
@@ -370,10 +363,10 @@ def test_staged_input_that_has_vanished_is_no_job(ledger: Ledger) -> None:
 
 def test_a_deferred_chunk_is_ready_after_its_pause(ledger: Ledger, redis: Redis) -> None:
     opened(ledger, [1])
-    lease = _leased(ledger)
+    lease = leased(ledger)
     ledger.defer(lease, 60)
     ledger.recover()
     assert ledger.lease(LANE) is None
     lapse(redis)
     assert ledger.recover() == 1
-    assert _leased(ledger).losses == 1
+    assert leased(ledger).losses == 1

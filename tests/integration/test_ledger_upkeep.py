@@ -9,18 +9,11 @@ from shared.ledger import (
     Claim,
     Idempotency,
     InFlightError,
-    Lease,
     Ledger,
     QueuedItem,
     SupersededError,
 )
-from tests.jobs import LANE, new_job, opened, outcomes_of
-
-
-def _leased(ledger: Ledger) -> Lease:
-    lease = ledger.lease(LANE)
-    assert lease is not None
-    return lease
+from tests.jobs import LANE, leased, new_job, opened, outcomes_of
 
 
 def test_a_key_leads_to_its_job_from_the_moment_the_job_is_there(ledger: Ledger, redis: Redis) -> None:
@@ -64,14 +57,14 @@ def test_a_released_claim_is_free_at_once(redis: Redis) -> None:
 
 def test_a_chunk_that_is_nowhere_is_restored_and_others_are_left_alone(ledger: Ledger, redis: Redis) -> None:
     job, audit = opened(ledger, [1, 1, 1, 1]), Audit(redis)
-    committed, leased = _leased(ledger), _leased(ledger)
+    committed, held = leased(ledger), leased(ledger)
     ledger.commit(committed, "v1", outcomes_of(committed))
     assert audit.restore(job) == 0
     redis.lrem(f"catalog:job:{job}:ready", 0, "3")
     assert audit.restore(job) == 1
-    assert [_leased(ledger).chunk for _ in range(2)] == [2, 3]
+    assert [leased(ledger).chunk for _ in range(2)] == [2, 3]
     assert ledger.lease(LANE) is None
-    assert leased.chunk == 1
+    assert held.chunk == 1
 
 
 def test_a_job_that_has_lost_its_turn_gets_it_back(ledger: Ledger, redis: Redis) -> None:
@@ -79,7 +72,7 @@ def test_a_job_that_has_lost_its_turn_gets_it_back(ledger: Ledger, redis: Redis)
     redis.delete(f"catalog:lane:{LANE}")
     assert ledger.lease(LANE) is None
     assert Audit(redis).restore(job) == 1
-    assert _leased(ledger).job == job
+    assert leased(ledger).job == job
 
 
 def test_a_live_job_without_a_record_is_forgotten(ledger: Ledger, redis: Redis) -> None:
@@ -98,7 +91,7 @@ def test_pictures_are_in_use_while_an_item_may_need_them(ledger: Ledger, redis: 
     ledger.stage(job, 1, items[2:])
     assert audit.blobs_in_use() == {item.blob for item in items}
     ledger.open(job, new_job(3, chunks=2))
-    lease = _leased(ledger)
+    lease = leased(ledger)
     ledger.commit(lease, "v1", outcomes_of(lease, failing=1))
     assert audit.blobs_in_use() == {items[0].blob, items[2].blob}
 
@@ -107,7 +100,7 @@ def test_the_lanes_rate_and_a_jobs_place_are_known(ledger: Ledger, redis: Redis)
     first, second = opened(ledger, [2]), opened(ledger, [1])
     assert [ledger.position(ledger.job(job)) for job in (first, second)] == [0, 1]
     assert ledger.rate(LANE) == 0
-    lease = _leased(ledger)
+    lease = leased(ledger)
     ledger.commit(lease, "v1", outcomes_of(lease))
     assert ledger.position(ledger.job(first)) is None
     (window,) = list(redis.scan_iter(f"catalog:done:{LANE}:*"))
