@@ -7,6 +7,8 @@ from typing import Any
 from fastapi import FastAPI
 from pydantic.json_schema import models_json_schema
 
+from api import ingest
+from api.idempotency import REPLAYED
 from api.problems import MEDIA_TYPE
 from api.schemas import ItemIn, JobIn, JobOptions, PredictIn, ProblemOut
 
@@ -83,16 +85,16 @@ JOB_BODIES: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "content": {
-            "application/json": {"schema": ref(JobIn), "example": {"items": [_ITEM]}},
-            "application/x-ndjson": {"schema": ref(ItemIn), "example": _ITEM},
-            "text/csv": {
+            ingest.JSON: {"schema": ref(JobIn), "example": {"items": [_ITEM]}},
+            ingest.NDJSON: {"schema": ref(ItemIn), "example": _ITEM},
+            ingest.CSV: {
                 "schema": {
                     "type": "string",
                     "description": "Columns id, title, description, image (a URL), separated by commas or semicolons",
                 },
                 "example": _TABLE,
             },
-            "multipart/form-data": {
+            ingest.MULTIPART: {
                 "schema": {
                     "type": "object",
                     "required": ["items"],
@@ -123,7 +125,7 @@ ACCEPTED: dict[int | str, dict[str, Any]] = {
         "headers": {
             "Location": {"description": "The job", "schema": {"type": "string"}},
             **_RETRY_AFTER,
-            "Idempotency-Replayed": {
+            REPLAYED: {
                 "description": "`true` where an earlier request with this Idempotency-Key had the effect",
                 "schema": {"type": "string"},
             },

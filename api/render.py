@@ -17,7 +17,7 @@ from api.schemas import (
     ResultOut,
     WebhookOut,
 )
-from shared.ledger import Guess, ItemStatus, Job, Ledger, Outcome, WebhookState
+from shared.ledger import Guess, ItemStatus, Job, Ledger, Outcome
 from shared.taxonomy import name_of
 
 COLUMNS = (
@@ -55,16 +55,16 @@ def job_out(job: Job, lane: LaneStatus | None) -> JobOut:
         progress=round(job.done / job.total, 4),
         rate=None if rate is None else round(rate, 3),
         queue=lane and QueueOut(lane=job.lane, position=lane.position, waiting_items=lane.pending),
-        created_at=_time(job.created_at),
-        started_at=_maybe_time(job.started_at),
-        finished_at=_maybe_time(job.finished_at),
-        times={state: _time(entered) for state, entered in job.times.items()},
-        deadline_at=_time(job.deadline),
+        created_at=time_of(job.created_at),
+        started_at=maybe_time(job.started_at),
+        finished_at=maybe_time(job.finished_at),
+        times={state: time_of(entered) for state, entered in job.times.items()},
+        deadline_at=time_of(job.deadline),
         estimated_finish_at=_estimate(job, rate, lane),
         error_budget=job.error_budget,
         parent=job.parent,
         webhook=_webhook(job),
-        results_expire_at=_maybe_time(job.results_expire_at),
+        results_expire_at=maybe_time(job.results_expire_at),
         url=url,
         results_url=f"{url}/results",
         events_url=f"{url}/events",
@@ -162,20 +162,20 @@ def _category(guess: Guess) -> CategoryOut:
     return CategoryOut(code=guess.code, name=name_of(guess.code), confidence=guess.confidence)
 
 
-def _time(seconds: float) -> datetime:
+def time_of(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
 
-def _maybe_time(seconds: float | None) -> datetime | None:
-    return None if seconds is None else _time(seconds)
+def maybe_time(seconds: float | None) -> datetime | None:
+    return None if seconds is None else time_of(seconds)
 
 
 def _webhook(job: Job) -> WebhookOut | None:
-    if job.webhook_url is None:
+    if job.webhook_url is None or job.webhook_state is None:
         return None
     return WebhookOut(
         url=masked(job.webhook_url),
-        state=WebhookState(job.webhook_state or WebhookState.WAITING),
+        state=job.webhook_state,
         attempts=job.webhook_attempts,
     )
 
@@ -197,4 +197,4 @@ def _estimate(job: Job, rate: float | None, lane: LaneStatus | None) -> datetime
         rate, items = lane.rate, lane.pending
     else:
         items = job.pending
-    return _time(min(job.read_at + items / rate, job.deadline)) if rate else None
+    return time_of(min(job.read_at + items / rate, job.deadline)) if rate else None

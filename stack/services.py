@@ -66,7 +66,7 @@ class Stack:
         self._root = root
         self._say = say
         self._exit = ExitStack()
-        self._running: dict[str, tuple[Process, list[str], Mapping[str, str]]] = {}
+        self._running: dict[str, tuple[Process, list[str], Mapping[str, str] | None]] = {}
         """By name, as they were started last."""
         self.env = {
             **os.environ,
@@ -117,23 +117,23 @@ class Stack:
     def start_worker(self, name: str = "worker", settings: Mapping[str, str] | None = None) -> Process:
         """Further `settings` are this worker's alone."""
         command = _celery(name, ",".join(Lane), "--concurrency", _THREADS)
-        self.worker = self._start(name, command, {**self.env, **(settings or {})})
+        self.worker = self._start(name, command, settings)
         return self.worker
 
     def start_housekeeper(self, settings: Mapping[str, str] | None = None) -> Process:
         schedule = str(self.state / "beat-schedule")
         command = _celery("housekeeper", HOUSEKEEPING, "--concurrency", "2", "--beat", "--schedule", schedule)
-        return self._start("housekeeper", command, {**self.env, **(settings or {})})
+        return self._start("housekeeper", command, settings)
 
     def start_courier(self, settings: Mapping[str, str] | None = None) -> Process:
         """Webhooks and tracking, which wait for others: many threads, and away from everything else."""
         command = _celery("courier", DELIVERY, "--concurrency", "16")
-        return self._start("courier", command, {**self.env, **(settings or {})})
+        return self._start("courier", command, settings)
 
     def start_api(self, settings: Mapping[str, str] | None = None) -> Process:
         server = [sys.executable, "-m", "uvicorn", "--factory", "api.app:create_app", "--host", "127.0.0.1"]
         command = [*server, "--port", str(self.ports.api), "--log-level", "warning"]
-        process = self._start("api", command, {**self.env, **(settings or {})})
+        process = self._start("api", command, settings)
         process.wait_until(lambda: _answers(f"{self.url}/health/ready"), timeout_s=60)
         return process
 
@@ -150,18 +150,20 @@ class Stack:
 
     def revive(self) -> None:
         """Start again what has ended by itself: the part of a supervisor, where there is no other."""
-        for name, (process, command, env) in list(self._running.items()):
+        for name, (process, command, settings) in list(self._running.items()):
             if not process.running:
-                self._start(name, command, env)
+                self._start(name, command, settings)
 
     def _start_mlflow(self) -> Process:
-        env = {**self.env, "MLFLOW_PORT": str(self.ports.mlflow)}
-        return self._start("mlflow", ["bash", str(self._root / "start_mlflow.sh")], env)
+        command = ["bash", str(self._root / "start_mlflow.sh")]
+        return self._start("mlflow", command, {"MLFLOW_PORT": str(self.ports.mlflow)})
 
-    def _start(self, name: str, command: list[str], env: Mapping[str, str] | None = None) -> Process:
+    def _start(self, name: str, command: list[str], settings: Mapping[str, str] | None = None) -> Process:
+        """Further `settings` are this process's alone."""
         self._say(f"starting {name}")
-        process = Process(name, command, self.state / f"{name}.log", env or self.env, self._root)
-        self._running[name] = (process, command, env or self.env)
+        env = {**self.env, **(settings or {})}
+        process = Process(name, command, self.state / f"{name}.log", env, self._root)
+        self._running[name] = (process, command, settings)
         self._exit.callback(process.stop)
         return process
 

@@ -10,7 +10,7 @@ from typing import Any
 from fastapi import Request
 
 from api.ingest import multipart
-from api.ingest.body import Body
+from api.ingest.body import CSV, JSON, MULTIPART, NDJSON, Body
 from api.ingest.intake import (
     EMPTY,
     OPTIONS,
@@ -27,8 +27,6 @@ from api.ingest.json_text import load
 from api.problems import Problem
 from shared.blobs import Blobs
 from shared.settings import Settings
-
-JSON, NDJSON, CSV, MULTIPART = "application/json", "application/x-ndjson", "text/csv", "multipart/form-data"
 
 __all__ = [
     "CSV", "EMPTY", "JSON", "MULTIPART", "NDJSON", "OPTIONS", "Intake", "Picture", "PictureRefused", "RawItem",

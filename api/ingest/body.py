@@ -9,6 +9,8 @@ from fastapi import Request
 
 from api.problems import Problem
 
+JSON, NDJSON, CSV, MULTIPART = "application/json", "application/x-ndjson", "text/csv", "multipart/form-data"
+
 _PIECE = 64 * 1024
 _BOM = b"\xef\xbb\xbf"
 
@@ -76,7 +78,7 @@ class Body:
 
 
 def media_type(request: Request) -> str:
-    return request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+    return request.headers.get("content-type", JSON).partition(";")[0].strip().lower()
 
 
 async def without_bom(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

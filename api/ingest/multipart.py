@@ -14,7 +14,7 @@ from multipart import MultipartError, MultipartSegment, PushMultipartParser, par
 
 from api.ingest import csv_table, json_items, ndjson
 from api.ingest.archive import SIGNATURE, ArchiveFile, base_name, pictures
-from api.ingest.body import Body
+from api.ingest.body import CSV, JSON, NDJSON, Body
 from api.ingest.intake import (
     EMPTY,
     OPTIONS,
@@ -30,13 +30,8 @@ from api.problems import Problem
 from shared.blobs import Blobs
 from shared.settings import Settings
 
-FORMS = {"application/json": json_items.items, "application/x-ndjson": ndjson.items, "text/csv": csv_table.items}
-_SUFFIXES = {
-    ".json": "application/json",
-    ".ndjson": "application/x-ndjson",
-    ".jsonl": "application/x-ndjson",
-    ".csv": "text/csv",
-}
+FORMS = {JSON: json_items.items, NDJSON: ndjson.items, CSV: csv_table.items}
+_SUFFIXES = {".json": JSON, ".ndjson": NDJSON, ".jsonl": NDJSON, ".csv": CSV}
 _ZIPS = ("application/zip", "application/x-zip-compressed")
 _JSON_BEGINS = re.compile(rb'\s*(?:\[|\{\s*"(?:items|' + "|".join(OPTIONS).encode() + rb')"\s*:)')
 _SNIFFED = 1024
@@ -218,7 +213,7 @@ def _media_type(segment: MultipartSegment, table: IO[bytes]) -> str:
             return media_type
     begin = table.read(_SNIFFED)
     table.seek(0)
-    return "application/json" if _JSON_BEGINS.match(begin) else "application/x-ndjson"
+    return JSON if _JSON_BEGINS.match(begin) else NDJSON
 
 
 async def _read(file: IO[bytes]) -> AsyncIterator[bytes]:

@@ -1,6 +1,6 @@
 """A job's webhook: what became of its deliveries, and another one on request."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from http import HTTPStatus
 
 from fastapi import APIRouter
@@ -10,7 +10,7 @@ from api.dependencies import Stores, StoresDep
 from api.openapi import problems
 from api.ownership import JobDep
 from api.problems import Problem
-from api.render import masked
+from api.render import masked, maybe_time, time_of
 from shared.ledger import DeliveryAttempt, DeliveryOutcome, Job, NothingToDeliverError, Trigger, WebhookState
 from shared.queues import tend_soon
 
@@ -57,13 +57,10 @@ def redeliver(job: JobDep, stores: StoresDep) -> DeliveriesOut:
 
 
 def _answer(job: Job, stores: Stores) -> DeliveriesOut:
-    url, state = None, None
-    if job.webhook_url is not None:
-        url, state = masked(job.webhook_url), WebhookState(job.webhook_state or WebhookState.WAITING)
     return DeliveriesOut(
         job_id=job.id,
-        url=url,
-        state=state,
+        url=None if job.webhook_url is None else masked(job.webhook_url),
+        state=job.webhook_state,
         attempts=job.webhook_attempts,
         deliveries=[_delivery(attempt) for attempt in stores.deliveries.log(job)],
     )
@@ -72,15 +69,11 @@ def _answer(job: Job, stores: Stores) -> DeliveriesOut:
 def _delivery(attempt: DeliveryAttempt) -> DeliveryOut:
     return DeliveryOut(
         number=attempt.number,
-        at=_time(attempt.at),
+        at=time_of(attempt.at),
         trigger=attempt.trigger,
         outcome=attempt.outcome,
         status=attempt.status,
         error=attempt.error,
         duration_ms=attempt.duration_ms,
-        next_attempt_at=None if attempt.next_attempt_at is None else _time(attempt.next_attempt_at),
+        next_attempt_at=maybe_time(attempt.next_attempt_at),
     )
-
-
-def _time(seconds: float) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)

@@ -30,8 +30,8 @@ _EVENT_S = 0.5
 
 _Writer = Callable[[Iterable[list[ResultOut]]], Iterator[str | bytes]]
 _WRITERS: dict[str, tuple[_Writer, str]] = {
-    "ndjson": (render.ndjson, "application/x-ndjson"),
-    "csv": (render.csv_table, "text/csv"),
+    "ndjson": (render.ndjson, ingest.NDJSON),
+    "csv": (render.csv_table, ingest.CSV),
     "parquet": (parquet, "application/vnd.apache.parquet"),
 }
 

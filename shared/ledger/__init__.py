@@ -14,7 +14,6 @@ from shared.ledger.deliveries import (
     NothingToDeliverError,
     Trigger,
     Verdict,
-    WebhookState,
 )
 from shared.ledger.idempotency import Answered, Claim, Idempotency, InFlightError
 from shared.ledger.ledger import (
@@ -30,7 +29,7 @@ from shared.ledger.ledger import (
 from shared.ledger.outbox import Outbox
 from shared.ledger.records import Guess, Job, Lease, NewJob, Outcome, Page, QueuedItem
 from shared.ledger.results import CursorError, Results, ResultsGoneError
-from shared.ledger.states import TERMINAL, TRANSITIONS, ItemStatus, JobState
+from shared.ledger.states import TERMINAL, TRANSITIONS, ItemStatus, JobState, WebhookState
 
 __all__ = [
     "LEASE_S", "TERMINAL", "TRANSITIONS", "Admission", "Answered", "Audit", "Breaker", "Claim", "CursorError",

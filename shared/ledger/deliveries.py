@@ -16,24 +16,13 @@ from redis import Redis
 from shared.ledger.ledger import JobNotFoundError
 from shared.ledger.records import Job
 from shared.ledger.scripts import job_key, load
+from shared.ledger.states import WebhookState
 
 _ERROR_LENGTH = 200
 
 
 class NothingToDeliverError(RuntimeError):
     """The job has not ended, or has no webhook; the message says which."""
-
-
-class WebhookState(StrEnum):
-    """Where a job's webhook is."""
-
-    WAITING = "waiting"
-    DELIVERING = "delivering"
-    RETRYING = "retrying"
-    DELIVERED = "delivered"
-    FAILED = "failed"
-    DISABLED = "disabled"
-    """The endpoint wants no more deliveries."""
 
 
 class DeliveryOutcome(StrEnum):

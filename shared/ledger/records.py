@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from shared.ledger.states import TERMINAL, ItemStatus, JobState
+from shared.ledger.states import TERMINAL, ItemStatus, JobState, WebhookState
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +144,8 @@ class Job:
     results_expire_at: float | None
     parent: str | None
     webhook_url: str | None
-    webhook_state: str | None
+    webhook_state: WebhookState | None
+    """`None` for a job without a webhook."""
     webhook_attempts: int
 
     @property
@@ -204,7 +205,7 @@ class Job:
             times={JobState.QUEUED: self.created_at},
             read_at=self.created_at,
             results_expire_at=None,
-            webhook_state=None,
+            webhook_state=WebhookState.WAITING if self.webhook_url else None,
             webhook_attempts=0,
         )
 
@@ -226,7 +227,7 @@ class Job:
             results_expire_at=_number(text.get("results_expire_at")),
             parent=text.get("parent"),
             webhook_url=text.get("webhook_url"),
-            webhook_state=text.get("webhook_state"),
+            webhook_state=WebhookState(text.get("webhook_state", "waiting")) if "webhook_url" in text else None,
             webhook_attempts=int(text.get("webhook_attempts", 0)),
         )
 

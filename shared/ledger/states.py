@@ -1,4 +1,4 @@
-"""The states of a job, and which may follow which; the outcomes of an item."""
+"""The states of a job, and which may follow which; the outcomes of an item; the states of a webhook."""
 
 from enum import StrEnum
 from types import MappingProxyType
@@ -43,3 +43,15 @@ class ItemStatus(StrEnum):
     """Skipped when the job was accepted, because the client asked for that."""
     CANCELLED = "cancelled"
     EXPIRED = "expired"
+
+
+class WebhookState(StrEnum):
+    """Where a job's webhook is."""
+
+    WAITING = "waiting"
+    DELIVERING = "delivering"
+    RETRYING = "retrying"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+    DISABLED = "disabled"
+    """The endpoint wants no more deliveries."""
