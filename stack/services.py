@@ -25,6 +25,7 @@ from stack.processes import Process, free_port
 __all__ = ["ROOT", "Ports", "Stack", "bundle_folder", "pick_ports"]
 
 _THREADS = "8"
+_APP = "worker.app"
 
 
 @dataclass(frozen=True)
@@ -114,9 +115,9 @@ class Stack:
         redis_server.wait_for(process, self.ports.redis)
         return process
 
-    def start_worker(self, name: str = "worker", settings: Mapping[str, str] | None = None) -> Process:
-        """Further `settings` are this worker's alone."""
-        command = _celery(name, ",".join(Lane), "--concurrency", _THREADS)
+    def start_worker(self, name: str = "worker", settings: Mapping[str, str] | None = None, app: str = _APP) -> Process:
+        """Further `settings` are this worker's alone; `app` is the module of its Celery app."""
+        command = _celery(name, ",".join(Lane), "--concurrency", _THREADS, app=app)
         self.worker = self._start(name, command, settings)
         return self.worker
 
@@ -196,8 +197,8 @@ def _keep(path: Path, secret: str) -> None:
     path.write_text(secret)
 
 
-def _celery(name: str, queues: str, *options: str) -> list[str]:
-    worker = [sys.executable, "-m", "celery", "-A", "worker.app", "worker", "--pool", "threads"]
+def _celery(name: str, queues: str, *options: str, app: str = _APP) -> list[str]:
+    worker = [sys.executable, "-m", "celery", "-A", app, "worker", "--pool", "threads"]
     # Workers know each other through the ledger; what Celery would have them say to each other hinders reconnecting.
     alone = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
     return [*worker, *alone, "--hostname", f"{name}@%h", "--queues", queues, "--loglevel", "INFO", *options]

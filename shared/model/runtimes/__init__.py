@@ -44,12 +44,11 @@ def load(bundle: Bundle, runtime: str = "auto") -> Runtime:
         ValueError: an unknown name.
         ImportError: the runtime's library is not installed.
     """
-    loaders: dict[str, Callable[[Bundle], Runtime]] = {"openvino": _openvino, "tensorflow": _tensorflow}
     if runtime == "auto":
         runtime = "tensorflow" if _has_gpu() else "openvino"
-    if runtime not in loaders:
-        raise ValueError(f"runtime {runtime!r} is none of auto, {', '.join(loaders)}")
-    return loaders[runtime](bundle)
+    if runtime not in LOADERS:
+        raise ValueError(f"runtime {runtime!r} is none of auto, {', '.join(LOADERS)}")
+    return LOADERS[runtime](bundle)
 
 
 def _openvino(bundle: Bundle) -> Runtime:
@@ -62,6 +61,10 @@ def _tensorflow(bundle: Bundle) -> Runtime:
     from shared.model.runtimes.tensorflow import TensorFlowRuntime
 
     return TensorFlowRuntime(bundle)
+
+
+LOADERS: dict[str, Callable[[Bundle], Runtime]] = {"openvino": _openvino, "tensorflow": _tensorflow}
+"""By name; further ones may be put in."""
 
 
 def _has_gpu() -> bool:
