@@ -1,0 +1,95 @@
+"""What every benchmark shares: alternating rounds, a result as a file, and the options of the command line."""
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path("benchmarks/results")
+"""What the long form measured, one JSON file per benchmark; `benchmarks.report` makes the page of it."""
+
+
+@dataclass(frozen=True)
+class Table:
+    columns: tuple[str, ...]
+    rows: list[tuple[Any, ...]]
+    caption: str = ""
+
+
+@dataclass(frozen=True)
+class Plot:
+    """Lines through points: `series` by name, each a list of (x, y); `labels` of the points of a series, if any."""
+
+    series: dict[str, list[tuple[float, float]]]
+    x: str
+    y: str
+    labels: dict[str, list[str]] = field(default_factory=dict)
+    log_x: bool = False
+
+
+@dataclass(frozen=True)
+class Result:
+    """One line of the issue's table: what was asked for, what was seen."""
+
+    name: str
+    """The benchmark's module: `python -m benchmarks.<name>` makes it anew."""
+    title: str
+    target: str
+    outcome: str
+    """The figure that the target is about, in a few words."""
+    reached: bool | None
+    """`None` where nothing was promised, or it could not be measured here."""
+    tables: list[Table]
+    notes: list[str] = field(default_factory=list)
+    plot: Plot | None = None
+    command: str = ""
+
+    def save(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        text = json.dumps(asdict(self), indent=1, ensure_ascii=False) + "\n"
+        (folder / f"{self.name}.json").write_text(text, encoding="utf-8")
+
+
+def options(name: str, description: str | None) -> argparse.ArgumentParser:
+    """`--short` for a quick look, `--output` for where the result goes; a benchmark may add its own."""
+    parser = argparse.ArgumentParser(prog=f"python -m benchmarks.{name}", description=description)
+    parser.add_argument("--short", action="store_true", help="less work and fewer rounds")
+    parser.add_argument("--output", type=Path, default=RESULTS, help="the folder for the result")
+    return parser
+
+
+def alternate(contenders: Mapping[str, Callable[[], None]], items: int, rounds: int) -> dict[str, list[float]]:
+    """Items per second of each contender in each round, taking turns; a first round warms up and does not count."""
+    rates: dict[str, list[float]] = {name: [] for name in contenders}
+    for number in range(rounds + 1):
+        for name, run in contenders.items():
+            start = time.perf_counter()
+            run()
+            rate = items / (time.perf_counter() - start)
+            if number:
+                rates[name].append(rate)
+            print(f"round {number or 'warm-up'}  {name:24} {rate:10.1f} items/s", flush=True)
+    return rates
+
+
+def medians(rates: Mapping[str, Sequence[float]]) -> dict[str, float]:
+    return {name: statistics.median(values) for name, values in rates.items()}
+
+
+def rate_table(rates: Mapping[str, Sequence[float]], reference: str) -> Table:
+    """A row per contender: its rounds, their median, and the reference's median over it."""
+    middle = medians(rates)
+    rows = [
+        (
+            name,
+            " / ".join(f"{rate:.1f}" for rate in values),
+            round(middle[name], 1),
+            round(middle[reference] / middle[name], 2),
+        )
+        for name, values in rates.items()
+    ]
+    return Table(("contender", "rounds, items/s", "median, items/s", f"{reference} is … times as fast"), rows)
