@@ -19,6 +19,12 @@ class WorkerStatus:
     model: str | None
     """The served bundle's version; `None` while none is loaded."""
     runtime: str | None
+    reason: str | None
+    """Why it is this runtime, for people."""
+    micro_batch: int | None
+    """Pictures computed together."""
+    pictures_per_s: float | None
+    """What the model alone did at the start, decoding excluded."""
     problem: str | None
     """Why no model is loaded, for people."""
     slots: int

@@ -21,6 +21,8 @@ class Champion:
         self._thread = threading.Thread(target=self._load_until_there, name="champion", daemon=True)
         self.engine: Engine | None = None
         """`None` until a bundle is loaded and has answered once."""
+        self.reason: str | None = None
+        """Why it computes on the runtime that it computes on, for people."""
         self.problem: str | None = "loading"
         """Why there is none, for people."""
 
@@ -51,8 +53,9 @@ class Champion:
 
     def _load(self) -> Engine:
         bundle = fetch(self._settings.model, self._settings.model_cache)
-        runtime = runtimes.load(bundle, self._settings.runtime)
+        runtime, self.reason = runtimes.choose(bundle, self._settings.runtime)
         engine = Engine(bundle, runtime, self._settings.micro_batch)
         engine.warm_up()
-        log.info("serving bundle %s on %s", bundle.version, runtime.name)
+        log.info("serving bundle %s on %s (%s)", bundle.version, runtime.name, self.reason)
+        log.info("micro-batches of %d pictures, %.1f pictures/s", engine.micro_batch, engine.pictures_per_s)
         return engine

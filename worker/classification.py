@@ -1,18 +1,20 @@
 """A leased chunk to one outcome per item."""
 
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 
-from shared.ledger import Guess, Outcome, QueuedItem
-from shared.model.fusion import Fusion, Probabilities
+from shared.ledger import Outcome, QueuedItem
+from shared.model.fusion import Probabilities, fuse
 from shared.model.images import UnreadableImageError, decode
-from shared.model.review import PLACES
 from shared.model.text import words
-from worker.engine import Answer, Engine, ModelInput
+from worker.batching import Priority
+from worker.engine import Engine, ImageAnswers
+from worker.outcomes import to_outcomes
 from worker.sources import PictureError, Sources
 
-_GUESSES = 4
+_NOTHING = "neither a word nor a picture is left after cleaning the text"
 
 
 class Classifier:
@@ -23,72 +25,69 @@ class Classifier:
         self._sources = sources
         self._max_pixels = max_pixels
 
-    def chunk(self, items: list[QueuedItem], pool: ThreadPoolExecutor, priority: int) -> list[Outcome]:
+    def chunk(self, items: Sequence[QueuedItem], pool: ThreadPoolExecutor, priority: Priority) -> list[Outcome]:
         """An outcome per item, in order.
 
-        Pictures are fetched and decoded by the pool, and an item goes to the engine as soon as it is ready.
+        Pictures are fetched and decoded by the pool, and each goes to the engine as soon as it is ready; the texts go
+        there together.
 
         Raises:
             Exception: the blob store is away, or the engine failed: no item's fault, or it is not known whose.
         """
-        submitted = list(pool.map(lambda item: self._submit(item, priority), items))
-        return [self._finish(item, answer) for item, answer in zip(items, submitted, strict=True)]
+        texts = [words(item.title, item.description) for item in items]
+        failed = {
+            row: Outcome.failed(item, "nothing_to_classify", _NOTHING)
+            for row, item in enumerate(items)
+            if not texts[row] and not _has_picture(item)
+        }
+        # The texts go to the engine before the first picture is fetched; their answers are taken after the last one.
+        said = self._text(texts, priority)
+        pictured = [row for row, item in enumerate(items) if _has_picture(item)]
+        shown = list(pool.map(lambda row: self._image(items[row], priority), pictured))
 
-    def item(self, item: QueuedItem, priority: int) -> Outcome:
+        text, image = self._silence(len(items)), self._silence(len(items))
+        text[[bool(words) for words in texts]] = said.result()
+        for row, answer in zip(pictured, shown, strict=True):
+            if isinstance(answer, PictureError):
+                failed[row] = Outcome.failed(items[row], answer.code, str(answer))
+            else:
+                image[row] = answer.result().probabilities[0]
+        return self._outcomes(items, text, image, failed)
+
+    def item(self, item: QueuedItem, priority: Priority) -> Outcome:
         """One item's outcome; raises as `chunk` does."""
-        return self._finish(item, self._submit(item, priority))
+        with ThreadPoolExecutor(1) as pool:
+            (outcome,) = self.chunk([item], pool, priority)
+        return outcome
 
-    def _submit(self, item: QueuedItem, priority: int) -> "Future[Answer] | Outcome":
+    def _text(self, texts: Sequence[Sequence[str]], priority: Priority) -> "Future[Probabilities]":
+        """Of those that have words."""
+        return self.engine.texts([self.engine.encoder.ids(text) for text in texts if text], priority)
+
+    def _image(self, item: QueuedItem, priority: Priority) -> "Future[ImageAnswers] | PictureError":
+        """An error is returned, not raised: it is this item's outcome."""
         try:
-            return self.engine.submit(self._model_input(item), priority)
+            pixels = decode(self._sources.picture(item), self.engine.bundle.manifest.image_size, self._max_pixels)
         except PictureError as error:
-            return Outcome.failed(item, error.code, str(error))
-
-    def _finish(self, item: QueuedItem, answer: "Future[Answer] | Outcome") -> Outcome:
-        return answer if isinstance(answer, Outcome) else _outcome(item, answer.result(), self.engine)
-
-    def _model_input(self, item: QueuedItem) -> ModelInput:
-        picture, size = self._sources.picture(item), self.engine.bundle.manifest.image_size
-        try:
-            pixels = None if picture is None else decode(picture, size, self._max_pixels)
+            return error
         except UnreadableImageError as error:
-            raise PictureError(error.code, str(error)) from error
-        text = words(item.title, item.description)
-        if pixels is None and not text:
-            raise PictureError("nothing_to_classify", "neither a word nor a picture is left after cleaning the text")
-        return ModelInput(text, pixels)
+            return PictureError(error.code, str(error))
+        return self.engine.pictures([pixels], priority)
+
+    def _outcomes(
+        self, items: Sequence[QueuedItem], text: Probabilities, image: Probabilities, failed: dict[int, Outcome]
+    ) -> list[Outcome]:
+        """Those that failed as they are, the others as the branches' answers, of shape (items, classes), say."""
+        manifest = self.engine.bundle.manifest
+        rows = [row for row in range(len(items)) if row not in failed]
+        verdict = fuse(manifest.fusion, text[rows], image[rows])
+        done = failed | dict(zip(rows, to_outcomes([items[row] for row in rows], verdict, manifest), strict=True))
+        return [done[row] for row in range(len(items))]
+
+    def _silence(self, items: int) -> Probabilities:
+        """Rows of NaN: a branch that says nothing."""
+        return np.full((items, len(self.engine.bundle.manifest.labels)), np.nan, np.float32)
 
 
-def _outcome(item: QueuedItem, answer: Answer, engine: Engine) -> Outcome:
-    manifest = engine.bundle.manifest
-    best = np.argsort(answer.fused)[::-1][:_GUESSES]
-    guesses = tuple(Guess(manifest.labels[index], _rounded(answer.fused[index])) for index in best)
-    return Outcome(
-        index=item.index,
-        id=item.id,
-        guesses=guesses,
-        needs_review=manifest.review.needs_review(guesses[0].confidence),
-        text=_best(answer.text, manifest.labels),
-        image=_best(answer.image, manifest.labels),
-        weights=_shares(manifest.fusion, answer),
-    )
-
-
-def _best(probabilities: Probabilities | None, labels: tuple[int, ...]) -> Guess | None:
-    if probabilities is None:
-        return None
-    index = int(probabilities.argmax())
-    return Guess(labels[index], _rounded(probabilities[index]))
-
-
-def _shares(fusion: Fusion, answer: Answer) -> tuple[float, float]:
-    """How much text and image counted; a branch without input counts nothing."""
-    text = fusion.text if answer.text is not None else 0.0
-    image = fusion.image if answer.image is not None else 0.0
-    if answer.text is None or answer.image is None or text + image == 0:
-        return (float(answer.text is not None), float(answer.image is not None))
-    return (_rounded(text / (text + image)), _rounded(image / (text + image)))
-
-
-def _rounded(value: float) -> float:
-    return round(float(value), PLACES)
+def _has_picture(item: QueuedItem) -> bool:
+    return item.blob is not None or item.url is not None

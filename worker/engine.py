@@ -1,142 +1,157 @@
 """One model and one priority micro-batcher: the only place that computes.
 
-Items come from every task and job; the compute thread takes the most urgent ones that are ready, a micro-batch at a
+Inputs come from every task and job; the compute thread takes the most urgent ones that are ready, a micro-batch at a
 time. So batches form across jobs, and an interactive item waits for one micro-batch at the most.
 """
 
-import itertools
 import logging
-import queue
 import threading
+import time
+from collections.abc import Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from shared.model.bundle import Bundle
-from shared.model.fusion import Probabilities, fuse
+from shared.model.fusion import Probabilities
 from shared.model.images import Pixels
-from shared.model.runtimes import Runtime
+from shared.model.runtimes import Features, Runtime
+from shared.model.text import TokenIds, by_length, pad
+from worker.batching import Kind, Priority, Request, RequestQueue
 
 log = logging.getLogger(__name__)
 
-URGENT, BULK = 0, 1
-_STOP = 2
-
-_MAX_ITEMS = 256
-"""Of a micro-batch, where few or none have a picture."""
-
-
-@dataclass(frozen=True, slots=True)
-class ModelInput:
-    """One item, ready to compute; at least one of the two is there."""
-
-    words: list[str]
-    pixels: Pixels | None
+MAX_TEXTS = 256
+"""Of a micro-batch, and of known features: milliseconds of work."""
+_LARGEST_MICRO_BATCH = 64
+_LONGEST_MICRO_BATCH_S = 0.25
+"""What an interactive item may have to wait for at a micro-batch that has begun."""
+_WORTH_WHILE = 1.05
+"""A micro-batch of twice the size must be so many times as fast per picture."""
+_WAITING = 1024
+"""Inputs of one priority."""
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """Probabilities of shape (classes,): fused, and each branch's own where it had an input."""
+class ImageAnswers:
+    """What the image branch says of pictures, and the VGG16 features that it says it of, in float16's precision."""
 
-    fused: Probabilities
-    text: Probabilities | None
-    image: Probabilities | None
+    probabilities: Probabilities
+    """(pictures, classes)"""
+    features: Features
+    """(pictures, features)"""
 
-
-@dataclass(order=True, slots=True)
-class _Request:
-    priority: int
-    number: int
-    item: ModelInput | None = field(compare=False)
-    future: "Future[Answer]" = field(compare=False)
+    def __getitem__(self, rows: slice) -> "ImageAnswers":
+        return ImageAnswers(self.probabilities[rows], self.features[rows])
 
 
 class Engine:
-    def __init__(self, bundle: Bundle, runtime: Runtime, micro_batch: int) -> None:
+    """Args: micro_batch: pictures computed together; `None`: what `warm_up` finds to be fastest."""
+
+    def __init__(self, bundle: Bundle, runtime: Runtime, micro_batch: int | None = None) -> None:
         self.bundle = bundle
         self.runtime = runtime
-        self._encoder = bundle.text_encoder()
-        self._classes = len(bundle.manifest.labels)
-        self._micro_batch = micro_batch
-        self._requests: queue.PriorityQueue[_Request] = queue.PriorityQueue()
-        self._numbers = itertools.count()
+        self.encoder = bundle.text_encoder()
+        self.micro_batch = micro_batch or 1
+        self.pictures_per_s: float | None = None
+        """As measured by `warm_up`, decoding excluded."""
+        self._measures = micro_batch is None
+        self._requests = RequestQueue(_WAITING)
+        self._computing = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self._thread.start()
 
     def warm_up(self) -> None:
-        """Make the runtime compile what it compiles at its first call."""
-        size = self.bundle.manifest.image_size
-        pixels = np.full((size, size, 3), 255, np.uint8)
-        for future in [self.submit(ModelInput(["a"], pixels), URGENT) for _ in range(self._micro_batch)]:
-            future.result()
+        """Make the runtime compile what it compiles at its first calls, and measure the size of a micro-batch.
 
-    def submit(self, item: ModelInput, priority: int = BULK) -> "Future[Answer]":
-        future: Future[Answer] = Future()
-        self._requests.put(_Request(priority, next(self._numbers), item, future))
-        return future
+        Sizes are doubled for as long as that makes each picture cheaper, and a micro-batch stays short.
+        """
+        size = self.bundle.manifest.image_size
+        noise = np.random.default_rng(0).integers(0, 256, (_LARGEST_MICRO_BATCH, size, size, 3), np.uint8)
+        with self._computing:
+            self.runtime.text(pad([self.encoder.ids(["a"])]))
+            self.runtime.image(self.runtime.features(noise[:1]))
+            candidate = 1 if self._measures else self.micro_batch
+            while candidate <= _LARGEST_MICRO_BATCH:
+                seconds = self._time(noise[:candidate])
+                if self.pictures_per_s is not None and candidate / seconds < self.pictures_per_s * _WORTH_WHILE:
+                    break
+                self.micro_batch, self.pictures_per_s = candidate, candidate / seconds
+                if not self._measures or 2 * seconds > _LONGEST_MICRO_BATCH_S:
+                    break
+                candidate *= 2
+
+    def texts(self, texts: Sequence[TokenIds], priority: Priority = Priority.BULK) -> "Future[Probabilities]":
+        """Token ids as `encoder.ids` gives them to (texts, classes)."""
+        return self._put(Request(Kind.TEXT, priority, texts))
+
+    def pictures(self, pixels: Sequence[Pixels], priority: Priority = Priority.BULK) -> "Future[ImageAnswers]":
+        """Each (size, size, 3)."""
+        return self._put(Request(Kind.PICTURE, priority, pixels))
+
+    def known_pictures(
+        self, features: Sequence[Features], priority: Priority = Priority.BULK
+    ) -> "Future[ImageAnswers]":
+        """The same for pictures whose features, each (features,), were computed before."""
+        return self._put(Request(Kind.FEATURES, priority, features))
 
     def close(self) -> None:
         """Compute what was submitted, then end the thread."""
-        self._requests.put(_Request(_STOP, next(self._numbers), None, Future()))
+        self._requests.close()
         self._thread.join()
 
+    def _put(self, request: Request) -> "Future[Any]":
+        self._requests.put(request)
+        return request.future
+
     def _run(self) -> None:
-        while batch := self._next_batch():
-            items = [request.item for request in batch if request.item is not None]
+        while batch := self._requests.take(self._limits()):
+            inputs = [one for request in batch for one in request.inputs]
             try:
-                answers = self._compute(items)
+                with self._computing:
+                    answers = self._compute(batch[0].kind, inputs)
             except Exception as error:
-                log.exception("a micro-batch of %d items failed", len(batch))
+                log.exception("a micro-batch of %d failed", len(inputs))
                 for request in batch:
                     request.future.set_exception(error)
-            else:
-                for request, answer in zip(batch, answers, strict=True):
-                    request.future.set_result(answer)
+                continue
+            start = 0
+            for request in batch:
+                end = start + len(request.inputs)
+                request.future.set_result(answers[start:end])
+                start = end
 
-    def _next_batch(self) -> list[_Request]:
-        """The most urgent requests that are there, at least one; empty when the engine is closed.
+    def _limits(self) -> dict[Kind, int]:
+        return {Kind.TEXT: MAX_TEXTS, Kind.PICTURE: self.micro_batch, Kind.FEATURES: MAX_TEXTS}
 
-        All of one priority: an interactive item does not pay for bulk ones that would fill its batch up.
-        """
-        first = self._requests.get()
-        if first.item is None:
-            return []
-        batch, pictures = [first], int(first.item.pixels is not None)
-        while pictures < self._micro_batch and len(batch) < _MAX_ITEMS:
-            try:
-                request = self._requests.get_nowait()
-            except queue.Empty:
-                break
-            if request.item is None or request.priority != first.priority:
-                self._requests.put(request)
-                break
-            batch.append(request)
-            pictures += request.item.pixels is not None
-        return batch
+    def _compute(self, kind: Kind, inputs: list[Any]) -> "Probabilities | ImageAnswers":
+        match kind:
+            case Kind.TEXT:
+                return self._texts(inputs)
+            case Kind.PICTURE:
+                return self._images(self.runtime.features(np.stack(inputs)))
+            case Kind.FEATURES:
+                return self._images(np.stack(inputs))
 
-    def _compute(self, items: list[ModelInput]) -> list[Answer]:
-        text = self._branch([bool(item.words) for item in items], lambda rows: self._text(items, rows))
-        image = self._branch([item.pixels is not None for item in items], lambda rows: self._image(items, rows))
-        verdict = fuse(self.bundle.manifest.fusion, text, image)
-        return [
-            Answer(fused, None if np.isnan(text[0]) else text, None if np.isnan(image[0]) else image)
-            for fused, text, image in zip(verdict.fused, verdict.text, verdict.image, strict=True)
-        ]
-
-    def _branch(self, present: list[bool], compute: Any) -> Probabilities:
-        """(items, classes), rows of NaN where the branch has no input."""
-        answers = np.full((len(present), self._classes), np.nan, np.float32)
-        rows = np.flatnonzero(present)
-        if len(rows):
-            answers[rows] = compute(rows)
+    def _texts(self, texts: list[TokenIds]) -> Probabilities:
+        """Texts of like length together: an LSTM works through the padding too."""
+        answers = np.empty((len(texts), len(self.bundle.manifest.labels)), np.float32)
+        for rows in by_length(texts):
+            answers[rows] = self.runtime.text(pad([texts[row] for row in rows]))
         return answers
 
-    def _text(self, items: list[ModelInput], rows: npt.NDArray[np.intp]) -> Probabilities:
-        return self.runtime.text(self._encoder.encode([items[row].words for row in rows]))
+    def _images(self, features: Features) -> ImageAnswers:
+        """Rounded to what training has seen and caches keep, so that an answer is the same with a cache and without."""
+        rounded = features.astype(np.float16).astype(np.float32)
+        return ImageAnswers(self.runtime.image(rounded), rounded)
 
-    def _image(self, items: list[ModelInput], rows: npt.NDArray[np.intp]) -> Probabilities:
-        pixels = [pixels for row in rows if (pixels := items[row].pixels) is not None]
-        return self.runtime.image(self.runtime.features(np.stack(pixels)))
+    def _time(self, pixels: Pixels) -> float:
+        """Seconds for (n, size, size, 3), the better of two after one that does not count."""
+        seconds = []
+        for _ in range(3):
+            start = time.perf_counter()
+            self.runtime.image(self.runtime.features(pixels))
+            seconds.append(time.perf_counter() - start)
+        return min(seconds[1:])

@@ -22,8 +22,9 @@ from shared.model import runtimes
 from shared.model.bundle import Bundle
 from shared.settings import Settings, get_settings
 from shared.stores import open_blobs
+from worker.batching import Priority
 from worker.classification import Classifier
-from worker.engine import BULK, Engine
+from worker.engine import Engine
 from worker.sources import Sources
 
 log = logging.getLogger(__name__)
@@ -144,7 +145,7 @@ def main(bundle: Path) -> None:
 
 def _classified(classifier: Classifier, item: QueuedItem) -> dict[str, object]:
     try:
-        outcome = classifier.item(item, BULK)
+        outcome = classifier.item(item, Priority.BULK)
     except OSError as error:
         return {"unavailable": f"{type(error).__name__}: {error}"}
     except Exception as error:

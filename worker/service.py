@@ -15,10 +15,11 @@ from shared.queues import Lane, tend_soon, wake
 from shared.settings import Settings
 from shared.stores import open_blobs, open_redis
 from shared.workers import HEARTBEAT_S, WorkerStatus, announce, withdraw
+from worker.batching import Priority
 from worker.champion import Champion
 from worker.chunks import ChunksInHand
 from worker.classification import Classifier
-from worker.engine import BULK, URGENT, Engine
+from worker.engine import Engine
 from worker.isolation import classify_apart
 from worker.sources import Sources
 
@@ -91,7 +92,7 @@ class ClassifierService:
         return None  # type: ignore[unreachable]  # the failure was handled by `hold`
 
     def _outcomes(self, lease: Lease, lane: Lane, engine: Engine) -> list[Outcome]:
-        priority = URGENT if lane is Lane.INTERACTIVE else BULK
+        priority = Priority.URGENT if lane is Lane.INTERACTIVE else Priority.BULK
         classifier = Classifier(engine, self._sources, self._settings.max_image_pixels)
         return classifier.chunk(lease.items, self._pools[lane], priority)
 
@@ -151,6 +152,9 @@ class ClassifierService:
             name=self._name,
             model=engine.bundle.version if engine else None,
             runtime=engine.runtime.name if engine else None,
+            reason=self._champion.reason,
+            micro_batch=engine.micro_batch if engine else None,
+            pictures_per_s=engine.pictures_per_s if engine else None,
             problem=self._champion.problem,
             slots=self._settings.bulk_slots,
         )

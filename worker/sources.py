@@ -21,16 +21,14 @@ class Sources:
         self._timeout_s = settings.image_timeout_s
         self._http = outbound_client(timeout_s=settings.image_timeout_s, allowed=settings.allowed_networks, redirects=3)
 
-    def picture(self, item: QueuedItem) -> bytes | None:
-        """The bytes, or `None` for an item without a picture; raises `PictureError`."""
+    def picture(self, item: QueuedItem) -> bytes:
+        """The bytes of an item that has one; raises `PictureError`."""
         if item.blob is not None:
             try:
                 return self._blobs.get(item.blob)
             except BlobNotFoundError:
                 raise PictureError("image_lost", "the picture is no longer in the blob store: send it again") from None
-        if item.url is not None:
-            try:
-                return fetch(self._http, item.url, max_bytes=self._max_bytes, timeout_s=self._timeout_s)
-            except FetchError as error:
-                raise PictureError("image_unreachable", str(error)) from error
-        return None
+        try:
+            return fetch(self._http, item.url or "", max_bytes=self._max_bytes, timeout_s=self._timeout_s)
+        except FetchError as error:
+            raise PictureError("image_unreachable", str(error)) from error

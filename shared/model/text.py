@@ -25,6 +25,9 @@ _STEP = 8
 
 _CACHED_WORDS = 200_000
 
+TokenIds = npt.NDArray[np.int32]
+"""Of one text: (words, subwords)."""
+
 
 def words(title: str | None, description: str | None = None) -> list[str]:
     """The words of an item, title first: markup and accents gone, lower-cased, numbers apart from their units.
@@ -105,17 +108,36 @@ class TextEncoder:
             self._rows[word] = row
         return row
 
-    def encode(self, texts: Sequence[Sequence[str]]) -> npt.NDArray[np.int32]:
-        """Ids of shape (texts, words, max_subwords), zero-padded on the left.
+    def ids(self, text: Sequence[str]) -> TokenIds:
+        """Ids of the text's first `max_words` words."""
+        rows = [self.word(word) for word in text[: self.max_words]]
+        return np.stack(rows) if rows else np.empty((0, self.max_subwords), np.int32)
 
-        `words` is the longest text's length, rounded up to a multiple of eight; words past `max_words` are not used.
-        """
-        longest = max((min(len(text), self.max_words) for text in texts), default=0)
-        encoded = np.full((len(texts), max(-(-longest // _STEP), 1) * _STEP, self.max_subwords), PADDING, np.int32)
-        for row, text in zip(encoded, texts, strict=True):
-            for place, word in enumerate(reversed(text[: self.max_words]), 1):
-                row[-place] = self.word(word)
-        return encoded
+    def encode(self, texts: Sequence[Sequence[str]]) -> npt.NDArray[np.int32]:
+        """Ids of shape (texts, words, max_subwords), padded as `pad` does; words past `max_words` are not used."""
+        if not texts:
+            return np.empty((0, _STEP, self.max_subwords), np.int32)
+        return pad([self.ids(text) for text in texts])
+
+
+def pad(texts: Sequence[TokenIds]) -> npt.NDArray[np.int32]:
+    """(texts, words, subwords), zero-padded on the left to the longest text's length, in steps of eight."""
+    padded = np.full((len(texts), max(_padded(text) for text in texts), texts[0].shape[1]), PADDING, np.int32)
+    for row, text in zip(padded, texts, strict=True):
+        row[len(row) - len(text) :] = text
+    return padded
+
+
+def by_length(texts: Sequence[TokenIds]) -> list[list[int]]:
+    """The indices of the texts that `pad` would pad to the same length, group by group."""
+    groups: dict[int, list[int]] = {}
+    for index, text in enumerate(texts):
+        groups.setdefault(_padded(text), []).append(index)
+    return list(groups.values())
+
+
+def _padded(text: TokenIds) -> int:
+    return max(-(-len(text) // _STEP), 1) * _STEP
 
 
 def _hash(subword: str) -> int:

@@ -1,6 +1,7 @@
 """The micro-batcher over a real bundle."""
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
@@ -19,29 +20,37 @@ from shared.model.runtimes import Features, Runtime
 from shared.settings import Settings
 from tests.conftest import Trained
 from tests.pictures import jpeg
+from tests.waiting import wait_for
+from worker.batching import Priority
 from worker.classification import Classifier
-from worker.engine import BULK, URGENT, Engine, ModelInput
+from worker.engine import Engine
 from worker.sources import Sources
 
+BULK, URGENT = Priority.BULK, Priority.URGENT
 MICRO_BATCH = 4
 
 
 class Watched:
-    """The real runtime; it notes each batch's pictures by their shade, and can be told to fail."""
+    """The real runtime; it notes each batch's pictures by their shade, and can be held up, or told to fail."""
 
     def __init__(self, runtime: Runtime) -> None:
         self.name = runtime.name
         self.batches: list[list[int]] = []
+        self.texts: list[tuple[int, ...]] = []
+        self.go = threading.Event()
+        self.go.set()
         self.broken = False
         self._runtime = runtime
 
     def features(self, pixels: Pixels) -> Features:
+        self.go.wait()
         self.batches.append(pixels[:, 0, 0, 0].tolist())
         return self._runtime.features(pixels)
 
     def text(self, tokens: npt.NDArray[np.int32]) -> Probabilities:
         if self.broken:
             raise MemoryError("out of memory")
+        self.texts.append(tokens.shape)
         return self._runtime.text(tokens)
 
     def image(self, features: Features) -> Probabilities:
@@ -57,63 +66,122 @@ def runtime(trained: Trained) -> Watched:
 def engine(trained: Trained, runtime: Watched) -> Iterator[Engine]:
     engine = Engine(trained.bundle, runtime, MICRO_BATCH)
     yield engine
+    runtime.go.set()
     engine.close()
 
 
-def _picture(shade: int) -> Pixels:
-    return np.full((224, 224, 3), shade, np.uint8)
+@pytest.fixture
+def picture(trained: Trained) -> Callable[[int], Pixels]:
+    size = trained.bundle.manifest.image_size
+    return lambda shade: np.full((size, size, 3), shade, np.uint8)
+
+
+Picture = Callable[[int], Pixels]
 
 
 def _note(order: list[str], name: str, _: object) -> None:
     order.append(name)
 
 
-def test_an_urgent_item_overtakes_bulk_at_the_next_micro_batch(engine: Engine, runtime: Watched) -> None:
+def test_an_urgent_item_overtakes_bulk_at_the_next_micro_batch(
+    engine: Engine, runtime: Watched, picture: Picture
+) -> None:
     order: list[str] = []
-    bulk = [engine.submit(ModelInput(["jouet"], _picture(i)), BULK) for i in range(24)]
+    runtime.go.clear()
+    bulk = [engine.pictures([picture(i)], BULK) for i in range(24)]
     for number, future in enumerate(bulk):
         future.add_done_callback(partial(_note, order, f"bulk {number}"))
-    urgent = engine.submit(ModelInput(["jouet"], _picture(255)), URGENT)
+    urgent = engine.pictures([picture(255)], URGENT)
     urgent.add_done_callback(partial(_note, order, "urgent"))
+    runtime.go.set()
     for future in (*bulk, urgent):
         future.result(60)
-    assert order.index("urgent") <= 2 * MICRO_BATCH
+    assert order.index("urgent") <= MICRO_BATCH
     assert [255] in runtime.batches, "it is computed alone, not in a batch filled up with bulk"
     assert [name for name in order if name != "urgent"] == [f"bulk {i}" for i in range(24)]
 
 
-def test_batches_form_across_callers_and_are_bounded(engine: Engine, runtime: Watched) -> None:
+def test_batches_form_across_callers_and_are_bounded(engine: Engine, runtime: Watched, picture: Picture) -> None:
+    runtime.go.clear()
     with ThreadPoolExecutor(8) as callers:
-        futures = list(callers.map(lambda i: engine.submit(ModelInput([], _picture(i))), range(30)))
+        futures = list(callers.map(lambda i: engine.pictures([picture(i)]), range(30)))
+    runtime.go.set()
     for future in futures:
         future.result(60)
     sizes = [len(batch) for batch in runtime.batches]
     assert sum(sizes) == 30
     assert max(sizes) == MICRO_BATCH
+    assert len(sizes) <= 9, "they are filled as far as there is something to fill them with"
 
 
-def test_an_answer_does_not_depend_on_its_neighbours(engine: Engine) -> None:
-    alone = engine.submit(ModelInput(["piscine"], _picture(9))).result(60)
-    inputs = [ModelInput(["piscine"], _picture(9)), ModelInput(["livre"], None), ModelInput([], _picture(200))]
-    together, text_only, image_only = (future.result(60) for future in [engine.submit(item) for item in inputs])
-    assert together.fused == pytest.approx(alone.fused, abs=0.02)
-    assert text_only.image is None
-    assert image_only.text is None
+def test_whoever_prepares_inputs_waits_while_many_wait_and_urgent_ones_need_not(
+    engine: Engine, runtime: Watched, picture: Picture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine.close()
+    monkeypatch.setattr("worker.engine._WAITING", 5)
+    bounded = Engine(engine.bundle, runtime, MICRO_BATCH)
+    runtime.go.clear()
+    accepted: list[int] = []
+
+    def submit() -> None:
+        for number in range(20):
+            bounded.pictures([picture(0)])
+            accepted.append(number)
+
+    with ThreadPoolExecutor(1) as caller:
+        submitted = caller.submit(submit)
+        wait_for("the queue is full", lambda: len(accepted) >= 5)
+        urgent = bounded.pictures([picture(255)], URGENT)
+        # One micro-batch at the most is in the compute thread's hands, five inputs wait.
+        assert len(accepted) <= MICRO_BATCH + 5
+        runtime.go.set()
+        submitted.result(60)
+    urgent.result(60)
+    bounded.close()
+
+
+def test_texts_of_like_length_are_computed_together(engine: Engine, runtime: Watched) -> None:
+    short, long = engine.encoder.ids(["jouet"]), engine.encoder.ids(["jouet"] * 20)
+    together = engine.texts([short, long, short]).result(60)
+    assert sorted(shape[:2] for shape in runtime.texts) == [(1, 24), (2, 8)]
+    alone = np.concatenate([engine.texts([text]).result(60) for text in (short, long, short)])
+    assert together == pytest.approx(alone, abs=0.02)
+    assert engine.texts([]).result(60).shape == (0, len(engine.bundle.manifest.labels))
+
+
+def test_known_features_give_the_answer_that_the_picture_gave(engine: Engine, picture: Picture) -> None:
+    computed = engine.pictures([picture(9), picture(200)]).result(60)
+    known = engine.known_pictures(list(computed.features.astype(np.float16))).result(60)
+    assert known.probabilities == pytest.approx(computed.probabilities, abs=1e-6)
 
 
 def test_a_failing_batch_is_its_callers_error_and_the_engine_goes_on(engine: Engine, runtime: Watched) -> None:
+    jouet = engine.encoder.ids(["jouet"])
     runtime.broken = True
     with pytest.raises(MemoryError):
-        engine.submit(ModelInput(["jouet"], None)).result(60)
+        engine.texts([jouet]).result(60)
     runtime.broken = False
-    assert engine.submit(ModelInput(["jouet"], None)).result(60).fused.sum() == pytest.approx(1, abs=1e-3)
+    assert engine.texts([jouet]).result(60).sum() == pytest.approx(1, abs=1e-3)
 
 
 def test_closing_computes_what_was_submitted(trained: Trained, runtime: Watched) -> None:
     engine = Engine(trained.bundle, runtime, MICRO_BATCH)
-    futures = [engine.submit(ModelInput(["jouet"], None)) for _ in range(50)]
+    futures = [engine.texts([engine.encoder.ids(["jouet"])]) for _ in range(50)]
     engine.close()
     assert all(future.done() for future in futures)
+    with pytest.raises(RuntimeError, match="closed"):
+        engine.texts([])
+
+
+def test_the_warm_up_measures_the_micro_batch_unless_it_is_given(trained: Trained, runtime: Watched) -> None:
+    measured, given = Engine(trained.bundle, runtime), Engine(trained.bundle, runtime, MICRO_BATCH)
+    for engine in (measured, given):
+        engine.warm_up()
+        engine.close()
+    assert measured.micro_batch in {len(batch) for batch in runtime.batches}
+    assert given.micro_batch == MICRO_BATCH
+    assert measured.pictures_per_s
+    assert given.pictures_per_s
 
 
 @pytest.fixture

@@ -1,0 +1,100 @@
+"""The bounded priority queue in front of the model, from which micro-batches are taken."""
+
+import threading
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
+from typing import Any
+
+
+class Priority(IntEnum):
+    URGENT = 0
+    BULK = 1
+
+
+class Kind(StrEnum):
+    """Which network a request is for: a micro-batch is of one kind."""
+
+    TEXT = "text"
+    PICTURE = "picture"
+    FEATURES = "features"
+    """A picture whose VGG16 features are known."""
+
+
+@dataclass(slots=True)
+class Request:
+    """Inputs that are answered together, by one future."""
+
+    kind: Kind
+    priority: Priority
+    inputs: Sequence[Any]
+    future: "Future[Any]" = field(default_factory=Future)
+
+
+class RequestQueue:
+    """Requests by priority and kind; the most urgent are taken first, among equals the one that waits longest.
+
+    Args:
+        limit: Inputs of one priority that may wait; `put` blocks until there is room, so whoever prepares inputs is
+            never far ahead of the model. A request that is larger waits until there are none.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._waiting = {priority: {kind: deque[tuple[int, Request]]() for kind in Kind} for priority in Priority}
+        self._inputs = dict.fromkeys(Priority, 0)
+        self._count = 0
+        self._closed = False
+        self._changed = threading.Condition()
+
+    def put(self, request: Request) -> None:
+        """Raises `RuntimeError` once the queue is closed."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or self._has_room(request))
+            if self._closed:
+                raise RuntimeError("the engine is closed: it takes no more requests")
+            self._count += 1
+            self._inputs[request.priority] += len(request.inputs)
+            self._waiting[request.priority][request.kind].append((self._count, request))
+            self._changed.notify_all()
+
+    def take(self, limits: dict[Kind, int]) -> list[Request]:
+        """A micro-batch: requests of one priority and kind, with up to `limits[kind]` inputs, at least one request.
+
+        All of one priority: an interactive item does not pay for bulk ones that would fill its batch up. Empty once
+        the queue is closed and nothing waits.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or self._most_urgent() is not None)
+            priority = self._most_urgent()
+            if priority is None:
+                return []
+            batch = self._next(priority, limits)
+            self._inputs[priority] -= sum(len(request.inputs) for request in batch)
+            self._changed.notify_all()
+            return batch
+
+    def close(self) -> None:
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    def _most_urgent(self) -> Priority | None:
+        return next((priority for priority in Priority if any(self._waiting[priority].values())), None)
+
+    def _has_room(self, request: Request) -> bool:
+        waiting = self._inputs[request.priority]
+        return waiting == 0 or waiting + len(request.inputs) <= self._limit
+
+    def _next(self, priority: Priority, limits: dict[Kind, int]) -> list[Request]:
+        queues = self._waiting[priority]
+        kind = min((kind for kind in Kind if queues[kind]), key=lambda kind: queues[kind][0][0])
+        queue, inputs = queues[kind], 0
+        batch: list[Request] = []
+        while queue and (not batch or inputs + len(queue[0][1].inputs) <= limits[kind]):
+            _, request = queue.popleft()
+            batch.append(request)
+            inputs += len(request.inputs)
+        return batch
