@@ -17,6 +17,9 @@ from shared.queues import celery_app
 from shared.settings import Settings
 from shared.stores import open_blobs, open_redis
 
+LONGEST_WAIT_S = 30
+"""What a client may ask a job's status to wait for."""
+
 
 @dataclass(frozen=True)
 class Stores:
@@ -56,8 +59,8 @@ def open_stores(settings: Settings) -> Stores:
 
 
 def _open_waiting(settings: Settings) -> AsyncRedis:
-    """A command that waits on the server is answered after `predict_timeout_s` at the latest, or the server is away."""
-    patience_s = settings.predict_timeout_s + settings.redis_timeout_s
+    """A command that waits on the server is answered once its time is over, or the server is away."""
+    patience_s = max(settings.predict_timeout_s, LONGEST_WAIT_S) + settings.redis_timeout_s
     return AsyncRedis.from_url(settings.redis_url, socket_connect_timeout=2, socket_timeout=patience_s)
 
 

@@ -12,7 +12,13 @@ def parquet(pages: Iterable[list[ResultOut]]) -> Iterator[bytes]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    types = {"index": pa.int32(), "prdtypecode": pa.int32(), "confidence": pa.float32(), "needs_review": pa.bool_()}
+    types = {
+        "index": pa.int32(),
+        "prdtypecode": pa.int32(),
+        "confidence": pa.float32(),
+        "needs_review": pa.bool_(),
+        "cached": pa.bool_(),
+    }
     schema = pa.schema([(name, types.get(name, pa.string())) for name in COLUMNS])
     sink = _Sink()
     with pq.ParquetWriter(sink, schema, compression="zstd") as writer:

@@ -2,7 +2,6 @@
 
 import csv
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from io import StringIO
 from urllib.parse import urlsplit, urlunsplit
@@ -17,31 +16,14 @@ from api.schemas import (
     ResultOut,
     WebhookOut,
 )
-from shared.ledger import Guess, ItemStatus, Job, Ledger, Outcome
+from shared.ledger import Guess, ItemStatus, Job, LaneStatus, Outcome
 from shared.taxonomy import name_of
 
 COLUMNS = (
     "index", "id", "status", "prdtypecode", "category", "confidence", "needs_review",
-    "model_version", "error", "message",
+    "model_version", "error", "message", "cached",
 )  # fmt: skip
 _LONGEST_PAUSE_S = 30
-
-
-@dataclass(frozen=True)
-class LaneStatus:
-    """How things stand in a job's lane, and where in it the job does."""
-
-    position: int | None
-    pending: int
-    rate: float
-    """Items a second over the last minute; 0 where nothing was done."""
-
-    @classmethod
-    def of(cls, job: Job, ledger: Ledger) -> "LaneStatus | None":
-        """`None` for a job that has ended."""
-        if job.ended:
-            return None
-        return cls(ledger.position(job), ledger.pending(job.lane), ledger.rate(job.lane))
 
 
 def job_out(job: Job, lane: LaneStatus | None) -> JobOut:
@@ -114,6 +96,7 @@ def result_out(model: str, outcome: Outcome) -> ResultOut:
             text_weight=text_weight,
             image_weight=image_weight,
         ),
+        cached=outcome.cached,
         model_version=model,
     )
 
@@ -145,6 +128,7 @@ def row(result: ResultOut) -> tuple[object, ...]:
         result.model_version,
         error.code if error else None,
         error.message if error else None,
+        result.cached,
     )
 
 

@@ -171,6 +171,7 @@ class ResultOut(BaseModel):
     alternatives: list[CategoryOut] = []
     branches: BranchesOut | None = None
     error: ItemErrorOut | None = None
+    cached: bool = Field(False, description="Whether it is an earlier answer to the same item by the same model.")
     model_version: str | None = Field(description="null where no model has seen the item")
 
 

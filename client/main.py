@@ -30,7 +30,7 @@ JobId = Annotated[str, typer.Argument(help="The job's id.")]
 
 DEFAULT_URL = "http://127.0.0.1:5000"
 _SHOWN = 15
-_COLUMNS = ("id", "status", "prdtypecode", "category", "confidence", "needs_review", "error", "model_version")
+_COLUMNS = ("id", "status", "prdtypecode", "category", "confidence", "needs_review", "error", "model_version", "cached")
 
 
 @app.command()
@@ -158,6 +158,8 @@ def _deliver(
     classified = [result for result in found if result["category"]]
     if classified:
         console.print(f"{sum(result['needs_review'] for result in classified)} of {len(classified)} need a look")
+    if cached := sum(result["cached"] for result in classified):
+        console.print(f"{cached} are earlier answers to the same items")
 
 
 def _save(found: list[dict[str, Any]], output: Path, challenge: bool) -> None:
@@ -187,6 +189,7 @@ def _flat(result: dict[str, Any]) -> dict[str, Any]:
         "" if result["needs_review"] is None else str(result["needs_review"]).lower(),
         error.get("message", ""),
         result["model_version"],
+        str(result["cached"]).lower(),
     )
     return dict(zip(_COLUMNS, values, strict=True))
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import httpx
 
-_LONGEST_PAUSE_S = 2.0
+_FIRST_LOOK_S, _LONGEST_LOOK_S = 0.5, 2.0
+"""How long one question about a job waits for its end: often at first, so that people see it begin."""
 _TRIES = 5
 _LONGEST_WAIT_S = 30.0
 _BUSY = (HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
@@ -53,8 +54,9 @@ class Service:
             time.sleep(min(wait_s, _LONGEST_WAIT_S))
         raise AssertionError
 
-    def job(self, job_id: str) -> dict[str, Any]:
-        return self._json("GET", f"/v1/jobs/{job_id}")
+    def job(self, job_id: str, wait_s: float = 0) -> dict[str, Any]:
+        """As it is once it has ended, or after `wait_s`."""
+        return self._json("GET", f"/v1/jobs/{job_id}", params={"wait": wait_s})
 
     def cancel(self, job_id: str) -> dict[str, Any]:
         return self._json("POST", f"/v1/jobs/{job_id}/cancel")
@@ -72,12 +74,13 @@ class Service:
 
     def watch(self, job_id: str) -> Iterator[dict[str, Any]]:
         """The job again and again until it has ended, the last time included."""
+        wait_s = 0.0
         while True:
-            job = self.job(job_id)
+            job = self.job(job_id, wait_s)
             yield job
             if job["finished_at"] is not None:
                 return
-            time.sleep(min(_LONGEST_PAUSE_S, max(0.2, job["counts"]["total"] / 5000)))
+            wait_s = min(_LONGEST_LOOK_S, max(_FIRST_LOOK_S, wait_s * 1.5))
 
     def results(self, job_id: str) -> Iterator[dict[str, Any]]:
         """Every result that is there, as the service streams them."""

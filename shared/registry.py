@@ -59,13 +59,11 @@ def register(bundle: Bundle, name: str, run_id: str, figures: dict[str, float]) 
 
 
 def fetch(model: str, cache: Path) -> Bundle:
-    """The verified bundle at `model`: a folder, or a registry URI such as `models:/name@champion`.
+    """The verified bundle at `model`, a registry URI such as `models:/name@champion`.
 
     Raises:
         BundleError: it is not there, cannot be fetched, or is damaged.
     """
-    if not model.startswith(REGISTRY_SCHEME):
-        return Bundle.load(Path(model))
     try:
         version = _version(model)
         folder = cache / f"{version.name}-{version.version}"

@@ -37,7 +37,7 @@ class Settings(BaseSettings):
     model_cache: Path = ROOT / "models/cache"
     """Where bundles from the registry are kept."""
     runtime: str = "auto"
-    """`auto`, `openvino` or `tensorflow`."""
+    """`auto`, `openvino` (VGG16 in int8), `openvino-float`, `tensorflow` or `jax`."""
 
     mlflow_tracking_uri: str = f"sqlite:///{MLFLOW_STORE}/mlflow.db"
     track_predictions: bool = True
@@ -93,8 +93,16 @@ class Settings(BaseSettings):
 
     bulk_slots: int = Field(default=3, ge=1)
     """Chunks of bulk jobs that a worker has in hand at a time; its other threads stay free for interactive ones."""
-    micro_batch: int = Field(default=8, ge=1)
-    """Pictures computed together."""
+    micro_batch: int | None = Field(default=None, ge=1)
+    """Pictures computed together; by default what a measurement at the start finds to be fastest."""
+    cached_predictions: int = Field(default=200_000, ge=0)
+    """Answers kept in Redis, of all workers together, about 90 bytes each; 0: every item is computed.
+
+    A catalogue of half as many items, sent again after a change, costs only the change."""
+    cached_features: int = Field(default=100_000, ge=0)
+    """Pictures whose VGG16 features are kept per host, 4.6 KB each; 0: none."""
+    feature_cache: Path = ROOT / "models/cache/features"
+    """The folder where they lie: on a local disk; a host's workers share it."""
     prepare_threads: int = Field(default=8, ge=1)
     """Threads per lane that fetch and decode pictures ahead of the model."""
     chunk_timeout_s: float = 300

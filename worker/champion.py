@@ -2,11 +2,12 @@
 
 import logging
 import threading
+from collections.abc import Callable
+from pathlib import Path
 
 from shared.model import runtimes
-from shared.model.bundle import BundleError
-from shared.registry import fetch
-from shared.settings import Settings
+from shared.model.bundle import Bundle, BundleError
+from shared.settings import REGISTRY_SCHEME, Settings
 from worker.engine import Engine
 
 log = logging.getLogger(__name__)
@@ -15,8 +16,11 @@ _RETRY_S = 5.0
 
 
 class Champion:
-    def __init__(self, settings: Settings) -> None:
+    """Args: on_ready: called by its thread once there is an engine."""
+
+    def __init__(self, settings: Settings, on_ready: Callable[[Engine], None] = lambda _: None) -> None:
         self._settings = settings
+        self._on_ready = on_ready
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._load_until_there, name="champion", daemon=True)
         self.engine: Engine | None = None
@@ -49,13 +53,22 @@ class Champion:
                 self._stopped.wait(_RETRY_S)
             else:
                 self.engine, self.problem = engine, None
+                self._on_ready(engine)
                 return
 
     def _load(self) -> Engine:
-        bundle = fetch(self._settings.model, self._settings.model_cache)
+        bundle = _fetch(self._settings)
         runtime, self.reason = runtimes.choose(bundle, self._settings.runtime)
         engine = Engine(bundle, runtime, self._settings.micro_batch)
         engine.warm_up()
         log.info("serving bundle %s on %s (%s)", bundle.version, runtime.name, self.reason)
         log.info("micro-batches of %d pictures, %.1f pictures/s", engine.micro_batch, engine.pictures_per_s)
         return engine
+
+
+def _fetch(settings: Settings) -> Bundle:
+    if not settings.model.startswith(REGISTRY_SCHEME):
+        return Bundle.load(Path(settings.model))
+    from shared.registry import fetch  # MLflow takes seconds to import, which a folder need not wait for
+
+    return fetch(settings.model, settings.model_cache)

@@ -7,52 +7,54 @@ import numpy as np
 
 from shared.ledger import Outcome, QueuedItem
 from shared.model.fusion import Probabilities, fuse
-from shared.model.images import UnreadableImageError, decode
 from shared.model.text import words
 from worker.batching import Priority
+from worker.caches import PredictionCache, prediction_key
 from worker.engine import Engine, ImageAnswers
 from worker.outcomes import to_outcomes
-from worker.sources import PictureError, Sources
+from worker.pictures import Pictures
+from worker.sources import PictureError
 
 _NOTHING = "neither a word nor a picture is left after cleaning the text"
 
 
 class Classifier:
-    """Items to outcomes, by one engine; an item's own trouble is its outcome and never touches its neighbours."""
+    """Items to outcomes, by one engine; an item's own trouble is its outcome and never touches its neighbours.
 
-    def __init__(self, engine: Engine, sources: Sources, max_pixels: int) -> None:
+    Args:
+        predictions: Earlier answers; `None`: every item is computed. Those to items whose picture is an URL are not
+            kept, because what is there may change; its features are, by its content.
+    """
+
+    def __init__(self, engine: Engine, pictures: Pictures, predictions: PredictionCache | None = None) -> None:
         self.engine = engine
-        self._sources = sources
-        self._max_pixels = max_pixels
+        self._pictures = pictures
+        self._predictions = predictions
 
-    def chunk(self, items: Sequence[QueuedItem], pool: ThreadPoolExecutor, priority: Priority) -> list[Outcome]:
+    def chunk(
+        self, items: Sequence[QueuedItem], pool: ThreadPoolExecutor, priority: Priority, tenant: str = ""
+    ) -> list[Outcome]:
         """An outcome per item, in order.
 
-        Pictures are fetched and decoded by the pool, and each goes to the engine as soon as it is ready; the texts go
-        there together.
+        Args:
+            pool: Fetches and decodes pictures.
+            tenant: Whose items these are: nobody is given another's earlier answers.
 
         Raises:
             Exception: the blob store is away, or the engine failed: no item's fault, or it is not known whose.
         """
-        texts = [words(item.title, item.description) for item in items]
-        failed = {
-            row: Outcome.failed(item, "nothing_to_classify", _NOTHING)
-            for row, item in enumerate(items)
-            if not texts[row] and not _has_picture(item)
+        if self._predictions is None:
+            return self._computed(items, pool, priority)
+        version, runtime = self.engine.bundle.version, self.engine.runtime.name
+        keys = {
+            item.index: prediction_key(version, runtime, item, item.blob, tenant) for item in items if item.url is None
         }
-        # The texts go to the engine before the first picture is fetched; their answers are taken after the last one.
-        said = self._text(texts, priority)
-        pictured = [row for row, item in enumerate(items) if _has_picture(item)]
-        shown = list(pool.map(lambda row: self._image(items[row], priority), pictured))
-
-        text, image = self._silence(len(items)), self._silence(len(items))
-        text[[bool(words) for words in texts]] = said.result()
-        for row, answer in zip(pictured, shown, strict=True):
-            if isinstance(answer, PictureError):
-                failed[row] = Outcome.failed(items[row], answer.code, str(answer))
-            else:
-                image[row] = answer.result().probabilities[0]
-        return self._outcomes(items, text, image, failed)
+        known = dict(zip(keys, self._predictions.get(list(keys.values())), strict=True))
+        found = {item.index: answer.outcome(item) for item in items if (answer := known.get(item.index))}
+        rest = [item for item in items if item.index not in found]
+        computed = {outcome.index: outcome for outcome in self._computed(rest, pool, priority)}
+        self._predictions.put({keys[index]: outcome for index, outcome in computed.items() if index in keys})
+        return [found.get(item.index) or computed[item.index] for item in items]
 
     def item(self, item: QueuedItem, priority: Priority) -> Outcome:
         """One item's outcome; raises as `chunk` does."""
@@ -60,19 +62,33 @@ class Classifier:
             (outcome,) = self.chunk([item], pool, priority)
         return outcome
 
-    def _text(self, texts: Sequence[Sequence[str]], priority: Priority) -> "Future[Probabilities]":
-        """Of those that have words."""
-        return self.engine.texts([self.engine.encoder.ids(text) for text in texts if text], priority)
+    def _computed(self, items: Sequence[QueuedItem], pool: ThreadPoolExecutor, priority: Priority) -> list[Outcome]:
+        """The texts go to the engine together, and each picture as soon as it is ready."""
+        texts = [words(item.title, item.description) for item in items]
+        failed = {
+            row: Outcome.failed(item, "nothing_to_classify", _NOTHING)
+            for row, item in enumerate(items)
+            if not texts[row] and not _has_picture(item)
+        }
+        said = self.engine.texts([self.engine.encoder.ids(text) for text in texts if text], priority)
+        pictured = [row for row, item in enumerate(items) if _has_picture(item)]
+        shown = list(pool.map(lambda row: self._image(items[row], priority), pictured))
+
+        text, image = self._silence(len(items)), self._silence(len(items))
+        text[[bool(text) for text in texts]] = said.result()
+        for row, answer in zip(pictured, shown, strict=True):
+            if isinstance(answer, PictureError):
+                failed[row] = Outcome.failed(items[row], answer.code, str(answer))
+            else:
+                image[row] = answer.result().probabilities[0]
+        return self._outcomes(items, text, image, failed)
 
     def _image(self, item: QueuedItem, priority: Priority) -> "Future[ImageAnswers] | PictureError":
         """An error is returned, not raised: it is this item's outcome."""
         try:
-            pixels = decode(self._sources.picture(item), self.engine.bundle.manifest.image_size, self._max_pixels)
+            return self._pictures.submit(item, priority)
         except PictureError as error:
             return error
-        except UnreadableImageError as error:
-            return PictureError(error.code, str(error))
-        return self.engine.pictures([pixels], priority)
 
     def _outcomes(
         self, items: Sequence[QueuedItem], text: Probabilities, image: Probabilities, failed: dict[int, Outcome]

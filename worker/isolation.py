@@ -25,6 +25,7 @@ from shared.stores import open_blobs
 from worker.batching import Priority
 from worker.classification import Classifier
 from worker.engine import Engine
+from worker.pictures import Pictures
 from worker.sources import Sources
 
 log = logging.getLogger(__name__)
@@ -134,7 +135,8 @@ def main(bundle: Path) -> None:
     settings = get_settings()
     loaded = Bundle.load(bundle)
     engine = Engine(loaded, runtimes.load(loaded, settings.runtime), micro_batch=1)
-    classifier = Classifier(engine, Sources(settings, open_blobs(settings)), settings.max_image_pixels)
+    pictures = Pictures(engine, Sources(settings, open_blobs(settings)), settings.max_image_pixels, features=None)
+    classifier = Classifier(engine, pictures)
     _send(answers, {"ready": loaded.version})
     for line in sys.stdin.buffer:
         # Should the parent be gone: an item that never ends must not leave this process behind.

@@ -13,6 +13,7 @@ from shared.blobs import Blobs
 from shared.ledger import Audit, Ledger, Outbox
 from shared.queues import DELIVER, TRACK, Lane, send, wake
 from shared.workers import alive
+from worker.caches import PredictionCache
 
 log = logging.getLogger(__name__)
 
@@ -20,9 +21,16 @@ _HOLD_S = 60.0
 
 
 class Reconciler:
-    """Args: blob_grace: how old a picture must be before it can be an orphan."""
+    """Looks after what all processes share.
 
-    def __init__(self, app: Celery, redis: "Redis", blobs: Blobs, blob_grace: timedelta) -> None:
+    Args:
+        blob_grace: How old a picture must be before it can be an orphan.
+        cached_predictions: How many may be kept.
+    """
+
+    def __init__(
+        self, app: Celery, redis: "Redis", blobs: Blobs, blob_grace: timedelta, cached_predictions: int
+    ) -> None:
         self._app = app
         self._redis = redis
         self._ledger = Ledger(redis)
@@ -30,6 +38,7 @@ class Reconciler:
         self._outboxes = {DELIVER: Outbox(redis, "webhook"), TRACK: Outbox(redis, "tracking")}
         self._blobs = blobs
         self._blob_grace = blob_grace
+        self._predictions = PredictionCache(redis, cached_predictions)
 
     def tend(self) -> None:
         """Leases and deadlines that ran out, chunks nobody was woken up for, messages that are due."""
@@ -50,9 +59,14 @@ class Reconciler:
                 log.warning("job %s: %d chunks were nowhere and are ready again", job, restored)
 
     def sweep(self) -> None:
-        """Pictures that nothing refers to, once they are old: one that is needed meanwhile is too young."""
+        """Pictures that nothing refers to, once they are old: one that is needed meanwhile is too young.
+
+        And cached predictions beyond a limit that was lowered.
+        """
         moment = datetime.now(UTC) - self._blob_grace
         old = set(self._blobs.older_than(moment))
         orphans = old - self._audit.blobs_in_use() if old else set()
         if removed := sum(self._blobs.remove(blob, moment) for blob in orphans):
             log.info("%d pictures that no job refers to were removed", removed)
+        if dropped := self._predictions.trim():
+            log.info("%d cached predictions beyond the limit were dropped", dropped)

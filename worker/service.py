@@ -11,16 +11,19 @@ from celery import Celery
 from redis import RedisError
 
 from shared.ledger import TERMINAL, JobState, Lease, Ledger, Outcome
+from shared.model.bundle import Bundle
 from shared.queues import Lane, tend_soon, wake
 from shared.settings import Settings
 from shared.stores import open_blobs, open_redis
 from shared.workers import HEARTBEAT_S, WorkerStatus, announce, withdraw
 from worker.batching import Priority
+from worker.caches import FeatureCache, PredictionCache, backbone_key
 from worker.champion import Champion
 from worker.chunks import ChunksInHand
 from worker.classification import Classifier
 from worker.engine import Engine
 from worker.isolation import classify_apart
+from worker.pictures import Pictures
 from worker.sources import Sources
 
 log = logging.getLogger(__name__)
@@ -46,7 +49,11 @@ class ClassifierService:
         self._bulk_slots = threading.BoundedSemaphore(settings.bulk_slots)
         self._apart = threading.Lock()
         self._chunks = ChunksInHand(self._ledger, settings.chunk_timeout_s)
-        self._champion = Champion(settings)
+        self._champion = Champion(settings, self._begin)
+        self._predictions = PredictionCache(self._redis, limit) if (limit := settings.cached_predictions) else None
+        self._features: FeatureCache | None = None
+        self._classifier: Classifier | None = None
+        """`None` until a model is served."""
         self._draining = threading.Event()
         self._stopped = threading.Event()
         self._heart = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
@@ -67,39 +74,55 @@ class ClassifierService:
         self._heart.join()
         self._leave()
         self._champion.stop()
+        if self._features is not None:
+            self._features.close()
 
     def work(self, lane: Lane) -> None:
-        """Take one chunk of the lane, if there is one and a slot for it, and wake the next worker up for the rest."""
-        engine = self._champion.engine
-        if engine is None or self._draining.is_set():
-            return
-        with self._slot(lane) as free:
-            lease = self._ledger.lease(lane) if free else None
-            if lease is None:
-                return
-            state = self._classify(lease, lane, engine)
-        if state in TERMINAL:
-            tend_soon(self._app)
-        wake(self._app, lane)
+        """Take chunks of the lane, one after the other, while there are any and a slot is free for them.
 
-    def _classify(self, lease: Lease, lane: Lane, engine: Engine) -> JobState | None:
+        A wake-up per chunk would cost as much as a short chunk's work.
+        """
+        with self._slot(lane) as free:
+            while free and self._classifier is not None and not self._draining.is_set():
+                lease = self._ledger.lease(lane)
+                if lease is None:
+                    return
+                if self._classify(lease, lane, self._classifier) in TERMINAL:
+                    tend_soon(self._app)
+
+    def _classify(self, lease: Lease, lane: Lane, classifier: Classifier) -> JobState | None:
         """The job's state after the commit; `None` where there was none to make, or it came too late."""
+        bundle = classifier.engine.bundle
         apart = lease.losses >= self._settings.isolate_after
         timeout_s = self._settings.item_timeout_s * len(lease.items) * 2 if apart else None
         with self._chunks.hold(lease, timeout_s=timeout_s):
-            outcomes = self._outcomes_apart(lease, engine) if apart else self._outcomes(lease, lane, engine)
-            return self._ledger.commit(lease, engine.bundle.version, outcomes)
+            if apart:
+                outcomes = self._outcomes_apart(lease, bundle)
+            else:
+                priority = Priority.URGENT if lane is Lane.INTERACTIVE else Priority.BULK
+                outcomes = classifier.chunk(lease.items, self._pools[lane], priority, lease.tenant)
+            return self._ledger.commit(lease, bundle.version, outcomes)
         return None  # type: ignore[unreachable]  # the failure was handled by `hold`
 
-    def _outcomes(self, lease: Lease, lane: Lane, engine: Engine) -> list[Outcome]:
-        priority = Priority.URGENT if lane is Lane.INTERACTIVE else Priority.BULK
-        classifier = Classifier(engine, self._sources, self._settings.max_image_pixels)
-        return classifier.chunk(lease.items, self._pools[lane], priority)
-
-    def _outcomes_apart(self, lease: Lease, engine: Engine) -> list[Outcome]:
+    def _outcomes_apart(self, lease: Lease, bundle: Bundle) -> list[Outcome]:
         log.warning("chunk %s was lost %d times: its items are computed apart", lease.member, lease.losses)
         with self._apart:  # one more model in memory, not several
-            return classify_apart(lease.items, engine.bundle.folder, self._settings)
+            return classify_apart(lease.items, bundle.folder, self._settings)
+
+    def _begin(self, engine: Engine) -> None:
+        """Tell that a model is served, and take what waits: the wake-ups that came before it found nobody."""
+        settings = self._settings
+        if settings.cached_features:
+            key = backbone_key(engine.bundle, engine.runtime.name)
+            self._features = FeatureCache(settings.feature_cache, key, settings.cached_features)
+        pictures = Pictures(engine, self._sources, settings.max_image_pixels, self._features)
+        self._classifier = Classifier(engine, pictures, self._predictions)
+        try:
+            announce(self._redis, self._status())
+            for lane in Lane:
+                wake(self._app, lane, min(self._ledger.ready(lane), settings.bulk_slots))
+        except RedisError as error:
+            log.warning("what waits is left to the housekeeper: %s", error)
 
     @contextmanager
     def _slot(self, lane: Lane) -> Iterator[bool]:

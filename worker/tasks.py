@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from celery.signals import worker_ready, worker_shutdown, worker_shutting_down
 
@@ -13,8 +13,10 @@ from shared.stores import open_blobs, open_redis
 from worker.app import app
 from worker.reconciler import Reconciler
 from worker.service import ClassifierService
-from worker.tracking import JobTracking
 from worker.webhooks import Webhooks
+
+if TYPE_CHECKING:
+    from worker.tracking import JobTracking
 
 _classifier: ClassifierService | None = None
 
@@ -75,7 +77,7 @@ def _stop_classifier(**_: Any) -> None:
 def _reconciler() -> Reconciler:
     settings = get_settings()
     grace = timedelta(seconds=settings.blob_grace_s)
-    return Reconciler(app, open_redis(settings), open_blobs(settings), grace)
+    return Reconciler(app, open_redis(settings), open_blobs(settings), grace, settings.cached_predictions)
 
 
 @cache
@@ -85,5 +87,7 @@ def _webhooks() -> Webhooks:
 
 
 @cache
-def _tracking() -> JobTracking:
+def _tracking() -> "JobTracking":
+    from worker.tracking import JobTracking  # MLflow takes seconds to import, and only the courier needs it
+
     return JobTracking(get_settings(), open_redis(get_settings()))

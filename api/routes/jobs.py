@@ -13,13 +13,14 @@ from redis import RedisError
 
 from api import idempotency, ingest, render
 from api.access import ClassifyCaller
-from api.dependencies import Stores, StoresDep
+from api.dependencies import LONGEST_WAIT_S, Stores, StoresDep
 from api.idempotency import IdempotencyKey
 from api.openapi import ACCEPTED, JOB_BODIES, problems
 from api.ownership import JobDep
 from api.parquet import parquet
 from api.problems import results_expired
 from api.schemas import JobOut, ResultOut, ResultsOut
+from api.waiting import ended_within
 from shared.ledger import ItemStatus, Job, Page
 from shared.queues import tend_soon
 
@@ -90,9 +91,19 @@ async def retry(
 
 
 @router.get("/{job_id}", responses=problems(HTTPStatus.NOT_FOUND))
-def status(job: JobDep, response: Response, stores: StoresDep) -> JobOut:
+async def status(
+    job: JobDep,
+    response: Response,
+    stores: StoresDep,
+    wait: Annotated[
+        float, Query(ge=0, le=LONGEST_WAIT_S, description="Seconds to wait for the job's end before answering")
+    ] = 0,
+) -> JobOut:
     """State, counts, progress, place in the queue and an estimate."""
-    return _answer(job, response, stores)
+    if wait and not job.ended:
+        await ended_within(stores, job, wait)
+        job = await run_in_threadpool(stores.ledger.job, job.id)
+    return await run_in_threadpool(_answer, job, response, stores)
 
 
 @router.post("/{job_id}/cancel", responses=problems(HTTPStatus.NOT_FOUND))
@@ -172,7 +183,7 @@ def _changed(before: Job, now: Job) -> bool:
 
 
 def _out(job: Job, stores: Stores) -> JobOut:
-    return render.job_out(job, render.LaneStatus.of(job, stores.ledger))
+    return render.job_out(job, None if job.ended else stores.ledger.lane_status(job))
 
 
 def _answer(job: Job, response: Response, stores: Stores) -> JobOut:

@@ -1,7 +1,6 @@
 """One item, answered in the same request: the original project's contract, through the same queue."""
 
 import base64
-import math
 from http import HTTPStatus
 from typing import Any
 
@@ -15,7 +14,8 @@ from api.dependencies import Stores, StoresDep
 from api.openapi import problems, ref
 from api.problems import Problem, invalid_request
 from api.schemas import ModelWeightsOut, PredictIn, PredictOut, ResultOut
-from shared.ledger import Job, done_key
+from api.waiting import ended_within
+from shared.ledger import Job
 
 router = APIRouter(tags=["predict"])
 
@@ -89,9 +89,8 @@ async def _item(request: Request, stores: Stores) -> dict[str, Any]:
 
 async def _result(stores: Stores, job: Job) -> ResultOut:
     """Wait for the job's end without holding a thread."""
-    done, timeout = done_key(job.id), stores.settings.predict_timeout_s
-    # Moved onto itself, so that whoever else waits sees it too.
-    if await stores.waiting.blmove(done, done, math.ceil(timeout), "LEFT", "RIGHT") is None:
+    timeout = stores.settings.predict_timeout_s
+    if not await ended_within(stores, job, timeout):
         raise Problem(
             HTTPStatus.GATEWAY_TIMEOUT,
             "not-done-in-time",

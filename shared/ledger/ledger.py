@@ -12,6 +12,7 @@ from redis import Redis, ResponseError
 from shared.ledger.idempotency import Claim
 from shared.ledger.records import (
     Job,
+    LaneStatus,
     Lease,
     NewJob,
     Outcome,
@@ -153,8 +154,8 @@ class Ledger:
         leased = self._lease(args=[lane, LEASE_S])
         if not leased:
             return None
-        job, chunk, packed, attempt, losses = leased
-        return Lease(job.decode(), int(chunk), unpack_items(packed), int(attempt), int(losses))
+        job, chunk, packed, attempt, losses, tenant = leased
+        return Lease(job.decode(), int(chunk), unpack_items(packed), int(attempt), int(losses), tenant.decode())
 
     def renew(self, leases: Sequence[Lease]) -> None:
         if leases:
@@ -231,16 +232,27 @@ class Ledger:
 
     def rate(self, lane: str) -> float:
         """Items of the lane that got an outcome, per second, over the last minute."""
-        this = int(self.now()) // _WINDOW_S
-        # The window that is not over yet would make the rate seem to fall.
-        windows = [f"{PREFIX}done:{lane}:{this - back}" for back in range(1, _RATE_WINDOWS + 1)]
-        found = [int(count) for count in self._redis.mget(windows) if count is not None]
-        return sum(found) / (len(found) * _WINDOW_S) if found else 0.0
+        return _rate(self._redis.mget(_rate_windows(lane, self.now())))
 
-    def position(self, job: Job) -> int | None:
-        """How many jobs of its lane have their turn before this one; `None` when nothing of it waits for a worker."""
-        place: int | None = self._redis.lpos(f"{PREFIX}lane:{job.lane}", job.id)
-        return place
+    def lane_status(self, job: Job) -> LaneStatus:
+        """How things stood when the job was read, in one round trip: clients ask often."""
+        with self._redis.pipeline(transaction=False) as pipe:
+            pipe.lpos(f"{PREFIX}lane:{job.lane}", job.id)
+            pipe.get(f"{PREFIX}pending:{job.lane}")
+            pipe.mget(_rate_windows(job.lane, job.read_at))
+            position, pending, windows = pipe.execute()
+        return LaneStatus(position, int(pending or 0), _rate(windows))
+
+
+def _rate_windows(lane: str, now: float) -> list[str]:
+    """The counts of the last minute; the window that is not over yet would make the rate seem to fall."""
+    this = int(now) // _WINDOW_S
+    return [f"{PREFIX}done:{lane}:{this - back}" for back in range(1, _RATE_WINDOWS + 1)]
+
+
+def _rate(windows: list[bytes | None]) -> float:
+    found = [int(count) for count in windows if count is not None]
+    return sum(found) / (len(found) * _WINDOW_S) if found else 0.0
 
 
 def done_key(job: str) -> str:

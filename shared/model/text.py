@@ -35,10 +35,14 @@ def words(title: str | None, description: str | None = None) -> list[str]:
     Three in four products of the challenge come already lower-cased and without accents; this brings the rest to that
     form. Entities are decoded twice, because shops escape what was already escaped.
     """
-    text = html.unescape(html.unescape(" ".join(part for part in (title, description) if part)))
+    text = " ".join(part for part in (title, description) if part)
+    if "&" in text:
+        text = html.unescape(html.unescape(text))
+    text = _TAG.sub(" ", text)
+    if text.isascii():  # most are, and nothing of what follows would change them
+        return _WORD.findall(text.lower())
     # Decomposed before it is lower-cased: compatibility forms such as 𝕬 hide capitals.
-    text = unicodedata.normalize("NFKD", _TAG.sub(" ", text)).lower()
-    bare = _ACCENT.sub("", text).translate(_LIGATURES)
+    bare = _ACCENT.sub("", unicodedata.normalize("NFKD", text).lower()).translate(_LIGATURES)
     return _WORD.findall(unicodedata.normalize("NFC", bare))
 
 

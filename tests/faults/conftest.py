@@ -58,7 +58,8 @@ def figure(record_property: Callable[[str, object], None]) -> Figure:
 def stack_in(folder: Path, settings: Mapping[str, str] | None = None) -> Stack:
     """A service that is not started yet."""
     ports = Ports(redis=free_port(), api=free_port(), mlflow=None)
-    fixed = {"CATALOG_MODEL": str(ROOT / STARTER), "CATALOG_TRACK_PREDICTIONS": "false"}
+    computed = {"CATALOG_CACHED_PREDICTIONS": "0", "CATALOG_CACHED_FEATURES": "0"}  # each item takes its time
+    fixed = {"CATALOG_MODEL": str(ROOT / STARTER), "CATALOG_TRACK_PREDICTIONS": "false", **computed}
     return Stack(ROOT, folder, ports, {**fixed, **(settings or {})})
 
 

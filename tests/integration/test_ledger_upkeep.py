@@ -98,11 +98,11 @@ def test_pictures_are_in_use_while_an_item_may_need_them(ledger: Ledger, redis: 
 
 def test_the_lanes_rate_and_a_jobs_place_are_known(ledger: Ledger, redis: Redis) -> None:
     first, second = opened(ledger, [2]), opened(ledger, [1])
-    assert [ledger.position(ledger.job(job)) for job in (first, second)] == [0, 1]
+    assert [ledger.lane_status(ledger.job(job)).position for job in (first, second)] == [0, 1]
     assert ledger.rate(LANE) == 0
     lease = leased(ledger)
     ledger.commit(lease, "v1", outcomes_of(lease))
-    assert ledger.position(ledger.job(first)) is None
+    assert ledger.lane_status(ledger.job(first)).position is None
     (window,) = list(redis.scan_iter(f"catalog:done:{LANE}:*"))
     redis.rename(window, f"catalog:done:{LANE}:{int(ledger.now()) // 10 - 1}")
     assert ledger.rate(LANE) == pytest.approx(0.2)

@@ -24,6 +24,7 @@ from tests.waiting import wait_for
 from worker.batching import Priority
 from worker.classification import Classifier
 from worker.engine import Engine
+from worker.pictures import Pictures
 from worker.sources import Sources
 
 BULK, URGENT = Priority.BULK, Priority.URGENT
@@ -190,6 +191,10 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> tuple[Sources, Blobs]:
     return Sources(Settings(), blobs), blobs
 
 
+def classifier(engine: Engine, sources: Sources, max_pixels: int = MAX_PIXELS) -> Classifier:
+    return Classifier(engine, Pictures(engine, sources, max_pixels, features=None))
+
+
 def test_a_chunk_gives_one_outcome_per_item_in_order(engine: Engine, sources: tuple[Sources, Blobs]) -> None:
     stored = sources[1].put(jpeg())
     items = [
@@ -199,7 +204,7 @@ def test_a_chunk_gives_one_outcome_per_item_in_order(engine: Engine, sources: tu
         QueuedItem(10, "text", title="Console"),
     ]
     with ThreadPoolExecutor(2) as pool:
-        outcomes = Classifier(engine, sources[0], MAX_PIXELS).chunk(items, pool, BULK)
+        outcomes = classifier(engine, sources[0]).chunk(items, pool, BULK)
     assert [outcome.index for outcome in outcomes] == [7, 8, 9, 10]
     assert [outcome.error for outcome in outcomes] == [None, "image_lost", "image_unreachable", None]
     assert [guess.confidence for guess in outcomes[3].guesses] == sorted(
@@ -217,7 +222,7 @@ def test_an_outcome_below_the_bundles_threshold_needs_review(
         manifest = trained.bundle.manifest.model_copy(update={"review": review})
         engine = Engine(Bundle(trained.bundle.folder, manifest), runtime, MICRO_BATCH)
         with ThreadPoolExecutor(2) as pool:
-            classified = Classifier(engine, sources[0], MAX_PIXELS).chunk(items, pool, BULK)
+            classified = classifier(engine, sources[0]).chunk(items, pool, BULK)
         engine.close()
         return classified
 
@@ -230,7 +235,7 @@ def test_an_outcome_below_the_bundles_threshold_needs_review(
 
 def test_a_picture_of_too_many_pixels_has_an_error_of_its_own(engine: Engine, sources: tuple[Sources, Blobs]) -> None:
     large = QueuedItem(0, "large", title="Piscine", blob=sources[1].put(jpeg(size=(100, 100))))
-    outcome = Classifier(engine, sources[0], max_pixels=9_999).item(large, BULK)
+    outcome = classifier(engine, sources[0], max_pixels=9_999).item(large, BULK)
     assert (outcome.status, outcome.error) == (ItemStatus.FAILED, "image_too_large")
     assert "9,999" in (outcome.message or "")
 
@@ -238,4 +243,4 @@ def test_a_picture_of_too_many_pixels_has_an_error_of_its_own(engine: Engine, so
 def test_a_failing_engine_is_no_items_fault(engine: Engine, runtime: Watched, sources: tuple[Sources, Blobs]) -> None:
     runtime.broken = True
     with ThreadPoolExecutor(2) as pool, pytest.raises(MemoryError):
-        Classifier(engine, sources[0], MAX_PIXELS).chunk([QueuedItem(0, "a", title="Console")], pool, BULK)
+        classifier(engine, sources[0]).chunk([QueuedItem(0, "a", title="Console")], pool, BULK)

@@ -7,16 +7,22 @@ from shared.ledger.records import pack_items, pack_outcomes, unpack_items, unpac
 _TEXT = st.text(max_size=30)
 _GUESS = st.builds(Guess, st.integers(0, 3000), st.floats(0, 1))
 _ITEM = st.builds(QueuedItem, st.integers(0), _TEXT, *[st.none() | _TEXT] * 4)
-_OUTCOME = st.builds(
+_SUCCEEDED = st.builds(
     Outcome,
     index=st.integers(0),
     id=_TEXT,
-    status=st.sampled_from(ItemStatus),
     guesses=st.lists(_GUESS, max_size=4).map(tuple),
     needs_review=st.booleans(),
     text=st.none() | _GUESS,
     image=st.none() | _GUESS,
     weights=st.none() | st.tuples(st.floats(0, 1), st.floats(0, 1)),
+    cached=st.booleans(),
+)
+_OTHER = st.builds(
+    Outcome,
+    index=st.integers(0),
+    id=_TEXT,
+    status=st.sampled_from(sorted(set(ItemStatus) - {ItemStatus.SUCCEEDED})),
     error=st.none() | _TEXT,
     message=st.none() | _TEXT,
     pointer=st.none() | _TEXT,
@@ -29,7 +35,7 @@ def test_items_come_out_as_they_went_in(items: list[QueuedItem]) -> None:
     assert unpack_items(pack_items(items)) == items
 
 
-@given(st.lists(_OUTCOME, max_size=5))
+@given(st.lists(_SUCCEEDED | _OTHER, max_size=5))
 def test_outcomes_come_out_as_they_went_in(outcomes: list[Outcome]) -> None:
     assert unpack_outcomes(pack_outcomes("v1", outcomes)) == ("v1", outcomes)
 

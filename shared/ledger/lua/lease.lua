@@ -1,4 +1,4 @@
--- ARGV: lane, seconds. Returns {id, chunk, input, attempt, losses} of the next chunk in turn, or nothing.
+-- ARGV: lane, seconds. Returns {id, chunk, input, attempt, losses, tenant} of the next chunk in turn, or nothing.
 
 local lane, seconds = 'catalog:lane:' .. ARGV[1], tonumber(ARGV[2])
 local id = redis.call('LMOVE', lane, lane, 'LEFT', 'RIGHT')
@@ -10,7 +10,8 @@ while id do
     redis.call('ZADD', 'catalog:leases', now() + seconds, member_of(id, chunk, attempt))
     if redis.call('HGET', job(id), 'state') == 'queued' then enter(id, 'running', now()) end
     local losses = tonumber(redis.call('HGET', part(id, 'losses'), chunk) or 0)
-    return {id, tonumber(chunk), redis.call('HGET', part(id, 'input'), chunk), attempt, losses}
+    local tenant = redis.call('HGET', job(id), 'tenant')
+    return {id, tonumber(chunk), redis.call('HGET', part(id, 'input'), chunk), attempt, losses, tenant}
   end
   id = redis.call('LMOVE', lane, lane, 'LEFT', 'RIGHT')
 end
