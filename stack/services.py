@@ -100,7 +100,7 @@ class Stack:
         """Everything, each part as soon as what it needs is there; returns when the model is served."""
         self.start_redis()
         mlflow = self._start_mlflow() if self.ports.mlflow else None
-        self.start_worker()
+        self._start_workers()
         self.start_housekeeper()
         self.start_courier()
         api = self.start_api()
@@ -156,6 +156,14 @@ class Stack:
             if not process.running:
                 self._start(name, command, settings)
 
+    def _start_workers(self) -> None:
+        """One for each GPU: two processes on one would share its memory, and one on two would use the first alone."""
+        gpus = _gpus(self.env)
+        for gpu in gpus:
+            self.start_worker(f"worker-gpu{gpu}", {"CUDA_VISIBLE_DEVICES": gpu})
+        if not gpus:
+            self.start_worker()
+
     def _start_mlflow(self) -> Process:
         command = ["bash", str(self._root / "start_mlflow.sh")]
         return self._start("mlflow", command, {"MLFLOW_PORT": str(self.ports.mlflow)})
@@ -168,6 +176,13 @@ class Stack:
         self._running[name] = (process, command, settings)
         self._exit.callback(process.stop)
         return process
+
+
+def _gpus(env: Mapping[str, str]) -> list[str]:
+    """NVIDIA's devices: those that `CUDA_VISIBLE_DEVICES` allows, or all."""
+    if "CUDA_VISIBLE_DEVICES" in env:
+        return [gpu for gpu in env["CUDA_VISIBLE_DEVICES"].split(",") if gpu not in ("", "-1")]
+    return sorted(device.name.removeprefix("nvidia") for device in Path("/dev").glob("nvidia[0-9]*"))
 
 
 def bundle_folder() -> Path:
