@@ -1,6 +1,6 @@
 # `make demo` and `make test` need nothing but Python 3.11: everything else is installed into .venv.
 .DEFAULT_GOAL := help
-.PHONY: help demo up train test test-faults lint types unit audit lock clean
+.PHONY: help demo up train test test-faults bench bench-long lint types unit audit lock clean
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -23,6 +23,15 @@ test: lint types unit  ## Lint, types and the tests but for the slow ones of tes
 
 test-faults: $(READY)  ## What may fail, and what must then be true: real processes are killed
 	pytest tests/faults
+
+# BENCH="--pictures FOLDER --titles CSV" measures real products; see python -m benchmarks.all --help
+bench: $(READY)  ## What is fast, in under ten minutes: .run/bench/results.md
+	python -m benchmarks.contenders.setup
+	python -m benchmarks.all --short --output .run/bench/results $(BENCH)
+
+bench-long: $(READY)  ## The same at length, in hours: benchmarks/results.md
+	python -m benchmarks.contenders.setup
+	python -m benchmarks.all $(BENCH)
 
 lint: $(READY)  ## ruff and the import rules
 	ruff check .

@@ -6,8 +6,11 @@ import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
+
+from benchmarks import machine
 
 RESULTS = Path("benchmarks/results")
 """What the long form measured, one JSON file per benchmark; `benchmarks.report` makes the page of it."""
@@ -47,6 +50,16 @@ class Result:
     notes: list[str] = field(default_factory=list)
     plot: Plot | None = None
     command: str = ""
+    machine: dict[str, str] = field(default_factory=machine.describe)
+    """Where it was measured."""
+    day: str = field(default_factory=lambda: datetime.now(UTC).date().isoformat())
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """What `save` has written."""
+        said = json.loads(path.read_text(encoding="utf-8"))
+        plot = said["plot"] and Plot(**said["plot"])
+        return cls(**{**said, "tables": [Table(**table) for table in said["tables"]], "plot": plot})
 
     def save(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)

@@ -1,5 +1,6 @@
 """VGG16's features, computed once per picture and weights, and kept."""
 
+import hashlib
 import logging
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
+from shared.model.bundle import BACKBONE
 from shared.model.images import decode
 from shared.model.runtimes import Backbone
 
@@ -25,7 +27,7 @@ _SHARD = 512
 
 
 class FeatureStore:
-    """Features by the sha256 of the picture's bytes, in a folder per backbone, as shards that are only ever added."""
+    """Features by the sha256 of the picture's bytes, as shards that are only ever added."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -33,6 +35,11 @@ class FeatureStore:
         for shard in sorted(folder.glob("*.npz")):
             with np.load(shard) as arrays:
                 self._features.update(zip(arrays["sha256"].tolist(), arrays["features"], strict=True))
+
+    @classmethod
+    def of(cls, home: Path, backbone_folder: Path, size: int, computed_in: str) -> "FeatureStore":
+        """The store in `home` for what features depend on beside the picture: weights, input size, and arithmetic."""
+        return cls(home / f"{fingerprint(backbone_folder)[:16]}-{size}-{computed_in}")
 
     def __contains__(self, sha256: str) -> bool:
         return sha256 in self._features
@@ -51,6 +58,11 @@ class FeatureStore:
             np.savez(file, sha256=np.array(hashes), features=features)
         unfinished.rename(target)
         self._features.update(zip(hashes, features, strict=True))
+
+
+def fingerprint(backbone_folder: Path) -> str:
+    """sha256 of the quantised backbone's weights."""
+    return hashlib.sha256((backbone_folder / BACKBONE).with_suffix(".bin").read_bytes()).hexdigest()
 
 
 def compute_missing(

@@ -37,6 +37,7 @@ class PreprocessParams(_Section):
     seed: int
     validation: float = Field(gt=0, lt=0.5)
     test: float = Field(gt=0, lt=0.5)
+    image_size: int = Field(ge=128, le=224, multiple_of=32)
     vgg16_weights: str
     fine_tune: FineTuneParams
 

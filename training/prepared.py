@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -52,7 +52,7 @@ class Prepared:
     @property
     def digest(self) -> str:
         """sha256 over everything a model sees."""
-        files = ("items.parquet", "features.npy", "unlabelled.parquet", "about.json")
+        files = ("items.parquet", "features.npy", "validation_float.npy", "unlabelled.parquet", "about.json")
         return hashlib.sha256("".join(sha256(self.folder / name) for name in files).encode()).hexdigest()
 
     def split(self, name: str) -> Items:
@@ -70,3 +70,11 @@ class Prepared:
             .to_numpy()
             .astype(np.int64),
         )
+
+    def validation_in_float(self) -> Items:
+        """The items of `validation`, their features by VGG16 in floating point instead of int8."""
+        items = self.split(VALIDATION)
+        features = np.full_like(items.features, np.nan)
+        if items.has_image.any():
+            features[items.has_image] = np.load(self.folder / "validation_float.npy")
+        return replace(items, features=features)

@@ -11,16 +11,15 @@ import numpy.typing as npt
 import pandas as pd
 
 from shared.model.bundle import BACKBONE, Bundle, BundleError
-from shared.model.images import SIZE
-from shared.model.runtimes.openvino import OpenVINOBackbone
+from shared.model.runtimes.openvino import OpenVINOBackbone, Precision, precision
 from shared.model.text import words
-from training.features import FeatureStore, compute_missing
+from training.features import FeatureStore, HalfFeatures, compute_missing
 from training.fine_tune import fine_tune
 from training.layout import FEATURE_STORE, IMPORTED, PREPARED, STARTER
 from training.params import ParamsError, PreprocessParams, load_params
 from training.pictures import iter_pictures
 from training.prepared import TEST, TRAIN, VALIDATION
-from training.vgg16 import WeightsError, copy_backbone, fingerprint, keep_quantised, load_vgg16
+from training.vgg16 import WeightsError, copy_backbone, keep_quantised, load_vgg16
 
 log = logging.getLogger(__name__)
 
@@ -38,10 +37,11 @@ def split(labels: npt.NDArray[np.int64], params: PreprocessParams) -> npt.NDArra
 
 
 def prepare(imported: Path, output: Path, store_folder: Path, params: PreprocessParams) -> None:
-    """Write `items.parquet`, `unlabelled.parquet`, `features.npy`, `about.json` and the backbone into `output`.
+    """Write `items.parquet`, `unlabelled.parquet`, the features, `about.json` and the backbone into `output`.
 
     `items.parquet` has a row per product: row, productid, prdtypecode, split, words (joined by blanks), and `feature`,
-    the row of `features.npy` (float16) that belongs to its picture, or -1.
+    the row of `features.npy` (float16) that belongs to its picture, or -1. `validation_float.npy` is as `features.npy`,
+    of the validation split's pictures alone, in the order of its rows, by VGG16 in floating point.
     """
     products = pd.read_parquet(imported / "products.parquet")
     splits = split(products["prdtypecode"].to_numpy(), params)
@@ -49,11 +49,18 @@ def prepare(imported: Path, output: Path, store_folder: Path, params: Preprocess
     training = products[splits == TRAIN].dropna(subset="picture")
     origin = make_backbone(params, imported / "pictures.parquet", training, store_folder, backbone_folder)
 
+    def features(wanted: list[str], computed_in: Precision) -> HalfFeatures:
+        distinct, size = set(wanted), params.image_size
+        pictures = (pair for pair in iter_pictures(imported / "pictures.parquet") if pair[0] in distinct)
+        store = FeatureStore.of(store_folder, backbone_folder, size, computed_in)
+        backbone = OpenVINOBackbone(backbone_folder / BACKBONE, size, computed_in)
+        compute_missing(store, backbone, pictures, len(distinct), size)
+        return store.matrix(wanted)
+
     hashes = sorted(products["picture"].dropna().unique())
-    store = FeatureStore(store_folder / fingerprint(backbone_folder)[:16])
-    backbone = OpenVINOBackbone(backbone_folder / BACKBONE)
-    compute_missing(store, backbone, iter_pictures(imported / "pictures.parquet"), len(hashes), SIZE)
-    np.save(output / "features.npy", store.matrix(hashes))
+    np.save(output / "features.npy", features(hashes, "int8"))
+    validation = products[splits == VALIDATION].dropna(subset="picture")["picture"].tolist()
+    np.save(output / "validation_float.npy", features(validation, precision()))
 
     items = products[["row", "productid", "prdtypecode"]].assign(
         split=splits,
@@ -62,7 +69,7 @@ def prepare(imported: Path, output: Path, store_folder: Path, params: Preprocess
     )
     items.to_parquet(output / "items.parquet", index=False)
     _distinct_words(pd.read_parquet(imported / "unlabelled.parquet")).to_parquet(output / "unlabelled.parquet")
-    about = {"vgg16_weights": origin, "image_size": SIZE}
+    about = {"vgg16_weights": origin, "image_size": params.image_size}
     (output / "about.json").write_text(json.dumps(about, indent=1) + "\n")
     log.info("prepared %d items: %s", len(items), items["split"].value_counts().to_dict())
 
@@ -80,7 +87,7 @@ def make_backbone(params: PreprocessParams, pictures: Path, training: pd.DataFra
         copy_backbone(starter.folder, folder)
         return starter.manifest.vgg16_weights
     keras.utils.set_random_seed(params.seed)
-    backbone, origin = load_vgg16(params.vgg16_weights, SIZE)
+    backbone, origin = load_vgg16(params.vgg16_weights, params.image_size)
     learned = set(training["picture"])
     if params.fine_tune.epochs:
         label = dict(zip(training["picture"], training["prdtypecode"], strict=True))

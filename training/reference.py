@@ -13,7 +13,6 @@ from training.answering import answer
 from training.features import FeatureStore, compute_missing
 from training.pictures import iter_pictures
 from training.prepared import Items
-from training.vgg16 import fingerprint
 
 
 def keras_verdict(bundle: Bundle, items: Items, imported: Path, store_folder: Path) -> Verdict:
@@ -21,13 +20,14 @@ def keras_verdict(bundle: Bundle, items: Items, imported: Path, store_folder: Pa
 
     Keras computes a handful of pictures a second on a CPU; its features are kept like the others.
     """
-    runtime = TensorFlowRuntime(bundle)
+    runtime = TensorFlowRuntime(bundle, "f32")
     picture_of = pd.read_parquet(imported / "products.parquet", columns=["row", "picture"]).set_index("row")["picture"]
     hashes = [picture_of[row] for row in items.rows[items.has_image]]
     wanted = set(hashes)
-    store = FeatureStore(store_folder / f"{fingerprint(bundle.folder)[:16]}-keras")
+    size = bundle.manifest.image_size
+    store = FeatureStore.of(store_folder, bundle.folder, size, "keras")
     pictures = ((sha256, data) for sha256, data in iter_pictures(imported / "pictures.parquet") if sha256 in wanted)
-    compute_missing(store, runtime, pictures, len(wanted), bundle.manifest.image_size)
+    compute_missing(store, runtime, pictures, len(wanted), size)
     features = np.full_like(items.features, np.nan)
     if hashes:
         features[items.has_image] = store.matrix(hashes)

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from shared.model.bundle import IMAGE, TEXT, VOCABULARY, Bundle
-from shared.model.fusion import Probabilities, fuse
+from shared.model.bundle import FLOAT, IMAGE, INT8, TEXT, VOCABULARY, Bundle
+from shared.model.fusion import Fusion, Probabilities, fuse
 from shared.model.text import TextEncoder
 from shared.model.weights import save_weights
 from shared.taxonomy import CODES
@@ -57,6 +57,10 @@ def train(prepared: Prepared, bundle_folder: Path, report: Path, params: TrainPa
         "calibration_error_before": before["calibration_error"],
         **review_figures(review, confidence, correct),
     }
+    evaluated = {
+        INT8: _weighted_f1(fusion, text_answers, image_answers, validation),
+        FLOAT: _weighted_f1(fusion, text_answers, _image_answers(image, prepared.validation_in_float()), validation),
+    }
     return Bundle.seal(
         bundle_folder,
         labels=CODES,
@@ -67,6 +71,7 @@ def train(prepared: Prepared, bundle_folder: Path, report: Path, params: TrainPa
         fusion=fusion,
         review=review,
         metrics=metrics,
+        evaluated=evaluated,
         data=prepared.digest,
         code=tracking.git_revision(),
     )
@@ -96,6 +101,10 @@ def _image_answers(network: Any, items: Items) -> Probabilities:
     if items.has_image.any():
         answers[items.has_image] = network.predict_on_batch(items.features[items.has_image].astype(np.float32))
     return answers
+
+
+def _weighted_f1(fusion: Fusion, text: Probabilities, image: Probabilities, items: Items) -> float:
+    return score(fuse(fusion, text, image).fused, items.classes).get("weighted_f1", 0.0)
 
 
 def _silence(items: Items) -> Probabilities:

@@ -46,12 +46,12 @@ def load_vgg16(weights: str, size: int) -> tuple[Any, str]:
 
 
 def keep_quantised(backbone: Any, pictures: Iterable[bytes], kept: Path, folder: Path) -> None:
-    """Put the backbone's int8 form into `folder`; made once per weights, and kept in `kept` for the runs to come.
+    """Put the backbone's int8 form into `folder`; made once per weights and size, and kept in `kept` for later runs.
 
     Were it calibrated again on every catalogue, each new picture would make another backbone, and all features would
     have to be computed again.
     """
-    home = kept / f"backbone-{_fingerprint(backbone)[:16]}"
+    home = kept / f"backbone-{_fingerprint(backbone)[:16]}-{backbone.input_shape[1]}"
     if not (home / BACKBONE).is_file():
         unfinished = home.with_suffix(".tmp")
         quantise(backbone, pictures, unfinished)
@@ -77,11 +77,6 @@ def quantise(backbone: Any, pictures: Iterable[bytes], folder: Path) -> None:
     openvino.save_model(quantised, folder / BACKBONE, compress_to_fp16=True)
 
 
-def fingerprint(folder: Path) -> str:
-    """sha256 of the quantised backbone's weights: features are kept under it."""
-    return hashlib.sha256((folder / BACKBONE).with_suffix(".bin").read_bytes()).hexdigest()
-
-
 def _fingerprint(backbone: Any) -> str:
     digest = hashlib.sha256()
     for array in backbone.get_weights():
@@ -104,7 +99,7 @@ def _fill(vgg16: Any, weights: str) -> str:
             "preprocess.vgg16_weights in params.yaml to 'starter' (they are in this repository), to a local weights "
             "file, or to 'random' for a test."
         ) from error
-    vgg16.set_weights(downloaded.get_weights())
+    _assign(vgg16, downloaded)
     return "imagenet"
 
 
@@ -116,4 +111,10 @@ def _load_file(vgg16: Any, path: Path) -> None:
         layers.load_weights(path)
     except Exception as error:
         raise WeightsError(f"{path} does not hold VGG16's convolutions (include_top=False): {error}") from error
-    vgg16.set_weights(layers.get_weights())
+    _assign(vgg16, layers)
+
+
+def _assign(vgg16: Any, imagenet: Any) -> None:
+    """ImageNet's VGG16 takes BGR, ours RGB: so the first kernel's channels are turned around."""
+    first, *others = imagenet.get_weights()
+    vgg16.set_weights([first[:, :, ::-1], *others])

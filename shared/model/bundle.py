@@ -11,10 +11,15 @@ from shared.model.fusion import Fusion
 from shared.model.review import Review
 from shared.model.text import TextEncoder
 
-FORMAT = 2
+FORMAT = 3
 MANIFEST = "manifest.json"
 
 VOCABULARY, TEXT, IMAGE, BACKBONE = "vocabulary.npy", "text.npz", "image.npz", "backbone.xml"
+
+INT8, FLOAT = "int8", "float"
+"""The precisions of VGG16 that a bundle was evaluated in."""
+TOLERANCE = 0.005
+"""Weighted F1 that a precision may lose against the best."""
 
 
 class BundleError(RuntimeError):
@@ -38,6 +43,9 @@ class Manifest(BaseModel):
     review: Review
     metrics: dict[str, dict[str, float]]
     """Per branch (`text`, `image`, `fusion`), on the validation split; the fusion's are out of fold."""
+    evaluated: dict[str, float]
+    """By precision of VGG16 (`INT8`, `FLOAT`), the answers' weighted F1 on the validation split: the same networks and
+    fusion, so it is for comparison with each other alone."""
     data: str
     """sha256 of the prepared data the model saw."""
     code: str
@@ -84,6 +92,11 @@ class Bundle:
         manifest = Manifest.model_validate({"format": FORMAT, "files": files, **facts})
         (folder / MANIFEST).write_bytes(_canonical(manifest) + b"\n")
         return cls(folder, manifest)
+
+    def passed(self, precision: str) -> bool:
+        """Whether the bundle answers as well with VGG16 in this precision as in its best one."""
+        evaluated = self.manifest.evaluated
+        return precision in evaluated and evaluated[precision] >= max(evaluated.values()) - TOLERANCE
 
     def text_encoder(self) -> TextEncoder:
         vocabulary = np.load(self.folder / VOCABULARY)

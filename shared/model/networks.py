@@ -94,3 +94,12 @@ def image_network(features: int, classes: int, *, units: int, dropout: float = 0
     kept = layers.Dropout(dropout)(hidden)
     probabilities = layers.Dense(classes, activation="softmax", name="classes")(kept)
     return keras.Model(inputs, probabilities, name="image")
+
+
+def compute_in_bf16(network: Any) -> None:
+    """Let each layer compute in bf16 what it is given; the weights stay in f32 (Keras' `mixed_bfloat16`).
+
+    Per layer, because the global policy would put the pixels' centring and the pooling into bf16 as well.
+    """
+    for layer in network.layers:
+        layer.dtype_policy = "mixed_bfloat16"

@@ -8,12 +8,12 @@ import pytest
 import yaml
 from PIL import Image
 
-from shared.model.bundle import Bundle
+from shared.model.bundle import FLOAT, INT8, Bundle
 from tests.conftest import Trained
 from tests.integration.conftest import Retrained
 from tests.workspace import Workspace
-from training.layout import BUNDLE, EVALUATION_REPORT, HISTORY, TRAINING_REPORT
-from training.prepared import TEST
+from training.layout import BUNDLE, EVALUATION_REPORT, HISTORY, PREPARED, TRAINING_REPORT
+from training.prepared import TEST, Prepared
 
 
 def _output(workspace: Workspace, stage: str, path: Path) -> str:
@@ -79,6 +79,12 @@ def test_the_quantised_artefact_scores_as_the_keras_networks(workspace: Workspac
         assert metrics[branch]["weighted_f1"] == pytest.approx(metrics[branch]["keras_weighted_f1"], abs=0.1)
 
 
+def test_the_bundle_was_evaluated_in_int8_and_in_floating_point(trained: Trained) -> None:
+    evaluated = trained.bundle.manifest.evaluated
+    assert evaluated.keys() == {INT8, FLOAT}
+    assert evaluated[INT8] == pytest.approx(evaluated[FLOAT], abs=0.1)  # one item of the tiny split
+
+
 def test_another_lstm_trains_anew_and_computes_no_features(retrained: Retrained) -> None:
     assert "Stage 'import_data' didn't change, skipping" in retrained.told
     assert "Stage 'preprocess' didn't change, skipping" in retrained.told
@@ -101,4 +107,16 @@ def test_features_outlive_their_stage(workspace: Workspace, tmp_path: Path) -> N
     changed = workspace.copy(tmp_path / "changed")
     changed.set_params({"preprocess": {"validation": 0.2}})
     told = changed.run("dvc", "repro", "preprocess")
-    assert "features: 0 pictures computed" in told
+    assert told.count("features: 0 pictures computed") == 1  # in int8, which every picture is kept in
+
+
+def test_another_size_gets_features_of_its_own(workspace: Workspace, tmp_path: Path) -> None:
+    changed = workspace.copy(tmp_path / "changed")
+    before = Prepared(workspace.folder / PREPARED)
+    size = 128 if before.image_size != 128 else 160
+    changed.set_params({"preprocess": {"image_size": size}})
+    told = changed.run("dvc", "repro", "preprocess")
+    assert "features: 0 pictures computed" not in told
+    prepared = Prepared(changed.folder / PREPARED)
+    assert prepared.image_size == size
+    assert prepared.digest != before.digest

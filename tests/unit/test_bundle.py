@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from shared.model.bundle import IMAGE, MANIFEST, TEXT, VOCABULARY, Bundle, BundleError
+from shared.model.bundle import FLOAT, IMAGE, INT8, MANIFEST, TEXT, VOCABULARY, Bundle, BundleError
 from shared.taxonomy import CODES
 from tests.conftest import Trained
 from training.prepared import TRAIN
@@ -21,6 +21,17 @@ def test_a_sealed_bundle_loads_and_keeps_its_version(trained: Trained, copy: Pat
     assert loaded.manifest.labels == CODES
     assert loaded.manifest.vgg16_weights == trained.prepared.vgg16_weights
     assert loaded.manifest.review == trained.bundle.manifest.review
+
+
+def test_a_precision_passes_that_is_as_good_as_the_best(trained: Trained) -> None:
+    def passed(precision: str, **evaluated: float) -> bool:
+        manifest = trained.bundle.manifest.model_copy(update={"evaluated": evaluated})
+        return Bundle(trained.bundle.folder, manifest).passed(precision)
+
+    assert passed(INT8, int8=0.800, float=0.804)
+    assert passed(INT8, int8=0.9, float=0.8)
+    assert not passed(INT8, int8=0.798, float=0.804)
+    assert not passed(FLOAT, int8=0.8)  # nobody has evaluated it
 
 
 def test_weights_are_stored_once_and_in_half_precision(trained: Trained) -> None:
@@ -56,12 +67,12 @@ def test_a_folder_without_a_manifest_says_what_to_do(tmp_path: Path) -> None:
 def test_a_manifest_without_a_threshold_is_refused(copy: Path) -> None:
     path = copy / MANIFEST
     path.write_text(path.read_text().replace('"review": {', '"reviewed": {'))
-    with pytest.raises(BundleError, match="has no manifest of format 2, train it again"):
+    with pytest.raises(BundleError, match="has no manifest of format 3, train it again"):
         Bundle.load(copy)
 
 
 def test_a_manifest_of_another_format_is_refused(copy: Path) -> None:
     path = copy / MANIFEST
-    path.write_text(path.read_text().replace('"format": 2', '"format": 3'))
-    with pytest.raises(BundleError, match="has format 3, this code reads 2"):
+    path.write_text(path.read_text().replace('"format": 3', '"format": 2'))
+    with pytest.raises(BundleError, match="has format 2, this code reads 3"):
         Bundle.load(copy)

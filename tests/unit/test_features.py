@@ -45,3 +45,17 @@ def test_a_shard_that_was_not_finished_is_not_seen(tmp_path: Path) -> None:
     assert "a" in store
     store.add(["b"], np.zeros((1, 3), np.float16))
     assert FeatureStore(tmp_path).matrix(["b", "a"]).tolist() == [[0, 0, 0], [1, 1, 1]]
+
+
+def test_each_size_precision_and_weights_have_a_store_of_their_own(tmp_path: Path) -> None:
+    weights = {name: tmp_path / name for name in ("one", "other")}
+    for name, folder in weights.items():
+        folder.mkdir()
+        (folder / "backbone.bin").write_text(name)
+    keys = [
+        (weights[name], size, precision) for name in weights for size in (128, 224) for precision in ("int8", "bf16")
+    ]
+    for number, key in enumerate(keys):
+        FeatureStore.of(tmp_path / "store", *key).add(["a"], np.full((1, 3), number, np.float16))
+    found = [FeatureStore.of(tmp_path / "store", *key).matrix(["a"])[0, 0] for key in keys]
+    assert found == list(range(len(keys)))

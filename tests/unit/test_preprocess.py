@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ PARAMS = PreprocessParams(
     seed=1,
     validation=0.1,
     test=0.2,
+    image_size=128,
     vgg16_weights="random",
     fine_tune=FineTuneParams(epochs=0, batch_size=8, learning_rate=0.001),
 )
@@ -40,4 +42,12 @@ def test_a_wrong_parameter_is_named(tmp_path: Path) -> None:
     text = Path("params.yaml").read_text().replace("epochs: 30", "epochs: many")
     (tmp_path / "params.yaml").write_text(text)
     with pytest.raises(ParamsError, match=r"train\.image\.epochs"):
+        load_params(tmp_path / "params.yaml")
+
+
+@pytest.mark.parametrize("size", [96, 200, 256])
+def test_a_size_that_vgg16_is_not_served_at_is_refused(tmp_path: Path, size: int) -> None:
+    text = re.sub(r"image_size: \d+", f"image_size: {size}", Path("params.yaml").read_text())
+    (tmp_path / "params.yaml").write_text(text)
+    with pytest.raises(ParamsError, match=r"preprocess\.image_size"):
         load_params(tmp_path / "params.yaml")

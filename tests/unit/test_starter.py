@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from shared.model import runtimes
-from shared.model.bundle import Bundle
+from shared.model.bundle import FLOAT, INT8, Bundle
 from shared.model.fusion import fuse
 from shared.model.text import words
 from shared.settings import ROOT, Settings
@@ -24,6 +24,11 @@ def test_it_is_small_enough_for_a_repository_and_carries_its_card(starter: Bundl
     card = (starter.folder / "README.md").read_text()
     assert starter.version in card
     assert "CC BY 4.0" in card
+
+
+def test_its_int8_answers_as_well_as_its_floating_point(starter: Bundle) -> None:
+    assert starter.passed(INT8)
+    assert starter.passed(FLOAT)
 
 
 @pytest.mark.parametrize(

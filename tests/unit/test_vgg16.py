@@ -1,17 +1,19 @@
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 import pytest
 
-from shared.model.backbone import load_backbone
+from shared.model.backbone import build_backbone, load_backbone
 from shared.model.bundle import BACKBONE
 from shared.model.images import decode
-from shared.model.runtimes.openvino import OpenVINOBackbone
+from shared.model.runtimes.openvino import OpenVINOBackbone, Precision
 from tests.pictures import clouds
+from training.features import fingerprint
 from training.fine_tune import fine_tune
 from training.params import FineTuneParams
-from training.vgg16 import WeightsError, fingerprint, keep_quantised, load_vgg16
+from training.vgg16 import WeightsError, keep_quantised, load_vgg16
 
 SIZE = 64
 PICTURES = [clouds(number, SIZE) for number in range(12)]
@@ -33,14 +35,19 @@ def offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("keras.src.backend.config.keras_home", lambda: str(tmp_path / "keras"))
 
 
-def test_a_file_brings_its_own_weights(tmp_path: Path) -> None:
+def test_a_files_weights_answer_as_keras_own_vgg16_that_takes_bgr(tmp_path: Path) -> None:
     path = tmp_path / "vgg16.weights.h5"
+    keras.utils.set_random_seed(1)
     vgg16 = keras.applications.VGG16(include_top=False, weights=None, input_shape=(SIZE, SIZE, 3))
     vgg16.save_weights(path)
     backbone, origin = load_vgg16(str(path), SIZE)
     assert origin == path.name
-    expected = zip(vgg16.get_weights(), backbone.get_layer("vgg16").get_weights(), strict=True)
-    assert all((stored == loaded).all() for stored, loaded in expected)
+    pixels = np.stack([decode(data, SIZE) for data in PICTURES[:3]])
+    maps = vgg16.predict_on_batch(keras.applications.vgg16.preprocess_input(pixels.astype(np.float32)))
+    expected = np.concatenate([maps.mean(axis=(1, 2)), maps.max(axis=(1, 2))], axis=1)
+    assert backbone.predict_on_batch(pixels)[:, 1024:] == pytest.approx(
+        expected, rel=1e-3, abs=1e-4 * float(expected.max())
+    )
 
 
 def test_a_weights_file_that_is_not_there_is_named(tmp_path: Path) -> None:
@@ -55,20 +62,48 @@ def test_a_file_that_holds_no_weights_is_refused(tmp_path: Path) -> None:
         load_vgg16(str(path), SIZE)
 
 
-def test_a_backbone_is_quantised_once_and_answers_as_before(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def original() -> Any:
+    """In Keras, with random weights."""
     keras.utils.set_random_seed(1)
-    backbone, _ = load_vgg16("random", SIZE)
-    keep_quantised(backbone, iter(PICTURES), tmp_path / "kept", tmp_path / "first")
-    keep_quantised(backbone, iter([]), tmp_path / "kept", tmp_path / "second")  # nothing to calibrate on: kept
-    assert fingerprint(tmp_path / "first") == fingerprint(tmp_path / "second")
+    return load_vgg16("random", SIZE)[0]
 
-    pixels = np.stack([decode(data, SIZE) for data in PICTURES])
-    expected = backbone.predict_on_batch(pixels)
+
+@pytest.fixture(scope="module")
+def quantised(original: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("quantised")
+    keep_quantised(original, iter(PICTURES), folder / "kept", folder / "first")
+    return folder
+
+
+def test_a_backbone_is_quantised_once(original: Any, quantised: Path) -> None:
+    keep_quantised(original, iter([]), quantised / "kept", quantised / "second")  # nothing to calibrate on: kept
+    assert fingerprint(quantised / "first") == fingerprint(quantised / "second")
+
+
+@pytest.mark.parametrize("size", [SIZE, 96])
+def test_its_one_file_answers_as_the_original_at_any_size_and_precision(
+    original: Any, quantised: Path, size: int
+) -> None:
+    path = quantised / "first" / BACKBONE
+    pixels = np.stack([decode(data, size) for data in PICTURES])
+    at_size = build_backbone(size)
+    at_size.set_weights(original.get_weights())
+    expected = at_size.predict_on_batch(pixels)
     allowed = 0.05 * np.abs(expected).max()
-    assert (
-        np.abs(load_backbone(tmp_path / "first" / BACKBONE, SIZE).predict_on_batch(pixels) - expected).max() < allowed
-    )
-    assert np.abs(OpenVINOBackbone(tmp_path / "first" / BACKBONE).features(pixels) - expected).max() < allowed
+    in_keras = load_backbone(path, size).predict_on_batch(pixels)
+    in_float = OpenVINOBackbone(path, size, "f32").features(pixels)
+    assert np.abs(in_keras - expected).max() < allowed
+    assert np.abs(OpenVINOBackbone(path, size).features(pixels) - expected).max() < allowed
+    assert in_float == pytest.approx(in_keras, rel=1e-3, abs=1e-4 * float(in_keras.max()))
+
+
+@pytest.mark.parametrize("precision", ["int8", "f32"])
+def test_a_picture_gets_the_same_features_alone_and_among_others(quantised: Path, precision: Precision) -> None:
+    backbone = OpenVINOBackbone(quantised / "first" / BACKBONE, SIZE, precision)
+    pixels = np.stack([decode(data, SIZE) for data in PICTURES[:7]])
+    alone = np.concatenate([backbone.features(pixels[row : row + 1]) for row in range(len(pixels))])
+    assert backbone.features(pixels) == pytest.approx(alone, rel=1e-3, abs=1e-4 * float(alone.max()))
 
 
 def test_fine_tuning_changes_the_last_block_and_nothing_else() -> None:

@@ -10,9 +10,10 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from shared.model.bundle import Bundle
+from shared.model.bundle import INT8, Bundle
 from shared.model.fusion import Probabilities
 from shared.model.images import Pixels
+from shared.model.runtimes import cpu
 
 Features = npt.NDArray[np.float32]
 
@@ -67,7 +68,8 @@ def _on_gpu(bundle: Bundle) -> tuple[Runtime, str] | None:
     # Asked of the driver's files first: importing TensorFlow to ask costs seconds.
     if not Path("/dev/nvidia0").exists():
         return None
-    for name in ("tensorflow", "jax"):
+    # JAX first: TensorFlow's import settles Keras on its own backend, whether it sees a GPU or not.
+    for name in ("jax", "tensorflow"):
         try:
             module = import_module(f"shared.model.runtimes.{name}")
         except ImportError:
@@ -81,7 +83,7 @@ def _on_cpu(bundle: Bundle) -> tuple[Runtime, str]:
     """Raises `ImportError` where no runtime is installed."""
     if importlib.util.find_spec("openvino") is None:
         return LOADERS["tensorflow"](bundle), "no GPU, and OpenVINO is not installed"
-    if not getattr(bundle, "passed", lambda _: True)("int8"):
+    if not bundle.passed(INT8):
         return LOADERS["openvino-float"](bundle), "no GPU, and int8 did not pass this bundle's evaluation"
     if instructions := _int8_instructions():
         return LOADERS["openvino"](bundle), f"no GPU; int8 passed its evaluation, and the CPU has {instructions} for it"
@@ -94,10 +96,7 @@ def _on_cpu(bundle: Bundle) -> tuple[Runtime, str]:
 
 def _int8_instructions() -> str | None:
     """Those that this CPU has for products of int8; `None` where there are none, or nobody says."""
-    try:
-        known = set(Path("/proc/cpuinfo").read_text().split())
-    except OSError:
-        return None
+    known = cpu.instructions()
     return next((name for name in _INT8_INSTRUCTIONS if name in known), None)
 
 

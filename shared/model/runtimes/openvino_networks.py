@@ -1,9 +1,10 @@
-"""The two trained networks as OpenVINO graphs, built of the bundle's weights operation by operation.
+"""The networks as OpenVINO graphs, built of the bundle's weights operation by operation.
 
 OpenVINO's own converter turns a Keras LSTM into a loop over time, at a quarter of the speed of `LSTMSequence`. Tests
 hold these graphs' answers against those of the Keras networks in `shared.model.networks`.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy.typing as npt
 import openvino
 from openvino import opset15 as ops
 
+from shared.model.convolutions import BLOCKS, IMAGENET_RGB, POOLED_BLOCKS, Convolution
 from shared.model.weights import Weights
 
 _BATCH_NORM_EPSILON, _NORMALIZATION_EPSILON = 1e-3, 1e-7
@@ -47,6 +49,28 @@ def image_graph(weights: Weights) -> Any:
     hidden = ops.matmul(standardised, _constant(weights["hidden/kernel"] * scale), False, False)
     active = ops.gelu(ops.add(hidden, _constant(shift)), "erf")
     return openvino.Model([ops.softmax(_dense(weights, "classes", active), 1)], [features], "image")
+
+
+def backbone_graph(convolutions: Sequence[Convolution]) -> Any:
+    """(n, height, width, 3) RGB 0 to 255 to (n, `FEATURES`) in floating point, as `shared.model.backbone`."""
+    pixels = ops.parameter([-1, -1, -1, 3], np.uint8, name="pixels")
+    centred = ops.subtract(ops.convert(pixels, "f32"), _constant(np.array(IMAGENET_RGB, np.float32)))
+    maps = ops.transpose(centred, _constant([0, 3, 1, 2]))
+    remaining, pooled = iter(convolutions), []
+    for block, count in enumerate(BLOCKS, 1):
+        for _ in range(count):
+            maps = _convolution(next(remaining), maps)
+        maps = ops.max_pool(maps, [2, 2], [1, 1], [0, 0], [0, 0], [2, 2]).output(0)
+        if block in POOLED_BLOCKS:
+            pooled += [reduce(maps, _constant([2, 3]), False) for reduce in (ops.reduce_mean, ops.reduce_max)]
+    return openvino.Model([ops.concat(pooled, 1)], [pixels], "backbone")
+
+
+def _convolution(convolution: Convolution, maps: Any) -> Any:
+    """Of 3 by 3, over maps of shape (n, channels, height, width)."""
+    kernel, ones = _constant(convolution.kernel.transpose(3, 2, 0, 1).copy()), [1, 1]
+    product = ops.convolution(maps, kernel, ones, ones, ones, ones)
+    return ops.relu(ops.add(product, _constant(convolution.bias.reshape(1, -1, 1, 1))))
 
 
 def _states(weights: Weights, vectors: Any) -> Any:

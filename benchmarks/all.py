@@ -1,0 +1,102 @@
+"""Every benchmark, one after another, and the page of their results.
+
+One that fails does not stop the others: it is on the page as failed, and in the exit status. Run it as
+
+    .venv/bin/python -m benchmarks.all --pictures FOLDER --titles CSV --imported FOLDER --weights FILE
+
+Without these it generates what it classifies.
+"""
+
+import argparse
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from threading import Timer
+
+from benchmarks import report
+from benchmarks.harness import Result, options
+
+_SHORT_S, _LONG_S = 300, 3 * 3600
+"""What one may take."""
+_SHOWN_LINES = 15
+
+_PRODUCTS, _CATALOGUE = ("pictures", "titles"), ("imported", "weights", "store")
+_TAKES: Mapping[str, tuple[str, ...]] = {
+    "overhead": _PRODUCTS,
+    "comparison": _PRODUCTS,
+    "precision": _CATALOGUE,
+    "curve": _CATALOGUE,
+    "text_only": ("titles",),
+    "queue": ("titles",),
+    "latency": _PRODUCTS,
+    "fairness": _PRODUCTS,
+    "scaling": ("titles",),
+    "memory": _PRODUCTS,
+    "worker_memory": _PRODUCTS,
+    "gpu": _PRODUCTS,
+}
+"""The options of this command that a benchmark is given too."""
+
+
+def run(name: str, chosen: argparse.Namespace) -> bool:
+    """Whether it went well; where it did not, its result says so."""
+    print(f"\n== {name}", flush=True)
+    start = time.monotonic()
+    said = _said_before_failing([sys.executable, "-m", f"benchmarks.{name}", *_arguments(name, chosen)], chosen.short)
+    print(f"== {name}: {'done' if said is None else 'failed'} after {time.monotonic() - start:.0f} s", flush=True)
+    if said is None:
+        return True
+    failed = Result(name, f"{name}: failed", "to be measured", said[-1], False, [], notes=said)
+    failed.save(chosen.output)
+    return False
+
+
+def _arguments(name: str, chosen: argparse.Namespace) -> Iterator[str]:
+    yield from ("--output", str(chosen.output))
+    if chosen.short:
+        yield "--short"
+    for option in _TAKES.get(name, ()):
+        if (value := getattr(chosen, option)) is not None:
+            yield from (f"--{option}", str(value))
+
+
+def _said_before_failing(command: list[str], short: bool) -> list[str] | None:
+    """The last lines of what it said; `None` where it went well."""
+    last: deque[str] = deque(maxlen=_SHOWN_LINES)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        limit_s = _SHORT_S if short else _LONG_S
+        limit = Timer(limit_s, process.terminate)  # what it has started ends with it
+        limit.start()
+        for line in process.stdout or ():
+            print(line, end="", flush=True)
+            last.append(line.rstrip())
+        limit.cancel()
+    if process.returncode == 0:
+        return None
+    ended = "it ended" if process.returncode > 0 else f"after {limit_s} s at the most it was ended"
+    return [*last, f"{ended}, with status {process.returncode}"]
+
+
+def main() -> None:
+    parser = options("all", __doc__)
+    parser.add_argument("--pictures", type=Path, help="a folder of image_<imageid>_product_<productid>.jpg")
+    parser.add_argument("--titles", type=Path, help="the challenge's CSV with their titles (X_train_update.csv)")
+    parser.add_argument("--imported", type=Path, help="what import_data left, for the speed-quality curve")
+    parser.add_argument("--weights", type=Path, help="a file with VGG16's convolutions, for the curve")
+    parser.add_argument("--store", type=Path, help="where the curve keeps features and heads' answers")
+    parser.add_argument("--only", nargs="+", choices=report.ORDER, default=report.ORDER, help="these alone")
+    chosen = parser.parse_args()
+    went_well = [run(name, chosen) for name in chosen.only]
+    page = chosen.output.with_suffix(".md")
+    report.write(chosen.output, page)
+    print(f"\n{page}")
+    if not all(went_well):
+        failed = [name for name, well in zip(chosen.only, went_well, strict=True) if not well]
+        raise SystemExit(f"failed: {', '.join(failed)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,64 @@
+"""The service as a catalogue team uses it: jobs of many items, a few of them under way at a time."""
+
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.pictures import Product, as_item, with_other_bytes
+from client.service import Service
+from shared.settings import ROOT
+from stack.services import Stack, pick_ports
+
+JOB_ITEMS, JOBS_IN_FLIGHT = 64, 3
+
+CACHES_OFF = {"CATALOG_CACHED_PREDICTIONS": "0", "CATALOG_CACHED_FEATURES": "0"}
+
+Answer = tuple[int, float]
+"""A product type's code, and the confidence."""
+
+
+def uncached_stack(bundle: Path, state: Path, settings: Mapping[str, str] | None = None) -> Stack:
+    """The service on free ports with this bundle; every item is computed."""
+    chosen = {"CATALOG_MODEL": str(bundle), **CACHES_OFF, **(settings or {})}
+    return Stack(ROOT, state, pick_ports(mlflow=False, preferred=False), chosen)
+
+
+def rounds(products: Sequence[Product], count: int) -> Iterator[list[dict[str, Any]]]:
+    """The items of each round, ready before the clock starts; a round's pictures are bytes that no other one had."""
+    ready = [[as_item(with_other_bytes(product, f"round {number}")) for product in products] for number in range(count)]
+    return iter(ready)
+
+
+def classify(service: Service, items: Sequence[dict[str, Any]]) -> list[Answer]:
+    """From the first byte of the first request to the last result; an answer per item, in order.
+
+    Raises:
+        RuntimeError: an item got no answer.
+    """
+    answers: list[Answer] = []
+    sent: deque[str] = deque()
+    for start in range(0, len(items), JOB_ITEMS):
+        if len(sent) == JOBS_IN_FLIGHT:
+            answers += _answers(service, sent.popleft())
+        sent.append(_send(service, items[start : start + JOB_ITEMS]))
+    for job in sent:
+        answers += _answers(service, job)
+    return answers
+
+
+def _send(service: Service, items: Sequence[dict[str, Any]]) -> str:
+    """The job's id."""
+    return str(service.submit(lambda: items, {})["id"])
+
+
+def _answers(service: Service, job: str) -> list[Answer]:
+    """Waits for the job's end."""
+    for _ in service.watch(job):
+        pass
+    answers: dict[int, Answer] = {}
+    for result in service.results(job):
+        if result["status"] != "succeeded":
+            raise RuntimeError(f"item {result['index']} of a job {result['status']}: {result['error']}")
+        answers[result["index"]] = (result["category"]["code"], result["category"]["confidence"])
+    return [answers[index] for index in range(len(answers))]

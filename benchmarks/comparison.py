@@ -1,0 +1,170 @@
+"""The service against what people would use instead, end to end, each with the same model.
+
+The original design (synchronous HTTP, Keras' `predict` per request), BentoML, LitServe, Ray Serve and MLflow's server
+get one item per request, 16 requests at a time, at 224×224; the service gets jobs, at 224×224 and at the size of the
+bundle that it serves by default. They take turns; all but the one that is measured are held still. Run it as
+
+    .venv/bin/python -m benchmarks.contenders.setup
+    .venv/bin/python -m benchmarks.comparison --pictures FOLDER --titles CSV
+"""
+
+import shutil
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from benchmarks import catalogue, pictures
+from benchmarks.catalogue import Answer
+from benchmarks.contenders import export, setup
+from benchmarks.contenders.servers import IN_FLIGHT, ORIGINAL, SERVERS, Server
+from benchmarks.harness import Result, Table, alternate, medians, options, rate_table
+from benchmarks.pictures import Product
+from client.service import Service
+from shared.model.bundle import MANIFEST, Bundle
+from stack.services import bundle_folder
+
+Answers = dict[str, list[Answer]]
+"""By contender, of the last round."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """How many times as fast as its rivals the service must be, at this input size of its own."""
+
+    size: int
+    rivals: tuple[str, ...]
+    times: float
+    words: str
+    """What the rivals are called together; the fastest of them counts."""
+
+
+def targets(default_size: int) -> list[Target]:
+    original, servers = (ORIGINAL.name,), tuple(server.name for server in SERVERS)
+    return [
+        Target(export.SIZE, original, 4.5, "the original design"),
+        Target(export.SIZE, servers, 3.5, "the best server"),
+        Target(default_size, original, 7.0, "the original design"),
+    ]
+
+
+def measure(bundle: Bundle, products: Sequence[Product], rounds: int) -> tuple[dict[str, list[float]], Answers]:
+    """Each contender's items per second in each round, and what it answered."""
+    with TemporaryDirectory() as temporary, ExitStack() as running:
+        folder = Path(temporary)
+        export.export(bundle, folder / "model")
+        servers = [
+            running.enter_context(Server(contender, folder / "model", folder / f"server-{number}"))
+            for number, contender in enumerate((ORIGINAL, *SERVERS))
+        ]
+        for server in servers:
+            server.wait()
+            server.pause()
+        answers: Answers = {}
+        runs = {server.name: _asked(server, products, answers) for server in servers}
+        for size in sorted({export.SIZE, bundle.manifest.image_size}):
+            resized = _at_size(bundle, size, folder / f"bundle-{size}")
+            stack = running.enter_context(catalogue.uncached_stack(resized.folder, folder / f"stack-{size}"))
+            runs[_name(size)] = _served(stack.url, _name(size), products, rounds + 1, answers)
+        return alternate(runs, len(products), rounds), answers
+
+
+def _asked(server: Server, products: Sequence[Product], answers: Answers) -> Callable[[], None]:
+    bodies = [server.body(product) for product in products]
+
+    def run() -> None:
+        server.resume()
+        answers[server.name] = server.classify(bodies)
+        server.pause()
+
+    return run
+
+
+def _served(url: str, name: str, products: Sequence[Product], rounds: int, answers: Answers) -> Callable[[], None]:
+    service, waiting = Service(url), catalogue.rounds(products, rounds)
+
+    def run() -> None:
+        answers[name] = catalogue.classify(service, next(waiting))
+
+    return run
+
+
+def _name(size: int) -> str:
+    return f"service, {size}×{size}"
+
+
+def _at_size(bundle: Bundle, size: int, folder: Path) -> Bundle:
+    """The bundle with another input size: as fast as one that was trained for it, though not as good."""
+    if bundle.manifest.image_size == size:
+        return bundle
+    shutil.copytree(bundle.folder, folder, ignore=shutil.ignore_patterns(MANIFEST))
+    facts = bundle.manifest.model_dump(exclude={"files", "format"}) | {"image_size": size}
+    return Bundle.seal(folder, **facts)
+
+
+def judge(rates: dict[str, list[float]], default_size: int) -> tuple[str, bool, Table]:
+    """The outcome in words, whether every target was reached, and each target beside what was seen."""
+    middle = medians(rates)
+    rows, said = [], []
+    for target in targets(default_size):
+        best = max(target.rivals, key=lambda name: middle[name])
+        times = middle[_name(target.size)] / middle[best]
+        rows.append((_name(target.size), best, f"{target.times}×", f"{times:.2f}×"))
+        said.append((f"{times:.1f}× {target.words} at {target.size}×{target.size}", times >= target.times))
+    table = Table(("contender", "against", "target", "seen"), rows)
+    return "; ".join(dict.fromkeys(words for words, _ in said)), all(reached for _, reached in said), table
+
+
+def agreement(answers: Answers) -> str:
+    """How many items got the same type as from the original design: the same model is served everywhere."""
+    expected = [code for code, _ in answers[ORIGINAL.name]]
+    counts = {
+        name: sum(code == other for (code, _), other in zip(given, expected, strict=True))
+        for name, given in answers.items()
+        if name != ORIGINAL.name
+    }
+    return f"same type as from the original design, of {len(expected)} items: " + ", ".join(
+        f"{name} {count}" for name, count in counts.items()
+    )
+
+
+def main() -> None:
+    parser = options("comparison", __doc__)
+    pictures.add_options(parser)
+    parser.add_argument("--items", type=int, help="192 by default, 48 in the short form")
+    parser.add_argument("--rounds", type=int, help="3 by default, 1 in the short form")
+    parser.add_argument("--bundle", type=Path, default=bundle_folder(), help="the model to serve")
+    chosen = parser.parse_args()
+    if not setup.ready():
+        raise SystemExit("the contenders' environment is not there: run python -m benchmarks.contenders.setup")
+    items = chosen.items or (48 if chosen.short else 192)
+    rounds = chosen.rounds or (1 if chosen.short else 3)
+
+    products = pictures.load(chosen, items)
+    bundle = Bundle.load(chosen.bundle)
+    rates, answers = measure(bundle, products.products, rounds)
+    outcome, reached, table = judge(rates, bundle.manifest.image_size)
+    Result(
+        name="comparison",
+        title="End to end, against the original design and the model servers",
+        target="; ".join(
+            f"{target.times}× {target.words} at {target.size}×{target.size}"
+            for target in targets(bundle.manifest.image_size)
+        ),
+        outcome=outcome,
+        reached=reached,
+        tables=[table, rate_table(rates, _name(bundle.manifest.image_size))],
+        notes=[
+            products.description,
+            f"the others take 224×224 pixels, one item per request, {IN_FLIGHT} requests at a time; the service gets "
+            f"jobs of {catalogue.JOB_ITEMS} items, {catalogue.JOBS_IN_FLIGHT} of them at a time; its caches are off",
+            agreement(answers),
+        ],
+        command=f"python -m benchmarks.comparison {pictures.as_typed(chosen)} --items {items} --rounds {rounds}",
+    ).save(chosen.output)
+    print(outcome)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,113 @@
+"""How much of the bare engine's speed is left when items come in and results go out over HTTP.
+
+Both sides classify the same products, title and picture, in turn: the runtime in a tight loop over prepared arrays, and
+the whole service (HTTP, Redis, Celery, blob store, decoding). Each round's pictures are bytes that the service has not
+seen. Run it as
+
+    .venv/bin/python -m benchmarks.overhead --pictures FOLDER --titles CSV
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import httpx
+import numpy as np
+
+from benchmarks import catalogue, pictures
+from benchmarks.harness import Result, alternate, medians, options, rate_table
+from benchmarks.pictures import Product
+from client.service import Service
+from shared.model import runtimes
+from shared.model.bundle import Bundle
+from shared.model.images import decode
+from shared.model.text import by_length, pad, words
+from shared.settings import get_settings
+from stack.services import bundle_folder
+from worker.engine import MAX_TEXTS
+
+_TARGET = 0.95
+_BARE, _SERVICE = "bare engine", "service"
+
+
+def bare(bundle: Bundle, products: Sequence[Product], micro_batch: int) -> Callable[[], None]:
+    """The networks over arrays that were prepared before the clock starts, in the batches that the engine makes."""
+    runtime, encoder = runtimes.load(bundle, get_settings().runtime), bundle.text_encoder()
+    ids = [encoder.ids(words(product.title, product.description)) for product in products]
+    some = [ids[start : start + MAX_TEXTS] for start in range(0, len(ids), MAX_TEXTS)]
+    texts = [pad([part[row] for row in rows]) for part in some for rows in by_length(part)]
+    pixels = [decode(product.picture, bundle.manifest.image_size) for product in products]
+    batches = [np.stack(pixels[start : start + micro_batch]) for start in range(0, len(pixels), micro_batch)]
+
+    def run() -> None:
+        for tokens in texts:
+            runtime.text(tokens)
+        for batch in batches:
+            runtime.image(runtime.features(batch))
+
+    return run
+
+
+def served(url: str, products: Sequence[Product], rounds: int) -> Callable[[], None]:
+    service, waiting = Service(url), catalogue.rounds(products, rounds)
+
+    def run() -> None:
+        catalogue.classify(service, next(waiting))
+
+    return run
+
+
+@dataclass(frozen=True)
+class Measured:
+    rates: dict[str, list[float]]
+    micro_batch: int
+    """Pictures that the worker's engine takes at a time, as it found fastest; the bare one takes as many."""
+    runtime: str
+
+
+def measure(bundle: Bundle, products: Sequence[Product], rounds: int) -> Measured:
+    with TemporaryDirectory() as folder, catalogue.uncached_stack(bundle.folder, Path(folder)) as stack:
+        (worker,) = httpx.get(f"{stack.url}/health").json()["workers"]
+        contenders = {
+            _BARE: bare(bundle, products, worker["micro_batch"]),
+            _SERVICE: served(stack.url, products, rounds + 1),
+        }
+        return Measured(alternate(contenders, len(products), rounds), worker["micro_batch"], worker["runtime"])
+
+
+def main() -> None:
+    parser = options("overhead", __doc__)
+    pictures.add_options(parser)
+    parser.add_argument("--items", type=int, help="512 by default, 128 in the short form")
+    parser.add_argument("--rounds", type=int, help="5 by default, 2 in the short form")
+    parser.add_argument("--bundle", type=Path, default=bundle_folder(), help="the model to serve")
+    chosen = parser.parse_args()
+    items = chosen.items or (128 if chosen.short else 512)
+    rounds = chosen.rounds or (2 if chosen.short else 5)
+
+    products = pictures.load(chosen, items)
+    bundle = Bundle.load(chosen.bundle)
+    measured = measure(bundle, products.products, rounds)
+    middle = medians(measured.rates)
+    share = middle[_SERVICE] / middle[_BARE]
+    Result(
+        name="overhead",
+        title="End to end, against the bare engine in a tight loop over prepared arrays",
+        target=f"at least {_TARGET}",
+        outcome=f"{share:.2f}",
+        reached=share >= _TARGET,
+        tables=[rate_table(measured.rates, _SERVICE)],
+        notes=[
+            products.description,
+            f"{measured.runtime}, {bundle.manifest.image_size}×{bundle.manifest.image_size}; both take "
+            f"{measured.micro_batch} pictures at a time; the service gets jobs of {catalogue.JOB_ITEMS} items, "
+            f"{catalogue.JOBS_IN_FLIGHT} of them at a time; its caches are off",
+        ],
+        command=f"python -m benchmarks.overhead {pictures.as_typed(chosen)} --items {items} --rounds {rounds}",
+    ).save(chosen.output)
+    print(f"service / bare engine: {share:.3f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,29 @@
+"""Batches padded to a few sizes: a compiled function is traced, tuned and kept once per shape that it meets."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+
+
+class Padded:
+    """`call` with batches of `sizes` only, in ascending order; whatever is larger than the last is taken in parts."""
+
+    def __init__(self, call: Callable[[Array], Any], sizes: Sequence[int]) -> None:
+        self._call = call
+        self._sizes = sizes
+
+    def __call__(self, batch: Array) -> npt.NDArray[np.float32]:
+        """(n, …) to (n, …), for n of one and more."""
+        largest = self._sizes[-1]
+        parts = [self._answer(batch[start : start + largest]) for start in range(0, len(batch), largest)]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    def _answer(self, part: Array) -> npt.NDArray[np.float32]:
+        size = next(size for size in self._sizes if size >= len(part))
+        rows = [(0, size - len(part)), *[(0, 0)] * (part.ndim - 1)]
+        padded = part if len(part) == size else np.pad(part, rows)
+        return np.asarray(self._call(padded), np.float32)[: len(part)]
