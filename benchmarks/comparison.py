@@ -143,6 +143,7 @@ def main() -> None:
 
     products = pictures.load(chosen, items)
     bundle = Bundle.load(chosen.bundle)
+    model = "" if chosen.bundle == bundle_folder() else " --bundle FOLDER"
     rates, answers = measure(bundle, products.products, rounds)
     outcome, reached, table = judge(rates, bundle.manifest.image_size)
     Result(
@@ -161,7 +162,7 @@ def main() -> None:
             f"jobs of {catalogue.JOB_ITEMS} items, {catalogue.JOBS_IN_FLIGHT} of them at a time; its caches are off",
             agreement(answers),
         ],
-        command=f"python -m benchmarks.comparison {pictures.as_typed(chosen)} --items {items} --rounds {rounds}",
+        command=f"python -m benchmarks.comparison{pictures.as_typed(chosen)}{model} --items {items} --rounds {rounds}",
     ).save(chosen.output)
     print(outcome)
 

@@ -88,6 +88,7 @@ def main() -> None:
 
     products = pictures.load(chosen, items)
     bundle = Bundle.load(chosen.bundle)
+    model = "" if chosen.bundle == bundle_folder() else " --bundle FOLDER"
     measured = measure(bundle, products.products, rounds)
     middle = medians(measured.rates)
     share = middle[_SERVICE] / middle[_BARE]
@@ -104,7 +105,7 @@ def main() -> None:
             f"{measured.micro_batch} pictures at a time; the service gets jobs of {catalogue.JOB_ITEMS} items, "
             f"{catalogue.JOBS_IN_FLIGHT} of them at a time; its caches are off",
         ],
-        command=f"python -m benchmarks.overhead {pictures.as_typed(chosen)} --items {items} --rounds {rounds}",
+        command=f"python -m benchmarks.overhead{pictures.as_typed(chosen)}{model} --items {items} --rounds {rounds}",
     ).save(chosen.output)
     print(f"service / bare engine: {share:.3f}")
 

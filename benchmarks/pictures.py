@@ -48,8 +48,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def as_typed(options: argparse.Namespace) -> str:
-    """The options for a result's command, without this machine's folders."""
-    return "--pictures FOLDER --titles CSV" if options.pictures else ""
+    """The options as they follow a result's command, without this machine's folders."""
+    return " --pictures FOLDER --titles CSV" if options.pictures else ""
 
 
 def load(options: argparse.Namespace, count: int) -> MeasuringSet:
