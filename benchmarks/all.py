@@ -11,7 +11,6 @@ import argparse
 import subprocess
 import sys
 import time
-from collections import deque
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from threading import Timer
@@ -21,7 +20,6 @@ from benchmarks.harness import Result, options
 
 _SHORT_S, _LONG_S = 300, 3 * 3600
 """What one may take."""
-_SHOWN_LINES = 15
 
 _PRODUCTS, _CATALOGUE = ("pictures", "titles"), ("imported", "weights", "store")
 _TAKES: Mapping[str, tuple[str, ...]] = {
@@ -45,13 +43,11 @@ def run(name: str, chosen: argparse.Namespace) -> bool:
     """Whether it went well; where it did not, its result says so."""
     print(f"\n== {name}", flush=True)
     start = time.monotonic()
-    said = _said_before_failing([sys.executable, "-m", f"benchmarks.{name}", *_arguments(name, chosen)], chosen.short)
-    print(f"== {name}: {'done' if said is None else 'failed'} after {time.monotonic() - start:.0f} s", flush=True)
-    if said is None:
-        return True
-    failed = Result(name, f"{name}: failed", "to be measured", said[-1], False, [], notes=said)
-    failed.save(chosen.output)
-    return False
+    problem = _problem([sys.executable, "-m", f"benchmarks.{name}", *_arguments(name, chosen)], chosen.short)
+    print(f"== {name}: {problem or 'done'}, {time.monotonic() - start:.0f} s", flush=True)
+    if problem:
+        Result(name, name, "to be measured", problem, False, []).save(chosen.output)
+    return not problem
 
 
 def _arguments(name: str, chosen: argparse.Namespace) -> Iterator[str]:
@@ -63,21 +59,19 @@ def _arguments(name: str, chosen: argparse.Namespace) -> Iterator[str]:
             yield from (f"--{option}", str(value))
 
 
-def _said_before_failing(command: list[str], short: bool) -> list[str] | None:
-    """The last lines of what it said; `None` where it went well."""
-    last: deque[str] = deque(maxlen=_SHOWN_LINES)
+def _problem(command: list[str], short: bool) -> str:
+    """Why the command failed, in the last line that it said; empty where it went well."""
+    limit_s, last = _SHORT_S if short else _LONG_S, ""
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
-        limit_s = _SHORT_S if short else _LONG_S
         limit = Timer(limit_s, process.terminate)  # what it has started ends with it
         limit.start()
         for line in process.stdout or ():
             print(line, end="", flush=True)
-            last.append(line.rstrip())
+            last = line.strip() or last
         limit.cancel()
     if process.returncode == 0:
-        return None
-    ended = "it ended" if process.returncode > 0 else f"after {limit_s} s at the most it was ended"
-    return [*last, f"{ended}, with status {process.returncode}"]
+        return ""
+    return f"failed with status {process.returncode}: {last}" if process.returncode > 0 else f"ended after {limit_s} s"
 
 
 def main() -> None:
