@@ -66,7 +66,7 @@ def choose(bundle: Bundle, runtime: str = "auto") -> tuple[Runtime, str]:
 
 def _on_gpu(bundle: Bundle) -> tuple[Runtime, str] | None:
     # Asked of the driver's files first: importing TensorFlow to ask costs seconds.
-    if not Path("/dev/nvidia0").exists():
+    if not Path("/dev/nvidiactl").exists():
         return None
     # JAX first: TensorFlow's import settles Keras on its own backend, whether it sees a GPU or not.
     for name in ("jax", "tensorflow"):
