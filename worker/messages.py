@@ -12,6 +12,17 @@ log = logging.getLogger(__name__)
 # and fail in a way that Celery takes for unrecoverable. A wake-up that is not put back is no loss.
 Channel.do_restore = False
 
+_acknowledge = Channel.basic_ack
+
+
+def _acknowledge_where_open(channel: Any, delivery_tag: str, multiple: bool = False) -> None:
+    """An acknowledgement that is due when its channel has been closed is dropped: it would end the worker."""
+    if channel.connection is not None:
+        _acknowledge(channel, delivery_tag, multiple=multiple)
+
+
+Channel.basic_ack = _acknowledge_where_open  # type: ignore[assignment, method-assign]
+
 
 def careful(task: Any, app: Any, consumer: Any, **options: Any) -> Any:
     """Celery's strategy for a task (`Task.Strategy`), which drops a message whose body has not the shape of one.

@@ -1,0 +1,13 @@
+"""What a worker does with messages when its broker goes away."""
+
+from typing import Any
+
+from kombu.transport.redis import Channel
+
+import worker.messages  # noqa: F401  # what it sets is what is tested
+
+
+def test_an_acknowledgement_that_comes_after_its_channel_was_closed_is_dropped() -> None:
+    channel: Any = object.__new__(Channel)
+    channel.connection = None
+    channel.basic_ack("a tag")
