@@ -71,9 +71,8 @@ def features(backbones: Backbones, point: Point, pictures: Path, wanted: set[str
         pictures: pictures.parquet.
     """
     store = FeatureStore(home / f"{point.precision}-{point.size}")
-    if any(sha256 not in store for sha256 in wanted):
-        chosen = (picture for picture in iter_pictures(pictures) if picture[0] in wanted)
-        compute_missing(store, backbones.open(point), chosen, len(wanted), point.size)
+    if any(sha256 not in store for sha256 in wanted):  # else the backbone need not be compiled
+        compute_missing(store, backbones.open(point), iter_pictures(pictures), wanted, point.size)
     return store
 
 

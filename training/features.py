@@ -66,17 +66,23 @@ def fingerprint(backbone_folder: Path) -> str:
 
 
 def compute_missing(
-    store: FeatureStore, backbone: Backbone, pictures: Iterable[tuple[str, bytes]], total: int, size: int
+    store: FeatureStore, backbone: Backbone, pictures: Iterable[tuple[str, bytes]], wanted: Iterable[str], size: int
 ) -> int:
-    """Fill the store with the pictures that it lacks; returns how many were computed.
+    """Fill the store with those of the pictures that are wanted and that it lacks; returns how many were computed.
 
-    Pictures are decoded by threads while the backbone computes.
+    Pictures are decoded by threads while the backbone computes; where nothing is lacking, none is read.
+
+    Args:
+        pictures: sha256 and encoded bytes.
+        wanted: sha256 of pictures.
     """
-    missing = ((sha256, data) for sha256, data in pictures if sha256 not in store)
+    distinct = set(wanted)
+    lacking = {sha256 for sha256 in distinct if sha256 not in store}
+    missing = ((sha256, data) for sha256, data in pictures if sha256 in lacking) if lacking else iter(())
     computed = 0
     with (
         ThreadPoolExecutor(2) as threads,
-        tqdm(total=total, desc="VGG16 features", unit="picture", disable=None) as bar,
+        tqdm(total=len(lacking), desc="VGG16 features", unit="picture", disable=None) as bar,
     ):
         for shard in _chunks(missing, _SHARD):
             hashes = [sha256 for sha256, _ in shard]
@@ -87,7 +93,7 @@ def compute_missing(
                 bar.update(len(batch))
             store.add(hashes, np.concatenate(parts))
             computed += len(shard)
-    log.info("features: %d pictures computed, %d kept from before", computed, total - computed)
+    log.info("features: %d pictures computed, %d kept from before", computed, len(distinct) - computed)
     return computed
 
 

@@ -50,11 +50,10 @@ def prepare(imported: Path, output: Path, store_folder: Path, params: Preprocess
     origin = make_backbone(params, imported / "pictures.parquet", training, store_folder, backbone_folder)
 
     def features(wanted: list[str], computed_in: Precision) -> HalfFeatures:
-        distinct, size = set(wanted), params.image_size
-        pictures = (pair for pair in iter_pictures(imported / "pictures.parquet") if pair[0] in distinct)
+        size = params.image_size
         store = FeatureStore.of(store_folder, backbone_folder, size, computed_in)
         backbone = OpenVINOBackbone(backbone_folder / BACKBONE, size, computed_in)
-        compute_missing(store, backbone, pictures, len(distinct), size)
+        compute_missing(store, backbone, iter_pictures(imported / "pictures.parquet"), wanted, size)
         return store.matrix(wanted)
 
     hashes = sorted(products["picture"].dropna().unique())

@@ -23,11 +23,9 @@ def keras_verdict(bundle: Bundle, items: Items, imported: Path, store_folder: Pa
     runtime = TensorFlowRuntime(bundle, "f32")
     picture_of = pd.read_parquet(imported / "products.parquet", columns=["row", "picture"]).set_index("row")["picture"]
     hashes = [picture_of[row] for row in items.rows[items.has_image]]
-    wanted = set(hashes)
     size = bundle.manifest.image_size
     store = FeatureStore.of(store_folder, bundle.folder, size, "keras")
-    pictures = ((sha256, data) for sha256, data in iter_pictures(imported / "pictures.parquet") if sha256 in wanted)
-    compute_missing(store, runtime, pictures, len(wanted), size)
+    compute_missing(store, runtime, iter_pictures(imported / "pictures.parquet"), hashes, size)
     features = np.full_like(items.features, np.nan)
     if hashes:
         features[items.has_image] = store.matrix(hashes)

@@ -30,9 +30,9 @@ def _pictures(*colours: str) -> Iterator[tuple[str, bytes]]:
 
 def test_a_second_run_computes_nothing_and_gives_the_same(tmp_path: Path) -> None:
     backbone = MeanColour()
-    assert compute_missing(FeatureStore(tmp_path), backbone, _pictures("red", "blue"), 2, 32) == 2
+    assert compute_missing(FeatureStore(tmp_path), backbone, _pictures("red", "blue"), ("red", "blue"), 32) == 2
     reopened = FeatureStore(tmp_path)
-    assert compute_missing(reopened, backbone, _pictures("red", "lime", "blue"), 3, 32) == 1
+    assert compute_missing(reopened, backbone, _pictures("red", "lime", "blue"), PICTURES, 32) == 1
     assert backbone.seen == 3
     matrix = FeatureStore(tmp_path).matrix(["lime", "red", "blue"])
     assert matrix.astype(float) == pytest.approx(255 * np.array([[0, 1, 0], [1, 0, 0], [0, 0, 1]]), abs=3)
