@@ -6,7 +6,6 @@ time. So batches form across jobs, and an interactive item waits for one micro-b
 
 import logging
 import threading
-import time
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ import numpy as np
 from shared.model.bundle import Bundle
 from shared.model.fusion import Probabilities
 from shared.model.images import Pixels
-from shared.model.runtimes import Features, Runtime
+from shared.model.runtimes import Features, Runtime, image_seconds
 from shared.model.text import TokenIds, by_length, pad
 from worker.batching import Kind, Priority, Request, RequestQueue
 
@@ -25,7 +24,8 @@ log = logging.getLogger(__name__)
 
 MAX_TEXTS = 256
 """Of a micro-batch, and of known features: milliseconds of work."""
-_LARGEST_MICRO_BATCH = 64
+_MICRO_BATCHES = (1, 2, 4, 8, 16, 32, 64)
+"""Sizes that are tried."""
 _LONGEST_MICRO_BATCH_S = 0.25
 """What an interactive item may have to wait for at a micro-batch that has begun."""
 _WORTH_WHILE = 1.05
@@ -48,16 +48,16 @@ class ImageAnswers:
 
 
 class Engine:
-    """Args: micro_batch: pictures computed together; `None`: what `warm_up` finds to be fastest."""
+    """Args: micro_batch: pictures computed together; `None`: what `warm_up` finds to be fastest, 1 before."""
 
     def __init__(self, bundle: Bundle, runtime: Runtime, micro_batch: int | None = None) -> None:
         self.bundle = bundle
         self.runtime = runtime
         self.encoder = bundle.text_encoder()
-        self.micro_batch = micro_batch or 1
+        self._sizes = _MICRO_BATCHES if micro_batch is None else (micro_batch,)
+        self.micro_batch = self._sizes[0]
         self.pictures_per_s: float | None = None
         """As measured by `warm_up`, decoding excluded."""
-        self._measures = micro_batch is None
         self._requests = RequestQueue(_WAITING)
         self._computing = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
@@ -68,20 +68,16 @@ class Engine:
 
         Sizes are doubled for as long as that makes each picture cheaper, and a micro-batch stays short.
         """
-        size = self.bundle.manifest.image_size
-        noise = np.random.default_rng(0).integers(0, 256, (_LARGEST_MICRO_BATCH, size, size, 3), np.uint8)
+        side, random = self.bundle.manifest.image_size, np.random.default_rng(0)
         with self._computing:
             self.runtime.text(pad([self.encoder.ids(["a"])]))
-            self.runtime.image(self.runtime.features(noise[:1]))
-            candidate = 1 if self._measures else self.micro_batch
-            while candidate <= _LARGEST_MICRO_BATCH:
-                seconds = self._time(noise[:candidate])
-                if self.pictures_per_s is not None and candidate / seconds < self.pictures_per_s * _WORTH_WHILE:
+            for size in self._sizes:
+                seconds = image_seconds(self.runtime, random.integers(0, 256, (size, side, side, 3), np.uint8))
+                if self.pictures_per_s is not None and size / seconds < self.pictures_per_s * _WORTH_WHILE:
                     break
-                self.micro_batch, self.pictures_per_s = candidate, candidate / seconds
-                if not self._measures or 2 * seconds > _LONGEST_MICRO_BATCH_S:
+                self.micro_batch, self.pictures_per_s = size, size / seconds
+                if 2 * seconds > _LONGEST_MICRO_BATCH_S:
                     break
-                candidate *= 2
 
     def texts(self, texts: Sequence[TokenIds], priority: Priority = Priority.BULK) -> "Future[Probabilities]":
         """Token ids as `encoder.ids` gives them to (texts, classes)."""
@@ -146,12 +142,3 @@ class Engine:
         """Rounded to what training has seen and caches keep, so that an answer is the same with a cache and without."""
         rounded = features.astype(np.float16).astype(np.float32)
         return ImageAnswers(self.runtime.image(rounded), rounded)
-
-    def _time(self, pixels: Pixels) -> float:
-        """Seconds for (n, size, size, 3), the better of two after one that does not count."""
-        seconds = []
-        for _ in range(3):
-            start = time.perf_counter()
-            self.runtime.image(self.runtime.features(pixels))
-            seconds.append(time.perf_counter() - start)
-        return min(seconds[1:])

@@ -1,4 +1,4 @@
-"""The bundle's networks, on what the machine has: TensorFlow or OpenVINO behind one small interface."""
+"""The bundle's networks, on what the machine has: OpenVINO, TensorFlow or JAX behind one small interface."""
 
 import importlib.util
 import time
@@ -64,6 +64,16 @@ def choose(bundle: Bundle, runtime: str = "auto") -> tuple[Runtime, str]:
     return LOADERS[runtime](bundle), "CATALOG_RUNTIME asks for it"
 
 
+def image_seconds(runtime: Runtime, pixels: Pixels) -> float:
+    """What the image branch takes for (n, size, size, 3): the better of two after one that does not count."""
+    seconds = []
+    for _ in range(3):
+        start = time.perf_counter()
+        runtime.image(runtime.features(pixels))
+        seconds.append(time.perf_counter() - start)
+    return min(seconds[1:])
+
+
 def _on_gpu(bundle: Bundle) -> tuple[Runtime, str] | None:
     # Asked of the driver's files first: importing TensorFlow to ask costs seconds.
     if not Path("/dev/nvidiactl").exists():
@@ -88,7 +98,8 @@ def _on_cpu(bundle: Bundle) -> tuple[Runtime, str]:
     if instructions := _int8_instructions():
         return LOADERS["openvino"](bundle), f"no GPU; int8 passed its evaluation, and the CPU has {instructions} for it"
     candidates = [LOADERS[name](bundle) for name in ("openvino", "openvino-float")]
-    seconds = [_seconds(candidate, bundle.manifest.image_size) for candidate in candidates]
+    size = bundle.manifest.image_size
+    seconds = [image_seconds(candidate, np.full((1, size, size, 3), 255, np.uint8)) for candidate in candidates]
     fastest = min(range(len(candidates)), key=seconds.__getitem__)
     rates = ", ".join(f"{c.name} {1 / s:.1f}" for c, s in zip(candidates, seconds, strict=True))
     return candidates[fastest], f"no GPU; pictures per second: {rates}"
@@ -98,16 +109,6 @@ def _int8_instructions() -> str | None:
     """Those that this CPU has for products of int8; `None` where there are none, or nobody says."""
     known = cpu.instructions()
     return next((name for name in _INT8_INSTRUCTIONS if name in known), None)
-
-
-def _seconds(runtime: Runtime, size: int) -> float:
-    """For a picture, the better of two after one that does not count."""
-    picture, seconds = np.full((1, size, size, 3), 255, np.uint8), []
-    for _ in range(3):
-        start = time.perf_counter()
-        runtime.features(picture)
-        seconds.append(time.perf_counter() - start)
-    return min(seconds[1:])
 
 
 def _openvino(bundle: Bundle) -> Runtime:
