@@ -16,7 +16,7 @@ from pathlib import Path
 from threading import Timer
 
 from benchmarks import report
-from benchmarks.harness import Result, options
+from benchmarks.harness import Options, Result
 
 _SHORT_S, _LONG_S = 300, 3 * 3600
 """What one may take."""
@@ -75,14 +75,14 @@ def _problem(command: list[str], short: bool) -> str:
 
 
 def main() -> None:
-    parser = options("all", __doc__)
+    parser = Options("all", __doc__)
     parser.add_argument("--pictures", type=Path, help="a folder of image_<imageid>_product_<productid>.jpg")
     parser.add_argument("--titles", type=Path, help="the challenge's CSV with their titles (X_train_update.csv)")
     parser.add_argument("--imported", type=Path, help="what import_data left, for the speed-quality curve")
     parser.add_argument("--weights", type=Path, help="a file with VGG16's convolutions, for the curve")
     parser.add_argument("--store", type=Path, help="where the curve keeps features and heads' answers")
     parser.add_argument("--only", nargs="+", choices=report.ORDER, default=report.ORDER, help="these alone")
-    chosen = parser.parse_args()
+    chosen = parser.chosen()
     went_well = [run(name, chosen) for name in chosen.only]
     page = chosen.output.with_suffix(".md")
     report.write(chosen.output, page)

@@ -18,7 +18,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks import pictures
-from benchmarks.harness import Result, Table, options
+from benchmarks.harness import Options, Result, Table
 from benchmarks.pictures import as_item, with_other_bytes
 from benchmarks.system import System, cpu_s
 from shared.settings import ROOT
@@ -91,10 +91,10 @@ def forget(folders: Iterable[Path]) -> None:
 
 
 def main() -> None:
-    parser = options("cold_start", __doc__)
-    parser.add_argument("--rounds", type=int, help="7 by default, 3 in the short form")
-    chosen = parser.parse_args()
-    rounds = chosen.rounds or (3 if chosen.short else 7)
+    parser = Options("cold_start", __doc__)
+    parser.add_amount("rounds", 7, 3)
+    chosen = parser.chosen()
+    rounds = chosen.rounds
 
     chosen.pictures = chosen.titles = None
     product = pictures.load(chosen, 1).products[0]

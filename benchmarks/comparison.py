@@ -19,7 +19,7 @@ from benchmarks import catalogue, pictures
 from benchmarks.catalogue import Answer
 from benchmarks.contenders import export, setup
 from benchmarks.contenders.servers import IN_FLIGHT, ORIGINAL, SERVERS, Server
-from benchmarks.harness import Result, Table, alternate, medians, options, rate_table
+from benchmarks.harness import Options, Result, Table, alternate, medians, rate_table
 from benchmarks.pictures import Product
 from client.service import Service
 from shared.model.bundle import MANIFEST, Bundle
@@ -130,16 +130,15 @@ def agreement(answers: Answers) -> str:
 
 
 def main() -> None:
-    parser = options("comparison", __doc__)
+    parser = Options("comparison", __doc__)
     pictures.add_options(parser)
-    parser.add_argument("--items", type=int, help="192 by default, 48 in the short form")
-    parser.add_argument("--rounds", type=int, help="3 by default, 1 in the short form")
+    parser.add_amount("items", 192, 48)
+    parser.add_amount("rounds", 3, 1)
     parser.add_argument("--bundle", type=Path, default=bundle_folder(), help="the model to serve")
-    chosen = parser.parse_args()
+    chosen = parser.chosen()
     if not setup.ready():
         raise SystemExit("the contenders' environment is not there: run python -m benchmarks.contenders.setup")
-    items = chosen.items or (48 if chosen.short else 192)
-    rounds = chosen.rounds or (1 if chosen.short else 3)
+    items, rounds = chosen.items, chosen.rounds
 
     products = pictures.load(chosen, items)
     bundle = Bundle.load(chosen.bundle)

@@ -18,7 +18,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks.backbones import PRECISIONS, SIZES, Backbones, Point, Speed, features, measure
-from benchmarks.harness import Plot, Result, Table, options
+from benchmarks.harness import Options, Plot, Result, Table
 from benchmarks.heads import Answers, Catalogue, Rows, answers, standard_error, weighted_f1
 from training.import_data import import_sample
 from training.params import ImageParams, SampleParams, load_params
@@ -139,13 +139,13 @@ def best_of(quality: Mapping[Point, Quality]) -> Point:
     return max(quality, key=lambda point: quality[point].fused_f1)
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """What `opened` needs."""
+def add_options(parser: Options, rounds: tuple[int, int]) -> None:
+    """What `opened` needs, and how many rounds the speeds take: in the long and in the short form."""
     parser.add_argument("--imported", type=Path, help="what import_data left; else a sample is generated")
     parser.add_argument("--store", type=Path, help="keeps features and heads' answers, of one catalogue and --weights")
     parser.add_argument("--weights", default="starter", help="a file with VGG16's convolutions before quantisation")
-    parser.add_argument("--pictures", type=int, help="trained on, and scored on; 1500 by default, 60 in the short form")
-    parser.add_argument("--rounds", type=int, help="4 by default, 1 in the short form")
+    parser.add_amount("pictures", 1500, 60, "trained on, and scored on")
+    parser.add_amount("rounds", *rounds)
 
 
 @contextmanager
@@ -158,21 +158,22 @@ def opened(chosen: argparse.Namespace) -> Iterator[Curve]:
         home = chosen.store or Path(folder) / "store"
         home.mkdir(parents=True, exist_ok=True)
         catalogue = Catalogue(imported, params.preprocess)
-        count = chosen.pictures or (60 if chosen.short else 1500)
         seeds = 1 if chosen.short else 3
-        yield Curve(catalogue, Backbones(chosen.weights, home / "original"), home, params.train.image, count, seeds)
+        yield Curve(
+            catalogue, Backbones(chosen.weights, home / "original"), home, params.train.image, chosen.pictures, seeds
+        )
 
 
 def main() -> None:
-    parser = options("curve", __doc__)
-    add_options(parser)
-    chosen = parser.parse_args()
+    parser = Options("curve", __doc__)
+    add_options(parser, rounds=(4, 1))
+    chosen = parser.chosen()
     sizes = (SIZES[0], SIZES[-1]) if chosen.short else SIZES
     points = [Point(precision, size) for precision in PRECISIONS for size in sizes]
     with opened(chosen) as curve:
         among = {point: curve.among_drawn(point) for point in points}
         served = {point: curve.among_all(point) for point in points if point.precision == "int8"}
-        speeds = curve.speeds(points, chosen.rounds or (1 if chosen.short else 4))
+        speeds = curve.speeds(points, chosen.rounds)
 
     default = fastest_of_the_good(speeds, served)
     behind = 100 * (served[default].fused_f1 - max(found.fused_f1 for found in served.values()))

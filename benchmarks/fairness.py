@@ -7,15 +7,14 @@ How soon the second has its first results, and how many items a second each gets
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 from benchmarks import pictures
-from benchmarks.harness import Plot, Result, Table, options
-from benchmarks.pictures import Product, as_item, with_other_bytes
-from benchmarks.system import Items, Line, Point, System, changes, rate
+from benchmarks.harness import Options, Plot, Result, Table
+from benchmarks.pictures import Product, unseen
+from benchmarks.system import Line, Point, System, changes, rate
 
 _EVEN, _SOON_S = 0.2, 5.0
 """What "even" and "within seconds" come to."""
@@ -32,12 +31,12 @@ def measure(
     Raises:
         RuntimeError: a job has ended before.
     """
-    first = system.submit(_items(products, size, "first"))
+    first = system.submit(unseen(products, size, "first"))
     start = system.ledger.job(first).created_at
     lines: list[list[Point]] = [[], []]
     while _look(system, first, start, lines[0]) < gap_s:
         time.sleep(_SAMPLE_S)
-    second = system.submit(_items(products, size, "second"))
+    second = system.submit(unseen(products, size, "second"))
     accepted = system.ledger.job(second).created_at - start
     while min(len(changes(line)) for line in together(*lines)) <= commits:
         time.sleep(_SAMPLE_S)
@@ -69,24 +68,14 @@ def together(first: Line, second: Line) -> tuple[Line, Line]:
     return [point for point in first if point[0] >= begin], [point for point in second if point[0] >= begin]
 
 
-def _items(products: Sequence[Product], size: int, mark: str) -> Items:
-    def items() -> Iterator[dict[str, Any]]:
-        for number in range(size):
-            yield as_item(with_other_bytes(products[number % len(products)], f"{mark} {number}"))
-
-    return items
-
-
 def main() -> None:
-    parser = options("fairness", __doc__)
+    parser = Options("fairness", __doc__)
     pictures.add_options(parser)
-    parser.add_argument("--items", type=int, help="pictures of each job: 4,000 by default, 1,000 in the short form")
-    parser.add_argument("--gap", type=float, help="seconds between the two: 60 by default, 10 in the short form")
-    parser.add_argument("--commits", type=int, help="of each while both run: 60 by default, 10 in the short form")
-    chosen = parser.parse_args()
-    size = chosen.items or (1_000 if chosen.short else 4_000)
-    gap_s = chosen.gap or (10 if chosen.short else 60)
-    commits = chosen.commits or (10 if chosen.short else 60)
+    parser.add_amount("items", 4_000, 1_000, "pictures of each job")
+    parser.add_amount("gap", 60.0, 10.0, "seconds between the two")
+    parser.add_amount("commits", 60, 10, "of each while both run")
+    chosen = parser.chosen()
+    size, gap_s, commits = chosen.items, chosen.gap, chosen.commits
 
     sample = pictures.load(chosen, 64)
     with TemporaryDirectory() as folder, System(Path(folder), 1) as system:
@@ -107,7 +96,7 @@ def main() -> None:
         tables=[Table(("job", "first results after, s", "items/s while both run"), rows)],
         notes=[f"each job has {size:,} pictures; the second came {gap_s:g} s after the first; {sample.description}"],
         plot=Plot({"first job": first, "second job": second}, x="seconds", y="items done"),
-        command=f"python -m benchmarks.fairness {pictures.as_typed(chosen)} "
+        command=f"python -m benchmarks.fairness{pictures.as_typed(chosen)} "
         f"--items {size} --gap {gap_s:g} --commits {commits}",
     ).save(chosen.output)
     print(f"first results after {waits_s[1]:.1f} s; rates {rates[0]:.2f} and {rates[1]:.2f} items/s")

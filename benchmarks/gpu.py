@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks import pictures
-from benchmarks.harness import Result, Table, alternate, medians, options
+from benchmarks.harness import Options, Result, Table, alternate, medians
 from shared.model.bundle import Bundle
 from shared.model.images import Pixels, decode
 from shared.model.runtimes.keras_runtime import KerasRuntime
@@ -75,11 +75,11 @@ def flop_per_picture(size: int) -> int:
 
 
 def _parse() -> argparse.Namespace:
-    parser = options("gpu", __doc__)
+    parser = Options("gpu", __doc__)
     parser.add_argument("--device", choices=("gpu", "cpu"), default="gpu")
     parser.add_argument("--runtime", choices=("jax", "tensorflow"), help="by default the first that sees the GPU")
     pictures.add_options(parser)
-    asked = parser.parse_args()
+    asked = parser.chosen()
     if asked.device == "cpu":  # then no GPU may be seen
         os.environ.update(CUDA_VISIBLE_DEVICES="", JAX_PLATFORMS="cpu")
     return asked

@@ -67,12 +67,28 @@ class Result:
         (folder / f"{self.name}.json").write_text(text, encoding="utf-8")
 
 
-def options(name: str, description: str | None) -> argparse.ArgumentParser:
+class Options(argparse.ArgumentParser):
     """`--short` for a quick look, `--output` for where the result goes; a benchmark may add its own."""
-    parser = argparse.ArgumentParser(prog=f"python -m benchmarks.{name}", description=description)
-    parser.add_argument("--short", action="store_true", help="less work and fewer rounds")
-    parser.add_argument("--output", type=Path, default=RESULTS, help="the folder for the result")
-    return parser
+
+    def __init__(self, name: str, description: str | None) -> None:
+        super().__init__(prog=f"python -m benchmarks.{name}", description=description)
+        self._amounts: dict[str, tuple[float, float]] = {}
+        self.add_argument("--short", action="store_true", help="less work and fewer rounds")
+        self.add_argument("--output", type=Path, default=RESULTS, help="the folder for the result")
+
+    def add_amount(self, name: str, long: float, short: float, what: str = "") -> None:
+        """`--name`, a number whose default depends on `--short`; of the type of `long`."""
+        self._amounts[name] = (long, short)
+        told = f"{long:,} by default, {short:,} in the short form"
+        self.add_argument(f"--{name}", type=type(long), help=f"{what}: {told}" if what else told)
+
+    def chosen(self) -> argparse.Namespace:
+        """What the command line says, each amount that it leaves open at its default."""
+        chosen = self.parse_args()
+        for name, (long, short) in self._amounts.items():
+            if getattr(chosen, name) is None:
+                setattr(chosen, name, short if chosen.short else long)
+        return chosen
 
 
 def alternate(contenders: Mapping[str, Callable[[], None]], items: int, rounds: int) -> dict[str, list[float]]:

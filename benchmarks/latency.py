@@ -14,11 +14,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 from benchmarks import pictures
-from benchmarks.harness import Plot, Result, Table, options
-from benchmarks.pictures import Product, as_item, with_other_bytes
+from benchmarks.harness import Options, Plot, Result, Table
+from benchmarks.pictures import Product, unseen, with_other_bytes
 from benchmarks.system import System
 
 _MICRO_BATCHES = 5
@@ -47,12 +46,7 @@ def ask(system: System, products: Sequence[Product], mark: str, go_on: Callable[
 
 def under_load(system: System, products: Sequence[Product], size: int, longest_s: float) -> Loaded:
     """The waits while a job of `size` pictures runs, or for `longest_s` of it."""
-
-    def items() -> Iterator[dict[str, Any]]:
-        for number in range(size):
-            yield as_item(with_other_bytes(products[number % len(products)], f"bulk {number}"))
-
-    job = system.submit(items)
+    job = system.submit(unseen(products, size, "bulk"))
     before = next(system.progress(job))
     until = time.perf_counter() + longest_s
     running = lambda _: time.perf_counter() < until and not system.ledger.job(job).ended  # noqa: E731
@@ -70,13 +64,12 @@ def percentile(values: Sequence[float], share: float) -> float:
 
 
 def main() -> None:
-    parser = options("latency", __doc__)
+    parser = Options("latency", __doc__)
     pictures.add_options(parser)
-    parser.add_argument("--items", type=int, help="pictures of the job: 5,000 by default, 500 in the short form")
-    parser.add_argument("--seconds", type=float, help="under load, at the most: 600 by default, 15 in the short form")
-    chosen = parser.parse_args()
-    size = chosen.items or (500 if chosen.short else 5_000)
-    seconds = chosen.seconds or (15 if chosen.short else 600)
+    parser.add_amount("items", 5_000, 500, "pictures of the job")
+    parser.add_amount("seconds", 600.0, 15.0, "under load, at the most")
+    chosen = parser.chosen()
+    size, seconds = chosen.items, chosen.seconds
     idle_asks = 50 if chosen.short else 300
 
     sample = pictures.load(chosen, 64)
@@ -109,7 +102,7 @@ def main() -> None:
             x="milliseconds",
             y="share of the requests that were answered by then",
         ),
-        command=f"python -m benchmarks.latency {pictures.as_typed(chosen)} --items {size} --seconds {seconds:g}",
+        command=f"python -m benchmarks.latency{pictures.as_typed(chosen)} --items {size} --seconds {seconds:g}",
     ).save(chosen.output)
     print(f"p50 {statistics.median(loaded.waits_s):.3f} s, p99 {p99:.3f} s, micro-batch {micro_batch_s:.3f} s")
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from shared.model.runtimes import cpu
 from stack.processes import StartError
 from stack.redis_server import find_server
 
@@ -17,9 +18,10 @@ _PACKAGES = ("openvino", "tensorflow-cpu", "tensorflow", "keras", "jax", "celery
 
 def describe() -> dict[str, str]:
     """What to know of this machine, by name."""
+    flags = cpu.instructions()
     facts = {
         "CPU": f"{_cpu('model name') or platform.machine()}, {_cores()} cores",
-        "instruction sets": ", ".join(name for name in _TELLING if name in _flags()) or "none of note",
+        "instruction sets": ", ".join(name for name in _TELLING if name in flags) or "none of note",
         "memory": f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GiB",
         "kernel": f"{platform.system()} {platform.release()}",
         "Python": platform.python_version(),
@@ -40,10 +42,6 @@ def _cpu(name: str) -> str:
         if key.strip() == name:
             return value.strip()
     return ""
-
-
-def _flags() -> set[str]:
-    return set((_cpu("flags") or _cpu("Features")).split())
 
 
 def _packages() -> Iterator[str]:

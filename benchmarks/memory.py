@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from benchmarks import pictures
-from benchmarks.harness import Result, Table, options
+from benchmarks.harness import Options, Result, Table
 from benchmarks.system import System, resident_bytes, titles
 from shared.ledger.scripts import job_key
 
@@ -44,13 +44,12 @@ def take_many(system: System, items: list[dict[str, Any]]) -> tuple[float, int, 
 
 
 def main() -> None:
-    parser = options("memory", __doc__)
+    parser = Options("memory", __doc__)
     pictures.add_options(parser)
-    parser.add_argument("--items", type=int, help="to be classified: 50,000 by default, 5,000 in the short form")
-    parser.add_argument("--shown", type=int, help="with a picture too: 512 by default, 64 in the short form")
-    chosen = parser.parse_args()
-    count = chosen.items or (5_000 if chosen.short else 50_000)
-    shown = chosen.shown or (64 if chosen.short else 512)
+    parser.add_amount("items", 50_000, 5_000, "to be classified")
+    parser.add_amount("shown", 512, 64, "with a picture too")
+    chosen = parser.chosen()
+    count, shown = chosen.items, chosen.shown
 
     texts, source = titles(chosen, _TAKEN)
     sample = pictures.load(chosen, shown)
@@ -83,7 +82,7 @@ def main() -> None:
             Table(("API", "resident, MB"), [("before", round(before / 1e6)), ("at the most", round(most / 1e6))]),
         ],
         notes=[source, sample.description, "pictures lie in the blob store; Redis holds a picture's sha256"],
-        command=f"python -m benchmarks.memory {pictures.as_typed(chosen)} --items {count} --shown {shown}",
+        command=f"python -m benchmarks.memory{pictures.as_typed(chosen)} --items {count} --shown {shown}",
     ).save(chosen.output)
     print(f"Redis: {queued_most:.0f} bytes queued, {kept_most:.0f} kept; API at the most {most / 1e6:.0f} MB")
 

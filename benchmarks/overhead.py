@@ -16,7 +16,7 @@ import httpx
 import numpy as np
 
 from benchmarks import catalogue, pictures
-from benchmarks.harness import Result, alternate, medians, options, rate_table
+from benchmarks.harness import Options, Result, alternate, medians, rate_table
 from benchmarks.pictures import Product
 from client.service import Service
 from shared.model import runtimes
@@ -77,14 +77,13 @@ def measure(bundle: Bundle, products: Sequence[Product], rounds: int) -> Measure
 
 
 def main() -> None:
-    parser = options("overhead", __doc__)
+    parser = Options("overhead", __doc__)
     pictures.add_options(parser)
-    parser.add_argument("--items", type=int, help="512 by default, 128 in the short form")
-    parser.add_argument("--rounds", type=int, help="5 by default, 2 in the short form")
+    parser.add_amount("items", 512, 128)
+    parser.add_amount("rounds", 5, 2)
     parser.add_argument("--bundle", type=Path, default=bundle_folder(), help="the model to serve")
-    chosen = parser.parse_args()
-    items = chosen.items or (128 if chosen.short else 512)
-    rounds = chosen.rounds or (2 if chosen.short else 5)
+    chosen = parser.chosen()
+    items, rounds = chosen.items, chosen.rounds
 
     products = pictures.load(chosen, items)
     bundle = Bundle.load(chosen.bundle)

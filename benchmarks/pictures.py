@@ -4,7 +4,7 @@ import argparse
 import base64
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -84,6 +84,16 @@ def as_item(product: Product) -> dict[str, Any]:
     """The product as the service takes it."""
     picture = base64.b64encode(product.picture).decode()
     return {"title": product.title, "description": product.description, "image": {"base64": picture}}
+
+
+def unseen(products: Sequence[Product], count: int, mark: str) -> Callable[[], Iterator[dict[str, Any]]]:
+    """`count` items anew for each try to send them: the products in turn, in bytes that only this `mark` has."""
+
+    def items() -> Iterator[dict[str, Any]]:
+        for number in range(count):
+            yield as_item(with_other_bytes(products[number % len(products)], f"{mark} {number}"))
+
+    return items
 
 
 def _real(titles: Path, pictures: Path) -> list[Product]:

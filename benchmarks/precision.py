@@ -8,7 +8,7 @@ At the served input size and at VGG16's own, 224. Options, features and the head
 
 from benchmarks.backbones import Point
 from benchmarks.curve import Curve, add_options, as_typed, opened
-from benchmarks.harness import Result, Table, options
+from benchmarks.harness import Options, Result, Table
 from shared.model.bundle import Bundle
 from training.layout import STARTER
 
@@ -43,10 +43,10 @@ def compare(curve: Curve, size: int, rounds: int) -> tuple[float, float, Table]:
 
 
 def main() -> None:
-    parser = options("precision", __doc__)
-    add_options(parser)
-    chosen = parser.parse_args()
-    rounds = chosen.rounds or (2 if chosen.short else 7)
+    parser = Options("precision", __doc__)
+    add_options(parser, rounds=(7, 2))
+    chosen = parser.chosen()
+    rounds = chosen.rounds
     starter = Bundle.load(STARTER).manifest
     with opened(chosen) as curve:
         compared = [compare(curve, size, rounds) for size in sorted({starter.image_size, _VGG16_SIZE})]

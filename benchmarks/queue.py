@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from benchmarks.harness import Result, Table, options
+from benchmarks.harness import Options, Result, Table
 from benchmarks.system import System, add_titles, cpu_s, titles, titles_as_typed
 
 _WORKERS = 2
@@ -54,13 +54,12 @@ def _workers_s(system: System) -> float:
 
 
 def main() -> None:
-    parser = options("queue", __doc__)
+    parser = Options("queue", __doc__)
     add_titles(parser)
-    parser.add_argument("--items", type=int, help="100,000 by default, 30,000 in the short form")
-    parser.add_argument("--rounds", type=int, help="5 by default, 3 in the short form")
-    chosen = parser.parse_args()
-    count = chosen.items or (30_000 if chosen.short else 100_000)
-    rounds = chosen.rounds or (3 if chosen.short else 5)
+    parser.add_amount("items", 100_000, 30_000)
+    parser.add_amount("rounds", 5, 3)
+    chosen = parser.chosen()
+    count, rounds = chosen.items, chosen.rounds
 
     items, source = titles(chosen, count)
     with TemporaryDirectory() as folder, System(Path(folder), _WORKERS, "instant") as system:

@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from benchmarks.harness import Plot, Result, Table, options
+from benchmarks.harness import Options, Plot, Result, Table
 from benchmarks.stand_in import SLEEP_S
 from benchmarks.system import System, add_titles, cpu_s, rate, titles, titles_as_typed
 
@@ -33,13 +33,13 @@ def measure(system: System, items: list[dict[str, Any]], workers: int, seconds: 
 
 
 def main() -> None:
-    parser = options("scaling", __doc__)
+    parser = Options("scaling", __doc__)
     add_titles(parser)
     parser.add_argument("--workers", type=int, nargs="+", help="1 2 4 8 16 by default, 1 4 16 in the short form")
-    parser.add_argument("--seconds", type=float, help="of work per job: 24 by default, 8 in the short form")
-    chosen = parser.parse_args()
+    parser.add_amount("seconds", 24.0, 8.0, "of work per job")
+    chosen = parser.chosen()
     counts = chosen.workers or ([1, 4, 16] if chosen.short else [1, 2, 4, 8, 16])
-    seconds = chosen.seconds or (8 if chosen.short else 24)
+    seconds = chosen.seconds
 
     items, source = titles(chosen, round(max(counts) * seconds / SLEEP_S))
     rates: dict[int, float] = {}

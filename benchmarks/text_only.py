@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from benchmarks.harness import Result, Table, options
+from benchmarks.harness import Options, Result, Table
 from benchmarks.system import System, add_titles, cpu_s, titles, titles_as_typed
 
 _TARGET = 3_000
@@ -45,13 +45,12 @@ def _laps(system: System, items: list[dict[str, Any]]) -> Iterator[float]:
 
 
 def main() -> None:
-    parser = options("text_only", __doc__)
+    parser = Options("text_only", __doc__)
     add_titles(parser)
-    parser.add_argument("--items", type=int, help="50,000 by default, 20,000 in the short form")
-    parser.add_argument("--rounds", type=int, help="5 by default, 3 in the short form")
-    chosen = parser.parse_args()
-    count = chosen.items or (20_000 if chosen.short else 50_000)
-    rounds = chosen.rounds or (3 if chosen.short else 5)
+    parser.add_amount("items", 50_000, 20_000)
+    parser.add_amount("rounds", 5, 3)
+    chosen = parser.chosen()
+    count, rounds = chosen.items, chosen.rounds
 
     items, source = titles(chosen, count)
     with TemporaryDirectory() as folder, System(Path(folder), 1) as system:

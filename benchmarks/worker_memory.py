@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from benchmarks import pictures
-from benchmarks.harness import Plot, Result, Table, options
+from benchmarks.harness import Options, Plot, Result, Table
 from benchmarks.pictures import Product, as_item
 from benchmarks.system import Line, System, resident_bytes
 from shared.queues import Lane
@@ -49,11 +49,11 @@ def growth(line: Line) -> float:
 
 
 def main() -> None:
-    parser = options("worker_memory", __doc__)
+    parser = Options("worker_memory", __doc__)
     pictures.add_options(parser)
-    parser.add_argument("--minutes", type=float, help="60 by default, half a minute in the short form")
-    chosen = parser.parse_args()
-    minutes = chosen.minutes or (0.5 if chosen.short else 60)
+    parser.add_amount("minutes", 60.0, 0.5)
+    chosen = parser.chosen()
+    minutes = chosen.minutes
 
     sample = pictures.load(chosen, 256)
     with TemporaryDirectory() as folder, System(Path(folder), 1) as system:
@@ -76,7 +76,7 @@ def main() -> None:
             f"the first {_WARM_UP:.0%} of the time do not count",
         ],
         plot=Plot({"worker": seen}, x="minutes", y="resident memory, MB"),
-        command=f"python -m benchmarks.worker_memory {pictures.as_typed(chosen)} --minutes {minutes:g}",
+        command=f"python -m benchmarks.worker_memory{pictures.as_typed(chosen)} --minutes {minutes:g}",
     ).save(chosen.output)
     print(f"{seen[0][1]:.0f} MB at the start, {seen[-1][1]:.0f} MB at the end")
 
