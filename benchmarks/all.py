@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from threading import Timer
 
 from benchmarks import report
@@ -80,10 +81,12 @@ def main() -> None:
     parser.add_argument("--titles", type=Path, help="the challenge's CSV with their titles (X_train_update.csv)")
     parser.add_argument("--imported", type=Path, help="what import_data left, for the speed-quality curve")
     parser.add_argument("--weights", type=Path, help="a file with VGG16's convolutions, for the curve")
-    parser.add_argument("--store", type=Path, help="where the curve keeps features and heads' answers")
+    parser.add_argument("--store", type=Path, help="where the curve keeps features and heads' answers; else they go")
     parser.add_argument("--only", nargs="+", choices=report.ORDER, default=report.ORDER, help="these alone")
     chosen = parser.chosen()
-    went_well = [run(name, chosen) for name in chosen.only]
+    with TemporaryDirectory() as folder:
+        chosen.store = chosen.store or Path(folder)  # what precision has computed the curve need not compute again
+        went_well = [run(name, chosen) for name in chosen.only]
     page = chosen.output.with_suffix(".md")
     report.write(chosen.output, page)
     print(f"\n{page}")

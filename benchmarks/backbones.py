@@ -11,7 +11,7 @@ import numpy as np
 import openvino
 
 from benchmarks.harness import alternate, medians
-from shared.model.bundle import BACKBONE
+from shared.model.bundle import BACKBONE, Bundle
 from shared.model.convolutions import Convolution
 from shared.model.images import Pixels, decode
 from shared.model.runtimes.openvino import OpenVINOBackbone, Precision
@@ -26,6 +26,11 @@ PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 _BATCHES = (1, 2, 4, 8)
 _THREADS = 2
 """That decode, as in the service."""
+
+
+def served_sizes() -> list[int]:
+    """The size that the starter takes, and VGG16's own."""
+    return sorted({Bundle.load(STARTER).manifest.image_size, SIZES[-1]})
 
 
 @dataclass(frozen=True)

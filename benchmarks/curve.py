@@ -17,7 +17,7 @@ from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks.backbones import PRECISIONS, SIZES, Backbones, Point, Speed, features, measure
+from benchmarks.backbones import PRECISIONS, SIZES, Backbones, Point, Speed, features, measure, served_sizes
 from benchmarks.harness import Options, Plot, Result, Table
 from benchmarks.heads import Answers, Catalogue, Rows, answers, standard_error, weighted_f1
 from training.import_data import import_sample
@@ -168,7 +168,7 @@ def main() -> None:
     parser = Options("curve", __doc__)
     add_options(parser, rounds=(4, 1))
     chosen = parser.chosen()
-    sizes = (SIZES[0], SIZES[-1]) if chosen.short else SIZES
+    sizes = served_sizes() if chosen.short else SIZES
     points = [Point(precision, size) for precision in PRECISIONS for size in sizes]
     with opened(chosen) as curve:
         among = {point: curve.among_drawn(point) for point in points}

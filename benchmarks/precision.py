@@ -6,14 +6,13 @@ At the served input size and at VGG16's own, 224. Options, features and the head
     .venv/bin/python -m benchmarks.precision --imported data/imported --store FOLDER --weights FILE
 """
 
-from benchmarks.backbones import Point
+from benchmarks.backbones import Point, served_sizes
 from benchmarks.curve import Curve, add_options, as_typed, opened
 from benchmarks.harness import Options, Result, Table
 from shared.model.bundle import Bundle
 from training.layout import STARTER
 
 _FASTER, _WORSE = 3.7, 0.3
-_VGG16_SIZE = 224
 
 
 def compare(curve: Curve, size: int, rounds: int) -> tuple[float, float, Table]:
@@ -44,12 +43,12 @@ def compare(curve: Curve, size: int, rounds: int) -> tuple[float, float, Table]:
 
 def main() -> None:
     parser = Options("precision", __doc__)
-    add_options(parser, rounds=(7, 2))
+    add_options(parser, rounds=(7, 1))
     chosen = parser.chosen()
     rounds = chosen.rounds
     starter = Bundle.load(STARTER).manifest
     with opened(chosen) as curve:
-        compared = [compare(curve, size, rounds) for size in sorted({starter.image_size, _VGG16_SIZE})]
+        compared = [compare(curve, size, rounds) for size in served_sizes()]
     evaluated = ", ".join(f"{name} {figure:.4f}" for name, figure in sorted(starter.evaluated.items()))
     Result(
         name="precision",
