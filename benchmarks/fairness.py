@@ -71,7 +71,7 @@ def together(first: Line, second: Line) -> tuple[Line, Line]:
 def main() -> None:
     parser = Options("fairness", __doc__)
     pictures.add_options(parser)
-    parser.add_amount("items", 4_000, 1_000, "pictures of each job")
+    parser.add_amount("items", 8_000, 1_000, "pictures of each job")
     parser.add_amount("gap", 60.0, 10.0, "seconds between the two")
     parser.add_amount("commits", 60, 10, "of each while both run")
     chosen = parser.chosen()
