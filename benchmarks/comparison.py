@@ -132,7 +132,7 @@ def agreement(answers: Answers) -> str:
 def main() -> None:
     parser = Options("comparison", __doc__)
     pictures.add_options(parser)
-    parser.add_amount("items", 192, 32)
+    parser.add_amount("items", 192, 24)
     parser.add_amount("rounds", 3, 1)
     parser.add_argument("--bundle", type=Path, default=bundle_folder(), help="the model to serve")
     chosen = parser.chosen()

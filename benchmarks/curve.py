@@ -27,8 +27,6 @@ from training.prepared import Items
 
 _MARGIN = 0.005
 """Of fused weighted F1 that the default may lose against the best point."""
-_TIMED = 8
-"""Pictures that every point and batch size takes in a round."""
 
 
 @dataclass(frozen=True)
@@ -77,8 +75,9 @@ class Curve:
         wanted = self._catalogue.hashes(pictured)
         return self._quality(point, "all pictures", wanted, training & pictured, ~training)
 
-    def speeds(self, points: Sequence[Point], rounds: int) -> dict[Point, Speed]:
-        pictures = [data for _, data in islice(iter_pictures(self._catalogue.pictures), _TIMED)]
+    def speeds(self, points: Sequence[Point], rounds: int, timed: int) -> dict[Point, Speed]:
+        """Args: timed: pictures that every point and batch size takes in a round."""
+        pictures = [data for _, data in islice(iter_pictures(self._catalogue.pictures), timed)]
         return measure(self._backbones, points, pictures, rounds)
 
     def _quality(self, point: Point, name: str, wanted: set[str], training: Rows, evaluation: Rows) -> Quality:
@@ -146,6 +145,7 @@ def add_options(parser: Options, rounds: tuple[int, int]) -> None:
     parser.add_argument("--weights", default="starter", help="a file with VGG16's convolutions before quantisation")
     parser.add_amount("pictures", 1500, 60, "trained on, and scored on")
     parser.add_amount("rounds", *rounds)
+    parser.add_amount("timed", 8, 4, "pictures in a round")
 
 
 @contextmanager
@@ -173,7 +173,7 @@ def main() -> None:
     with opened(chosen) as curve:
         among = {point: curve.among_drawn(point) for point in points}
         served = {point: curve.among_all(point) for point in points if point.precision == "int8"}
-        speeds = curve.speeds(points, chosen.rounds)
+        speeds = curve.speeds(points, chosen.rounds, chosen.timed)
 
     default = fastest_of_the_good(speeds, served)
     behind = 100 * (served[default].fused_f1 - max(found.fused_f1 for found in served.values()))

@@ -72,8 +72,8 @@ def main() -> None:
     parser = Options("fairness", __doc__)
     pictures.add_options(parser)
     parser.add_amount("items", 8_000, 1_000, "pictures of each job")
-    parser.add_amount("gap", 60.0, 10.0, "seconds between the two")
-    parser.add_amount("commits", 60, 10, "of each while both run")
+    parser.add_amount("gap", 60.0, 5.0, "seconds between the two")
+    parser.add_amount("commits", 60, 8, "of each while both run")
     chosen = parser.chosen()
     size, gap_s, commits = chosen.items, chosen.gap, chosen.commits
 

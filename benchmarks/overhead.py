@@ -80,7 +80,7 @@ def main() -> None:
     parser = Options("overhead", __doc__)
     pictures.add_options(parser)
     parser.add_amount("items", 512, 128)
-    parser.add_amount("rounds", 5, 2)
+    parser.add_amount("rounds", 5, 1)
     parser.add_argument("--bundle", type=Path, default=bundle_folder(), help="the model to serve")
     chosen = parser.chosen()
     items, rounds = chosen.items, chosen.rounds
@@ -103,6 +103,7 @@ def main() -> None:
             f"{measured.runtime}, {bundle.manifest.image_size}×{bundle.manifest.image_size}; both take "
             f"{measured.micro_batch} pictures at a time; the service gets jobs of {catalogue.JOB_ITEMS} items, "
             f"{catalogue.JOBS_IN_FLIGHT} of them at a time; its caches are off",
+            "where the difference goes (most of all into decoding), and what was tried: docs/performance.md",
         ],
         command=f"python -m benchmarks.overhead{pictures.as_typed(chosen)}{model} --items {items} --rounds {rounds}",
     ).save(chosen.output)

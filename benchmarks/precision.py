@@ -15,10 +15,10 @@ from training.layout import STARTER
 _FASTER, _WORSE = 3.7, 0.3
 
 
-def compare(curve: Curve, size: int, rounds: int) -> tuple[float, float, Table]:
+def compare(curve: Curve, size: int, rounds: int, timed: int) -> tuple[float, float, Table]:
     """How many times as fast int8 is, how many points of fused weighted F1 it gains, and the figures."""
     int8, f32 = Point("int8", size), Point("f32", size)
-    speeds = curve.speeds([int8, f32], rounds)
+    speeds = curve.speeds([int8, f32], rounds, timed)
     quality = {point: curve.among_drawn(point) for point in (int8, f32)}
     faster = speeds[int8].computing / speeds[f32].computing
     gained = 100 * (quality[int8].fused_f1 - quality[f32].fused_f1)
@@ -45,10 +45,9 @@ def main() -> None:
     parser = Options("precision", __doc__)
     add_options(parser, rounds=(7, 1))
     chosen = parser.chosen()
-    rounds = chosen.rounds
     starter = Bundle.load(STARTER).manifest
     with opened(chosen) as curve:
-        compared = [compare(curve, size, rounds) for size in served_sizes()]
+        compared = [compare(curve, size, chosen.rounds, chosen.timed) for size in served_sizes()]
     evaluated = ", ".join(f"{name} {figure:.4f}" for name, figure in sorted(starter.evaluated.items()))
     Result(
         name="precision",

@@ -35,10 +35,10 @@ def measure(system: System, items: list[dict[str, Any]], workers: int, seconds: 
 def main() -> None:
     parser = Options("scaling", __doc__)
     add_titles(parser)
-    parser.add_argument("--workers", type=int, nargs="+", help="1 2 4 8 16 by default, 1 4 16 in the short form")
+    parser.add_argument("--workers", type=int, nargs="+", help="1 2 4 8 16 by default, 1 8 in the short form")
     parser.add_amount("seconds", 24.0, 6.0, "of work per job")
     chosen = parser.chosen()
-    counts = chosen.workers or ([1, 4, 16] if chosen.short else [1, 2, 4, 8, 16])
+    counts = chosen.workers or ([1, 8] if chosen.short else [1, 2, 4, 8, 16])
     seconds = chosen.seconds
 
     items, source = titles(chosen, round(max(counts) * seconds / SLEEP_S))

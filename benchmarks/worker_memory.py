@@ -51,7 +51,7 @@ def growth(line: Line) -> float:
 def main() -> None:
     parser = Options("worker_memory", __doc__)
     pictures.add_options(parser)
-    parser.add_amount("minutes", 60.0, 0.5)
+    parser.add_amount("minutes", 60.0, 0.2)
     chosen = parser.chosen()
     minutes = chosen.minutes
 
