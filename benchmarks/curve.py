@@ -20,8 +20,8 @@ from tempfile import TemporaryDirectory
 from benchmarks.backbones import PRECISIONS, SIZES, Backbones, Point, Speed, features, measure, served_sizes
 from benchmarks.harness import Options, Plot, Result, Table
 from benchmarks.heads import Answers, Catalogue, Rows, answers, standard_error, weighted_f1
+from shared.params import ImageParams, SampleParams, load_params
 from training.import_data import import_sample
-from training.params import ImageParams, SampleParams, load_params
 from training.pictures import iter_pictures
 from training.prepared import Items
 

@@ -13,13 +13,13 @@ from shared.model.bundle import Bundle
 from shared.model.fusion import Probabilities
 from shared.model.runtimes.openvino import OpenVINORuntime
 from shared.model.text import words
+from shared.params import ImageParams, PreprocessParams
 from shared.taxonomy import CODES
 from training.answering import answer
 from training.features import FeatureStore
 from training.fit_image import fit_image
 from training.fusion import out_of_fold
 from training.layout import STARTER
-from training.params import ImageParams, PreprocessParams
 from training.prepared import TRAIN, Items
 from training.preprocess import split
 

@@ -9,7 +9,7 @@ from scipy.sparse import coo_matrix, csr_matrix
 from sklearn.utils.extmath import randomized_svd
 
 from shared.model.text import PADDING, TextEncoder
-from training.params import TextParams
+from shared.params import TextParams
 
 _WINDOW = 8
 _CONTEXT_SMOOTHING = 0.75

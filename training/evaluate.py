@@ -7,11 +7,11 @@ from shared.model import runtimes
 from shared.model.bundle import Bundle
 from shared.model.fusion import Verdict
 from shared.model.review import Review
+from shared.params import load_params
 from shared.registry import register
 from training import tracking
 from training.answering import answer
 from training.layout import BUNDLE, EVALUATION_REPORT, FEATURE_STORE, HISTORY, IMPORTED, PREPARED, TRAINING_REPORT
-from training.params import load_params
 from training.prepared import TEST, Items, Prepared
 from training.reference import keras_verdict
 from training.report import write_report

@@ -8,9 +8,9 @@ import numpy as np
 import tensorflow as tf
 
 from shared.model.images import decode
+from shared.params import FineTuneParams
 from shared.taxonomy import CODES
 from training.fitting import schedule
-from training.params import FineTuneParams
 from training.progress import EpochBar
 
 _LAST_BLOCK = "block5"

@@ -7,9 +7,9 @@ import keras
 import numpy as np
 
 from shared.model.networks import image_network
+from shared.params import ImageParams
 from shared.taxonomy import CODES
 from training.fitting import Batch, History, batching, fit, one_hot, schedule
-from training.params import ImageParams
 from training.prepared import Items
 
 

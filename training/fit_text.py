@@ -12,10 +12,10 @@ import tensorflow as tf
 from shared.model.fusion import Probabilities, log, softmax
 from shared.model.networks import text_network
 from shared.model.text import TextEncoder
+from shared.params import TextParams
 from shared.taxonomy import CODES
 from training.embeddings import Vectors, pretrained
 from training.fitting import Batch, History, batching, fit, one_hot, schedule
-from training.params import TextParams
 from training.prepared import Items
 from training.teacher import teach
 

@@ -23,6 +23,7 @@ import pyarrow.parquet as pq
 from tqdm import tqdm
 
 from shared.model.images import UnreadableImageError, decode
+from shared.params import ParamsError, SampleParams, load_params
 from shared.taxonomy import CODES
 from training.challenge import (
     LABELS_FILE,
@@ -35,7 +36,6 @@ from training.challenge import (
     picture_name,
 )
 from training.layout import IMPORTED
-from training.params import ParamsError, SampleParams, load_params
 from training.pictures import Picture, PictureWriter
 from training.quality import summarise, write_quality
 from training.sample_catalogue import generate

@@ -13,10 +13,10 @@ import pandas as pd
 from shared.model.bundle import BACKBONE, Bundle, BundleError
 from shared.model.runtimes.openvino import OpenVINOBackbone, Precision, precision
 from shared.model.text import words
+from shared.params import ParamsError, PreprocessParams, load_params
 from training.features import FeatureStore, HalfFeatures, compute_missing
 from training.fine_tune import fine_tune
 from training.layout import FEATURE_STORE, IMPORTED, PREPARED, STARTER
-from training.params import ParamsError, PreprocessParams, load_params
 from training.pictures import iter_pictures
 from training.prepared import TEST, TRAIN, VALIDATION
 from training.vgg16 import WeightsError, copy_backbone, keep_quantised, load_vgg16

@@ -15,10 +15,10 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from pydantic import BaseModel, ConfigDict
 
 from shared.model.bundle import Bundle
+from shared.params import TrainParams
 from shared.registry import client, ensure_experiment
 from shared.settings import get_settings
 from training.layout import HISTORY
-from training.params import TrainParams
 from training.scores import Metrics
 
 EXPERIMENT = "rakuten-classification"

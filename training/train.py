@@ -14,13 +14,13 @@ from shared.model.bundle import FLOAT, IMAGE, INT8, TEXT, VOCABULARY, Bundle
 from shared.model.fusion import Fusion, Probabilities, fuse
 from shared.model.text import TextEncoder
 from shared.model.weights import save_weights
+from shared.params import TextParams, TrainParams, load_params
 from shared.taxonomy import CODES
 from training import tracking
 from training.fit_image import fit_image
 from training.fit_text import fit_text, predict_text
 from training.fusion import fit_fusion, out_of_fold, unfitted
 from training.layout import BUNDLE, HISTORY, PREPARED, TRAINING_REPORT
-from training.params import TextParams, TrainParams, load_params
 from training.prepared import TRAIN, VALIDATION, Items, Prepared
 from training.review import choose_threshold, judged, review_figures
 from training.scores import score

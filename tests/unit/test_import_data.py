@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from shared.params import SampleParams
 from tests.unit.catalogue_files import (
     DESCRIPTION,
     DESIGNATION,
@@ -32,7 +33,6 @@ from tests.unit.catalogue_files import (
 )
 from training.challenge import CatalogueError
 from training.import_data import PRODUCTS_SCHEMA, Reason, import_catalogue, import_sample
-from training.params import SampleParams
 from training.pictures import iter_pictures
 
 

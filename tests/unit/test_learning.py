@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.model.text import PADDING, TextEncoder
+from shared.params import load_params
 from training.embeddings import pretrained
 from training.fit_text import by_length
-from training.params import load_params
 from training.teacher import teach
 
 FRUIT, TOOLS = ["pomme", "poire", "cerise", "prune"], ["marteau", "scie", "pince", "tournevis"]

@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from training.params import FineTuneParams, ParamsError, PreprocessParams, load_params
+from shared.params import FineTuneParams, ParamsError, PreprocessParams, load_params
 from training.prepared import TEST, TRAIN, VALIDATION
 from training.preprocess import split
 

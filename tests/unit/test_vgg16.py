@@ -9,10 +9,10 @@ from shared.model.backbone import build_backbone, load_backbone
 from shared.model.bundle import BACKBONE
 from shared.model.images import decode
 from shared.model.runtimes.openvino import OpenVINOBackbone, Precision
+from shared.params import FineTuneParams
 from tests.pictures import clouds
 from training.features import fingerprint
 from training.fine_tune import fine_tune
-from training.params import FineTuneParams
 from training.vgg16 import WeightsError, keep_quantised, load_vgg16
 
 SIZE = 64
