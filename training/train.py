@@ -10,11 +10,12 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from shared.model.bundle import FLOAT, IMAGE, INT8, TEXT, VOCABULARY, Bundle
+from shared.model.bundle import FLOAT, IMAGE, INT8, REFERENCE, TEXT, VOCABULARY, Bundle
 from shared.model.fusion import Fusion, Probabilities, fuse
-from shared.model.text import TextEncoder
+from shared.model.text import TextEncoder, unknown_share
 from shared.model.weights import save_weights
 from shared.params import TextParams, TrainParams, load_params
+from shared.profile import Profile, Reference, Seen
 from shared.taxonomy import CODES
 from training import tracking
 from training.fit_image import fit_image
@@ -22,7 +23,7 @@ from training.fit_text import fit_text, predict_text
 from training.fusion import fit_fusion, out_of_fold, unfitted
 from training.layout import BUNDLE, HISTORY, PREPARED, TRAINING_REPORT
 from training.prepared import TRAIN, VALIDATION, Items, Prepared
-from training.review import choose_threshold, judged, review_figures
+from training.review import Confidence, Correct, choose_threshold, judged, review_figures
 from training.scores import score
 from training.vgg16 import copy_backbone
 
@@ -48,6 +49,8 @@ def train(prepared: Prepared, bundle_folder: Path, report: Path, params: TrainPa
     held_out = out_of_fold(text_answers, image_answers, validation.classes, params.seed)
     confidence, correct = judged(held_out, validation.classes)
     review = choose_threshold(confidence, correct, params.review.precision)
+    reference = _reference(encoder, validation, held_out, confidence, correct)
+    (bundle_folder / REFERENCE).write_text(reference.model_dump_json(indent=1) + "\n")
     metrics = {
         branch: score(answers, validation.classes)
         for branch, answers in {"text": text_answers, "image": image_answers, "fusion": held_out}.items()
@@ -101,6 +104,28 @@ def _image_answers(network: Any, items: Items) -> Probabilities:
     if items.has_image.any():
         answers[items.has_image] = network.predict_on_batch(items.features[items.has_image].astype(np.float32))
     return answers
+
+
+def _reference(
+    encoder: TextEncoder, items: Items, fused: Probabilities, confidence: Confidence, correct: Correct
+) -> Reference:
+    """Of the items that got an answer, out of fold: what the bundle is compared with while it serves.
+
+    The fitted answers would promise too much, as they would for the review threshold.
+    """
+    answered = np.flatnonzero(~np.isnan(confidence))
+    profile = Profile.of(
+        Seen(
+            code=CODES[fused[row].argmax()],
+            confidence=float(confidence[row]),
+            words=len(items.words[row]),
+            unknown=unknown_share(encoder.ids(items.words[row])),
+            picture=bool(items.has_image[row]),
+        )
+        for row in answered
+    )
+    accuracy = float(correct[answered].mean()) if len(answered) else 0.0
+    return Reference(accuracy=accuracy, counts=dict(sorted(profile.counts.items())))
 
 
 def _weighted_f1(fusion: Fusion, text: Probabilities, image: Probabilities, items: Items) -> float:

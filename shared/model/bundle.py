@@ -10,11 +10,13 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from shared.model.fusion import Fusion
 from shared.model.review import Review
 from shared.model.text import TextEncoder
+from shared.profile import Reference
 
 FORMAT = 3
 MANIFEST = "manifest.json"
 
 VOCABULARY, TEXT, IMAGE, BACKBONE = "vocabulary.npy", "text.npz", "image.npz", "backbone.xml"
+REFERENCE = "reference.json"
 
 INT8, FLOAT = "int8", "float"
 """The precisions of VGG16 that a bundle was evaluated in."""
@@ -97,6 +99,13 @@ class Bundle:
         """Whether the bundle answers as well with VGG16 in this precision as in its best one."""
         evaluated = self.manifest.evaluated
         return precision in evaluated and evaluated[precision] >= max(evaluated.values()) - TOLERANCE
+
+    @property
+    def reference(self) -> Reference | None:
+        """What its answers are compared with while it serves; `None` where it was trained before there was one."""
+        if REFERENCE not in self.manifest.files:
+            return None
+        return Reference.model_validate_json((self.folder / REFERENCE).read_bytes())
 
     def text_encoder(self) -> TextEncoder:
         vocabulary = np.load(self.folder / VOCABULARY)

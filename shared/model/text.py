@@ -124,6 +124,11 @@ class TextEncoder:
         return pad([self.ids(text) for text in texts])
 
 
+def unknown_share(ids: TokenIds) -> float:
+    """Of the words that `TextEncoder.ids` has looked at, the share that the vocabulary does not hold as wholes."""
+    return 1 - int(np.count_nonzero(ids[:, 0])) / len(ids) if len(ids) else 0.0
+
+
 def pad(texts: Sequence[TokenIds]) -> npt.NDArray[np.int32]:
     """(texts, words, subwords), zero-padded on the left to the longest text's length, in steps of eight."""
     padded = np.full((len(texts), max(_padded(text) for text in texts), texts[0].shape[1]), PADDING, np.int32)

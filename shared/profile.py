@@ -1,0 +1,138 @@
+"""What goes into a model and comes out of it, as counts: of its validation split, of a day's items.
+
+The bins are fixed, so that profiles of any items can be added up and compared. Every count is a whole number: sums are
+exact, come out the same in any order, and can be kept as counters in Redis. No item can be told from a profile.
+"""
+
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from itertools import pairwise
+from math import sqrt
+from typing import NamedTuple
+
+from pydantic import BaseModel, ConfigDict
+
+from shared.taxonomy import CODES
+
+
+class Seen(NamedTuple):
+    """One item as the model saw it, and what it answered."""
+
+    code: int
+    """The product type's."""
+    confidence: float
+    words: int
+    """Of the whole text."""
+    unknown: float
+    """The share of the words read that the vocabulary does not hold as wholes."""
+    picture: bool
+
+
+class Feature(StrEnum):
+    """What a profile has a histogram of."""
+
+    TYPE = "type"
+    CONFIDENCE = "confidence"
+    WORDS = "words"
+    UNKNOWN = "unknown_words"
+    """Of the items that have words."""
+    PICTURE = "picture"
+
+
+_CONFIDENCE = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
+"""Where a bin ends and the next begins, which holds the border itself. Finer at the top, where a good model's are."""
+_WORDS = (1, 2, 4, 8, 12, 16, 24, 32, 48, 64, 96, 128, 256)
+"""The first bin holds the items without text."""
+_UNKNOWN = (0.0001, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1)
+"""The first bin holds the texts of which every word is known, the last those of which none is."""
+_PICTURE = ("without", "with")
+
+
+def _between(borders: tuple[float, ...]) -> list[str]:
+    return [f"{low:g} to {high:g}" for low, high in pairwise(borders)]
+
+
+BINS: Mapping[Feature, tuple[str, ...]] = {
+    Feature.TYPE: tuple(map(str, CODES)),
+    Feature.CONFIDENCE: (f"below {_CONFIDENCE[0]:g}", *_between(_CONFIDENCE), f"{_CONFIDENCE[-1]:g} and more"),
+    Feature.WORDS: ("none", *_between(_WORDS), f"{_WORDS[-1]:g} and more"),
+    Feature.UNKNOWN: ("none", f"below {_UNKNOWN[1]:g}", *_between(_UNKNOWN[1:]), "all"),
+    Feature.PICTURE: _PICTURE,
+}
+"""The bins' names, for people, in their order; `a to b` holds a and not b."""
+
+_SCALE = 10_000
+"""Confidences are counted in units of their last decimal."""
+_ITEMS, _CONFIDENCE_SUM, _CONFIDENCE_SQUARES = "items", "confidence_sum", "confidence_squares"
+_BIN = {code: f"{Feature.TYPE}:{index}" for index, code in enumerate(CODES)}
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Histograms of a set of items; profiles of disjoint sets are added with `+`."""
+
+    counts: Mapping[str, int] = field(default_factory=dict)
+    """`items`, `<feature>:<index of the bin>`, and the sums of confidences and of their squares; none is zero."""
+
+    @classmethod
+    def of(cls, items: Iterable[Seen]) -> "Profile":
+        counts: Counter[str] = Counter()
+        for code, confidence, words, unknown, picture in items:
+            counts[_BIN[code]] += 1
+            counts[f"{Feature.CONFIDENCE}:{bisect_right(_CONFIDENCE, confidence)}"] += 1
+            counts[f"{Feature.WORDS}:{bisect_right(_WORDS, words)}"] += 1
+            if words:
+                counts[f"{Feature.UNKNOWN}:{bisect_right(_UNKNOWN, unknown)}"] += 1
+            counts[f"{Feature.PICTURE}:{int(picture)}"] += 1
+            units = round(confidence * _SCALE)
+            counts[_ITEMS] += 1
+            counts[_CONFIDENCE_SUM] += units
+            counts[_CONFIDENCE_SQUARES] += units * units
+        return cls({name: count for name, count in counts.items() if count})
+
+    def __add__(self, other: "Profile") -> "Profile":
+        total = Counter(self.counts)
+        total.update(other.counts)
+        return Profile(dict(total))
+
+    @property
+    def items(self) -> int:
+        return self.counts.get(_ITEMS, 0)
+
+    def histogram(self, feature: Feature) -> list[int]:
+        """A count per bin of `BINS`."""
+        return [self.counts.get(f"{feature}:{index}", 0) for index in range(len(BINS[feature]))]
+
+    @property
+    def confidence(self) -> float | None:
+        """The mean; `None` over no items."""
+        return self.counts.get(_CONFIDENCE_SUM, 0) / _SCALE / self.items if self.items else None
+
+    @property
+    def confidence_error(self) -> float | None:
+        """How far the share of right answers may be from `confidence` by chance, one standard deviation.
+
+        Each answer is right or not with a probability of its own, its confidence: the variance is Σ p (1 - p) / n².
+        """
+        if not self.items:
+            return None
+        total = self.counts.get(_CONFIDENCE_SUM, 0) / _SCALE
+        squares = self.counts.get(_CONFIDENCE_SQUARES, 0) / _SCALE**2
+        return sqrt(max(total - squares, 0.0)) / self.items
+
+
+class Reference(BaseModel):
+    """What a model is compared with while it serves: its answers to its validation split."""
+
+    model_config = ConfigDict(frozen=True)
+
+    accuracy: float
+    """The share of right answers."""
+    counts: dict[str, int]
+
+    @property
+    def profile(self) -> Profile:
+        return Profile(self.counts)
