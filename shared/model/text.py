@@ -126,7 +126,7 @@ class TextEncoder:
 
 def unknown_share(ids: TokenIds) -> float:
     """Of the words that `TextEncoder.ids` has looked at, the share that the vocabulary does not hold as wholes."""
-    return 1 - int(np.count_nonzero(ids[:, 0])) / len(ids) if len(ids) else 0.0
+    return (len(ids) - int(np.count_nonzero(ids[:, 0]))) / len(ids) if len(ids) else 0.0
 
 
 def pad(texts: Sequence[TokenIds]) -> npt.NDArray[np.int32]:
