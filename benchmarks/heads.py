@@ -12,9 +12,9 @@ import pandas as pd
 from shared.model.bundle import Bundle
 from shared.model.fusion import Probabilities
 from shared.model.runtimes.openvino import OpenVINORuntime
-from shared.model.text import words
 from shared.params import ImageParams, PreprocessParams
 from shared.taxonomy import CODES
+from shared.words import words
 from training.answering import answer
 from training.features import FeatureStore
 from training.fit_image import fit_image

@@ -22,8 +22,9 @@ from client.service import Service
 from shared.model import runtimes
 from shared.model.bundle import Bundle
 from shared.model.images import decode
-from shared.model.text import by_length, pad, words
+from shared.model.text import by_length, pad
 from shared.settings import get_settings
+from shared.words import words
 from stack.services import bundle_folder
 from worker.engine import MAX_TEXTS
 

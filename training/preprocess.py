@@ -12,8 +12,8 @@ import pandas as pd
 
 from shared.model.bundle import BACKBONE, Bundle, BundleError
 from shared.model.runtimes.openvino import OpenVINOBackbone, Precision, precision
-from shared.model.text import words
 from shared.params import ParamsError, PreprocessParams, load_params
+from shared.words import words
 from training.features import FeatureStore, HalfFeatures, compute_missing
 from training.fine_tune import fine_tune
 from training.layout import FEATURE_STORE, IMPORTED, PREPARED, STARTER

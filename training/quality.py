@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from shared.model.text import words
 from shared.taxonomy import PRODUCT_TYPES
+from shared.words import words
 from training.challenge import CatalogueError
 from training.duplicates import ALONE, Groups, group, hash_pictures, same, similar_pictures, similar_texts
 from training.quality_page import render

@@ -7,7 +7,7 @@ import numpy as np
 
 from shared.ledger import Outcome, QueuedItem
 from shared.model.fusion import Probabilities, fuse
-from shared.model.text import words
+from shared.words import words
 from worker.batching import Priority
 from worker.caches import PredictionCache, prediction_key
 from worker.engine import Engine, ImageAnswers

@@ -16,8 +16,9 @@ from shared.model.bundle import MANIFEST, TEXT, VOCABULARY, Manifest
 from shared.model.fusion import Probabilities
 from shared.model.images import Pixels, decode
 from shared.model.networks import restore_text
-from shared.model.text import TextEncoder, words
+from shared.model.text import TextEncoder
 from shared.model.weights import load_weights
+from shared.words import words
 
 BATCH = 8
 """Requests that are computed together: with 16 in flight the next eight are read while eight are computed."""

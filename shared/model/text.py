@@ -1,8 +1,5 @@
-"""Raw title and description to the text network's input, for training and serving alike."""
+"""An item's words to the text network's input, for training and serving alike."""
 
-import html
-import re
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,11 +12,6 @@ import numpy.typing as npt
 PADDING = 0
 _FIRST_ID = 1
 
-_TAG = re.compile(r"<[^>]{0,2000}>")
-_WORD = re.compile(r"\d+|[^\W\d_]+")
-_ACCENT = re.compile("[\u0300-\u036f]")  # of European scripts; other scripts' marks make other letters
-_LIGATURES = str.maketrans({"œ": "oe", "æ": "ae", "ß": "ss", "ø": "o"})
-
 _STEP = 8
 """Texts are padded to a multiple of this, so that a runtime meets few shapes."""
 
@@ -27,23 +19,6 @@ _CACHED_WORDS = 200_000
 
 TokenIds = npt.NDArray[np.int32]
 """Of one text: (words, subwords)."""
-
-
-def words(title: str | None, description: str | None = None) -> list[str]:
-    """The words of an item, title first: markup and accents gone, lower-cased, numbers apart from their units.
-
-    Three in four products of the challenge come already lower-cased and without accents; this brings the rest to that
-    form. Entities are decoded twice, because shops escape what was already escaped.
-    """
-    text = " ".join(part for part in (title, description) if part)
-    if "&" in text:
-        text = html.unescape(html.unescape(text))
-    text = _TAG.sub(" ", text)
-    if text.isascii():  # most are, and nothing of what follows would change them
-        return _WORD.findall(text.lower())
-    # Decomposed before it is lower-cased: compatibility forms such as 𝕬 hide capitals.
-    bare = _ACCENT.sub("", unicodedata.normalize("NFKD", text).lower()).translate(_LIGATURES)
-    return _WORD.findall(unicodedata.normalize("NFC", bare))
 
 
 def subwords(word: str) -> Iterator[str]:

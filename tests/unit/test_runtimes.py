@@ -22,9 +22,9 @@ from shared.model.runtimes import Features, Runtime
 from shared.model.runtimes.jax import JAXRuntime
 from shared.model.runtimes.padding import Padded
 from shared.model.runtimes.tensorflow import TensorFlowRuntime
-from shared.model.text import words
 from shared.model.weights import load_weights
 from shared.settings import ROOT
+from shared.words import words
 from tests.conftest import Trained
 from training.answering import answer
 from training.challenge import PICTURES_FOLDER, PRODUCTS_FILE

@@ -6,9 +6,9 @@ import pytest
 from shared.model import runtimes
 from shared.model.bundle import FLOAT, INT8, Bundle
 from shared.model.fusion import fuse
-from shared.model.text import words
 from shared.settings import ROOT, Settings
 from shared.taxonomy import CODES
+from shared.words import words
 from training.layout import STARTER
 
 MEGABYTE = 1_000_000

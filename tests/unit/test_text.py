@@ -4,7 +4,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.model.text import PADDING, TextEncoder, subwords, words
+from shared.model.text import PADDING, TextEncoder, subwords
+from shared.words import words
 
 
 def test_markup_entities_accents_and_case_are_gone() -> None:

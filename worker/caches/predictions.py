@@ -25,7 +25,14 @@ from worker.caches.code import code_hash
 log = logging.getLogger(__name__)
 
 _LUA = Path(__file__).parent / "lua"
-_ANSWERING = ("shared/model", "worker/classification.py", "worker/outcomes.py", "worker/engine.py", "worker/caches")
+_ANSWERING = (
+    "shared/model",
+    "shared/words.py",
+    "worker/classification.py",
+    "worker/outcomes.py",
+    "worker/engine.py",
+    "worker/caches",
+)
 """The code that makes an answer of an item."""
 
 _SCALE = 10**PLACES

@@ -4,11 +4,11 @@ import os
 import signal
 import time
 
-from shared.model import text
+from shared import words
 
 KILLS, HANGS, RAISES = "poison that kills", "poison that hangs", "poison that raises"
 
-_harmless = text.words
+_harmless = words.words
 
 
 def _words(title: str | None, description: str | None = None) -> list[str]:
@@ -22,4 +22,4 @@ def _words(title: str | None, description: str | None = None) -> list[str]:
 
 
 if __name__ == "sitecustomize":  # not where a test looks the titles up
-    text.words = _words
+    words.words = _words
