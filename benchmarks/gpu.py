@@ -14,7 +14,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib import import_module
 from itertools import islice
-from pathlib import Path
 
 import numpy as np
 
@@ -23,7 +22,7 @@ from benchmarks.harness import Options, Result, Table, alternate, medians
 from shared.model.bundle import Bundle
 from shared.model.images import Pixels, decode
 from shared.model.runtimes.keras_runtime import KerasRuntime
-from shared.settings import get_settings
+from stack.services import bundle_folder
 
 TITLE = "Image branch on a GPU"
 TARGET = "recorded, with the share of the chip's peak"
@@ -56,7 +55,7 @@ SCALES = {
 
 def main() -> None:
     asked = _parse()
-    bundle = Bundle.load(Path(get_settings().model))
+    bundle = Bundle.load(bundle_folder())
     runtime = _runtime(bundle, asked.device, asked.runtime)
     result = _not_measured() if runtime is None else _measure(runtime, bundle.manifest.image_size, asked)
     result.save(asked.output)

@@ -28,6 +28,8 @@ DELIVERY = "delivery"
 CLASSIFY = "catalog.classify"
 DELIVER = "catalog.deliver"
 TRACK = "catalog.track"
+CHANGE_MODEL = "catalog.change_model"
+REFRESH_MODELS = "catalog.refresh_models"
 TEND = "catalog.tend"
 AUDIT = "catalog.audit"
 SWEEP = "catalog.sweep"
@@ -73,6 +75,16 @@ def wake(app: Celery, lane: Lane, count: int = 1) -> None:
 def send(app: Celery, task: str, jobs: Iterable[str]) -> None:
     """One delivery message per job."""
     _post(app, task, DELIVERY, jobs)
+
+
+def refresh_models(app: Celery) -> None:
+    """Ask the courier to copy the model registry now instead of at its next turn."""
+    _post(app, REFRESH_MODELS, DELIVERY, [None])
+
+
+def change_model(app: Celery, ticket: str) -> None:
+    """Bring the courier a request to change the champion, which somebody waits for: raises where it cannot be sent."""
+    app.send_task(CHANGE_MODEL, args=[ticket], queue=DELIVERY)
 
 
 def tend_soon(app: Celery) -> None:

@@ -12,9 +12,10 @@ REGISTRY_SCHEME = "models:/"
 """What a model's URI in MLflow's registry begins with."""
 
 
-def _default_model() -> str:
+def local_bundle() -> Path:
+    """The bundle that was trained here last, or else the starter: what serves until the registry has a champion."""
     trained, starter = ROOT / "models/bundle", ROOT / "models/starter"
-    return str(trained if (trained / "manifest.json").exists() else starter)
+    return trained if (trained / "manifest.json").exists() else starter
 
 
 class Settings(BaseSettings):
@@ -29,13 +30,15 @@ class Settings(BaseSettings):
     blob_url: str = f"file://{ROOT}/data/blobs"
     """Where pictures lie until their job is classified: any fsspec URL."""
 
-    model: str = Field(default_factory=_default_model)
-    """The bundle to serve: a folder, or a URI of MLflow's registry (`models:/rakuten-classification@champion`).
+    model: str | None = None
+    """The bundle to serve, whatever the registry says: a folder, or `models:/name/version` in MLflow's registry.
 
-    By default the one that was trained here last, or else the starter.
+    By default workers follow the registry's champion, and serve `local_bundle` until there is one.
     """
+    registered_model: str = "rakuten-classification"
+    """The registry's model whose champion is followed; `evaluate.registered_model` in `params.yaml` names it too."""
     model_cache: Path = ROOT / "models/cache"
-    """Where bundles from the registry are kept."""
+    """Where bundles from the registry are kept: the last few, and those that its aliases name."""
     runtime: str = "auto"
     """`auto`, `openvino` (VGG16 in int8), `openvino-float`, `tensorflow` or `jax`."""
 

@@ -17,7 +17,7 @@ from pydantic import SecretStr
 
 from shared.keys import LOCAL_TENANT
 from shared.queues import DELIVERY, HOUSEKEEPING, Lane
-from shared.settings import ROOT, get_settings
+from shared.settings import ROOT, get_settings, local_bundle
 from shared.webhook_secrets import signing_secrets
 from stack import redis_server
 from stack.processes import Process, free_port
@@ -186,8 +186,8 @@ def _gpus(env: Mapping[str, str]) -> list[str]:
 
 
 def bundle_folder() -> Path:
-    """Where the settings say that the model lies."""
-    return Path(get_settings().model)
+    """What serves on a machine whose registry has no champion."""
+    return Path(get_settings().model or local_bundle())
 
 
 def pick_ports(*, mlflow: bool = True, preferred: bool = True) -> Ports:

@@ -6,23 +6,28 @@ from typing import Any
 from celery.signals import setup_logging
 
 import worker.messages  # noqa: F401  # what it sets must be set before the first connection
-from shared.queues import AUDIT, HOUSEKEEPING, SWEEP, TEND, celery_app
+from shared.queues import AUDIT, DELIVERY, HOUSEKEEPING, REFRESH_MODELS, SWEEP, TEND, celery_app
 from shared.settings import get_settings
 
-_SCHEDULE = (("tend", TEND, 1.0), ("audit", AUDIT, 30.0), ("sweep", SWEEP, 3600.0))
-"""Name, task and seconds."""
+_SCHEDULE = (
+    ("tend", TEND, HOUSEKEEPING, 1.0),
+    ("audit", AUDIT, HOUSEKEEPING, 30.0),
+    ("sweep", SWEEP, HOUSEKEEPING, 3600.0),
+    ("refresh-models", REFRESH_MODELS, DELIVERY, 30.0),
+)
+"""Name, task, queue and seconds."""
 
 
-def _every(seconds: float, task: str) -> dict[str, Any]:
+def _every(seconds: float, task: str, queue: str) -> dict[str, Any]:
     """A turn that was not taken in time is dropped: the next one does the same."""
-    return {"task": task, "schedule": seconds, "options": {"queue": HOUSEKEEPING, "expires": max(5.0, seconds / 2)}}
+    return {"task": task, "schedule": seconds, "options": {"queue": queue, "expires": max(5.0, seconds / 2)}}
 
 
 app = celery_app(get_settings())
 app.Task.Strategy = "worker.messages:careful"
 app.conf.update(
     include=["worker.tasks"],
-    beat_schedule={name: _every(seconds, task) for name, task, seconds in _SCHEDULE},
+    beat_schedule={name: _every(seconds, task, queue) for name, task, queue, seconds in _SCHEDULE},
 )
 
 

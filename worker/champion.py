@@ -7,7 +7,7 @@ from pathlib import Path
 
 from shared.model import runtimes
 from shared.model.bundle import Bundle, BundleError
-from shared.settings import REGISTRY_SCHEME, Settings
+from shared.settings import REGISTRY_SCHEME, Settings, local_bundle
 from worker.engine import Engine
 
 log = logging.getLogger(__name__)
@@ -67,8 +67,9 @@ class Champion:
 
 
 def _fetch(settings: Settings) -> Bundle:
-    if not settings.model.startswith(REGISTRY_SCHEME):
-        return Bundle.load(Path(settings.model))
+    model = settings.model or str(local_bundle())
+    if not model.startswith(REGISTRY_SCHEME):
+        return Bundle.load(Path(model))
     from shared.registry import fetch  # MLflow takes seconds to import, which a folder need not wait for
 
-    return fetch(settings.model, settings.model_cache)
+    return fetch(model, settings.model_cache)

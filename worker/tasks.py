@@ -7,7 +7,19 @@ from typing import TYPE_CHECKING, Any
 from celery.signals import worker_ready, worker_shutdown, worker_shutting_down
 
 from shared.ledger import Deliveries, Ledger, Outbox
-from shared.queues import AUDIT, CLASSIFY, DELIVER, SWEEP, TEND, TRACK, Lane
+from shared.queues import (
+    AUDIT,
+    CHANGE_MODEL,
+    CLASSIFY,
+    DELIVER,
+    DELIVERY,
+    REFRESH_MODELS,
+    SWEEP,
+    TEND,
+    TRACK,
+    Lane,
+    refresh_models,
+)
 from shared.settings import get_settings
 from shared.stores import open_blobs, open_redis
 from worker.app import app
@@ -16,6 +28,7 @@ from worker.service import ClassifierService
 from worker.webhooks import Webhooks
 
 if TYPE_CHECKING:
+    from worker.registry import Registry
     from worker.tracking import JobTracking
 
 _classifier: ClassifierService | None = None
@@ -35,6 +48,16 @@ def deliver(job: str, **_: Any) -> None:
 @app.task(name=TRACK)
 def track(job: str, **_: Any) -> None:
     _tracking().track(job)
+
+
+@app.task(name=CHANGE_MODEL)
+def change_model(ticket: str, **_: Any) -> None:
+    _registry().serve(ticket)
+
+
+@app.task(name=REFRESH_MODELS)
+def copy_models(**_: Any) -> None:
+    _registry().tend()
 
 
 @app.task(name=TEND)
@@ -61,6 +84,12 @@ def _start_classifier(sender: Any, **_: Any) -> None:
         _classifier.start()
 
 
+@worker_ready.connect
+def _copy_models(**_: Any) -> None:
+    if DELIVERY in app.amqp.queues.consume_from:
+        refresh_models(app)
+
+
 @worker_shutting_down.connect
 def _drain_classifier(**_: Any) -> None:
     if _classifier is not None:
@@ -84,6 +113,13 @@ def _reconciler() -> Reconciler:
 def _webhooks() -> Webhooks:
     settings, redis = get_settings(), open_redis(get_settings())
     return Webhooks(settings, Ledger(redis), Outbox(redis, "webhook"), Deliveries(redis))
+
+
+@cache
+def _registry() -> "Registry":
+    from worker.registry import Registry
+
+    return Registry(get_settings(), open_redis(get_settings()))
 
 
 @cache

@@ -28,6 +28,10 @@ class BundleError(RuntimeError):
     """A bundle is missing, damaged or of another format; the message says which file and what to do."""
 
 
+class UnreachableError(BundleError):
+    """The bundle cannot be fetched now, which is no fault of its own."""
+
+
 class Manifest(BaseModel):
     """Everything about the model but its weights. The same inputs give the same manifest, hence the same version."""
 

@@ -2,7 +2,6 @@
 
 import csv
 import hashlib
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -13,10 +12,11 @@ from typing import Any
 import httpx
 import pytest
 
-from shared.model.bundle import MANIFEST, Bundle
+from shared.model.bundle import Bundle
 from shared.settings import ROOT
 from stack.processes import free_port
 from stack.services import Ports, Stack
+from tests.bundles import another
 from tests.pictures import clouds, in_base64, jpeg
 from tests.waiting import finished, wait_for
 from training.layout import STARTER
@@ -57,11 +57,7 @@ def api(stack: Stack) -> Iterator[httpx.Client]:
 @pytest.fixture(scope="module")
 def retrained(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """The starter model with another fusion: another version over the same backbone."""
-    folder = Path(shutil.copytree(ROOT / STARTER, tmp_path_factory.mktemp("retrained") / "bundle"))
-    manifest = Bundle.load(folder).manifest
-    (folder / MANIFEST).unlink()
-    facts = manifest.model_dump(exclude={"format", "files"})
-    return Bundle.seal(folder, **facts | {"fusion": manifest.fusion.model_copy(update={"image_alone": 0.5})})
+    return another(Bundle.load(ROOT / STARTER), tmp_path_factory.mktemp("retrained") / "bundle")
 
 
 @contextmanager

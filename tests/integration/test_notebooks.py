@@ -62,7 +62,7 @@ print(json.dumps({name: json.loads(table.to_json(orient="split")) for name, tabl
     assert overview["bundle"].nunique() == 2
 
     aliases = versions.set_index("training")["aliases"]
-    assert (aliases[first], aliases[second]) == ("champion", "challenger")
+    assert (aliases[first], aliases[second]) == ("", "challenger")
 
     reports = [place.folder / EVALUATION_REPORT for place in (workspace, retrained.workspace)]
     before, after = (pd.read_csv(report / "per_class.csv").set_index("name")["f1"] for report in reports)

@@ -56,10 +56,10 @@ def test_the_mistakes_are_products_of_the_test_split(workspace: Workspace, train
     assert rows <= set(trained.prepared.split(TEST).rows.tolist())
 
 
-def test_the_champion_can_be_fetched_from_the_registry(workspace: Workspace, trained: Trained) -> None:
+def test_what_was_trained_can_be_fetched_from_the_registry(workspace: Workspace, trained: Trained) -> None:
     code = (
         "from pathlib import Path; from shared.registry import fetch; "
-        "print(fetch('models:/rakuten-classification@champion', Path('models/cache')).folder)"
+        "print(fetch('models:/rakuten-classification@challenger', Path('models/cache')).folder)"
     )
     folder = workspace.python("-c", code).strip().splitlines()[-1]
     assert Bundle.load(workspace.folder / folder).version == trained.bundle.version

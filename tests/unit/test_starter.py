@@ -6,7 +6,7 @@ import pytest
 from shared.model import runtimes
 from shared.model.bundle import FLOAT, INT8, Bundle
 from shared.model.fusion import fuse
-from shared.settings import ROOT, Settings
+from shared.settings import ROOT, local_bundle
 from shared.taxonomy import CODES
 from shared.words import words
 from training.layout import STARTER
@@ -48,7 +48,6 @@ def test_it_knows_everyday_products(starter: Bundle, title: str, code: int) -> N
     assert code in [CODES[index] for index in np.argsort(-verdict.fused[0])[:3]]
 
 
-def test_it_serves_until_a_model_was_trained_here(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("CATALOG_MODEL", raising=False)
+def test_it_serves_until_a_model_was_trained_here() -> None:
     expected = "models/bundle" if (ROOT / "models/bundle/manifest.json").exists() else "models/starter"
-    assert Settings(_env_file=None).model == str(ROOT / expected)
+    assert local_bundle() == ROOT / expected
