@@ -106,6 +106,7 @@ class Submissions:
             keep_record_s=0 if passing else settings.keep_jobs_s,
             webhook_url=None if options.webhook_url is None else str(options.webhook_url),
             tracked=not passing,
+            keep_inputs=settings.keep_inputs,
         )
 
     def _open(self, draft: Draft, new: NewJob, claim: Claim | None, fingerprint: str) -> Job:

@@ -27,14 +27,14 @@ from shared.ledger.ledger import (
     done_key,
 )
 from shared.ledger.outbox import Outbox
-from shared.ledger.records import Guess, Job, LaneStatus, Lease, NewJob, Outcome, Page, QueuedItem
+from shared.ledger.records import Guess, Job, KnownItem, LaneStatus, Lease, NewJob, Outcome, Page, QueuedItem
 from shared.ledger.results import CursorError, Results, ResultsGoneError
 from shared.ledger.states import TERMINAL, TRANSITIONS, ItemStatus, JobState, WebhookState
 
 __all__ = [
     "LEASE_S", "TERMINAL", "TRANSITIONS", "Admission", "Answered", "Audit", "Breaker", "Claim", "CursorError",
     "Deliveries", "DeliveryAttempt", "DeliveryOutcome", "Guess", "Idempotency", "InFlightError", "ItemStatus", "Job",
-    "JobNotFoundError", "JobState", "LaneStatus", "Lease", "Ledger", "NewJob", "NotOnDiskError",
+    "JobNotFoundError", "JobState", "KnownItem", "LaneStatus", "Lease", "Ledger", "NewJob", "NotOnDiskError",
     "NothingToDeliverError", "Outbox", "Outcome", "Page", "QueueFullError", "QueuedItem", "Results",
     "ResultsGoneError", "StagingLostError", "SupersededError", "Trigger", "Verdict", "WebhookState", "done_key",
 ]  # fmt: skip

@@ -37,14 +37,15 @@ class Audit:
         return int(self._restore(args=[job, *missing]))
 
     def blobs_in_use(self) -> set[str]:
-        """The pictures that staged, waiting, or retryable items refer to."""
+        """The pictures that staged, waiting, or retryable items refer to, and those whose results can be corrected."""
         return {item_blob for packed in self._inputs() for item_blob in _blobs(packed)}
 
     def _inputs(self) -> Iterator[bytes]:
-        for key in self._redis.scan_iter(f"{PREFIX}job:*:input", count=1000):
-            for chunk in self._redis.hkeys(key):
-                if packed := self._redis.hget(key, chunk):
-                    yield packed
+        for part in ("input", "kept"):
+            for key in self._redis.scan_iter(f"{PREFIX}job:*:{part}", count=1000):
+                for chunk in self._redis.hkeys(key):
+                    if packed := self._redis.hget(key, chunk):
+                        yield packed
 
 
 def _blobs(packed: bytes) -> Iterator[str]:

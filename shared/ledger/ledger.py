@@ -125,7 +125,7 @@ class Ledger:
             NotOnDiskError: there is a job, but it is not known to be on disk.
         """
         facts = {**asdict(new), "id": job, "keep": new.keep_s, "keep_record": new.keep_record_s}
-        facts["tracked"] = int(new.tracked)
+        facts["tracked"], facts["keep_inputs"] = int(new.tracked), int(new.keep_inputs)
         if claim is not None:
             answer = {"key": claim.key, "token": claim.token, "fingerprint": fingerprint, "keep_s": keep_claim_s}
             facts["idempotency"] = answer

@@ -96,6 +96,17 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True)
+class KnownItem:
+    """An item that was classified, or was to be, and what became of it."""
+
+    outcome: Outcome
+    model: str
+    """The version that gave the outcome."""
+    item: QueuedItem | None
+    """What was sent; `None` where it is no longer kept."""
+
+
+@dataclass(frozen=True, slots=True)
 class NewJob:
     """What a job is opened with, beside its staged items."""
 
@@ -120,6 +131,8 @@ class NewJob:
     """The job that this one retries items of."""
     tracked: bool = True
     """Whether the ended job is due in the outbox `tracking`."""
+    keep_inputs: bool = True
+    """Whether what was classified stays beside its results, for corrections."""
 
 
 @dataclass(frozen=True, slots=True)

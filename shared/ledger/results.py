@@ -1,12 +1,12 @@
 """Reading a job's outcomes."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from redis import Redis
 
-from shared.ledger.records import Job, Outcome, Page, QueuedItem, unpack_items, unpack_outcomes
+from shared.ledger.records import Job, KnownItem, Outcome, Page, QueuedItem, unpack_items, unpack_outcomes
 from shared.ledger.scripts import job_key
 from shared.ledger.states import ItemStatus, JobState
 
@@ -87,6 +87,26 @@ class Results:
             if status in statuses:
                 yield from unpack_items(self._redis.hget(job_key(job.id, "input"), chunk))
 
+    def known(self, job: Job, ids: Collection[str]) -> dict[str, KnownItem]:
+        """What there is of the items with these ids: those with an outcome by now, but skipped ones."""
+        wanted, found = set(ids), dict[str, KnownItem]()
+        for position in range(self._redis.llen(job_key(job.id, "order"))):
+            if len(found) == len(wanted):
+                break
+            chunk = self._redis.lindex(job_key(job.id, "order"), position)
+            if chunk is None or (read := self._chunk(job, chunk.decode())) is None:
+                break
+            model, outcomes = read
+            if outcomes := [outcome for outcome in outcomes if outcome.id in wanted and _was_sent(outcome)]:
+                items = self._items(job, chunk)
+                found |= {outcome.id: KnownItem(outcome, model, items.get(outcome.index)) for outcome in outcomes}
+        return found
+
+    def _items(self, job: Job, chunk: bytes) -> dict[int, QueuedItem]:
+        """A chunk's, by index: all of them where inputs are kept, else those that are not done."""
+        packed = self._redis.hget(job_key(job.id, "kept"), chunk) or self._redis.hget(job_key(job.id, "input"), chunk)
+        return {item.index: item for item in unpack_items(packed)} if packed else {}
+
     def _chunk(self, job: Job, chunk: str) -> tuple[str, list[Outcome]] | None:
         """The model ("" for none) and what it gave; `None` if the job has ended since it was read."""
         packed = self._redis.hget(job_key(job.id, "results"), chunk)
@@ -106,6 +126,11 @@ class Results:
 def _rest(job: Job) -> ItemStatus:
     """What became of the items that an ended job has no results of."""
     return ItemStatus.EXPIRED if job.state is JobState.EXPIRED else ItemStatus.CANCELLED
+
+
+def _was_sent(outcome: Outcome) -> bool:
+    """A skipped item was no item."""
+    return outcome.status is not ItemStatus.INVALID
 
 
 def _parse(cursor: str) -> tuple[int, int]:

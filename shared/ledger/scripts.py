@@ -4,6 +4,7 @@ Keys, below the prefix `catalog:`:
 
     job:{id}             hash: the job's facts, counts and times
     job:{id}:input       hash: chunk → packed items that are still to do, or failed and can be retried
+    job:{id}:kept        hash: chunk → packed items of a committed one, for corrections of its results
     job:{id}:results     hash: chunk → packed outcomes
     job:{id}:ready       list: chunks that nobody has in hand
     job:{id}:order       list: chunks in the order of their commit; what a results cursor walks along

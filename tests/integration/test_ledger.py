@@ -266,6 +266,32 @@ def test_what_is_classified_is_no_longer_kept_as_input_and_what_failed_can_be_re
     assert retryable(ItemStatus.EXPIRED) == []
 
 
+def test_what_was_classified_stays_beside_its_results_for_corrections(
+    ledger: Ledger, results: Results, redis: Redis
+) -> None:
+    job = opened(ledger, [2, 3, 2], invalid=1)
+    first, second = leased(ledger), leased(ledger)
+    ledger.commit(first, "v1", outcomes_of(first))
+    ledger.commit(second, "v2", outcomes_of(second, failing=1))
+    wanted = ["item-1", "item-2", "item-5", "item-7", "nothing"]
+    found = results.known(ledger.job(job), wanted)
+    assert found.keys() == {"item-1", "item-2"}, "neither what waits nor what was skipped has a result"
+    assert (found["item-1"].item, found["item-1"].model) == (first.items[1], "v1")
+    assert (found["item-2"].item, found["item-2"].outcome.status) == (second.items[0], ItemStatus.FAILED)
+    ledger.cancel(job)
+    assert results.known(ledger.job(job), wanted).keys() == {"item-1", "item-2", "item-5"}
+    assert redis.ttl(f"catalog:job:{job}:kept") == redis.ttl(f"catalog:job:{job}:results") > 0
+
+
+def test_a_job_may_keep_no_inputs(ledger: Ledger, results: Results, redis: Redis) -> None:
+    job = opened(ledger, [2], keep_inputs=False)
+    lease = leased(ledger)
+    ledger.commit(lease, "v1", outcomes_of(lease, failing=1))
+    assert not redis.exists(f"catalog:job:{job}:kept")
+    found = results.known(ledger.job(job), ["item-0", "item-1"])
+    assert (found["item-0"].item, found["item-1"].item) == (lease.items[0], None), "what failed is kept for a retry"
+
+
 def test_a_job_past_its_deadline_expires_with_what_it_has(ledger: Ledger, redis: Redis, results: Results) -> None:
     job = opened(ledger, [2, 3])
     first, second = leased(ledger), leased(ledger)

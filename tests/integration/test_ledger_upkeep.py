@@ -84,16 +84,20 @@ def test_a_live_job_without_a_record_is_forgotten(ledger: Ledger, redis: Redis) 
     ledger.expire()
 
 
-def test_pictures_are_in_use_while_an_item_may_need_them(ledger: Ledger, redis: Redis) -> None:
+@pytest.mark.parametrize("kept", [True, False])
+def test_pictures_are_in_use_while_an_item_or_a_correction_may_need_them(
+    ledger: Ledger, redis: Redis, kept: bool
+) -> None:
     job, audit = ledger.new_id(), Audit(redis)
     items = [QueuedItem(i, str(i), blob=f"{i}" * 64) for i in range(3)]
     ledger.stage(job, 0, items[:2])
     ledger.stage(job, 1, items[2:])
     assert audit.blobs_in_use() == {item.blob for item in items}
-    ledger.open(job, new_job(3, chunks=2))
+    ledger.open(job, new_job(3, chunks=2, keep_inputs=kept))
     lease = leased(ledger)
     ledger.commit(lease, "v1", outcomes_of(lease, failing=1))
-    assert audit.blobs_in_use() == {items[0].blob, items[2].blob}
+    classified = {items[1].blob} if kept else set()
+    assert audit.blobs_in_use() == {items[0].blob, items[2].blob} | classified
 
 
 def test_the_lanes_rate_and_a_jobs_place_are_known(ledger: Ledger, redis: Redis) -> None:

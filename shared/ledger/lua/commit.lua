@@ -13,6 +13,8 @@ redis.call('LREM', part(id, 'ready'), 0, chunk)
 redis.call('HDEL', part(id, 'attempts'), chunk)
 redis.call('HDEL', part(id, 'losses'), chunk)
 redis.call('RPUSH', part(id, 'order'), chunk)
+local kept = redis.call('HGET', job(id), 'keep_inputs') == '1' and redis.call('HGET', part(id, 'input'), chunk)
+if kept then redis.call('HSET', part(id, 'kept'), chunk, kept) end
 if failures == '' then
   redis.call('HDEL', part(id, 'input'), chunk)
 else

@@ -51,7 +51,7 @@ local function finish(id, state, reason)
   redis.call('ZREM', 'catalog:deadlines', id)
   redis.call('DEL', part(id, 'ready'), part(id, 'attempts'), part(id, 'losses'))
   redis.call('RPUSH', part(id, 'done'), state)
-  for _, name in ipairs({'input', 'results', 'order', 'done'}) do
+  for _, name in ipairs({'input', 'kept', 'results', 'order', 'done'}) do
     redis.call('EXPIRE', part(id, name), keep + READING)
   end
   redis.call('EXPIRE', job(id), keep + keep_record)
