@@ -1,15 +1,18 @@
 """VGG16's convolutions as arrays, read from the quantised form that is the only one a bundle holds.
 
+Read without OpenVINO, which a machine with a GPU needs for nothing else.
+
 Simonyan and Zisserman 2014, "Very Deep Convolutional Networks for Large-Scale Image Recognition". Theirs take BGR; here
 the first kernel is turned around, so that pixels go in as they are decoded.
 """
 
+from collections import defaultdict
 from pathlib import Path
 from typing import Any, NamedTuple
+from xml.etree import ElementTree
 
 import numpy as np
 import numpy.typing as npt
-import openvino
 
 BLOCKS = (2, 2, 3, 3, 3)
 """Convolutions per block; a max-pooling ends each."""
@@ -21,6 +24,9 @@ FEATURES = 2048
 IMAGENET_RGB = (123.68, 116.779, 103.939)
 """ImageNet's means, which VGG16 was trained without (keras.applications' "caffe" mode)."""
 
+_NUMBERS = {"i8": np.int8, "u8": np.uint8, "i32": np.int32, "i64": np.int64, "f16": np.float16, "f32": np.float32}
+"""The file's names for the types of its constants."""
+
 
 class Convolution(NamedTuple):
     kernel: npt.NDArray[np.float32]
@@ -31,28 +37,66 @@ class Convolution(NamedTuple):
 
 def read_convolutions(path: Path) -> list[Convolution]:
     """Of a quantised OpenVINO network, in their order; the weights are what the int8 ones stand for."""
+    network = _Network(path)
     found = []
-    for node in openvino.Core().read_model(path).get_ordered_ops():
-        if node.get_type_name() == "Convolution":
-            kernel = _value(node.input_value(1).get_node()).transpose(2, 3, 1, 0)
-            (consumer,) = (port.get_node() for port in node.output(0).get_target_inputs())
-            # Biases of zero are optimised away.
-            biased = consumer.get_type_name() == "Add"
-            bias = _value(consumer.input_value(1).get_node()) if biased else np.zeros(kernel.shape[-1], np.float32)
-            found.append(Convolution(kernel, bias.reshape(-1)))
+    for convolution in network.of_type("Convolution"):
+        kernel = network.value(network.source(convolution, 1)).transpose(2, 3, 1, 0)
+        (consumer,) = network.consumers(convolution)
+        # Biases of zero are optimised away.
+        biased = network.type(consumer) == "Add"
+        bias = network.value(network.source(consumer, 1)) if biased else np.zeros(kernel.shape[-1], np.float32)
+        found.append(Convolution(kernel, bias.reshape(-1)))
     return found
 
 
-def _value(node: Any) -> npt.NDArray[np.float32]:
-    """What a constant comes to that NNCF took apart into int8, a scale per output channel, and conversions."""
-    kind = node.get_type_name()
-    if kind == "Constant":
-        return np.asarray(node.get_data(), np.float32)
-    inputs = [_value(node.input_value(port).get_node()) for port in range(node.get_input_size())]
-    if kind == "Multiply":
-        return inputs[0] * inputs[1]
-    if kind == "Subtract":
-        return inputs[0] - inputs[1]
-    if kind == "Convert":
-        return inputs[0]
-    raise ValueError(f"the quantised VGG16 holds a {kind} where a weight was expected")
+class _Network:
+    """An OpenVINO network on disk: layers and edges in an XML file, the constants' bytes in a file beside it.
+
+    Layers are known by their id; the file has them in the order in which they are computed.
+    """
+
+    def __init__(self, path: Path) -> None:
+        root = ElementTree.parse(path).getroot()  # noqa: S314  # of a bundle, whose files' hashes were checked
+        self._layers = {layer.attrib["id"]: layer for layer in root.iterfind("layers/layer")}
+        self._sources: dict[str, dict[int, str]] = defaultdict(dict)
+        self._consumers: dict[str, list[str]] = defaultdict(list)
+        for edge in root.iterfind("edges/edge"):
+            source, consumer = edge.attrib["from-layer"], edge.attrib["to-layer"]
+            self._sources[consumer][int(edge.attrib["to-port"])] = source
+            self._consumers[source].append(consumer)
+        self._bytes = np.memmap(path.with_suffix(".bin"), np.uint8, "r")
+
+    def of_type(self, kind: str) -> list[str]:
+        return [layer for layer in self._layers if self.type(layer) == kind]
+
+    def type(self, layer: str) -> str:
+        return self._layers[layer].attrib["type"]
+
+    def source(self, layer: str, port: int) -> str:
+        """The layer whose output comes in there."""
+        return self._sources[layer][port]
+
+    def consumers(self, layer: str) -> list[str]:
+        return self._consumers[layer]
+
+    def value(self, layer: str) -> npt.NDArray[np.float32]:
+        """What a constant comes to that NNCF took apart into int8, a scale per output channel, and conversions."""
+        kind = self.type(layer)
+        if kind == "Const":
+            return self._constant(layer).astype(np.float32)
+        inputs = [self.value(source) for _, source in sorted(self._sources[layer].items())]
+        if kind == "Multiply":
+            return inputs[0] * inputs[1]
+        if kind == "Subtract":
+            return inputs[0] - inputs[1]
+        if kind == "Convert":
+            return inputs[0]
+        raise ValueError(f"the quantised VGG16 holds a {kind} where a weight was expected")
+
+    def _constant(self, layer: str) -> npt.NDArray[Any]:
+        data = self._layers[layer].find("data")
+        assert data is not None  # noqa: S101  # a constant has its place
+        offset, size = int(data.attrib["offset"]), int(data.attrib["size"])
+        shape = [int(length) for length in data.attrib["shape"].split(",") if length.strip()]
+        kind = _NUMBERS[data.attrib["element_type"]]
+        return self._bytes[offset : offset + size].view(kind).reshape(shape)

@@ -3,10 +3,13 @@ from typing import Any
 
 import keras
 import numpy as np
+import numpy.typing as npt
+import openvino
 import pytest
 
 from shared.model.backbone import build_backbone, load_backbone
 from shared.model.bundle import BACKBONE
+from shared.model.convolutions import read_convolutions
 from shared.model.images import decode
 from shared.model.runtimes.openvino import OpenVINOBackbone, Precision
 from shared.params import FineTuneParams
@@ -79,6 +82,22 @@ def quantised(original: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_backbone_is_quantised_once(original: Any, quantised: Path) -> None:
     keep_quantised(original, iter([]), quantised / "kept", quantised / "second")  # nothing to calibrate on: kept
     assert fingerprint(quantised / "first") == fingerprint(quantised / "second")
+
+
+def test_its_weights_are_read_as_openvino_reads_them(quantised: Path) -> None:
+    path = quantised / "first" / BACKBONE
+    read = read_convolutions(path)
+    nodes = openvino.Core().read_model(path).get_ordered_ops()
+    kernels = [node.input_value(1).get_node() for node in nodes if node.get_type_name() == "Convolution"]
+    assert len(read) == len(kernels) == 13
+    for convolution, kernel in zip(read, kernels, strict=True):
+        assert np.array_equal(convolution.kernel.transpose(3, 2, 0, 1), _by_openvino(kernel))
+
+
+def _by_openvino(node: Any) -> npt.NDArray[np.float32]:
+    """What the constants behind a weight come to, computed by OpenVINO."""
+    model = openvino.Model([node.output(0)], [], "weight")
+    return np.asarray(openvino.Core().compile_model(model, "CPU")([])[0])
 
 
 @pytest.mark.parametrize("size", [SIZE, 96])
