@@ -14,14 +14,14 @@ from shared.model.fusion import Probabilities
 from shared.model.runtimes.openvino import OpenVINORuntime
 from shared.params import ImageParams, PreprocessParams
 from shared.taxonomy import CODES
-from shared.words import words
 from training.answering import answer
 from training.features import FeatureStore
 from training.fit_image import fit_image
 from training.fusion import out_of_fold
 from training.layout import STARTER
-from training.prepared import TRAIN, Items
-from training.preprocess import split
+from training.prepared import Items
+from training.preprocess import joined_words
+from training.splits import TRAIN, identify, split
 
 _FOLD_SEED = 7
 _DRAW_SEED = 1
@@ -39,7 +39,9 @@ class Catalogue:
     def __init__(self, imported: Path, params: PreprocessParams) -> None:
         self.pictures = imported / "pictures.parquet"
         self._products = pd.read_parquet(imported / "products.parquet")
-        self.training: Rows = split(self._products["prdtypecode"].to_numpy(), params) == TRAIN
+        self._texts = joined_words(self._products["designation"], self._products["description"])
+        self._identities = identify(self._texts, self._products["picture"])
+        self.training: Rows = split(self._identities, self._products["prdtypecode"].to_numpy(), params) == TRAIN
         self.has_picture: Rows = self._products["picture"].notna().to_numpy()
 
     def hashes(self, rows: Rows) -> set[str]:
@@ -63,10 +65,10 @@ class Catalogue:
         features = np.full((len(products), _WIDTH), np.nan, np.float16)
         if store is not None:
             features[self.has_picture[rows]] = store.matrix(products["picture"].dropna())
-        texts = zip(products["designation"], products["description"], strict=True)
         return Items(
             rows=products["row"].to_numpy(),
-            words=[words(*(None if pd.isna(part) else part for part in text)) for text in texts],
+            identities=self._identities[rows],
+            words=[self._texts[row].split() for row in np.flatnonzero(rows)],
             features=features,
             classes=products["prdtypecode"]
             .map({code: index for index, code in enumerate(CODES)})

@@ -91,11 +91,41 @@ class EvaluateParams(_Section):
     registered_model: str = Field(min_length=1)
 
 
+class GateClassParams(_Section):
+    min_items: int = Field(ge=1)
+    loss: float = Field(ge=0, le=1)
+
+
+class GateReviewParams(_Section):
+    coverage: float = Field(ge=0, le=1)
+    precision: float = Field(ge=0, le=1)
+
+
+class GateRelabelledParams(_Section):
+    share: float = Field(ge=0, le=1)
+    share_of_class: float = Field(ge=0, le=1)
+
+
+class GateParams(_Section):
+    min_items: int = Field(ge=1)
+    resamples: int = Field(ge=100, le=100_000)
+    seed: int
+    margin: float = Field(ge=0, le=1)
+    loss: float = Field(ge=0, le=1)
+    classes: GateClassParams
+    calibration: float = Field(ge=0, le=1)
+    review: GateReviewParams
+    latency: float = Field(ge=1)
+    relabelled: GateRelabelledParams
+    first: float = Field(ge=0, le=1)
+
+
 class Params(_Section):
     import_data: ImportParams
     preprocess: PreprocessParams
     train: TrainParams
     evaluate: EvaluateParams
+    gate: GateParams
 
 
 def load_params(path: Path = PATH) -> Params:

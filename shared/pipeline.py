@@ -35,7 +35,7 @@ class GateCheck(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     name: str
-    """Stable: `weighted_f1`, `classes`, `calibration`, `coverage`, `latency` or `golden`."""
+    """Stable: `held_out`, `labels`, `weighted_f1`, `classes`, `calibration`, `coverage`, `latency` or `golden`."""
     passed: bool
     detail: str
     """One sentence with the figures, for people."""

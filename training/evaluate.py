@@ -12,11 +12,12 @@ from shared.registry import register
 from training import tracking
 from training.answering import answer
 from training.layout import BUNDLE, EVALUATION_REPORT, FEATURE_STORE, HISTORY, IMPORTED, PREPARED, TRAINING_REPORT
-from training.prepared import TEST, Items, Prepared
+from training.prepared import Items, Prepared
 from training.reference import keras_verdict
 from training.report import write_report
 from training.review import judged, review_figures
 from training.scores import Classes, Metrics, score
+from training.splits import TEST
 
 log = logging.getLogger(__name__)
 

@@ -10,9 +10,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from shared.model.bundle import sha256
+from shared.model.known import Identities, KnownItems
 from shared.taxonomy import CODES
-
-TRAIN, VALIDATION, TEST = "train", "validation", "test"
+from training.splits import TEST, VALIDATION
 
 
 @dataclass(frozen=True)
@@ -20,11 +20,21 @@ class Items:
     """Rows of the catalogue: words, features where there is a picture, and the class."""
 
     rows: npt.NDArray[np.int64]
+    identities: Identities
     words: list[list[str]]
     features: npt.NDArray[np.float16]
     """(items, features); rows of NaN where there is no picture."""
     classes: npt.NDArray[np.int64]
     """Index into `shared.taxonomy.CODES`."""
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def where(self, chosen: npt.NDArray[np.bool_]) -> "Items":
+        """Those for which `chosen`, of shape (items,), is true."""
+        words = [text for text, taken in zip(self.words, chosen, strict=True) if taken]
+        arrays = (self.rows[chosen], self.identities[chosen])
+        return Items(*arrays, words=words, features=self.features[chosen], classes=self.classes[chosen])
 
     @property
     def has_text(self) -> npt.NDArray[np.bool_]:
@@ -63,12 +73,22 @@ class Prepared:
         features[indices >= 0] = self._features[indices[indices >= 0]]
         return Items(
             rows=rows["row"].to_numpy(),
+            identities=rows["identity"].to_numpy(),
             words=[text.split() for text in rows["words"]],
             features=features,
             classes=rows["prdtypecode"]
             .map({code: index for index, code in enumerate(CODES)})
             .to_numpy()
             .astype(np.int64),
+        )
+
+    def known(self) -> KnownItems:
+        """Every labelled item, for the bundle that a training makes of them."""
+        distinct = self._items.drop_duplicates(["identity", "prdtypecode"]).sort_values(["identity", "prdtypecode"])
+        return KnownItems(
+            identities=distinct["identity"].to_numpy(),
+            codes=distinct["prdtypecode"].to_numpy(),
+            learned=(distinct["split"] != TEST).to_numpy(),
         )
 
     def validation_in_float(self) -> Items:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import keras
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from shared.model.bundle import BACKBONE, Bundle, BundleError
@@ -18,33 +17,24 @@ from training.features import FeatureStore, HalfFeatures, compute_missing
 from training.fine_tune import fine_tune
 from training.layout import FEATURE_STORE, IMPORTED, PREPARED, STARTER
 from training.pictures import iter_pictures
-from training.prepared import TEST, TRAIN, VALIDATION
+from training.splits import TRAIN, VALIDATION, identify, split
 from training.vgg16 import WeightsError, copy_backbone, keep_quantised, load_vgg16
 
 log = logging.getLogger(__name__)
 
 
-def split(labels: npt.NDArray[np.int64], params: PreprocessParams) -> npt.NDArray[np.str_]:
-    """`train`, `validation` or `test` per row, each class in the same shares; a class's first rows go to `train`."""
-    random = np.random.default_rng(params.seed)
-    splits = np.full(len(labels), TRAIN, dtype="<U10")
-    for label in np.unique(labels):
-        rows = random.permutation(np.flatnonzero(labels == label))
-        tests, validations = round(len(rows) * params.test), round(len(rows) * params.validation)
-        splits[rows[:tests]] = TEST
-        splits[rows[tests : tests + validations]] = VALIDATION
-    return splits
-
-
 def prepare(imported: Path, output: Path, store_folder: Path, params: PreprocessParams) -> None:
     """Write `items.parquet`, `unlabelled.parquet`, the features, `about.json` and the backbone into `output`.
 
-    `items.parquet` has a row per product: row, productid, prdtypecode, split, words (joined by blanks), and `feature`,
-    the row of `features.npy` (float16) that belongs to its picture, or -1. `validation_float.npy` is as `features.npy`,
-    of the validation split's pictures alone, in the order of its rows, by VGG16 in floating point.
+    `items.parquet` has a row per product: row, productid, prdtypecode, identity and split (`training.splits`), words
+    (joined by blanks), and `feature`, the row of `features.npy` (float16) that belongs to its picture, or -1.
+    `validation_float.npy` is as `features.npy`, of the validation split's pictures alone, in the order of its rows, by
+    VGG16 in floating point.
     """
     products = pd.read_parquet(imported / "products.parquet")
-    splits = split(products["prdtypecode"].to_numpy(), params)
+    texts = joined_words(products["designation"], products["description"])
+    identities = identify(texts, products["picture"])
+    splits = split(identities, products["prdtypecode"].to_numpy(), params)
     backbone_folder = output / "backbone"
     training = products[splits == TRAIN].dropna(subset="picture")
     origin = make_backbone(params, imported / "pictures.parquet", training, store_folder, backbone_folder)
@@ -62,8 +52,9 @@ def prepare(imported: Path, output: Path, store_folder: Path, params: Preprocess
     np.save(output / "validation_float.npy", features(validation, precision()))
 
     items = products[["row", "productid", "prdtypecode"]].assign(
+        identity=identities,
         split=splits,
-        words=_joined_words(products["designation"], products["description"]),
+        words=texts,
         feature=products["picture"].map({sha256: row for row, sha256 in enumerate(hashes)}).fillna(-1).astype("int64"),
     )
     items.to_parquet(output / "items.parquet", index=False)
@@ -98,11 +89,12 @@ def make_backbone(params: PreprocessParams, pictures: Path, training: pd.DataFra
 
 
 def _distinct_words(texts: pd.DataFrame) -> pd.DataFrame:
-    found = _joined_words(texts["designation"], texts["description"])
+    found = joined_words(texts["designation"], texts["description"])
     return pd.DataFrame({"words": sorted({text for text in found if text})}, dtype="str")
 
 
-def _joined_words(titles: Iterable[str | None], descriptions: Iterable[str | None]) -> list[str]:
+def joined_words(titles: Iterable[str | None], descriptions: Iterable[str | None]) -> list[str]:
+    """The normalised words of each item, joined by blanks."""
     return [
         " ".join(words(None if pd.isna(title) else title, None if pd.isna(text) else text))
         for title, text in zip(titles, descriptions, strict=True)

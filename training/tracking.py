@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict
 
 from shared.model.bundle import Bundle
 from shared.params import TrainParams
+from shared.pipeline import GateVerdict
 from shared.registry import client, ensure_experiment
 from shared.settings import get_settings
 from training.layout import HISTORY
@@ -71,6 +72,12 @@ class TrainingRun:
         for branch, run_id in self._children.items():
             with mlflow.start_run(run_id=run_id, nested=True):
                 mlflow.log_metrics(dict(_flat(metrics[branch], "test.")))
+
+    def log_verdict(self, verdict: GateVerdict) -> None:
+        """The gate's figures and its whole verdict, on the parent."""
+        mlflow.set_tag("gate", "passed" if verdict.passed else "failed")
+        mlflow.log_metrics(dict(_flat({check.name: check.figures for check in verdict.checks}, "gate.")))
+        mlflow.log_dict(verdict.model_dump(mode="json"), "gate/verdict.json")
 
 
 @contextmanager

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from shared.model.bundle import FLOAT, IMAGE, INT8, REFERENCE, TEXT, VOCABULARY, Bundle
+from shared.model import golden, runtimes
+from shared.model.bundle import FLOAT, IMAGE, INT8, KNOWN, REFERENCE, TEXT, VOCABULARY, Bundle
 from shared.model.fusion import Fusion, Probabilities, fuse
 from shared.model.text import TextEncoder, unknown_share
 from shared.model.weights import save_weights
@@ -22,9 +23,10 @@ from training.fit_image import fit_image
 from training.fit_text import fit_text, predict_text
 from training.fusion import fit_fusion, out_of_fold, unfitted
 from training.layout import BUNDLE, HISTORY, PREPARED, TRAINING_REPORT
-from training.prepared import TRAIN, VALIDATION, Items, Prepared
+from training.prepared import Items, Prepared
 from training.review import Confidence, Correct, choose_threshold, judged, review_figures
 from training.scores import score
+from training.splits import TRAIN, VALIDATION
 from training.vgg16 import copy_backbone
 
 log = logging.getLogger(__name__)
@@ -64,20 +66,23 @@ def train(prepared: Prepared, bundle_folder: Path, report: Path, params: TrainPa
         INT8: _weighted_f1(fusion, text_answers, image_answers, validation),
         FLOAT: _weighted_f1(fusion, text_answers, _image_answers(image, prepared.validation_in_float()), validation),
     }
-    return Bundle.seal(
-        bundle_folder,
-        labels=CODES,
-        max_words=encoder.max_words,
-        max_subwords=encoder.max_subwords,
-        image_size=prepared.image_size,
-        vgg16_weights=prepared.vgg16_weights,
-        fusion=fusion,
-        review=review,
-        metrics=metrics,
-        evaluated=evaluated,
-        data=prepared.digest,
-        code=tracking.git_revision(),
-    )
+    prepared.known().save(bundle_folder / KNOWN)
+    facts = {
+        "labels": CODES,
+        "max_words": encoder.max_words,
+        "max_subwords": encoder.max_subwords,
+        "image_size": prepared.image_size,
+        "vgg16_weights": prepared.vgg16_weights,
+        "fusion": fusion,
+        "review": review,
+        "metrics": metrics,
+        "evaluated": evaluated,
+        "data": prepared.digest,
+        "code": tracking.git_revision(),
+    }
+    unasked = Bundle.seal(bundle_folder, **facts)
+    golden.write(unasked, runtimes.load(unasked, "openvino"))
+    return Bundle.seal(bundle_folder, **facts)
 
 
 def _encoder(texts: list[list[str]], params: TextParams) -> TextEncoder:

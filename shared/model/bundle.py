@@ -8,6 +8,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from shared.model.fusion import Fusion
+from shared.model.known import KnownItems
 from shared.model.review import Review
 from shared.model.text import TextEncoder
 from shared.profile import Reference
@@ -16,7 +17,8 @@ FORMAT = 3
 MANIFEST = "manifest.json"
 
 VOCABULARY, TEXT, IMAGE, BACKBONE = "vocabulary.npy", "text.npz", "image.npz", "backbone.xml"
-REFERENCE = "reference.json"
+REFERENCE, KNOWN, GOLDEN = "reference.json", "known.npz", "golden.npz"
+"""See `shared.profile`, `shared.model.known` and `shared.model.golden`; bundles of before have none of them."""
 
 INT8, FLOAT = "int8", "float"
 """The precisions of VGG16 that a bundle was evaluated in."""
@@ -114,6 +116,11 @@ class Bundle:
     def text_encoder(self) -> TextEncoder:
         vocabulary = np.load(self.folder / VOCABULARY)
         return TextEncoder(vocabulary, self.manifest.max_words, self.manifest.max_subwords)
+
+    @property
+    def known(self) -> KnownItems | None:
+        """The labelled items of its training; `None` where it was trained before bundles told."""
+        return KnownItems.load(self.folder / KNOWN) if KNOWN in self.manifest.files else None
 
 
 def sha256(path: Path) -> str:

@@ -13,7 +13,8 @@ from tests.conftest import Trained
 from tests.integration.conftest import Retrained
 from tests.workspace import Workspace
 from training.layout import BUNDLE, EVALUATION_REPORT, HISTORY, PREPARED, TRAINING_REPORT
-from training.prepared import TEST, Prepared
+from training.prepared import Prepared
+from training.splits import TEST
 
 
 def _output(workspace: Workspace, stage: str, path: Path) -> str:

@@ -7,7 +7,7 @@ import pytest
 from shared.model.bundle import FLOAT, IMAGE, INT8, MANIFEST, TEXT, VOCABULARY, Bundle, BundleError
 from shared.taxonomy import CODES
 from tests.conftest import Trained
-from training.prepared import TRAIN
+from training.splits import TRAIN
 
 
 @pytest.fixture

@@ -67,7 +67,8 @@ def _branch(random: np.random.Generator, classes: npt.NDArray[np.int64], skill: 
 def _items(classes: npt.NDArray[np.int64], has_text: npt.NDArray[np.bool_], has_image: npt.NDArray[np.bool_]) -> Items:
     features = np.where(has_image[:, None], 0, np.nan).astype(np.float16)
     words = [["mot"] if there else [] for there in has_text]
-    return Items(rows=10 + 3 * np.arange(len(classes)), words=words, features=features, classes=classes)
+    rows = 10 + 3 * np.arange(len(classes))
+    return Items(rows, identities=rows.astype(np.uint64), words=words, features=features, classes=classes)
 
 
 def _import(folder: Path, items: Items) -> Path:

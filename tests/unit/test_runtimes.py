@@ -29,7 +29,7 @@ from tests.conftest import Trained
 from training.answering import answer
 from training.challenge import PICTURES_FOLDER, PRODUCTS_FILE
 from training.layout import STARTER
-from training.prepared import TEST
+from training.splits import TEST
 
 ITEMS, PICTURES = 8, 2
 

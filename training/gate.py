@@ -1,0 +1,163 @@
+"""Champion against challenger: may what was trained take the place of what serves?
+
+`python -m training.gate --champion FOLDER` runs where `dvc repro` has run. Both bundles answer the same items in one
+run, each with its own vocabulary and its own VGG16, and each condition of `params.yaml`'s section `gate` is checked.
+The verdict goes into a file, onto the training's MLflow run and onto the registered version; the exit status is 0
+whatever it is. Without a champion the challenger is asked for its golden answers and a weighted F1 of `gate.first`.
+"""
+
+import argparse
+import logging
+from pathlib import Path
+
+from shared.model import golden, runtimes
+from shared.model.bundle import BACKBONE, INT8, Bundle, BundleError
+from shared.model.golden import GoldenError
+from shared.model.runtimes import Runtime
+from shared.model.runtimes.openvino import OpenVINOBackbone
+from shared.params import GateParams, ParamsError, load_params
+from shared.pipeline import VERDICT, GateCheck, GateVerdict
+from shared.registry import tag_verdict, version_of
+from training import latency, tracking
+from training.answering import answer, seen_by
+from training.features import fingerprint
+from training.gate_checks import (
+    Answers,
+    check_calibration,
+    check_classes,
+    check_coverage,
+    check_f1,
+    check_first_f1,
+    check_held_out,
+    check_labels,
+    check_latency,
+)
+from training.held_out import HeldOut, compare_labels, hold_out
+from training.layout import BUNDLE, FEATURE_STORE, IMPORTED, PREPARED, TRAINING_REPORT
+from training.prepared import Items, Prepared
+from training.splits import TEST
+
+log = logging.getLogger(__name__)
+
+
+class GateError(RuntimeError):
+    """The gate cannot judge; the message says why and what to do."""
+
+
+def judge(
+    challenger: Bundle, champion: Bundle | None, prepared: Prepared, imported: Path, store: Path, params: GateParams
+) -> GateVerdict:
+    """Raises `GateError` where the challenger was not trained on what lies in `prepared`."""
+    if challenger.manifest.data != prepared.digest:
+        raise GateError(f"bundle {challenger.version} was not trained on what lies in {prepared.folder}: run dvc repro")
+    known = champion.known if champion is not None else None
+    held_out = hold_out(_answerable(prepared.split(TEST)), known)
+    runtime = runtimes.load(challenger)
+    checks = [check_held_out(held_out, params), _check_golden(challenger, runtime)]
+    if known is not None:
+        checks.insert(1, check_labels(*compare_labels(prepared.known(), known), params))
+    if not checks[0].passed:
+        pass  # too few to compare on
+    elif champion is None:
+        checks.append(check_first_f1(_ask(challenger, runtime, held_out.items), held_out.items.classes, params))
+    else:
+        checks += _compare(challenger, runtime, champion, held_out, imported, store, params)
+    return _verdict(challenger, champion, held_out, checks)
+
+
+def _compare(
+    challenger: Bundle,
+    runtime: Runtime,
+    champion: Bundle,
+    held_out: HeldOut,
+    imported: Path,
+    store: Path,
+    params: GateParams,
+) -> list[GateCheck]:
+    items, classes, before = held_out.items, held_out.items.classes, runtimes.load(champion)
+    seen = items if _see_alike(champion, challenger) else _seen(champion, items, imported, store)
+    theirs, ours = _ask(champion, before, seen), _ask(challenger, runtime, items)
+    before_ms, after_ms = latency.measure(
+        [(champion, before), (challenger, runtime)], [text for text in items.words if text]
+    )
+    return [
+        check_f1(theirs, ours, held_out, params),
+        check_classes(theirs, ours, classes, params),
+        check_calibration(theirs, ours, classes, params),
+        check_coverage(theirs, ours, classes, params),
+        check_latency(before_ms, after_ms, params),
+    ]
+
+
+def _answerable(items: Items) -> Items:
+    """Those with a word or a picture: of the others no model says anything."""
+    return items.where(items.has_text | items.has_image)
+
+
+def _ask(bundle: Bundle, runtime: Runtime, items: Items) -> Answers:
+    return Answers(answer(bundle, runtime, items).fused, bundle.manifest.review)
+
+
+def _see_alike(one: Bundle, other: Bundle) -> bool:
+    """Whether VGG16 makes the same features of a picture in both."""
+    return one.manifest.image_size == other.manifest.image_size and fingerprint(one.folder) == fingerprint(other.folder)
+
+
+def _seen(bundle: Bundle, items: Items, imported: Path, store: Path) -> Items:
+    """With the bundle's own features, in the arithmetic that prepared ones have."""
+    backbone = OpenVINOBackbone(bundle.folder / BACKBONE, bundle.manifest.image_size, "int8")
+    return seen_by(bundle, backbone, INT8, items, imported, store)
+
+
+def _check_golden(bundle: Bundle, runtime: Runtime) -> GateCheck:
+    try:
+        off = golden.verify(bundle, runtime)
+    except GoldenError as error:
+        return GateCheck(name="golden", passed=False, detail=str(error), figures={})
+    if off is None:
+        told = f"Bundle {bundle.version} has no golden set: train it again."
+        return GateCheck(name="golden", passed=False, detail=told, figures={})
+    told = ", ".join(f"{name} within {value:.4f}" for name, value in off.items())
+    return GateCheck(name="golden", passed=True, detail=f"The golden answers come again: {told}.", figures=off)
+
+
+def _verdict(challenger: Bundle, champion: Bundle | None, held_out: HeldOut, checks: list[GateCheck]) -> GateVerdict:
+    refused = [check for check in checks if not check.passed]
+    against = "where no model is in service" if champion is None else f"in place of {champion.version}"
+    why = " ".join(check.detail for check in refused or checks if refused or check.name == "weighted_f1")
+    return GateVerdict(
+        challenger=challenger.version,
+        champion=champion.version if champion is not None else None,
+        items=len(held_out.items),
+        passed=not refused,
+        detail=f"{challenger.version} may {'not ' if refused else ''}serve {against}. {why}",
+        checks=tuple(checks),
+    )
+
+
+def main() -> None:
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    parser = argparse.ArgumentParser(prog="python -m training.gate", description="Champion against challenger.")
+    parser.add_argument("--champion", type=Path, help="the folder of the bundle in service; none: nothing is")
+    parser.add_argument("--output", type=Path, default=VERDICT, help=f"where the verdict goes (default: {VERDICT})")
+    arguments = parser.parse_args()
+    try:
+        params, challenger = load_params(), Bundle.load(BUNDLE)
+        champion = Bundle.load(arguments.champion) if arguments.champion else None
+        verdict = judge(challenger, champion, Prepared(PREPARED), IMPORTED, FEATURE_STORE, params.gate)
+    except (BundleError, GateError, ParamsError) as error:
+        raise SystemExit(f"gate: {error}") from error
+    arguments.output.parent.mkdir(parents=True, exist_ok=True)
+    arguments.output.write_text(verdict.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    with tracking.resume(TRAINING_REPORT, challenger, params.train) as run:
+        run.log_verdict(verdict)
+    name = params.evaluate.registered_model
+    if (version := version_of(challenger.version, name)) is not None:
+        tag_verdict(version, verdict, name)
+    log.info("%s", verdict.detail)
+    for check in verdict.checks:
+        log.info("  %-11s %-7s %s", check.name, "passed" if check.passed else "refused", check.detail)
+
+
+if __name__ == "__main__":
+    main()
