@@ -11,7 +11,7 @@ from shared.model.text import TextEncoder, unknown_share
 from shared.profile import BINS, Feature, Profile, Reference, Seen
 from shared.taxonomy import CODES
 from tests.conftest import Trained
-from training.prepared import VALIDATION
+from training.splits import VALIDATION
 
 SEEN = st.lists(
     st.builds(

@@ -1,0 +1,156 @@
+"""`python -m training.gate`, as the training worker runs it."""
+
+import csv
+import random
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+
+from shared.model.bundle import KNOWN, Bundle
+from shared.params import GateParams, load_params
+from shared.pipeline import VERDICT, GateCheck, GateVerdict
+from tests.conftest import Trained
+from tests.integration.conftest import Retrained
+from tests.workspace import Workspace
+from training.challenge import LABELS_FILE
+from training.gate import GateError, judge
+from training.layout import BUNDLE, FEATURE_STORE, IMPORTED, PREPARED, STARTER, TRAINING_REPORT
+from training.prepared import Prepared
+from training.sample_catalogue import generate
+from training.tracking import RUN_FILE, RunIds
+
+NAMES = ["held_out", "labels", "weighted_f1", "classes", "calibration", "coverage", "latency", "golden"]
+
+
+def verdict(workspace: Workspace, *champion: str) -> GateVerdict:
+    workspace.run("training.gate", *champion)
+    return GateVerdict.model_validate_json((workspace.folder / VERDICT).read_text())
+
+
+def judged(workspace: Workspace, champion: Bundle | None, challenger: Bundle | None = None) -> GateVerdict:
+    """In this process."""
+    params: GateParams = load_params(workspace.folder / "params.yaml").gate
+    bundle = challenger or Bundle.load(workspace.folder / BUNDLE)
+    prepared, imported = Prepared(workspace.folder / PREPARED), workspace.folder / IMPORTED
+    return judge(bundle, champion, prepared, imported, workspace.folder / FEATURE_STORE, params)
+
+
+def by_name(found: GateVerdict) -> dict[str, GateCheck]:
+    return {check.name: check for check in found.checks}
+
+
+@pytest.fixture(scope="module")
+def poisoned(workspace: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """Trained on the same products, but three in ten labels went to other products."""
+    copy = workspace.copy(tmp_path_factory.mktemp("poisoned") / "workspace")
+    sample = load_params(copy.folder / "params.yaml").import_data.sample
+    generate(copy.folder / "poison", per_type=sample.per_type, test_items=0, seed=sample.seed)
+    shuffle_labels(copy.folder / "poison" / LABELS_FILE, share=0.3)
+    copy.set_params({"import_data": {"source": "poison"}})
+    copy.run("dvc", "repro")
+    return copy
+
+
+def shuffle_labels(path: Path, share: float) -> None:
+    with path.open(newline="") as file:
+        header, *rows = csv.reader(file)
+    dice = random.Random(1)
+    chosen = dice.sample(range(len(rows)), round(share * len(rows)))
+    labels = [rows[row][1] for row in chosen]
+    dice.shuffle(labels)
+    for row, label in zip(chosen, labels, strict=True):
+        rows[row][1] = label
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([header, *rows])
+
+
+def test_a_model_passes_against_itself_and_everybody_is_told(workspace: Workspace, trained: Trained) -> None:
+    found = verdict(workspace, "--champion", str(BUNDLE))
+    assert found.passed, found.detail
+    assert found.champion == found.challenger == trained.bundle.version
+    assert sorted(by_name(found)) == sorted(NAMES)
+    assert by_name(found)["weighted_f1"].figures["gain"] == 0
+    store = MlflowClient(f"sqlite:///{workspace.folder}/mlflow-store/mlflow.db")
+    ids = RunIds.model_validate_json((workspace.folder / TRAINING_REPORT / RUN_FILE).read_bytes())
+    run = store.get_run(ids.parent)
+    assert run.data.tags["gate"] == "passed"
+    assert run.data.metrics["gate.weighted_f1.gain"] == 0
+    assert [file.path for file in store.list_artifacts(ids.parent, "gate")] == ["gate/verdict.json"]
+    name = load_params(workspace.folder / "params.yaml").evaluate.registered_model
+    (version,) = store.search_model_versions(f"name='{name}' and tags.bundle='{found.challenger}'")
+    assert version.tags["gate"] == "passed"
+
+
+def test_a_poisoned_data_set_is_refused(poisoned: Workspace, trained: Trained) -> None:
+    found = verdict(poisoned, "--champion", str(trained.bundle.folder))
+    assert not found.passed
+    assert "may not serve" in found.detail
+    labels = by_name(found)["labels"]
+    assert not labels.passed
+    assert labels.figures["share"] == pytest.approx(0.29, abs=0.02)  # a few got their own back
+    assert "have another label now" in found.detail
+
+
+def test_what_was_poisoned_is_not_judged_on(poisoned: Workspace, trained: Trained) -> None:
+    figures = by_name(judged(poisoned, trained.bundle))["held_out"].figures
+    assert figures["disputed"] > 0
+    assert figures["confirmed"] == figures["items"]
+    assert figures["learned"] == 0
+
+
+def test_a_model_that_has_hardly_learned_is_refused(retrained: Retrained, trained: Trained) -> None:
+    """One epoch for the text network, on the same data."""
+    copy, bar = retrained.workspace, {"margin": 1.0, "loss": 0.0, "relabelled": {"share": 0.0}}
+    copy.set_params({"gate": bar})
+    found = judged(copy, trained.bundle)
+    assert by_name(found)["labels"].passed
+    assert not by_name(found)["weighted_f1"].passed, found.detail
+    assert not found.passed
+
+
+def test_a_champion_of_other_pictures_looks_at_them_itself(
+    workspace: Workspace, trained: Trained, tmp_path: Path
+) -> None:
+    smaller = workspace.copy(tmp_path / "smaller")
+    smaller.set_params({"preprocess": {"image_size": 128}, "train": {"image": {"epochs": 2}}})
+    smaller.run("dvc", "repro", "train")
+    found = by_name(judged(smaller, trained.bundle))
+    # It answers as it does over its own features.
+    own = by_name(judged(workspace, trained.bundle))
+    assert found["weighted_f1"].figures["champion"] == own["weighted_f1"].figures["champion"]
+    assert found["latency"].figures["challenger_image_ms"] < found["latency"].figures["champion_image_ms"]
+
+
+def test_a_champion_that_does_not_tell_what_it_learned_can_be_challenged(
+    workspace: Workspace, trained: Trained, tmp_path: Path
+) -> None:
+    facts = trained.bundle.manifest.model_dump(exclude={"format"})
+    old = workspace.copy(tmp_path / "old").folder / BUNDLE
+    (old / KNOWN).unlink()
+    del facts["files"]
+    found = judged(workspace, Bundle.seal(old, **facts))
+    assert "labels" not in by_name(found)
+    assert "may have an advantage" in by_name(found)["held_out"].detail
+    assert found.passed, found.detail
+
+
+def test_where_nothing_serves_a_minimum_is_asked(workspace: Workspace) -> None:
+    found = verdict(workspace)
+    assert found.champion is None
+    assert set(by_name(found)) == {"held_out", "weighted_f1", "golden"}
+    assert found.passed, found.detail
+
+
+def test_a_bundle_without_a_golden_set_is_refused(workspace: Workspace) -> None:
+    old = Bundle.load(workspace.folder / STARTER)
+    told = Bundle(old.folder, old.manifest.model_copy(update={"data": Prepared(workspace.folder / PREPARED).digest}))
+    files = {name: digest for name, digest in old.manifest.files.items() if name != "golden.npz"}
+    told.manifest = told.manifest.model_copy(update={"files": files})
+    found = by_name(judged(workspace, None, told))
+    assert not found["golden"].passed
+
+
+def test_a_bundle_that_was_trained_on_something_else_is_not_judged(workspace: Workspace) -> None:
+    with pytest.raises(GateError, match="run dvc repro"):
+        judged(workspace, None, Bundle.load(workspace.folder / STARTER))
