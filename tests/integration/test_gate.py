@@ -2,22 +2,26 @@
 
 import csv
 import random
+import shutil
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
-from shared.model.bundle import KNOWN, Bundle
+from shared.model.bundle import GOLDEN, INT8, KNOWN, Bundle
 from shared.params import GateParams, load_params
 from shared.pipeline import VERDICT, GateCheck, GateVerdict
+from shared.taxonomy import CODES
 from tests.conftest import Trained
-from tests.integration.conftest import Retrained
 from tests.workspace import Workspace
 from training.challenge import LABELS_FILE
+from training.features import FeatureStore
 from training.gate import GateError, judge
 from training.layout import BUNDLE, FEATURE_STORE, IMPORTED, PREPARED, STARTER, TRAINING_REPORT
 from training.prepared import Prepared
 from training.sample_catalogue import generate
+from training.splits import TEST
 from training.tracking import RUN_FILE, RunIds
 
 NAMES = ["held_out", "labels", "weighted_f1", "classes", "calibration", "coverage", "latency", "golden"]
@@ -34,6 +38,14 @@ def judged(workspace: Workspace, champion: Bundle | None, challenger: Bundle | N
     bundle = challenger or Bundle.load(workspace.folder / BUNDLE)
     prepared, imported = Prepared(workspace.folder / PREPARED), workspace.folder / IMPORTED
     return judge(bundle, champion, prepared, imported, workspace.folder / FEATURE_STORE, params)
+
+
+def sealed(bundle: Bundle, folder: Path, without: str | None = None, **facts: object) -> Bundle:
+    """A copy that lacks a file, or says something else of itself."""
+    shutil.copytree(bundle.folder, folder)
+    if without is not None:
+        (folder / without).unlink()
+    return Bundle.seal(folder, **bundle.manifest.model_dump(exclude={"format", "files"}) | facts)
 
 
 def by_name(found: GateVerdict) -> dict[str, GateCheck]:
@@ -99,37 +111,33 @@ def test_what_was_poisoned_is_not_judged_on(poisoned: Workspace, trained: Traine
     assert figures["learned"] == 0
 
 
-def test_a_model_that_has_hardly_learned_is_refused(retrained: Retrained, trained: Trained) -> None:
-    """One epoch for the text network, on the same data."""
-    copy, bar = retrained.workspace, {"margin": 1.0, "loss": 0.0, "relabelled": {"share": 0.0}}
-    copy.set_params({"gate": bar})
-    found = judged(copy, trained.bundle)
-    assert by_name(found)["labels"].passed
-    assert not by_name(found)["weighted_f1"].passed, found.detail
+def test_a_model_that_always_says_the_same_is_refused(workspace: Workspace, trained: Trained, tmp_path: Path) -> None:
+    first = (50.0, *[0.0] * (len(CODES) - 1))
+    fusion = trained.bundle.manifest.fusion.model_copy(update={"bias": first, "text_alone": 0.0, "image_alone": 0.0})
+    found = judged(workspace, trained.bundle, sealed(trained.bundle, tmp_path / "blind", fusion=fusion))
     assert not found.passed
+    assert by_name(found)["labels"].passed
+    assert not by_name(found)["weighted_f1"].passed
+    assert not by_name(found)["golden"].passed
 
 
-def test_a_champion_of_other_pictures_looks_at_them_itself(
+def test_a_champion_of_smaller_pictures_looks_at_them_itself(
     workspace: Workspace, trained: Trained, tmp_path: Path
 ) -> None:
-    smaller = workspace.copy(tmp_path / "smaller")
-    smaller.set_params({"preprocess": {"image_size": 128}, "train": {"image": {"epochs": 2}}})
-    smaller.run("dvc", "repro", "train")
-    found = by_name(judged(smaller, trained.bundle))
-    # It answers as it does over its own features.
-    own = by_name(judged(workspace, trained.bundle))
-    assert found["weighted_f1"].figures["champion"] == own["weighted_f1"].figures["champion"]
-    assert found["latency"].figures["challenger_image_ms"] < found["latency"].figures["champion_image_ms"]
+    size = trained.bundle.manifest.image_size - 32
+    smaller = sealed(trained.bundle, tmp_path / "smaller", image_size=size)
+    found = by_name(judged(workspace, smaller))
+    assert found["latency"].figures["champion_image_ms"] < found["latency"].figures["challenger_image_ms"]
+    kept = FeatureStore.of(workspace.folder / FEATURE_STORE, smaller.folder, size, INT8)
+    products = pd.read_parquet(workspace.folder / IMPORTED / "products.parquet").set_index("row")
+    test = trained.prepared.split(TEST)
+    assert all(picture in kept for picture in products["picture"][test.rows[test.has_image]])
 
 
 def test_a_champion_that_does_not_tell_what_it_learned_can_be_challenged(
     workspace: Workspace, trained: Trained, tmp_path: Path
 ) -> None:
-    facts = trained.bundle.manifest.model_dump(exclude={"format"})
-    old = workspace.copy(tmp_path / "old").folder / BUNDLE
-    (old / KNOWN).unlink()
-    del facts["files"]
-    found = judged(workspace, Bundle.seal(old, **facts))
+    found = judged(workspace, sealed(trained.bundle, tmp_path / "old", without=KNOWN))
     assert "labels" not in by_name(found)
     assert "may have an advantage" in by_name(found)["held_out"].detail
     assert found.passed, found.detail
@@ -142,13 +150,10 @@ def test_where_nothing_serves_a_minimum_is_asked(workspace: Workspace) -> None:
     assert found.passed, found.detail
 
 
-def test_a_bundle_without_a_golden_set_is_refused(workspace: Workspace) -> None:
-    old = Bundle.load(workspace.folder / STARTER)
-    told = Bundle(old.folder, old.manifest.model_copy(update={"data": Prepared(workspace.folder / PREPARED).digest}))
-    files = {name: digest for name, digest in old.manifest.files.items() if name != "golden.npz"}
-    told.manifest = told.manifest.model_copy(update={"files": files})
-    found = by_name(judged(workspace, None, told))
-    assert not found["golden"].passed
+def test_a_bundle_without_a_golden_set_is_refused(workspace: Workspace, trained: Trained, tmp_path: Path) -> None:
+    found = judged(workspace, None, sealed(trained.bundle, tmp_path / "old", without=GOLDEN))
+    assert not found.passed
+    assert "has no golden set" in found.detail
 
 
 def test_a_bundle_that_was_trained_on_something_else_is_not_judged(workspace: Workspace) -> None:
