@@ -91,6 +91,7 @@ def recognise(
 ClassifyCaller = Annotated[Principal, Security(authenticate, scopes=[Scope.CLASSIFY])]
 TrainCaller = Annotated[Principal, Security(authenticate, scopes=[Scope.TRAIN])]
 AdminCaller = Annotated[Principal, Security(authenticate, scopes=[Scope.ADMIN])]
+ObserveCaller = Annotated[Principal, Security(authenticate, scopes=[Scope.OBSERVE])]
 OptionalCaller = Annotated[Principal | None, Security(recognise)]
 
 KEY_IS_OPTIONAL: dict[str, Any] = {"security": [{}]}

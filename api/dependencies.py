@@ -5,12 +5,15 @@ from typing import Annotated
 
 from celery import Celery
 from fastapi import Depends, Request
+from prometheus_client import CollectorRegistry
 from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
 
+from api.metrics import registry
 from api.rate_limits import RateLimits
 from api.submission import Submissions
 from shared.blobs import Blobs
+from shared.drift import Drift
 from shared.keys import KeyStore
 from shared.ledger import Deliveries, Idempotency, Ledger, Results
 from shared.queues import celery_app
@@ -36,12 +39,15 @@ class Stores:
     blobs: Blobs
     queue: Celery
     submissions: Submissions
+    drift: Drift
+    metrics: CollectorRegistry
 
 
 def open_stores(settings: Settings) -> Stores:
     client = open_redis(settings)
     blobs = open_blobs(settings)
     queue = celery_app(settings)
+    drift = Drift(client, settings.keep_drift_days)
     return Stores(
         settings=settings,
         redis=client,
@@ -55,6 +61,8 @@ def open_stores(settings: Settings) -> Stores:
         blobs=blobs,
         queue=queue,
         submissions=Submissions(settings, client, blobs, queue),
+        drift=drift,
+        metrics=registry(drift),
     )
 
 

@@ -29,6 +29,8 @@ class Scope(StrEnum):
     CLASSIFY = "classify"
     TRAIN = "train"
     ADMIN = "admin"
+    OBSERVE = "observe"
+    """Figures over all tenants: drift and metrics."""
 
 
 class KeyNotFoundError(LookupError):

@@ -67,7 +67,8 @@ BINS: Mapping[Feature, tuple[str, ...]] = {
 _SCALE = 10_000
 """Confidences are counted in units of their last decimal."""
 _ITEMS, _CONFIDENCE_SUM, _CONFIDENCE_SQUARES = "items", "confidence_sum", "confidence_squares"
-_BIN = {code: f"{Feature.TYPE}:{index}" for index, code in enumerate(CODES)}
+_NAMES = {feature: tuple(f"{feature}:{index}" for index in range(len(bins))) for feature, bins in BINS.items()}
+_OF_TYPE = dict(zip(CODES, _NAMES[Feature.TYPE], strict=True))
 
 
 @dataclass(frozen=True)
@@ -79,19 +80,25 @@ class Profile:
 
     @classmethod
     def of(cls, items: Iterable[Seen]) -> "Profile":
-        counts: Counter[str] = Counter()
+        confidence_names, words_names = _NAMES[Feature.CONFIDENCE], _NAMES[Feature.WORDS]
+        unknown_names, picture_names = _NAMES[Feature.UNKNOWN], _NAMES[Feature.PICTURE]
+        bins: list[str] = []
+        total = squares = 0
         for code, confidence, words, unknown, picture in items:
-            counts[_BIN[code]] += 1
-            counts[f"{Feature.CONFIDENCE}:{bisect_right(_CONFIDENCE, confidence)}"] += 1
-            counts[f"{Feature.WORDS}:{bisect_right(_WORDS, words)}"] += 1
+            bins += (
+                _ITEMS,
+                _OF_TYPE[code],
+                confidence_names[bisect_right(_CONFIDENCE, confidence)],
+                words_names[bisect_right(_WORDS, words)],
+                picture_names[picture],
+            )
             if words:
-                counts[f"{Feature.UNKNOWN}:{bisect_right(_UNKNOWN, unknown)}"] += 1
-            counts[f"{Feature.PICTURE}:{int(picture)}"] += 1
+                bins.append(unknown_names[bisect_right(_UNKNOWN, unknown)])
             units = round(confidence * _SCALE)
-            counts[_ITEMS] += 1
-            counts[_CONFIDENCE_SUM] += units
-            counts[_CONFIDENCE_SQUARES] += units * units
-        return cls({name: count for name, count in counts.items() if count})
+            total += units
+            squares += units * units
+        sums = {_CONFIDENCE_SUM: total, _CONFIDENCE_SQUARES: squares} if total else {}
+        return cls({**Counter(bins), **sums})
 
     def __add__(self, other: "Profile") -> "Profile":
         total = Counter(self.counts)
@@ -104,7 +111,7 @@ class Profile:
 
     def histogram(self, feature: Feature) -> list[int]:
         """A count per bin of `BINS`."""
-        return [self.counts.get(f"{feature}:{index}", 0) for index in range(len(BINS[feature]))]
+        return [self.counts.get(name, 0) for name in _NAMES[feature]]
 
     @property
     def confidence(self) -> float | None:

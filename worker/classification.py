@@ -7,6 +7,7 @@ import numpy as np
 
 from shared.ledger import Outcome, QueuedItem
 from shared.model.fusion import Probabilities, fuse
+from shared.model.text import unknown_share
 from shared.words import words
 from worker.batching import Priority
 from worker.caches import PredictionCache, prediction_key
@@ -70,7 +71,8 @@ class Classifier:
             for row, item in enumerate(items)
             if not texts[row] and not _has_picture(item)
         }
-        said = self.engine.texts([self.engine.encoder.ids(text) for text in texts if text], priority)
+        ids = [self.engine.encoder.ids(text) for text in texts]
+        said = self.engine.texts([text for text in ids if len(text)], priority)
         pictured = [row for row, item in enumerate(items) if _has_picture(item)]
         shown = list(pool.map(lambda row: self._image(items[row], priority), pictured))
 
@@ -81,7 +83,8 @@ class Classifier:
                 failed[row] = Outcome.failed(items[row], answer.code, str(answer))
             else:
                 image[row] = answer.result().probabilities[0]
-        return self._outcomes(items, text, image, failed)
+        read = [(len(text), unknown_share(looked_at)) for text, looked_at in zip(texts, ids, strict=True)]
+        return self._outcomes(items, read, text, image, failed)
 
     def _image(self, item: QueuedItem, priority: Priority) -> "Future[ImageAnswers] | PictureError":
         """An error is returned, not raised: it is this item's outcome."""
@@ -91,13 +94,19 @@ class Classifier:
             return error
 
     def _outcomes(
-        self, items: Sequence[QueuedItem], text: Probabilities, image: Probabilities, failed: dict[int, Outcome]
+        self,
+        items: Sequence[QueuedItem],
+        read: Sequence[tuple[int, float]],
+        text: Probabilities,
+        image: Probabilities,
+        failed: dict[int, Outcome],
     ) -> list[Outcome]:
         """Those that failed as they are, the others as the branches' answers, of shape (items, classes), say."""
         manifest = self.engine.bundle.manifest
         rows = [row for row in range(len(items)) if row not in failed]
         verdict = fuse(manifest.fusion, text[rows], image[rows])
-        done = failed | dict(zip(rows, to_outcomes([items[row] for row in rows], verdict, manifest), strict=True))
+        answered = to_outcomes([items[row] for row in rows], [read[row] for row in rows], verdict, manifest)
+        done = failed | dict(zip(rows, answered, strict=True))
         return [done[row] for row in range(len(items))]
 
     def _silence(self, items: int) -> Probabilities:

@@ -11,10 +11,10 @@ import os
 import selectors
 import subprocess
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Self
+from typing import IO, Any, Self
 
 from shared.ledger import Outcome, QueuedItem
 from shared.ledger.records import pack_outcomes, unpack_outcomes
@@ -79,7 +79,7 @@ class _Apart:
         if "unavailable" in answer:
             raise ApartError(answer["unavailable"])
         _, (outcome,) = unpack_outcomes(bytes.fromhex(answer["outcome"]))
-        return outcome
+        return replace(outcome, words=answer["words"], unknown=answer["unknown"])
 
     def _started(self) -> "subprocess.Popen[bytes]":
         if self._child is None:
@@ -91,7 +91,7 @@ class _Apart:
                 raise ApartError(f"the process for single items did not start: loading the model {error}") from error
         return self._child
 
-    def _answer(self, child: "subprocess.Popen[bytes]", timeout_s: float) -> dict[str, str]:
+    def _answer(self, child: "subprocess.Popen[bytes]", timeout_s: float) -> dict[str, Any]:
         assert child.stdout is not None  # noqa: S101  # it is a pipe
         with selectors.DefaultSelector() as selector:
             selector.register(child.stdout, selectors.EVENT_READ)
@@ -100,7 +100,7 @@ class _Apart:
         line = child.stdout.readline()
         if not line:
             raise self._dead("ended the process that computes it")
-        answer: dict[str, str] = json.loads(line)
+        answer: dict[str, Any] = json.loads(line)
         return answer
 
     def _dead(self, how: str) -> _DiedError:
@@ -153,7 +153,7 @@ def _classified(classifier: Classifier, item: QueuedItem) -> dict[str, object]:
     except Exception as error:
         log.exception("item %r cannot be computed", item.id)
         outcome = Outcome.failed(item, "item_failed", f"computing this item failed: {type(error).__name__}")
-    return {"outcome": pack_outcomes("", [outcome]).hex()}
+    return {"outcome": pack_outcomes("", [outcome]).hex(), "words": outcome.words, "unknown": outcome.unknown}
 
 
 if __name__ == "__main__":

@@ -6,22 +6,30 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from shared.ledger import Guess, Outcome, QueuedItem
+from shared.ledger import Guess, ItemStatus, Outcome, QueuedItem
 from shared.model.bundle import Manifest
 from shared.model.fusion import Fusion, Probabilities, Verdict
 from shared.model.review import PLACES
+from shared.profile import Profile, Seen
 
 _GUESSES = 4
 
 
-def to_outcomes(items: Sequence[QueuedItem], verdict: Verdict, manifest: Manifest) -> list[Outcome]:
-    """One per item, in order; `verdict` has a row per item."""
+def to_outcomes(
+    items: Sequence[QueuedItem], read: Sequence[tuple[int, float]], verdict: Verdict, manifest: Manifest
+) -> list[Outcome]:
+    """One per item, in order; `verdict` has a row per item.
+
+    Args:
+        read: Of each item's text, how many words it has and the share of unknown ones.
+    """
     order = np.argsort(-verdict.fused, axis=1)[:, :_GUESSES]
     confidences = _rounded(np.take_along_axis(verdict.fused, order, axis=1))
     text, image = _best(verdict.text, manifest.labels), _best(verdict.image, manifest.labels)
     shares = _shares(manifest.fusion)
     outcomes = []
-    for row, (item, classes, confidence) in enumerate(zip(items, order.tolist(), confidences, strict=True)):
+    rows = zip(items, read, order.tolist(), confidences, strict=True)
+    for row, (item, (length, unknown), classes, confidence) in enumerate(rows):
         outcomes.append(
             Outcome(
                 index=item.index,
@@ -31,9 +39,21 @@ def to_outcomes(items: Sequence[QueuedItem], verdict: Verdict, manifest: Manifes
                 text=text[row],
                 image=image[row],
                 weights=shares[text[row] is not None, image[row] is not None],
+                words=length,
+                unknown=unknown,
             )
         )
     return outcomes
+
+
+def profile_of(outcomes: Sequence[Outcome]) -> Profile:
+    """Of those that succeeded."""
+    return Profile.of(
+        Seen(best.code, best.confidence, outcome.words, outcome.unknown, outcome.image is not None)
+        for outcome in outcomes
+        if outcome.status is ItemStatus.SUCCEEDED
+        for best in outcome.guesses[:1]
+    )
 
 
 def _best(probabilities: Probabilities, labels: Sequence[int]) -> list[Guess | None]:

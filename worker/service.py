@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from celery import Celery
 from redis import RedisError
 
+from shared.drift import Drift
 from shared.ledger import TERMINAL, JobState, Lease, Ledger, Outcome
 from shared.model.bundle import Bundle
 from shared.queues import Lane, tend_soon, wake
@@ -23,6 +24,7 @@ from worker.chunks import ChunksInHand
 from worker.classification import Classifier
 from worker.engine import Engine
 from worker.isolation import classify_apart
+from worker.outcomes import profile_of
 from worker.pictures import Pictures
 from worker.sources import Sources
 
@@ -41,6 +43,7 @@ class ClassifierService:
         self._settings = settings
         self._redis = open_redis(settings)
         self._ledger = Ledger(self._redis)
+        self._drift = Drift(self._redis, settings.keep_drift_days)
         self._sources = Sources(settings, open_blobs(settings))
         # One per lane: a bulk job's slow picture URLs must not hold up an interactive item.
         self._pools = {
@@ -101,8 +104,18 @@ class ClassifierService:
             else:
                 priority = Priority.URGENT if lane is Lane.INTERACTIVE else Priority.BULK
                 outcomes = classifier.chunk(lease.items, self._pools[lane], priority, lease.tenant)
-            return self._ledger.commit(lease, bundle.version, outcomes)
+            state = self._ledger.commit(lease, bundle.version, outcomes)
+            if state is not None:
+                self._count(bundle, outcomes)
+            return state
         return None  # type: ignore[unreachable]  # the failure was handled by `hold`
+
+    def _count(self, bundle: Bundle, outcomes: list[Outcome]) -> None:
+        """A chunk that is committed and not counted is no harm; one that is counted twice would be."""
+        try:
+            self._drift.count(bundle.version, profile_of(outcomes))
+        except RedisError as error:
+            log.warning("a chunk is missing in the drift of model %s: %s", bundle.version, error)
 
     def _outcomes_apart(self, lease: Lease, bundle: Bundle) -> list[Outcome]:
         log.warning("chunk %s was lost %d times: its items are computed apart", lease.member, lease.losses)
@@ -148,6 +161,8 @@ class ClassifierService:
             try:
                 announce(self._redis, self._status())
                 self._chunks.renew()
+                if engine := self._champion.engine:
+                    self._drift.publish(engine.bundle.version, engine.bundle.reference)
             except RedisError as error:
                 log.warning("heartbeat missed: %s", error)
             if overdue := self._chunks.overdue():

@@ -57,6 +57,10 @@ class Outcome:
     """Where it stood in the request."""
     cached: bool = False
     """It is an earlier answer to the same item by the same model."""
+    words: int = 0
+    """How many the text has; this and `unknown` are for counting drift, and are not kept with the result."""
+    unknown: float = 0.0
+    """The share of the words read that the model does not know as wholes."""
 
     @classmethod
     def failed(cls, item: QueuedItem, error: str, message: str) -> "Outcome":

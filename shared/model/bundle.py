@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -106,7 +107,7 @@ class Bundle:
         evaluated = self.manifest.evaluated
         return precision in evaluated and evaluated[precision] >= max(evaluated.values()) - TOLERANCE
 
-    @property
+    @cached_property
     def reference(self) -> Reference | None:
         """What its answers are compared with while it serves; `None` where it was trained before there was one."""
         if REFERENCE not in self.manifest.files:

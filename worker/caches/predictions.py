@@ -36,7 +36,9 @@ _ANSWERING = (
 """The code that makes an answer of an item."""
 
 _SCALE = 10**PLACES
-_CHECKSUM, _FLAGS, _GUESS, _WEIGHTS = Struct("<I"), Struct("<B"), Struct("<IH"), Struct("<HH")
+_CHECKSUM, _HEAD, _GUESS, _WEIGHTS = Struct("<I"), Struct("<BHH"), Struct("<IH"), Struct("<HH")
+_LONGEST = 2**16 - 1
+"""Words that are told apart: more than any bin of a profile."""
 _NEEDS_REVIEW, _TEXT, _IMAGE, _WEIGHTED = 1, 2, 4, 8
 
 
@@ -62,10 +64,13 @@ class CachedAnswer:
     text: Guess | None
     image: Guess | None
     weights: tuple[float, float] | None
+    words: int = 0
+    unknown: float = 0.0
 
     @classmethod
     def of(cls, outcome: Outcome) -> Self:
-        return cls(outcome.guesses, outcome.needs_review, outcome.text, outcome.image, outcome.weights)
+        branches = (outcome.text, outcome.image, outcome.weights)
+        return cls(outcome.guesses, outcome.needs_review, *branches, outcome.words, outcome.unknown)
 
     def outcome(self, item: QueuedItem) -> Outcome:
         return Outcome(
@@ -77,6 +82,8 @@ class CachedAnswer:
             image=self.image,
             weights=self.weights,
             cached=True,
+            words=self.words,
+            unknown=self.unknown,
         )
 
 
@@ -140,7 +147,7 @@ def _source(name: str) -> str:
 
 
 def pack(answer: CachedAnswer) -> bytes:
-    """45 bytes with four guesses and both branches; numbers to `PLACES` decimals, as outcomes have them.
+    """49 bytes with four guesses and both branches; numbers to `PLACES` decimals, as outcomes have them.
 
     Raises:
         struct.error, ValueError, OverflowError: a code or a number that no answer has.
@@ -152,7 +159,7 @@ def pack(answer: CachedAnswer) -> bytes:
         | _WEIGHTED * (answer.weights is not None)
     )
     guesses = [*(guess for guess in (answer.text, answer.image) if guess is not None), *answer.guesses]
-    body = _FLAGS.pack(flags)
+    body = _HEAD.pack(flags, min(answer.words, _LONGEST), round(answer.unknown * _SCALE))
     if answer.weights is not None:
         body += _WEIGHTS.pack(*(round(weight * _SCALE) for weight in answer.weights))
     body += b"".join(_GUESS.pack(guess.code, round(guess.confidence * _SCALE)) for guess in guesses)
@@ -164,14 +171,15 @@ def unpack(packed: bytes) -> CachedAnswer:
     body = packed[_CHECKSUM.size :]
     if packed[: _CHECKSUM.size] != _CHECKSUM.pack(zlib.crc32(body)) or not body:
         raise ValueError("the checksum is wrong")
-    (flags,) = _FLAGS.unpack_from(body)
-    weights, start = None, _FLAGS.size
+    flags, length, unknown = _HEAD.unpack_from(body)
+    weights, start = None, _HEAD.size
     if flags & _WEIGHTED:
         text, image = _WEIGHTS.unpack_from(body, start)
         weights, start = (text / _SCALE, image / _SCALE), start + _WEIGHTS.size
     guesses = [Guess(code, confidence / _SCALE) for code, confidence in _GUESS.iter_unpack(body[start:])]
     said = {branch: guesses.pop(0) for branch in (_TEXT, _IMAGE) if flags & branch}
-    return CachedAnswer(tuple(guesses), bool(flags & _NEEDS_REVIEW), said.get(_TEXT), said.get(_IMAGE), weights)
+    branches = (said.get(_TEXT), said.get(_IMAGE), weights)
+    return CachedAnswer(tuple(guesses), bool(flags & _NEEDS_REVIEW), *branches, length, unknown / _SCALE)
 
 
 def _packed(outcome: Outcome) -> bytes | None:

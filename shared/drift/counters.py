@@ -1,0 +1,154 @@
+"""The counters in Redis, per day (UTC, by Redis's clock) and model.
+
+Keys, below the prefix `catalog:drift:`:
+
+    {day}:{model}        hash: the counts of `shared.profile.Profile`, and of labels; the day counts from 1970
+    reference:{model}    JSON: the model's `Reference`
+    days                 zset: "day model" → day
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from math import sqrt
+from pathlib import Path
+from typing import Any
+
+from redis import Redis
+
+from shared.profile import Profile, Reference
+
+_PREFIX = "catalog:drift:"
+_DAYS = f"{_PREFIX}days"
+_EPOCH = date(1970, 1, 1)
+_SCALE = 10_000
+_LABELS, _RIGHT, _CONFIDENCE = "labels", "labels_right", "labels_confidence"
+_LUA = Path(__file__).parent / "count.lua"
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What people said of answers: how many, how many were right, and what the model had promised of them."""
+
+    items: int = 0
+    right: int = 0
+    confidences: int = 0
+    """The sum, in units of a confidence's last decimal."""
+
+    def __add__(self, other: "Labels") -> "Labels":
+        return Labels(self.items + other.items, self.right + other.right, self.confidences + other.confidences)
+
+    @property
+    def accuracy(self) -> float | None:
+        return self.right / self.items if self.items else None
+
+    @property
+    def accuracy_error(self) -> float | None:
+        """The standard error of `accuracy`, as of a random sample; by Agresti and Coull (1998), so never zero."""
+        if not self.items:
+            return None
+        share = (self.right + 2) / (self.items + 4)
+        return sqrt(share * (1 - share) / (self.items + 4))
+
+    @property
+    def confidence(self) -> float | None:
+        """The mean confidence of the same answers: the accuracy that was estimated for them."""
+        return self.confidences / _SCALE / self.items if self.items else None
+
+
+@dataclass(frozen=True)
+class DayCounts:
+    """A model's day, or several days together."""
+
+    first: date
+    last: date
+    profile: Profile
+    labels: Labels
+
+
+@dataclass(frozen=True)
+class ModelDrift:
+    """All that is kept of a model."""
+
+    model: str
+    """The bundle's version."""
+    reference: Reference | None
+    """`None`: its bundle was trained before there was one."""
+    days: tuple[DayCounts, ...]
+    """Days on which it answered, or one of its answers was labelled, the oldest first."""
+
+
+class Drift:
+    """Args: redis: a client that does not decode responses; keep_days: how long a day's counters stay."""
+
+    def __init__(self, redis: "Redis", keep_days: int) -> None:
+        self._redis: Any = redis  # redis-py's types cannot say that answers are bytes
+        self._keep_s = keep_days * 24 * 3600
+        self._count = redis.register_script(_LUA.read_text(encoding="utf-8"))
+
+    def count(self, model: str, profile: Profile) -> None:
+        """Add a chunk's answers to today's; in one round trip."""
+        if profile.items:
+            pairs = [part for pair in profile.counts.items() for part in pair]
+            self._count(args=[self._keep_s, model, *pairs])
+
+    def publish(self, model: str, reference: Reference | None) -> None:
+        """Let the API know what the model is compared with; it is cheap to repeat."""
+        if reference is not None:
+            self._redis.set(f"{_PREFIX}reference:{model}", reference.model_dump_json(), nx=True, ex=self._keep_s)
+
+    def label(self, model: str, day: date, confidence: float, right: bool) -> None:
+        """Tell that an answer was confirmed or corrected.
+
+        Args:
+            day: On which the answer was given (UTC).
+            confidence: The answer's.
+            right: Whether its product type is the one that was said to be right.
+        """
+        number = (day - _EPOCH).days
+        key = f"{_PREFIX}{number}:{model}"
+        with self._redis.pipeline() as pipe:
+            pipe.hincrby(key, _LABELS, 1)
+            pipe.hincrby(key, _RIGHT, int(right))
+            pipe.hincrby(key, _CONFIDENCE, round(confidence * _SCALE))
+            pipe.expire(key, self._keep_s)
+            pipe.zadd(_DAYS, {f"{number} {model}": number})
+            pipe.execute()
+
+    def today(self) -> date:
+        return datetime.fromtimestamp(self._redis.time()[0], UTC).date()
+
+    def read(self) -> list[ModelDrift]:
+        """Every model that is kept, the one that answered last first."""
+        members = [member.decode().split(" ") for member in self._redis.zrange(_DAYS, 0, -1)]
+        models = sorted({model for _, model in members})
+        with self._redis.pipeline(transaction=False) as pipe:
+            for day, model in members:
+                pipe.hgetall(f"{_PREFIX}{day}:{model}")
+            for model in models:
+                pipe.get(f"{_PREFIX}reference:{model}")
+            answers = pipe.execute()
+        days: dict[str, list[DayCounts]] = {model: [] for model in models}
+        for (day, model), fields in zip(members, answers, strict=False):
+            if fields:  # else its time is over
+                days[model].append(_day(_EPOCH + timedelta(days=int(day)), fields))
+        found = [
+            ModelDrift(model, None if packed is None else Reference.model_validate_json(packed), tuple(days[model]))
+            for model, packed in zip(models, answers[len(members) :], strict=True)
+            if days[model]
+        ]
+        return sorted(found, key=lambda drift: drift.days[-1].last, reverse=True)
+
+
+def total(days: Iterable[DayCounts], first: date, last: date) -> DayCounts:
+    """The days from `first` to `last` together."""
+    within = [day for day in days if first <= day.first and day.last <= last]
+    profile = sum((day.profile for day in within), Profile())
+    return DayCounts(first, last, profile, sum((day.labels for day in within), Labels()))
+
+
+def _day(day: date, fields: Mapping[bytes, bytes]) -> DayCounts:
+    counts = Counter({name.decode(): int(value) for name, value in fields.items()})
+    labels = Labels(counts.pop(_LABELS, 0), counts.pop(_RIGHT, 0), counts.pop(_CONFIDENCE, 0))
+    return DayCounts(day, day, Profile(dict(counts)), labels)
