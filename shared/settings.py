@@ -88,7 +88,8 @@ class Settings(BaseSettings):
     keep_inputs: bool = True
     """Keep what was classified, pictures too, as long as its results: so that a correction need only name the result.
 
-    In Redis it takes what the item took while it waited, 65 to 102 bytes. Without it a correction brings the item along."""
+    In Redis it takes what the item took while it waited, 65 to 102 bytes. Without it a correction brings the item
+    along."""
     keep_drift_days: int = Field(default=90, ge=7)
     """For so long each model's counts of a day are kept, which tell how its items change."""
     keep_idempotency_s: int = 24 * 3600
