@@ -25,7 +25,7 @@ from tests.waiting import finished, wait_for
 from tests.workspace import Workspace
 from training.layout import IMPORTED
 from training.pictures import iter_pictures
-from training.prepared import VALIDATION
+from training.splits import VALIDATION
 
 KEEP_DAYS = 90
 
