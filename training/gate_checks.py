@@ -51,14 +51,16 @@ def check_labels(overall: Relabelled, by_code: Mapping[int, Relabelled], params:
     worst = max(types, key=types.__getitem__, default=None)
     share = 0.0 if worst is None else types[worst]
     of_type = f", of {_named(worst)} {share:.1%}" if worst is not None and share else ""
+    told = (
+        f"{overall.changed:,} of {overall.shared:,} items that the champion's training knew have another label now: "
+        f"{overall.share:.1%} (at most {allowed.share:.1%}){of_type} (at most {allowed.share_of_class:.1%} of a type)."
+    )
     return GateCheck(
         name="labels",
         passed=overall.share <= allowed.share and share <= allowed.share_of_class,
-        detail=(
-            f"{overall.changed:,} of {overall.shared:,} items that the champion's training knew have another label "
-            f"now: {overall.share:.1%} (at most {allowed.share:.1%}){of_type} (at most {allowed.share_of_class:.1%} "
-            "of a type)."
-        ),
+        detail=told
+        if overall.shared
+        else "The champion's training knew none of these items: no label can be compared.",
         figures={
             "shared": overall.shared,
             "changed": overall.changed,
@@ -85,7 +87,7 @@ def check_f1(champion: Answers, challenger: Answers, held_out: HeldOut, params: 
         f"{-params.margin:+.3f}) to {found.high:+.3f}"
     )
     # Labels of new items cannot be held against anything; those that both trainings agree on can be believed.
-    if 0 < confirmed.sum() < len(classes):
+    if params.min_items <= confirmed.sum() < len(classes):
         old = _paired(_of(champion, confirmed), _of(challenger, confirmed), classes[confirmed], params)
         figures["confirmed_gain"] = old.gain
         passed = passed and old.gain >= -params.margin

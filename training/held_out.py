@@ -44,9 +44,10 @@ class Relabelled:
 
 
 def hold_out(test: Items, champion: KnownItems | None) -> HeldOut:
-    """Args:
-    test: the challenger's test split.
-    champion: what the champion's training knew; `None` where its bundle does not tell, or nothing is in service.
+    """The items of the challenger's test split that may be judged on.
+
+    Args:
+        champion: what the champion's training knew; `None` where its bundle does not tell, or nothing is in service.
     """
     if champion is None:
         return HeldOut(test, np.zeros(len(test), bool), 0, 0, champion_tells=False)

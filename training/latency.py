@@ -23,7 +23,7 @@ class Latency:
 
 def measure(models: Sequence[tuple[Bundle, Runtime]], words: Sequence[Sequence[str]]) -> list[Latency]:
     """Each model's own encoding, networks and picture size, over the same texts and equal pictures."""
-    texts = [words[row % len(words)] for row in range(_TEXTS)]
+    texts = [words[row % len(words)] for row in range(_TEXTS)] if words else [[]] * _TEXTS
     text = _in_turns([_text_work(bundle, runtime, texts) for bundle, runtime in models])
     image = _in_turns([_image_work(bundle, runtime) for bundle, runtime in models])
     return [
