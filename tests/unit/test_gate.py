@@ -126,6 +126,14 @@ def test_a_type_that_became_another_is_refused_however_few_it_has() -> None:
     assert f"of {CODES[CLASSES]} (" in check.detail
 
 
+def test_labels_of_another_catalogue_cannot_be_compared() -> None:
+    here, elsewhere = items(ACTUAL), items(ACTUAL)
+    elsewhere.identities[:] += ITEMS
+    check = check_labels(*compare_labels(known(here), known(elsewhere)), PARAMS)
+    assert check.passed
+    assert "no label can be compared" in check.detail
+
+
 def test_copies_with_several_labels_are_no_change() -> None:
     twice = KnownItems(np.array([5, 5], np.uint64), np.array([10, 40]), np.array([False, False]))
     once = KnownItems(np.array([5], np.uint64), np.array([40]), np.array([False]))
@@ -152,6 +160,8 @@ def test_better_on_new_items_does_not_make_up_for_worse_on_confirmed_ones() -> N
     champion, challenger = answers(new[::2]), answers(old[::6])
     assert check_f1(champion, challenger, all_held_out(), PARAMS).passed
     assert not check_f1(champion, challenger, all_held_out(confirmed=old), PARAMS).passed
+    few = all_held_out(confirmed=old[: PARAMS.min_items - 1])
+    assert check_f1(champion, challenger, few, PARAMS).passed
 
 
 def test_without_a_champion_a_minimum_is_asked() -> None:
