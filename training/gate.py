@@ -53,7 +53,7 @@ def judge(
     known = champion.known if champion is not None else None
     held_out = hold_out(_answerable(prepared.split(TEST)), known)
     runtime = runtimes.load(challenger)
-    checks = [check_held_out(held_out, params), _check_golden(challenger, runtime)]
+    checks = [check_held_out(held_out, params, champion=champion is not None), _check_golden(challenger, runtime)]
     if known is not None:
         checks.insert(1, check_labels(*compare_labels(prepared.known(), known), params))
     if not checks[0].passed:

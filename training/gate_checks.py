@@ -25,17 +25,19 @@ class Answers:
     review: Review
 
 
-def check_held_out(held_out: HeldOut, params: GateParams) -> GateCheck:
+def check_held_out(held_out: HeldOut, params: GateParams, *, champion: bool) -> GateCheck:
+    """`champion`: whether there is one."""
     items = len(held_out.items)
-    told = (
-        f"{held_out.learned:,} more were learned by the champion, and of {held_out.disputed:,} the label is disputed"
-        if held_out.champion_tells
-        else "no champion's bundle says what it has learned; where there is one, it may have an advantage"
-    )
+    if held_out.champion_tells:
+        told = f"{held_out.learned:,} more were learned by the champion, of {held_out.disputed:,} the label is disputed"
+    elif champion:
+        told = "the champion's bundle does not tell what it has learned, so it may have an advantage"
+    else:
+        told = "there is no champion"
     return GateCheck(
         name="held_out",
         passed=items >= params.min_items,
-        detail=f"{items:,} held-out items (at least {params.min_items:,}): {told}.",
+        detail=f"{items:,} held-out items (at least {params.min_items:,}); {told}.",
         figures={
             "items": items,
             "confirmed": int(held_out.confirmed.sum()),

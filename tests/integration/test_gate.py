@@ -105,10 +105,12 @@ def test_a_poisoned_data_set_is_refused(poisoned: Workspace, trained: Trained) -
 
 
 def test_what_was_poisoned_is_not_judged_on(poisoned: Workspace, trained: Trained) -> None:
-    figures = by_name(judged(poisoned, trained.bundle))["held_out"].figures
+    found = by_name(judged(poisoned, trained.bundle))
+    figures = found["held_out"].figures
     assert figures["disputed"] > 0
     assert figures["confirmed"] == figures["items"]
     assert figures["learned"] == 0
+    assert found["weighted_f1"].figures["gain"] < 0
 
 
 def test_a_model_that_always_says_the_same_is_refused(workspace: Workspace, trained: Trained, tmp_path: Path) -> None:

@@ -92,13 +92,13 @@ def test_an_item_that_the_champion_never_met_is_judged_on_but_not_confirmed() ->
 
 def test_a_champion_that_does_not_tell_may_have_an_advantage() -> None:
     found = hold_out(items(ACTUAL), None)
-    check = check_held_out(found, PARAMS)
+    check = check_held_out(found, PARAMS, champion=True)
     assert check.passed
     assert "may have an advantage" in check.detail
 
 
 def test_too_few_items_are_refused() -> None:
-    check = check_held_out(hold_out(items(ACTUAL[:50]), None), PARAMS)
+    check = check_held_out(hold_out(items(ACTUAL[:50]), None), PARAMS, champion=False)
     assert not check.passed
     assert "50 held-out items (at least 200)" in check.detail
 
