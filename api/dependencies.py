@@ -12,10 +12,11 @@ from redis.asyncio import Redis as AsyncRedis
 from api.metrics import registry
 from api.rate_limits import RateLimits
 from api.submission import Submissions
+from api.trainings import TrainingRequests
 from shared.blobs import Blobs
 from shared.drift import Drift
 from shared.keys import KeyStore
-from shared.ledger import Deliveries, Idempotency, Ledger, Results
+from shared.ledger import Deliveries, Idempotency, Ledger, Results, Trainings
 from shared.queues import celery_app
 from shared.settings import Settings
 from shared.stores import open_blobs, open_redis
@@ -41,6 +42,8 @@ class Stores:
     submissions: Submissions
     drift: Drift
     metrics: CollectorRegistry
+    trainings: Trainings
+    training_requests: TrainingRequests
 
 
 def open_stores(settings: Settings) -> Stores:
@@ -63,6 +66,8 @@ def open_stores(settings: Settings) -> Stores:
         submissions=Submissions(settings, client, blobs, queue),
         drift=drift,
         metrics=registry(drift),
+        trainings=Trainings(client),
+        training_requests=TrainingRequests(settings, client, queue),
     )
 
 

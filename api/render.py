@@ -45,7 +45,7 @@ def job_out(job: Job, lane: LaneStatus | None) -> JobOut:
         estimated_finish_at=_estimate(job, rate, lane),
         error_budget=job.error_budget,
         parent=job.parent,
-        webhook=_webhook(job),
+        webhook=webhook_out(job),
         results_expire_at=maybe_time(job.results_expire_at),
         url=url,
         results_url=f"{url}/results",
@@ -154,7 +154,7 @@ def maybe_time(seconds: float | None) -> datetime | None:
     return None if seconds is None else time_of(seconds)
 
 
-def _webhook(job: Job) -> WebhookOut | None:
+def webhook_out(job: Job) -> WebhookOut | None:
     if job.webhook_url is None or job.webhook_state is None:
         return None
     return WebhookOut(

@@ -12,9 +12,9 @@ from redis import Redis
 
 from api.draft import Draft, error_entries
 from api.ingest import Intake
+from api.opening import check_deadline, check_webhook, open_job
 from api.problems import Problem, StreamedProblem, invalid_request
 from api.schemas import JobOptions
-from shared.addresses import forbidden_host
 from shared.blobs import Blobs
 from shared.ledger import (
     Claim,
@@ -22,12 +22,8 @@ from shared.ledger import (
     Job,
     Ledger,
     NewJob,
-    NotOnDiskError,
     QueuedItem,
-    QueueFullError,
     Results,
-    StagingLostError,
-    SupersededError,
 )
 from shared.queues import Lane, wake
 from shared.settings import Settings
@@ -110,40 +106,19 @@ class Submissions:
         )
 
     def _open(self, draft: Draft, new: NewJob, claim: Claim | None, fingerprint: str) -> Job:
-        try:
-            self._ledger.open(
-                draft.id,
-                new,
-                claim=claim,
-                fingerprint=fingerprint,
-                keep_claim_s=self._settings.keep_idempotency_s,
-                on_disk=self._settings.confirm_on_disk and new.tracked,
-            )
-        except NotOnDiskError:
-            wake(self._queue, Lane(new.lane))
-            raise self._not_on_disk(draft.id) from None
-        except (QueueFullError, SupersededError, StagingLostError) as error:
-            self._ledger.discard(draft.id)
-            raise self._refusal(error, new.lane) from None
-        wake(self._queue, Lane(new.lane), min(draft.chunks, self._settings.bulk_slots))
-        return self._ledger.job(draft.id)
-
-    def _refusal(self, error: Exception, lane: str) -> Problem:
-        if isinstance(error, QueueFullError):
-            return self._full(lane)
-        if isinstance(error, SupersededError):
-            detail = "Another request with this Idempotency-Key came in between; this one has changed nothing."
-            return Problem(HTTPStatus.CONFLICT, "idempotency-key-in-use", detail, headers={"Retry-After": "1"})
-        detail = "The job store lost part of this request before it was complete: send it again."
-        return Problem(HTTPStatus.SERVICE_UNAVAILABLE, "staging-lost", detail, headers={"Retry-After": "5"})
-
-    def _not_on_disk(self, job: str) -> Problem:
-        detail = (
-            f"Job {job} was taken, but the job store has not said that it is on disk. Send the request again with the "
-            "same Idempotency-Key, or look the job up."
+        lane = Lane(new.lane)
+        open_job(
+            self._ledger,
+            self._settings,
+            draft.id,
+            new,
+            url=f"/v1/jobs/{draft.id}",
+            wake=lambda: wake(self._queue, lane, min(draft.chunks, self._settings.bulk_slots)),
+            full=lambda: self._full(lane),
+            claim=claim,
+            fingerprint=fingerprint,
         )
-        headers = {"Retry-After": "5", "Location": f"/v1/jobs/{job}"}
-        return Problem(HTTPStatus.SERVICE_UNAVAILABLE, "not-on-disk", detail, headers=headers, job_id=job)
+        return self._ledger.job(draft.id)
 
     def _refuse_if_full(self, lane: Lane) -> None:
         if self._ledger.pending(lane) >= self._settings.max_queued_items:
@@ -169,21 +144,10 @@ class Submissions:
                 raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-webhook-url", detail) from None
             raise invalid_request(error.errors()) from None
         if options.webhook_url is not None:
-            self._check_webhook(str(options.webhook_url))
-        if options.deadline_s is not None and options.deadline_s > self._settings.max_deadline_s:
-            detail = f"deadline_s is {options.deadline_s:g}; at most {self._settings.max_deadline_s:,} s are accepted."
-            raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "deadline-too-late", detail)
+            check_webhook(str(options.webhook_url), self._settings)
+        if options.deadline_s is not None:
+            check_deadline(options.deadline_s, self._settings)
         return options
-
-    def _check_webhook(self, url: str) -> None:
-        if not self._settings.webhook_secrets:
-            raise Problem(
-                HTTPStatus.UNPROCESSABLE_ENTITY,
-                "webhooks-not-configured",
-                "This service has no webhook signing secret (CATALOG_WEBHOOK_SECRETS): poll the job instead.",
-            )
-        if reason := forbidden_host(url, self._settings.allowed_networks):
-            raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "forbidden-address", f"webhook_url: {reason}.")
 
 
 def _check(draft: Draft, options: JobOptions) -> None:

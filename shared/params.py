@@ -1,6 +1,8 @@
 """`params.yaml`, typed."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -126,6 +128,20 @@ class Params(_Section):
     train: TrainParams
     evaluate: EvaluateParams
     gate: GateParams
+
+
+def overridden(values: dict[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """`values` with the overrides in their places; a section is overridden field by field."""
+    merged = dict(values)
+    for name, value in overrides.items():
+        inner = merged.get(name)
+        merged[name] = overridden(inner, value) if isinstance(inner, dict) and isinstance(value, Mapping) else value
+    return merged
+
+
+def check_overrides(overrides: Mapping[str, Any], path: Path = PATH) -> None:
+    """Raises pydantic's `ValidationError`, which names every override that `params.yaml` could not hold."""
+    Params.model_validate(overridden(yaml.safe_load(path.read_text(encoding="utf-8")), overrides))
 
 
 def load_params(path: Path = PATH) -> Params:

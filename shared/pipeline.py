@@ -1,5 +1,6 @@
 """What the training pipeline's stages and those who run them agree on: names, files, and the gate's verdict."""
 
+from enum import StrEnum
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
@@ -7,11 +8,30 @@ from pydantic import BaseModel, ConfigDict
 STAGES = ("import_data", "preprocess", "train", "evaluate")
 """DVC's, in their order."""
 
+GATE = "gate"
+STEPS = (*STAGES, GATE)
+"""Of a training that was asked for over HTTP."""
+
 BUNDLE = Path("models/bundle")
 """What `train` leaves, relative to the repository's root."""
 
+FEATURE_STORE = Path("data/feature-store")
+"""No stage's output: kept between runs, so that only new pictures are computed."""
+
 VERDICT = Path("data/gate/verdict.json")
 """What `python -m training.gate` leaves."""
+
+
+class Promote(StrEnum):
+    """What becomes of a training's model."""
+
+    AUTO = "auto"
+    """It is promoted where it passes the gate."""
+    MANUAL = "manual"
+    """It stays challenger, with its verdict, until somebody promotes it."""
+    NEVER = "never"
+    """The same, and nobody is asked to."""
+
 
 PROGRESS_FILE = "CATALOG_PROGRESS_FILE"
 """The environment variable that names the file to which a stage appends its progress: one JSON object per line."""

@@ -8,24 +8,28 @@ from celery import Celery
 from kombu.exceptions import OperationalError
 from redis import RedisError
 
+from shared.ledger import trainings
 from shared.settings import Settings
 
 log = logging.getLogger(__name__)
 
 
 class Lane(StrEnum):
-    """Where a job's chunks wait; each lane has a Celery queue of the same name."""
+    """Where the chunks of jobs that classify wait; each has a Celery queue of the same name."""
 
     INTERACTIVE = "interactive"
     BULK = "bulk"
 
 
+TRAINING = trainings.LANE
+"""The lane, and the queue, of trainings."""
 HOUSEKEEPING = "housekeeping"
 """The queue of recovery and expiry: a worker of its own, so that nothing holds them up."""
 DELIVERY = "delivery"
 """The queue of webhooks and tracking, again a worker of its own: receivers may hang."""
 
 CLASSIFY = "catalog.classify"
+TRAIN = "catalog.train"
 DELIVER = "catalog.deliver"
 TRACK = "catalog.track"
 CHANGE_MODEL = "catalog.change_model"
@@ -70,6 +74,11 @@ def celery_app(settings: Settings) -> Celery:
 def wake(app: Celery, lane: Lane, count: int = 1) -> None:
     """Ask workers to take up to `count` chunks of the lane."""
     _post(app, CLASSIFY, lane, [lane.value] * count)
+
+
+def wake_trainers(app: Celery, count: int = 1) -> None:
+    """Ask trainers to look for a training."""
+    _post(app, TRAIN, TRAINING, [None] * count)
 
 
 def send(app: Celery, task: str, jobs: Iterable[str]) -> None:

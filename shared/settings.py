@@ -101,6 +101,15 @@ class Settings(BaseSettings):
     confirm_on_disk: bool = True
     """Answer 202 only when Redis says that the job is in its append-only file on disk (needs Redis or Valkey 7.2)."""
 
+    training_repository: Path = ROOT
+    """The git repository that trainings clone: a folder with `dvc.yaml`, whose DVC cache and features they share."""
+    training_workspaces: Path = ROOT / ".run/trainings"
+    """Where each training has a folder of its own, on a local disk."""
+    training_kept: int = Field(default=3, ge=0)
+    """Workspaces of ended trainings that are kept for a look."""
+    max_queued_trainings: int = Field(default=10, ge=1)
+    """Trainings that have not ended; past it the API answers 503."""
+
     bulk_slots: int = Field(default=3, ge=1)
     """Chunks of bulk jobs that a worker has in hand at a time; its other threads stay free for interactive ones."""
     micro_batch: int | None = Field(default=None, ge=1)

@@ -1,16 +1,18 @@
-"""Which workers are alive, and what they serve: each tells it in Redis every few seconds.
+"""Which workers and trainers are alive, and what they do: each tells it in Redis every few seconds.
 
 Celery's own ping would cost seconds and is not answered by a busy worker.
 """
 
 import json
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from redis import Redis
 
 HEARTBEAT_S = 2.0
 _KEPT_S = 10
 _PREFIX = "catalog:worker:"
+_TRAINER_PREFIX = "catalog:trainer:"
 
 
 @dataclass(frozen=True)
@@ -31,16 +33,36 @@ class WorkerStatus:
     """Bulk chunks it takes at a time."""
 
 
-def announce(redis: Redis, status: WorkerStatus) -> None:
-    redis.set(_PREFIX + status.name, json.dumps(asdict(status)), ex=_KEPT_S)
+@dataclass(frozen=True)
+class TrainerStatus:
+    name: str
+    training: str | None
+    """The training that it is at; `None` while it is idle."""
 
 
-def withdraw(redis: Redis, name: str) -> None:
-    redis.delete(_PREFIX + name)
+def announce(redis: Redis, status: WorkerStatus | TrainerStatus) -> None:
+    redis.set(_key(type(status), status.name), json.dumps(asdict(status)), ex=_KEPT_S)
+
+
+def withdraw(redis: Redis, name: str, kind: type[WorkerStatus] | type[TrainerStatus] = WorkerStatus) -> None:
+    redis.delete(_key(kind, name))
 
 
 def alive(redis: Redis) -> list[WorkerStatus]:
     """Workers heard of in the last seconds, by name."""
-    names = sorted(redis.scan_iter(_PREFIX + "*", count=1000))
+    return [WorkerStatus(**facts) for facts in _heard(redis, WorkerStatus)]
+
+
+def trainers_alive(redis: Redis) -> list[TrainerStatus]:
+    """The same of trainers."""
+    return [TrainerStatus(**facts) for facts in _heard(redis, TrainerStatus)]
+
+
+def _key(kind: type[WorkerStatus] | type[TrainerStatus], name: str) -> str:
+    return (_PREFIX if kind is WorkerStatus else _TRAINER_PREFIX) + name
+
+
+def _heard(redis: Redis, kind: type[WorkerStatus] | type[TrainerStatus]) -> list[dict[str, Any]]:
+    names = sorted(redis.scan_iter(_key(kind, "*"), count=1000))
     values = redis.mget(names) if names else []
-    return [WorkerStatus(**json.loads(value)) for value in values if value is not None]
+    return [json.loads(value) for value in values if value is not None]

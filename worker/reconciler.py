@@ -11,8 +11,8 @@ from redis import Redis
 
 from shared.blobs import Blobs
 from shared.ledger import Audit, Ledger, Outbox
-from shared.queues import DELIVER, TRACK, Lane, send, wake
-from shared.workers import alive
+from shared.queues import DELIVER, TRACK, TRAINING, Lane, send, wake, wake_trainers
+from shared.workers import alive, trainers_alive
 from worker.caches import PredictionCache
 
 log = logging.getLogger(__name__)
@@ -49,6 +49,8 @@ class Reconciler:
         slots = sum(worker.slots for worker in alive(self._redis) if worker.model)
         for lane in Lane:
             wake(self._app, lane, min(self._ledger.ready(lane), slots))
+        idle = sum(trainer.training is None for trainer in trainers_alive(self._redis))
+        wake_trainers(self._app, min(self._ledger.ready(TRAINING), idle))
         for task, outbox in self._outboxes.items():
             send(self._app, task, outbox.take(_HOLD_S))
 

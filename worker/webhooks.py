@@ -25,6 +25,7 @@ from shared.ledger import (
     Verdict,
     WebhookState,
 )
+from shared.queues import TRAINING
 from shared.settings import Settings
 from shared.webhook_secrets import signing_secrets
 from worker.outbound import outbound_client, within
@@ -153,20 +154,16 @@ class Webhooks:
             return _Answer(error=f"the connection broke off ({type(error).__name__})")
 
     def _payload(self, job: Job) -> dict[str, object]:
-        """Thin, and the same for each attempt: the receiver fetches the results."""
-        url = f"{self._public_url}/v1/jobs/{job.id}"
+        """Thin, and the same for each attempt: the receiver fetches the rest."""
+        kind = "training" if job.lane == TRAINING else "job"
+        url = f"{self._public_url}/v1/{kind}s/{job.id}"
+        data: dict[str, object] = {"id": job.id, "state": job.state, "reason": job.reason, "url": url}
+        if kind == "job":
+            data |= {"parent": job.parent, "counts": job.counts, "results_url": f"{url}/results"}
         return {
-            "type": f"job.{job.state}",
+            "type": f"{kind}.{job.state}",
             "timestamp": datetime.fromtimestamp(job.finished_at or job.read_at, UTC).isoformat(),
-            "data": {
-                "id": job.id,
-                "state": job.state,
-                "reason": job.reason,
-                "parent": job.parent,
-                "counts": job.counts,
-                "url": url,
-                "results_url": f"{url}/results",
-            },
+            "data": data,
         }
 
 

@@ -11,8 +11,8 @@ from api.access import KEY_IS_OPTIONAL, OptionalCaller
 from api.dependencies import StoresDep
 from api.openapi import problems
 from api.problems import Problem
-from shared.queues import Lane
-from shared.workers import alive
+from shared.queues import TRAINING, Lane
+from shared.workers import alive, trainers_alive
 
 log = logging.getLogger(__name__)
 
@@ -28,11 +28,12 @@ router = APIRouter(tags=["health"])
 def health(stores: StoresDep, caller: OptionalCaller, response: Response) -> dict[str, Any]:
     """`pass`; `warn` where jobs wait for a worker or a model; `fail` (503).
 
-    A caller with a key is also told of Redis, the workers, the model they serve, and who is let in.
+    A caller with a key is also told of Redis, the workers, the model they serve, the trainers, and who is let in.
     """
     try:
         workers = alive(stores.redis)
         waiting = {lane.value: stores.ledger.ready(lane) for lane in Lane}
+        trainers, trainings = trainers_alive(stores.redis), stores.ledger.ready(TRAINING)
     except RedisError as error:
         response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
         log.warning("Redis cannot be reached: %s", error)
@@ -48,6 +49,8 @@ def health(stores: StoresDep, caller: OptionalCaller, response: Response) -> dic
         "workers": workers,
         "models": models,
         "waiting_chunks": waiting,
+        "trainers": trainers,
+        "waiting_trainings": trainings,
     }
 
 

@@ -1,7 +1,6 @@
 """Bulk jobs."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Hashable, Iterable, Iterator
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
 
@@ -9,11 +8,11 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
-from redis import RedisError
 
 from api import idempotency, ingest, render
 from api.access import ClassifyCaller
 from api.dependencies import LONGEST_WAIT_S, Stores, StoresDep
+from api.events import follow
 from api.idempotency import IdempotencyKey
 from api.openapi import ACCEPTED, JOB_BODIES, problems
 from api.ownership import JobDep
@@ -27,7 +26,6 @@ from shared.queues import tend_soon
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
 _PAGE = 1000
-_EVENT_S = 0.5
 
 _Writer = Callable[[Iterable[list[ResultOut]]], Iterator[str | bytes]]
 _WRITERS: dict[str, tuple[_Writer, str]] = {
@@ -117,19 +115,13 @@ def cancel(job: JobDep, response: Response, stores: StoresDep) -> JobOut:
 @router.get("/{job_id}/events", response_class=EventSourceResponse, responses=problems(HTTPStatus.NOT_FOUND))
 async def events(job: JobDep, stores: StoresDep) -> AsyncIterator[ServerSentEvent]:
     """The job each time it has changed, as server-sent events `progress`; `end` comes last and closes the stream."""
-    shown: Job | None = None
-    while True:
-        if shown is None or _changed(shown, job):
-            out = await run_in_threadpool(_out, job, stores)
-            yield ServerSentEvent(data=out, event="end" if job.ended else "progress", id=str(job.done))
-            shown = job
-        if job.ended:
-            return
-        await asyncio.sleep(_EVENT_S)
-        try:
-            job = await run_in_threadpool(stores.ledger.job, job.id)
-        except RedisError:
-            continue  # the stream outlives a restart of the store
+
+    def render(job: Job) -> ServerSentEvent:
+        return ServerSentEvent(data=_out(job, stores), id=str(job.done))
+
+    changes = follow(job, lambda: stores.ledger.job(job.id), _moment, render)
+    async for event in changes:
+        yield event
 
 
 @router.get(
@@ -178,8 +170,8 @@ def _refuse_gone(job: Job) -> None:
         raise results_expired(job.id)
 
 
-def _changed(before: Job, now: Job) -> bool:
-    return (before.state, before.done) != (now.state, now.done)
+def _moment(job: Job) -> tuple[Hashable, bool]:
+    return (job.state, job.done), job.ended
 
 
 def _out(job: Job, stores: Stores) -> JobOut:

@@ -30,11 +30,13 @@ from shared.ledger.outbox import Outbox
 from shared.ledger.records import Guess, Job, KnownItem, LaneStatus, Lease, NewJob, Outcome, Page, QueuedItem
 from shared.ledger.results import CursorError, Results, ResultsGoneError
 from shared.ledger.states import TERMINAL, TRANSITIONS, ItemStatus, JobState, WebhookState
+from shared.ledger.trainings import Stage, StageState, Training, TrainingRequest, Trainings
 
 __all__ = [
     "LEASE_S", "TERMINAL", "TRANSITIONS", "Admission", "Answered", "Audit", "Breaker", "Claim", "CursorError",
     "Deliveries", "DeliveryAttempt", "DeliveryOutcome", "Guess", "Idempotency", "InFlightError", "ItemStatus", "Job",
     "JobNotFoundError", "JobState", "KnownItem", "LaneStatus", "Lease", "Ledger", "NewJob", "NotOnDiskError",
     "NothingToDeliverError", "Outbox", "Outcome", "Page", "QueueFullError", "QueuedItem", "Results",
-    "ResultsGoneError", "StagingLostError", "SupersededError", "Trigger", "Verdict", "WebhookState", "done_key",
+    "ResultsGoneError", "Stage", "StageState", "StagingLostError", "SupersededError", "Training", "TrainingRequest",
+    "Trainings", "Trigger", "Verdict", "WebhookState", "done_key",
 ]  # fmt: skip

@@ -12,6 +12,10 @@ Keys, below the prefix `catalog:`:
     job:{id}:losses      hash: chunk → how often a lease of it ran out
     job:{id}:done        list: one element once the job has ended, for whoever waits
     job:{id}:deliveries  list: the attempts to deliver its webhook
+    job:{id}:training    hash: what a training was asked for, its stages, and what has come of it, each as JSON
+    job:{id}:log         the end of a training's log
+    trainings:{tenant}   zset: job → when it was accepted; of the trainings
+    training:durations   hash: stage → seconds that it took in the last training that completed
     lane:{lane}          list: jobs with ready chunks, in turn
     pending:{lane}       how many of the lane's items have no outcome yet
     done:{lane}:{t}      how many got one in the ten seconds from 10 t on

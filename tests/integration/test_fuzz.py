@@ -15,7 +15,7 @@ from schemathesis.config import ChecksConfig, GenerationConfig, ProjectConfig, P
 from api.app import create_app
 from shared.keys import KeyStore, Scope
 from shared.ledger import Ledger
-from shared.queues import Lane
+from shared.queues import TRAINING, Lane
 from shared.settings import ROOT, Settings
 from stack.processes import free_port
 from stack.services import Ports, Stack
@@ -68,8 +68,8 @@ def api(redis_port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[A
 def _work(ledger: Ledger, broker: Redis, stopping: threading.Event) -> None:
     """Each wake-up is followed; of several items one fails, so that there is something to retry."""
     while not stopping.is_set():
-        if broker.brpop([f"catalog:{lane}" for lane in Lane], timeout=1):
-            for lane in Lane:
+        if broker.brpop([f"catalog:{lane}" for lane in (*Lane, TRAINING)], timeout=1):
+            for lane in (*Lane, TRAINING):
                 while lease := ledger.lease(lane):
                     ledger.commit(lease, "v1", outcomes_of(lease, failing=len(lease.items) > 1))
 

@@ -54,7 +54,7 @@ local function finish(id, state, reason)
   for _, name in ipairs({'input', 'kept', 'results', 'order', 'done'}) do
     redis.call('EXPIRE', part(id, name), keep + READING)
   end
-  redis.call('EXPIRE', job(id), keep + keep_record)
+  for _, key in ipairs({job(id), part(id, 'training'), part(id, 'log')}) do redis.call('EXPIRE', key, keep + keep_record) end
   if facts[4] then redis.call('ZADD', 'catalog:outbox:webhook', time, id) end
   if facts[5] == '1' then redis.call('ZADD', 'catalog:outbox:tracking', time, id) end
 end

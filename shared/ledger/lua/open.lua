@@ -24,6 +24,7 @@ local facts = {
 for name, value in pairs(facts) do redis.call('HSET', job(id), name, value) end
 redis.call('PERSIST', part(id, 'input'))
 redis.call('PERSIST', part(id, 'results'))
+if redis.call('PERSIST', part(id, 'training')) == 1 then redis.call('ZADD', 'catalog:trainings:' .. new.tenant, time, id) end
 for chunk = 0, new.chunks - 1 do
   local invalid = redis.call('HEXISTS', part(id, 'results'), chunk) == 1
   redis.call('RPUSH', part(id, invalid and 'order' or 'ready'), chunk)

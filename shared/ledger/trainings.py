@@ -1,0 +1,219 @@
+"""Trainings: jobs of one chunk in a lane of their own, with a record of what was asked for and what came of it.
+
+Leases, states, deadlines, cancelling, webhooks and idempotency keys are every job's; only the record is theirs.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from enum import StrEnum
+from typing import Any
+
+from redis import Redis
+
+from shared.ledger.ledger import LEASE_S, JobNotFoundError, Ledger
+from shared.ledger.records import Job, Lease, Outcome, QueuedItem
+from shared.ledger.scripts import PREFIX, job_key, load
+from shared.ledger.states import JobState
+from shared.pipeline import STEPS, GateVerdict, Promote
+
+LANE = "training"
+"""Where trainings wait."""
+
+_STAGING_S = 3600
+_DURATIONS = f"{PREFIX}training:durations"
+
+
+class StageState(StrEnum):
+    WAITING = "waiting"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingRequest:
+    """What a training was asked for."""
+
+    params: Mapping[str, Any]
+    """Overrides of `params.yaml`, nested as they are there."""
+    source: str | None = None
+    """Where the catalogue is read from; `None`: where `params.yaml` says."""
+    revision: str | None = None
+    """Of the repository; `None`: what is checked out there."""
+    promote: Promote = Promote.AUTO
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """How a stage stands. Times are Redis's."""
+
+    name: str
+    state: StageState = StageState.WAITING
+    started_at: float | None = None
+    """Of the last attempt."""
+    finished_at: float | None = None
+    cached: bool = False
+    """Nothing that it depends on had changed, so it was not run."""
+    what: str | None = None
+    """What `done` and `total` count, for people."""
+    done: int | None = None
+    total: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """A training at one moment."""
+
+    job: Job
+    request: TrainingRequest
+    stages: tuple[Stage, ...] = tuple(Stage(name) for name in STEPS)
+    attempts: int = 0
+    """How often a trainer has taken it: more than once where one has vanished or was stopped."""
+    trainer: str | None = None
+    """Who has, or had it last."""
+    revision: str | None = None
+    """The commit that was checked out."""
+    data: Mapping[str, Any] | None = None
+    """What it was trained on: DVC's hashes by path, and the labels' snapshot."""
+    verdict: GateVerdict | None = None
+    bundle: str | None = None
+    """Version of the bundle that it made."""
+    model_version: str | None = None
+    """The bundle's version number in MLflow's registry."""
+    promoted: bool | None = None
+    """Whether the model was promoted at the training's end; `None`: it has not come to that."""
+    failed_stage: str | None = None
+    error: str | None = None
+    """Why it failed, for people."""
+
+    @property
+    def stage(self) -> Stage | None:
+        """The one that runs."""
+        return next((stage for stage in self.stages if stage.state is StageState.RUNNING), None)
+
+    def as_accepted(self) -> "Training":
+        """As it was when it was opened: what the answer to its request said."""
+        return Training(self.job.as_accepted(), self.request)
+
+    @classmethod
+    def read(cls, job: Job, fields: Mapping[bytes, bytes]) -> "Training":
+        facts = {name.decode(): json.loads(value) for name, value in fields.items()}
+        stages = tuple(_stage(name, facts.pop(f"stage:{name}", {})) for name in STEPS)
+        request = facts.pop("request")
+        if verdict := facts.pop("verdict", None):
+            facts["verdict"] = GateVerdict.model_validate(verdict)
+        asked = TrainingRequest(**{**request, "promote": Promote(request["promote"])})
+        return cls(job, asked, stages, **facts)
+
+
+class Trainings:
+    """Args: redis: a client that does not decode responses."""
+
+    def __init__(self, redis: "Redis") -> None:
+        self._redis: Any = redis
+        self._ledger = Ledger(redis)
+        self._report = load(redis, "report_training")
+
+    # Accepting
+
+    def stage(self, job: str, request: TrainingRequest) -> None:
+        """Put there what `Ledger.open` then makes a job of, with one item and one chunk."""
+        self._ledger.stage(job, 0, [QueuedItem(0, job)])
+        with self._redis.pipeline() as pipe:
+            pipe.hset(job_key(job, "training"), "request", json.dumps(asdict(request)))
+            pipe.expire(job_key(job, "training"), _STAGING_S)
+            pipe.execute()
+
+    # Working on it
+
+    def lease(self) -> Lease | None:
+        """The next training in turn; `None` when none waits."""
+        return self._ledger.lease(LANE)
+
+    def report(
+        self,
+        lease: Lease,
+        *,
+        stages: Mapping[str, Mapping[str, Any]] | None = None,
+        log: str | None = None,
+        **facts: Any,
+    ) -> bool:
+        """Say how far it is; renews the lease.
+
+        Args:
+            stages: By name what has changed of a `Stage`; its times come from Redis.
+            facts: Of a `Training`.
+
+        Returns:
+            Whether it counted: not where the lease is another's by now, or the training has ended.
+        """
+        said: dict[str, Any] = {"set": {name: json.dumps(value) for name, value in facts.items()}}
+        if stages:
+            said["stages"] = stages
+        if log is not None:
+            said["log"] = log
+        return bool(self._report(args=[lease.member, LEASE_S, json.dumps(said)]))
+
+    def complete(self, lease: Lease, bundle: str) -> JobState | None:
+        """End it well; the next estimates go by what its stages took. `None` where it came too late."""
+        state = self._ledger.commit(lease, bundle, [Outcome(0, lease.job)])
+        if state is JobState.COMPLETED:
+            training = self.training(lease.job)
+            took = {
+                stage.name: stage.finished_at - stage.started_at
+                for stage in training.stages
+                if not stage.cached and stage.started_at is not None and stage.finished_at is not None
+            }
+            if took:
+                self._redis.hset(_DURATIONS, mapping=took)
+        return state
+
+    def fail(self, lease: Lease, message: str, stage: str | None = None) -> JobState | None:
+        """End it with an error; `None` where it came too late."""
+        stages = {stage: {"state": StageState.FAILED}} if stage else None
+        if not self.report(lease, stages=stages, error=message, failed_stage=stage):
+            return None
+        return self._ledger.commit(lease, "", [Outcome.failed(QueuedItem(0, lease.job), "training_failed", message)])
+
+    def release(self, lease: Lease) -> None:
+        """Hand it back unfinished, for another trainer to go on with."""
+        self._ledger.release([lease])
+
+    # Reading
+
+    def training(self, job_id: str) -> Training:
+        """Raises `JobNotFoundError`, also for a job that is no training."""
+        return self.of(self._ledger.job(job_id))
+
+    def of(self, job: Job) -> Training:
+        """Raises `JobNotFoundError` for a job that is no training."""
+        fields = self._redis.hgetall(job_key(job.id, "training"))
+        if not fields:
+            raise JobNotFoundError(job.id)
+        return Training.read(job, fields)
+
+    def newest(self, tenant: str, limit: int) -> list[Training]:
+        """The tenant's, the newest first."""
+        key, found = f"{PREFIX}trainings:{tenant}", list[Training]()
+        for member in self._redis.zrevrange(key, 0, -1):
+            if len(found) == limit:
+                break
+            try:
+                found.append(self.training(member.decode()))
+            except JobNotFoundError:  # it was kept as long as promised
+                self._redis.zrem(key, member)
+        return found
+
+    def log(self, job_id: str) -> str:
+        """The end of what its stages have printed."""
+        return (self._redis.get(job_key(job_id, "log")) or b"").decode()
+
+    def durations(self) -> dict[str, float]:
+        """Seconds that each stage took when it was last run by a training that completed."""
+        return {name.decode(): float(seconds) for name, seconds in self._redis.hgetall(_DURATIONS).items()}
+
+
+def _stage(name: str, facts: dict[str, Any]) -> Stage:
+    stage = Stage(name, **facts)
+    return replace(stage, state=StageState(stage.state))
