@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry
 from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
 
+from api.labelling import Labelling
 from api.metrics import registry
 from api.rate_limits import RateLimits
 from api.submission import Submissions
@@ -44,6 +45,7 @@ class Stores:
     metrics: CollectorRegistry
     trainings: Trainings
     training_requests: TrainingRequests
+    labels: Labelling
 
 
 def open_stores(settings: Settings) -> Stores:
@@ -68,6 +70,7 @@ def open_stores(settings: Settings) -> Stores:
         metrics=registry(drift),
         trainings=Trainings(client),
         training_requests=TrainingRequests(settings, client, queue),
+        labels=Labelling(settings, client, blobs, drift),
     )
 
 

@@ -82,12 +82,17 @@ async def attempt(stores: Stores, tenant: str, operation: str, key: str | None) 
 
 
 async def replay(stores: Stores, answered: Answered, fingerprint: Awaitable[str]) -> Job:
-    """The job as it was accepted; raises `Problem` where this request is another one than the first with the key."""
+    """The job as it was accepted; raises as `check_same` does."""
+    await check_same(answered, fingerprint)
+    job = await run_in_threadpool(stores.ledger.job, answered.job)
+    return job.as_accepted()
+
+
+async def check_same(answered: Answered, fingerprint: Awaitable[str]) -> None:
+    """Raises `Problem` where this request is another one than the first with the key."""
     if await fingerprint != answered.fingerprint:
         detail = f"This {HEADER} was used before, for a request with another body: take a new key for a new request."
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "idempotency-key-reused", detail)
-    job = await run_in_threadpool(stores.ledger.job, answered.job)
-    return job.as_accepted()
 
 
 async def _renew(keys: Idempotency, claim: Claim) -> None:

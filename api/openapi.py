@@ -5,20 +5,25 @@ from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI
+from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from api import ingest
 from api.idempotency import REPLAYED
+from api.label_schemas import LabelIn, LabelOptions, LabelsIn
 from api.problems import MEDIA_TYPE
 from api.schemas import ItemIn, JobIn, JobOptions, PredictIn, ProblemOut
 
-_OPTIONS = {
-    name: {"schema": schema, "description": schema["description"]}
-    for name, schema in JobOptions.model_json_schema()["properties"].items()
-}
+
+def _described(options: type[BaseModel]) -> dict[str, Any]:
+    properties = options.model_json_schema()["properties"].items()
+    return {name: {"schema": schema, "description": schema["description"]} for name, schema in properties}
+
+
+_OPTIONS = _described(JobOptions)
 
 _REF = "#/components/schemas/"
-_MODELS = (JobIn, ItemIn, PredictIn, ProblemOut)
+_MODELS = (JobIn, ItemIn, PredictIn, ProblemOut, LabelIn, LabelsIn)
 
 _MEANINGS = {
     HTTPStatus.BAD_REQUEST: "The request cannot be read.",
@@ -78,6 +83,10 @@ def describe_models(app: FastAPI) -> None:
     app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way
 
 
+def _in_query(options: dict[str, Any]) -> list[dict[str, Any]]:
+    return [{"name": name, "in": "query", "required": False, **option} for name, option in options.items()]
+
+
 _ITEM = {"id": "sku-1", "title": "Piscine gonflable ronde 3 m"}
 _TABLE = "id,title,image\nsku-1,Piscine gonflable ronde 3 m,https://shop.example/piscine.jpg\n"
 
@@ -117,7 +126,24 @@ JOB_BODIES: dict[str, Any] = {
             },
         },
     },
-    "parameters": [{"name": name, "in": "query", "required": False, **option} for name, option in _OPTIONS.items()],
+    "parameters": _in_query(_OPTIONS),
+}
+
+_LABEL = {"job_id": "66f2a0d1c3b4e5f601234567", "item_id": "sku-1", "code": 2583, "by": "anna"}
+
+LABEL_BODIES: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            ingest.JSON: {"schema": ref(LabelsIn), "example": {"labels": [_LABEL]}},
+            ingest.NDJSON: {"schema": ref(LabelIn), "example": _LABEL},
+            ingest.CSV: {
+                "schema": {"type": "string", "description": f"Columns of {', '.join(ingest.LABELS.columns)}"},
+                "example": "title,code,by\nPiscine gonflable ronde 3 m,2583,anna\n",
+            },
+        },
+    },
+    "parameters": _in_query(_described(LabelOptions)),
 }
 
 ACCEPTED: dict[int | str, dict[str, Any]] = {

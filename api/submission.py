@@ -10,7 +10,8 @@ from fastapi.concurrency import run_in_threadpool
 from pydantic import HttpUrl, ValidationError
 from redis import Redis
 
-from api.draft import Draft, error_entries
+from api.checking import error_entries
+from api.draft import Draft
 from api.ingest import Intake
 from api.opening import check_deadline, check_webhook, open_job
 from api.problems import Problem, StreamedProblem, invalid_request

@@ -40,17 +40,7 @@ class Blobs:
         path = self._path(sha256)
         if self._is_fresh(path):
             return sha256
-        unfinished = f"{path}.{secrets.token_hex(4)}"
-        try:
-            self._files.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
-            with self._files.open(unfinished, "wb") as file:
-                file.write(data)
-                _to_disk(file)
-            self._files.mv(unfinished, path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                self._files.rm_file(unfinished)
-            raise
+        write_whole(self._files, path, data)
         return sha256
 
     def get(self, sha256: str) -> bytes:
@@ -94,6 +84,21 @@ class Blobs:
         if not _NAME.fullmatch(name):
             raise BlobNotFoundError(name)
         return f"{self._root}/{name[:2]}/{name}"
+
+
+def write_whole(files: Any, path: str, data: bytes) -> None:
+    """A file that is never seen half written, and is on disk when this returns; raises `OSError`."""
+    unfinished = f"{path}.{secrets.token_hex(4)}"
+    try:
+        files.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
+        with files.open(unfinished, "wb") as file:
+            file.write(data)
+            _to_disk(file)
+        files.mv(unfinished, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            files.rm_file(unfinished)
+        raise
 
 
 def _to_disk(file: Any) -> None:

@@ -29,6 +29,8 @@ class Settings(BaseSettings):
     """Celery's wake-ups; a database of its own, so that either can be moved or emptied alone."""
     blob_url: str = f"file://{ROOT}/data/blobs"
     """Where pictures lie until their job is classified: any fsspec URL."""
+    labels_url: str = f"file://{ROOT}/data/labels-store"
+    """Where labels are kept for trainings, append-only: any fsspec URL."""
 
     model: str | None = None
     """The bundle to serve, whatever the registry says: a folder, or `models:/name/version` in MLflow's registry.
@@ -67,6 +69,8 @@ class Settings(BaseSettings):
 
     max_items: int = 100_000
     """Of one job."""
+    max_labels: int = 10_000
+    """Of one request."""
     max_body_bytes: int = 2 * 1024**3
     """Of one request; bodies are streamed, so it bounds the disk, not the memory."""
     max_image_bytes: int = 20 * 1024**2

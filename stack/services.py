@@ -74,6 +74,7 @@ class Stack:
             "CATALOG_REDIS_URL": f"redis://127.0.0.1:{ports.redis}/0",
             "CATALOG_BROKER_URL": f"redis://127.0.0.1:{ports.redis}/1",
             "CATALOG_BLOB_URL": f"file://{state.resolve()}/blobs",
+            "CATALOG_LABELS_URL": f"file://{state.resolve()}/labels",
             "CATALOG_FEATURE_CACHE": str(state.resolve() / "features"),
             "CATALOG_PUBLIC_URL": self.url,
             "CATALOG_WEBHOOK_SECRETS": json.dumps([master]),

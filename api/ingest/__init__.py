@@ -13,8 +13,11 @@ from api.ingest import multipart
 from api.ingest.body import CSV, JSON, MULTIPART, NDJSON, Body
 from api.ingest.intake import (
     EMPTY,
+    ITEMS,
+    LABELS,
     OPTIONS,
     Intake,
+    Listing,
     Picture,
     PictureRefused,
     RawItem,
@@ -29,30 +32,31 @@ from shared.blobs import Blobs
 from shared.settings import Settings
 
 __all__ = [
-    "CSV", "EMPTY", "JSON", "MULTIPART", "NDJSON", "OPTIONS", "Intake", "Picture", "PictureRefused", "RawItem",
-    "drain", "item_limit", "json_object", "oversize", "read", "single", "small_form",
+    "CSV", "EMPTY", "ITEMS", "JSON", "LABELS", "MULTIPART", "NDJSON", "OPTIONS", "Intake", "Listing", "Picture",
+    "PictureRefused", "RawItem", "drain", "item_limit", "json_object", "oversize", "read", "single", "small_form",
 ]  # fmt: skip
 
 
-async def read(request: Request, settings: Settings, blobs: Blobs) -> Intake:
+async def read(request: Request, settings: Settings, blobs: Blobs, listing: Listing = ITEMS) -> Intake:
     """The body is read as the intake's items are.
 
     Raises:
         Problem: the media type is not known, or the body says that it is too large.
     """
-    body = _body(request, settings)
+    body = _body(request, settings, listing)
     # Members of the body replace those of the query.
-    options: dict[str, Any] = {name: request.query_params[name] for name in OPTIONS if name in request.query_params}
+    query = request.query_params
+    options: dict[str, Any] = {name: query[name] for name in listing.options if name in query}
     kept: dict[str, Picture] = {}
     if body.media_type == MULTIPART:
         return Intake(multipart.items(body, settings, blobs, options, kept), options, kept, body)
-    items = multipart.FORMS[body.media_type](body.hashed(), item_limit(settings), options)
+    items = multipart.FORMS[body.media_type](body.hashed(), item_limit(settings), options, listing)
     return Intake(items, options, kept, body)
 
 
-async def drain(request: Request, settings: Settings) -> str:
+async def drain(request: Request, settings: Settings, listing: Listing = ITEMS) -> str:
     """Read the body and keep nothing of it; returns the fingerprint that its intake would have. Raises as that."""
-    body = _body(request, settings)
+    body = _body(request, settings, listing)
     if body.media_type == MULTIPART:
         async for part in multipart.parts(body):
             async for _ in part.pieces():
@@ -86,12 +90,11 @@ async def small_form(request: Request, limit: int) -> dict[str, str | bytes]:
     return form
 
 
-def _body(request: Request, settings: Settings) -> Body:
+def _body(request: Request, settings: Settings, listing: Listing) -> Body:
     body = Body(request, settings.max_body_bytes)
-    if body.media_type != MULTIPART and body.media_type not in multipart.FORMS:
-        raise Problem(
-            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-            "unsupported-media-type",
-            f"{body.media_type} is not accepted: send {JSON}, {NDJSON}, {CSV} or {MULTIPART}.",
-        )
+    accepted = [*multipart.FORMS, *([MULTIPART] if listing.multipart else [])]
+    if body.media_type not in accepted:
+        known = f"{', '.join(accepted[:-1])} or {accepted[-1]}"
+        detail = f"{body.media_type} is not accepted: send {known}."
+        raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", detail)
     return body

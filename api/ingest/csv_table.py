@@ -5,22 +5,23 @@ import re
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
-from api.ingest.intake import RawItem, malformed, too_large
+from api.ingest.intake import ITEMS, Listing, RawItem, malformed, too_large
 from api.ingest.lines import lines
 
-_COLUMNS = ("id", "title", "description", "image")
 # Of the whole process. Records are bounded, and what is too long for an item is that item's own error.
 csv.field_size_limit(2**31 - 1)
 
 _CLOSING = re.compile(r'[^"]*+(?:""[^"]*+)*+"(?!")')
 
 
-async def items(pieces: AsyncIterator[bytes], limit: int, options: dict[str, Any]) -> AsyncGenerator[RawItem, None]:
-    """Columns id, title, description and image, which is a URL or the name of a picture sent along.
+async def items(
+    pieces: AsyncIterator[bytes], limit: int, options: dict[str, Any], listing: Listing = ITEMS
+) -> AsyncGenerator[RawItem, None]:
+    """The listing's columns, of which `image` is a URL or the name of a picture sent along.
 
     Raises `Problem`, which names the line; of a record over several lines the first.
     """
-    index, table = 0, _Table(limit)
+    index, table = 0, _Table(limit, listing.columns)
     async for number, line in lines(pieces, limit):
         cells = table.cells(number, line)
         if cells is not None:
@@ -40,11 +41,12 @@ def _fields(columns: list[str], cells: list[str]) -> dict[str, Any]:
 class _Table:
     """Puts records together from lines, because a newline may stand inside quotes."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, known: tuple[str, ...]) -> None:
         self.columns: list[str] = []
         self.begun = 0
         """The line in which the latest record begins."""
         self._limit = limit
+        self._known = known
         self._delimiter = ","
         self._record: list[str] = []
         self._size = 0
@@ -90,7 +92,7 @@ class _Table:
         if self._quoted:
             raise malformed(f"a quote in the record that begins in line {self.begun} is not closed", line=self.begun)
         if not self.columns:
-            raise malformed(f"the table is empty: it begins with its columns, of {', '.join(_COLUMNS)}")
+            raise malformed(f"the table is empty: it begins with its columns, of {', '.join(self._known)}")
 
     def _parsed(self, record: str) -> list[str]:
         try:
@@ -100,11 +102,11 @@ class _Table:
 
     def _heading(self, cells: list[str]) -> list[str]:
         columns = [cell.strip().lower() for cell in cells]
-        if set(columns) <= set(_COLUMNS) and len(set(columns)) == len(columns):
+        if set(columns) <= set(self._known) and len(set(columns)) == len(columns):
             return columns
         found = ", ".join(cells)[:200]
         raise malformed(
-            f"a CSV table has columns of {', '.join(_COLUMNS)}, each once; this one has {found}", line=self.begun
+            f"a CSV table has columns of {', '.join(self._known)}, each once; this one has {found}", line=self.begun
         )
 
 

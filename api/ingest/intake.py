@@ -13,6 +13,28 @@ from shared.settings import Settings
 OPTIONS = tuple(JobOptions.model_fields)
 """What a job can be told beside its items."""
 
+
+@dataclass(frozen=True)
+class Listing:
+    """What a request lists, and what it may say beside that."""
+
+    member: str
+    """Of a JSON document."""
+    options: tuple[str, ...]
+    columns: tuple[str, ...]
+    """Of a CSV table."""
+    multipart: bool = True
+    """Whether pictures may come as files of their own."""
+
+
+ITEMS = Listing("items", OPTIONS, ("id", "title", "description", "image"))
+LABELS = Listing(
+    "labels",
+    ("on_invalid",),
+    ("title", "description", "image", "job_id", "item_id", "code", "by", "at"),
+    multipart=False,
+)
+
 _ITEM_OVERHEAD = 256 * 1024
 
 

@@ -10,7 +10,7 @@ from itertools import count
 from typing import Any
 
 from api.ingest.body import without_bom
-from api.ingest.intake import OPTIONS, RawItem, malformed, too_large
+from api.ingest.intake import ITEMS, Listing, RawItem, malformed, too_large
 from api.ingest.json_text import load
 from api.problems import Problem
 
@@ -22,23 +22,25 @@ _SOLID = re.compile(rb"[^ \t\n\r]")
 _QUOTE = ord('"')
 
 
-async def items(pieces: AsyncIterator[bytes], limit: int, options: dict[str, Any]) -> AsyncGenerator[RawItem, None]:
+async def items(
+    pieces: AsyncIterator[bytes], limit: int, options: dict[str, Any], listing: Listing = ITEMS
+) -> AsyncGenerator[RawItem, None]:
     """The other members of the document become options. Raises `Problem`, which names the item or the byte."""
     reader = _Reader(pieces, limit)
     opening = await reader.solid()
     if opening == b"[":
-        async for item in _listed(reader):
+        async for item in _listed(reader, listing):
             yield item
     elif opening == b"{":
-        async for item in _members(reader, options):
+        async for item in _members(reader, options, listing):
             yield item
     else:
-        raise malformed('the body must be JSON: an object with the member "items", or a list of items')
+        raise malformed(f'the body must be JSON: an object with the member "{listing.member}", or a list of them')
     if await reader.solid():
         raise reader.misplaced("something behind the end of the document")
 
 
-async def _members(reader: "_Reader", options: dict[str, Any]) -> AsyncIterator[RawItem]:
+async def _members(reader: "_Reader", options: dict[str, Any], listing: Listing) -> AsyncIterator[RawItem]:
     given: set[str] = set()
     stop = b","
     while stop == b",":
@@ -51,35 +53,37 @@ async def _members(reader: "_Reader", options: dict[str, Any]) -> AsyncIterator[
         if name in given:
             raise malformed(f"the member {name[:100]!r} occurs twice")
         given.add(name)
-        if name == "items":
+        if name == listing.member:
             if await reader.solid() != b"[":
-                raise malformed('the member "items" must be a list')
-            async for item in _listed(reader):
+                raise malformed(f'the member "{listing.member}" must be a list')
+            async for item in _listed(reader, listing):
                 yield item
             stop = await reader.solid()
-        elif name in OPTIONS:
+        elif name in listing.options:
             text, stop = await reader.text(f"the member {name!r}")
             options[name] = load(text, f"the member {name!r}")
             if isinstance(options[name], dict | list):
                 raise malformed(f"the member {name!r} must be a single value")
         else:
-            raise malformed(f"unknown member {name[:100]!r}: beside items there can be {', '.join(OPTIONS)}")
+            others = ", ".join(listing.options)
+            raise malformed(f"unknown member {name[:100]!r}: beside {listing.member} there can be {others}")
     if stop != b"}":
         raise reader.misplaced("no comma and no end of the object")
-    if "items" not in given:
-        raise malformed('the body has no member "items"')
+    if listing.member not in given:
+        raise malformed(f'the body has no member "{listing.member}"')
 
 
-async def _listed(reader: "_Reader") -> AsyncIterator[RawItem]:
+async def _listed(reader: "_Reader", listing: Listing) -> AsyncIterator[RawItem]:
     """What stands in a list whose bracket has been read."""
     for index in count():
         text, stop = await reader.text(f"item {index}")
         if stop == b"]" and not index and not _SOLID.search(text):
             return
-        fields = load(text, f"item {index}", pointer=f"/items/{index}")
+        pointer = f"/{listing.member}/{index}"
+        fields = load(text, f"item {index}", pointer=pointer)
         if stop not in (b",", b"]"):
             raise reader.misplaced("no comma and no end of the list")
-        yield RawItem(index, fields, f"/items/{index}")
+        yield RawItem(index, fields, pointer)
         if stop == b"]":
             return
 

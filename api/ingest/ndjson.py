@@ -3,12 +3,14 @@
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
-from api.ingest.intake import RawItem
+from api.ingest.intake import ITEMS, Listing, RawItem
 from api.ingest.json_text import load
 from api.ingest.lines import lines
 
 
-async def items(pieces: AsyncIterator[bytes], limit: int, options: dict[str, Any]) -> AsyncGenerator[RawItem, None]:
+async def items(
+    pieces: AsyncIterator[bytes], limit: int, options: dict[str, Any], listing: Listing = ITEMS
+) -> AsyncGenerator[RawItem, None]:
     """Blank lines count, but are no items. Raises `Problem`, which names the line."""
     index = 0
     async for number, line in lines(pieces, limit):

@@ -34,9 +34,10 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """The key has led to a job before."""
+    """The key has had its effect before."""
 
     job: str
+    """Its id; of a request that makes no job, its answer."""
     fingerprint: str
 
 
@@ -44,6 +45,7 @@ class Idempotency:
     def __init__(self, redis: "Redis") -> None:
         self._claim = load(redis, "claim")
         self._keep = load(redis, "keep_claim")
+        self._settle = load(redis, "settle_claim")
 
     def claim(self, tenant: str, operation: str, key: str) -> Claim | Answered:
         """Raises `InFlightError`. Keys of other tenants and operations never meet."""
@@ -59,6 +61,10 @@ class Idempotency:
     def renew(self, claim: Claim) -> bool:
         """Whether the claim is still this request's."""
         return bool(self._keep(args=[claim.key, claim.token, CLAIM_S]))
+
+    def settle(self, claim: Claim, answer: str, fingerprint: str, keep_s: int) -> None:
+        """From now on, and for so long, the key has this answer; opening a job does so by itself."""
+        self._settle(args=[claim.key, claim.token, answer, fingerprint, keep_s])
 
     def release(self, claim: Claim) -> None:
         """Give an unused claim up: the next request with the key starts afresh."""

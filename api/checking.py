@@ -1,0 +1,115 @@
+"""What is wrong with one item of a request, and where; its picture, kept or refused."""
+
+import base64
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi.concurrency import run_in_threadpool
+from pydantic import ValidationError
+
+from api.ingest import EMPTY, Picture, PictureRefused, RawItem, oversize
+from api.problems import pointer_to
+from api.schemas import ImageIn
+from shared.blobs import Blobs
+from shared.ledger import ItemStatus, Outcome
+from shared.settings import Settings
+
+_SHOWN_ERRORS = 3
+"""Of one item."""
+_SHOWN_LENGTH = 300
+"""Of a pointer or a detail: they may quote what was sent, and are in memory until all items are read."""
+
+
+class ItemError(ValueError):
+    """What is wrong with one item's id or picture, and where below the item."""
+
+    def __init__(self, pointer: str, code: str, detail: str) -> None:
+        super().__init__(detail)
+        self.pointer = pointer
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class Invalid:
+    """An item that cannot be accepted."""
+
+    index: int
+    id: str | None
+    line: int | None
+    errors: tuple[tuple[str, str, str], ...]
+    """Pointer, code and detail of each thing that is wrong."""
+
+    def entries(self) -> Iterator[dict[str, Any]]:
+        """As members of a problem document's `errors`."""
+        where = {name: value for name, value in (("line", self.line), ("id", self.id)) if value is not None}
+        for pointer, code, detail in self.errors:
+            yield {"index": self.index, "pointer": pointer, "code": code, "detail": detail, **where}
+
+    def outcome(self) -> Outcome:
+        """As what became of an item that was skipped."""
+        return Outcome(
+            self.index,
+            self.id or str(self.index),
+            ItemStatus.INVALID,
+            error="invalid_item",
+            message="; ".join(detail for _, _, detail in self.errors),
+            pointer=self.errors[0][0],
+            line=self.line,
+        )
+
+
+def error_entries(invalid: Iterable[Invalid]) -> Iterator[dict[str, Any]]:
+    return (entry for item in invalid for entry in item.entries())
+
+
+def invalid(raw: RawItem, error: "ValidationError | ItemError") -> Invalid:
+    """Named by position, line and id, as far as they are known."""
+    entries = [(error.pointer, error.code, str(error))] if isinstance(error, ItemError) else list(_entries(error))
+    identifier = None
+    if isinstance(raw.fields, dict) and raw.fields.get("id") is not None:
+        identifier = str(raw.fields["id"])[:128]
+    shown = entries[:_SHOWN_ERRORS]
+    errors = [(_shortened(raw.pointer + pointer), code, _shortened(detail)) for pointer, code, detail in shown]
+    if len(entries) > _SHOWN_ERRORS:
+        errors.append((raw.pointer, "more_errors", f"and {len(entries) - _SHOWN_ERRORS} more errors in this item"))
+    return Invalid(raw.index, identifier, raw.line, tuple(errors))
+
+
+def _entries(error: ValidationError) -> Iterator[tuple[str, str, str]]:
+    for entry in error.errors(include_url=False, include_context=False, include_input=False):
+        yield pointer_to(entry["loc"]), entry["type"], entry["msg"].removeprefix("Value error, ")
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _SHOWN_LENGTH else text[:_SHOWN_LENGTH] + "…"
+
+
+async def kept_picture(
+    image: ImageIn | None, pictures: Mapping[str, Picture], settings: Settings, blobs: Blobs
+) -> str | None:
+    """The name of the picture that came with the request, if any; raises `ItemError`."""
+    if image is None or image.url is not None:
+        return None
+    if image.file is not None:
+        picture = pictures.get(image.file)
+        if picture is None:
+            raise ItemError("/image/file", "file_missing", f"no file named {image.file!r} was sent along")
+        if isinstance(picture, PictureRefused):
+            raise ItemError("/image/file", "image_refused", picture.detail)
+        return picture
+    data = _decode_base64(image.base64 or "")
+    limit = settings.max_image_bytes
+    if not data:
+        raise ItemError("/image/base64", "image_refused", EMPTY.detail)
+    if len(data) > limit:
+        raise ItemError("/image/base64", "image_refused", oversize(len(data), limit).detail)
+    return await run_in_threadpool(blobs.put, data)
+
+
+def _decode_base64(text: str) -> bytes:
+    content = text.partition(",")[2] if text.startswith("data:") else text
+    try:
+        return base64.b64decode(content, validate=True)
+    except ValueError as error:
+        raise ItemError("/image/base64", "not_base64", f"not base64: {error}") from None
