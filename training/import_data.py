@@ -10,39 +10,39 @@ import logging
 import sys
 import tempfile
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from hashlib import sha256
 from pathlib import Path
-from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
+from shared.labels import LabelStore
 from shared.model.images import UnreadableImageError, decode
 from shared.params import ParamsError, SampleParams, load_params
 from shared.taxonomy import CODES
 from training.challenge import (
     LABELS_FILE,
     LAYOUT,
-    PICTURES_FOLDER,
     PRODUCTS_FILE,
     CatalogueError,
     Source,
     parse_integer,
-    picture_name,
 )
-from training.layout import IMPORTED
+from training.layout import IMPORTED, LABELS
+from training.merging import copy_pictures, merge, readable
 from training.pictures import Picture, PictureWriter
+from training.product import Finding, Product, Reason
 from training.quality import summarise, write_quality
 from training.sample_catalogue import generate
 from training.unlabelled import import_unlabelled
 
 READERS = 8  # threads: a remote source answers slowly, and decoding releases the GIL
 READ_AHEAD = 64  # pictures
+_LABELLED = ("labels", "items", "rows_added", "rows_overruled")
 CODE_OF = {str(code): code for code in CODES}
 
 PRODUCTS_SCHEMA = pa.schema(
@@ -60,53 +60,6 @@ PRODUCTS_SCHEMA = pa.schema(
 log = logging.getLogger(__name__)
 
 
-class Reason(StrEnum):
-    """Why a row was dropped or lost its picture."""
-
-    NO_LABEL = "no_label"
-    UNKNOWN_CODE = "unknown_code"
-    DUPLICATE_PRODUCT = "duplicate_product"
-    EMPTY = "empty"
-    PICTURE_MISSING = "picture_missing"
-    PICTURE_UNREADABLE = "picture_unreadable"
-
-
-class Finding(NamedTuple):
-    """One row that was not taken as it is."""
-
-    row: int
-    productid: int
-    reason: Reason
-    detail: str
-
-
-@dataclass(frozen=True, slots=True)
-class Product:
-    """A row of products.parquet; texts are None when absent, `picture` is the sha256 of its bytes or None."""
-
-    row: int
-    designation: str | None
-    description: str | None
-    productid: int
-    imageid: int
-    prdtypecode: int
-    picture: str | None = None
-
-    @property
-    def picture_file(self) -> str:
-        """Where the challenge keeps the picture, relative to the source."""
-        return f"{PICTURES_FOLDER}/{picture_name(self.imageid, self.productid)}"
-
-    @property
-    def empty(self) -> bool:
-        """True when there is nothing to classify by."""
-        return self.designation is None and self.description is None and self.picture is None
-
-    def finding(self, reason: Reason, detail: str) -> Finding:
-        """A finding about this row."""
-        return Finding(self.row, self.productid, reason, detail)
-
-
 @dataclass(frozen=True)
 class ImportReport:
     """What an import read and kept; `findings` lists every row that was dropped or lost its picture, by row."""
@@ -116,6 +69,8 @@ class ImportReport:
     rows_with_picture: int
     distinct_pictures: int
     findings: tuple[Finding, ...]
+    labels: Mapping[str, int]
+    """What people's labels came to: `training.merging.Merged.figures`."""
 
     @property
     def counts(self) -> dict[str, int]:
@@ -128,8 +83,15 @@ class ImportReport:
         """One paragraph for a person."""
         return (
             f"{self.rows_kept:,} of {self.rows_read:,} rows imported, {self.rows_with_picture:,} with a picture "
-            f"({self.distinct_pictures:,} distinct). {_listed(self.counts)}"
+            f"({self.distinct_pictures:,} distinct). {_listed(self.counts)}{self._labelled}"
         )
+
+    @property
+    def _labelled(self) -> str:
+        if not self.labels["labels"]:
+            return ""
+        labels, items, added, overruled = (f"{self.labels[name]:,}" for name in _LABELLED)
+        return f" {labels} labels of {items} items: {added} rows added, {overruled} overruled."
 
     def write(self, folder: Path) -> None:
         """Write report.json (the counts) and report.csv (every finding)."""
@@ -137,6 +99,7 @@ class ImportReport:
             "rows_read": self.rows_read,
             "rows_kept": self.rows_kept,
             "rows_dropped": self.rows_read - self.rows_kept,
+            "labels": self.labels,
             "rows_with_picture": self.rows_with_picture,
             "distinct_pictures": self.distinct_pictures,
             "findings": self.counts,
@@ -148,45 +111,51 @@ class ImportReport:
             writer.writerows(self.findings)
 
 
-def import_catalogue(source: str, output: Path) -> ImportReport:
+def import_catalogue(source: str, output: Path, labels: Path = LABELS) -> ImportReport:
     """Import the challenge's training files from a folder or fsspec URL into the folder `output`.
 
-    Writes products.parquet, pictures.parquet, report.json and report.csv; the same input gives the same bytes.
+    Writes products.parquet, pictures.parquet, report.json, report.csv and labels.csv; the same input gives the same
+    bytes. `labels` is a copy of the label store, merged where it is there.
     Raises `CatalogueError` when a file or column is missing or malformed, the two tables do not belong together, no
     row can be kept or not one picture is there.
     """
     catalogue = Source(source)
     findings: list[Finding] = []
     texts = catalogue.read_table(PRODUCTS_FILE, ("designation", "description", "productid", "imageid"))
-    labels = catalogue.read_table(LABELS_FILE, ("prdtypecode",))
-    _check_same_rows(texts, labels)
-    candidates = list(_without_duplicates(_labelled(texts, labels, findings), findings))
+    codes = catalogue.read_table(LABELS_FILE, ("prdtypecode",))
+    _check_same_rows(texts, codes)
+    candidates = list(_without_duplicates(_labelled(texts, codes, findings), findings))
 
     output.mkdir(parents=True, exist_ok=True)
     with PictureWriter(output / "pictures.parquet") as pictures:
         kept = list(_without_empty(_illustrated(catalogue, candidates, pictures, findings), findings))
+        said = LabelStore(str(labels))
+        merged = merge(kept, readable(said))
+        copy_pictures(merged, said, pictures)
     report = ImportReport(
         rows_read=len(texts),
         rows_kept=len(kept),
-        rows_with_picture=sum(product.picture is not None for product in kept),
+        rows_with_picture=sum(product.picture is not None for product in merged.products),
         distinct_pictures=pictures.count,
         findings=tuple(sorted(findings)),
+        labels=merged.figures,
     )
     if not kept:
         raise CatalogueError(f"{PRODUCTS_FILE} has no row that can be kept. {_listed(report.counts)} {LAYOUT}")
     if report.counts[Reason.PICTURE_MISSING] == len(candidates):
         sought = candidates[0].picture_file
         raise CatalogueError(f"Not one picture is in {source}; the first one sought was {sought}. {LAYOUT}")
-    _write_products(kept, output / "products.parquet")
+    _write_products(merged.products, output / "products.parquet")
+    merged.write(output)
     report.write(output)
     return report
 
 
-def import_sample(sample: SampleParams, output: Path) -> ImportReport:
+def import_sample(sample: SampleParams, output: Path, labels: Path = LABELS) -> ImportReport:
     """Generate a catalogue of invented products and import it into the folder `output`."""
     with tempfile.TemporaryDirectory(prefix="sample-catalogue-") as folder:
         generate(Path(folder), per_type=sample.per_type, test_items=0, seed=sample.seed)
-        return import_catalogue(folder, output)
+        return import_catalogue(folder, output, labels)
 
 
 def _check_same_rows(texts: dict[int, list[str]], labels: dict[int, list[str]]) -> None:

@@ -3,6 +3,8 @@
 from pathlib import Path
 
 IMPORTED = Path("data/imported")
+LABELS = Path("data/labels/dataset")
+"""A copy of the label store, where a training has taken one (`worker/label_snapshot.py`)."""
 PREPARED = Path("data/prepared")
 FEATURE_STORE = Path("data/feature-store")
 """Not a stage's output: kept between runs, so that only new pictures are computed."""

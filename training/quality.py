@@ -55,6 +55,8 @@ class Catalogue:
     dropped: pd.DataFrame
     """The findings about rows that were not kept, one each."""
     rows_read: int
+    labels: dict[str, int]
+    """What people's labels came to, as report.json has it."""
     words: list[list[str]]
     """Of each product's title and description."""
     members: pd.DataFrame
@@ -71,9 +73,10 @@ class Catalogue:
         products = pd.read_parquet(folder / "products.parquet")
         check_schema(products)
         findings = pd.read_csv(folder / "report.csv", keep_default_na=False)
-        rows_read: int = json.loads((folder / "report.json").read_text(encoding="utf-8"))["rows_read"]
+        report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+        rows_read, labels = report["rows_read"], report["labels"]
         dropped = findings[~findings["reason"].isin(PICTURE_LOST)]
-        if len(products) + len(dropped) != rows_read:
+        if len(products) - labels["rows_added"] + len(dropped) != rows_read:
             raise CatalogueError(
                 f"{rows_read} rows were read, but {len(products)} were kept and {len(dropped)} are on record as "
                 "dropped. Import the catalogue again."
@@ -81,7 +84,7 @@ class Catalogue:
         texts = list(map(words, _cells(products, "designation"), _cells(products, "description")))
         groups = _find_groups(texts, _cells(products, "picture"), folder / "pictures.parquet")
         members = pd.concat([_members(products, likeness, found) for likeness, found in groups.items()])
-        return cls(products, findings, dropped, rows_read, texts, members)
+        return cls(products, findings, dropped, rows_read, labels, texts, members)
 
     @property
     def conflicting(self) -> pd.DataFrame:
@@ -161,6 +164,7 @@ def measure(catalogue: Catalogue, classes: pd.DataFrame) -> Figures:
                 reason: int(count) for reason, count in sorted(catalogue.dropped["reason"].value_counts().items())
             },
         },
+        "labels": catalogue.labels,
         "conflicting_labels": catalogue.conflicting["row"].nunique(),
         "pictures": {
             "missing": int(reasons.get("picture_missing", 0)),

@@ -24,6 +24,7 @@ def render(figures: dict[str, Any], issues: pd.DataFrame, classes: pd.DataFrame)
         "# Quality of the catalogue",
         f"{rows['kept']:,} of {rows['read']:,} rows were kept. `quality_issues.csv` lists every row behind the figures "
         "of the first three tables, with its group; all figures are in `quality.json`.",
+        *_labels(figures["labels"]),
         *_conflicts(figures["conflicting_labels"], issues),
         *_losses(rows["dropped"], figures["pictures"], figures["texts"], issues),
         *_duplicates(figures["duplicates"], figures["leakage"], issues),
@@ -31,6 +32,18 @@ def render(figures: dict[str, Any], issues: pd.DataFrame, classes: pd.DataFrame)
         *_lengths(figures["texts"]),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _labels(labels: dict[str, int]) -> list[str]:
+    if not labels["labels"]:
+        return []
+    return [
+        "## Labels that people sent",
+        f"{labels['labels']:,} labels of {labels['items']:,} items: {labels['rows_added']:,} items are none of the "
+        f"source's and were added, {labels['rows_overruled']:,} rows of the source got another code. The labels of "
+        f"{labels['items_with_conflicting_labels']:,} items contradict one another; the later one counts. `labels.csv` "
+        "lists each with who said it, when, and which won.",
+    ]
 
 
 def _conflicts(count: int, issues: pd.DataFrame) -> list[str]:

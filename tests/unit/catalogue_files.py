@@ -10,7 +10,8 @@ from threading import Thread
 
 import pyarrow.parquet as pq
 
-from training.import_data import ImportReport, Reason
+from training.import_data import ImportReport
+from training.product import Reason
 
 X, Y, PICTURES = "X_train_update.csv", "Y_train_CVw08PX.csv", "images/image_train"
 DESIGNATION, DESCRIPTION, PRODUCTID, IMAGEID = 1, 2, 3, 4  # columns of X

@@ -32,8 +32,9 @@ from tests.unit.catalogue_files import (
     serve,
 )
 from training.challenge import CatalogueError
-from training.import_data import PRODUCTS_SCHEMA, Reason, import_catalogue, import_sample
+from training.import_data import PRODUCTS_SCHEMA, import_catalogue, import_sample
 from training.pictures import iter_pictures
+from training.product import Reason
 
 
 @pytest.fixture
@@ -95,7 +96,7 @@ def test_the_same_input_gives_the_same_bytes(catalogue: Path, output: Path, tmp_
     first = contents(output)
     import_catalogue(str(catalogue), output)
     import_catalogue(str(catalogue), tmp_path / "elsewhere")
-    assert set(first) == {"products.parquet", "pictures.parquet", "report.json", "report.csv"}
+    assert set(first) == {"products.parquet", "pictures.parquet", "report.json", "report.csv", "labels.csv"}
     assert contents(output) == contents(tmp_path / "elsewhere") == first
 
 
