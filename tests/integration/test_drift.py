@@ -12,8 +12,10 @@ from fastapi.testclient import TestClient
 from prometheus_client.parser import text_string_to_metric_families
 from redis import Redis
 
+from api.training_schemas import TrainingIn
 from shared.drift import ACCURACY, MIN_ITEMS, Drift, alerts
 from shared.keys import KeyStore, Scope
+from shared.pipeline import Promote
 from shared.profile import Feature, Profile, Reference, Seen
 from shared.settings import Settings
 from shared.taxonomy import CODES
@@ -128,6 +130,7 @@ def test_an_alert_names_the_day_since_which_it_has_stood(drift: Drift, redis: Re
     assert found[Feature.UNKNOWN].value > found[Feature.UNKNOWN].threshold >= 0.2
     assert found[ACCURACY].value == pytest.approx(0.3)
     assert found[ACCURACY].value < found[ACCURACY].threshold
+    assert {TrainingIn.model_validate(alert.proposal).promote for alert in found.values()} == {Promote.MANUAL}
 
 
 def test_an_alert_ends_with_the_first_ordinary_day(drift: Drift, redis: Redis) -> None:
