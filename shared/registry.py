@@ -10,7 +10,6 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from urllib.parse import urlparse
 
 from mlflow import MlflowClient
 from mlflow.artifacts import download_artifacts
@@ -20,8 +19,9 @@ from mlflow.exceptions import MlflowException
 from shared.model.bundle import MANIFEST, Bundle, BundleError, UnreachableError
 from shared.models import CHALLENGER, CHAMPION, PREVIOUS, Change, ChangeKind, ModelVersion, RegistryState
 from shared.pipeline import GateVerdict
-from shared.settings import MLFLOW_STORE, REGISTRY_SCHEME, get_settings
+from shared.settings import REGISTRY_SCHEME, get_settings
 
+_SQLITE = "sqlite:///"
 _BUNDLE, _VERDICT, _FIGURES, _CHANGE = "bundle", "gate.verdict", "test.", "change."
 """Tags of a version; the last one of the registered model, where each change of the champion has a tag of its own."""
 _VERSIONS, _CHANGES = 100, 200
@@ -51,9 +51,10 @@ def ensure_experiment(name: str) -> str:
     found = mlflow.get_experiment_by_name(name)
     if found is not None:
         return str(found.experiment_id)
-    direct = urlparse(get_settings().mlflow_tracking_uri).scheme == "sqlite"
-    location = (MLFLOW_STORE / "artifacts" / name).as_uri() if direct else None
-    MLFLOW_STORE.mkdir(exist_ok=True)
+    uri = get_settings().mlflow_tracking_uri
+    # Beside the database: a training runs in a folder that does not stay.
+    store = Path(uri.removeprefix(_SQLITE)).resolve().parent if uri.startswith(_SQLITE) else None
+    location = (store / "artifacts" / name).as_uri() if store else None
     try:
         return str(mlflow.create_experiment(name, artifact_location=location))
     except MlflowException:  # another process was first

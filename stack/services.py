@@ -1,4 +1,4 @@
-"""Redis, MLflow, worker, housekeeper, courier and API, started in order and stopped in reverse."""
+"""Redis, MLflow, worker, housekeeper, courier, trainer and API, started in order and stopped in reverse."""
 
 import json
 import os
@@ -16,7 +16,7 @@ import httpx
 from pydantic import SecretStr
 
 from shared.keys import LOCAL_TENANT
-from shared.queues import DELIVERY, HOUSEKEEPING, Lane
+from shared.queues import DELIVERY, HOUSEKEEPING, TRAINING, Lane
 from shared.settings import ROOT, get_settings, local_bundle
 from shared.webhook_secrets import signing_secrets
 from stack import redis_server
@@ -45,6 +45,7 @@ class Stack:
         ports: Where to listen; see `pick_ports`.
         settings: Further `CATALOG_…` variables.
         say: Told of each step.
+        trainer: Whether trainings run.
     """
 
     def __init__(
@@ -54,6 +55,8 @@ class Stack:
         ports: Ports,
         settings: Mapping[str, str] | None = None,
         say: Callable[[str], None] = lambda _: None,
+        *,
+        trainer: bool = False,
     ) -> None:
         self.ports = ports
         self.state = state
@@ -66,6 +69,7 @@ class Stack:
         _keep(state / "webhook-secret", self.webhook_secret)
         self._root = root
         self._say = say
+        self._trainer = trainer
         self._exit = ExitStack()
         self._running: dict[str, tuple[Process, list[str], Mapping[str, str] | None]] = {}
         """By name, as they were started last."""
@@ -104,6 +108,8 @@ class Stack:
         self._start_workers()
         self.start_housekeeper()
         self.start_courier()
+        if self._trainer:
+            self.start_trainer()
         api = self.start_api()
         if mlflow is not None:
             mlflow.wait_until(lambda: _answers(f"http://127.0.0.1:{self.ports.mlflow}/health"), timeout_s=90)
@@ -132,6 +138,10 @@ class Stack:
         """Webhooks and tracking, which wait for others: many threads, and away from everything else."""
         command = _celery("courier", DELIVERY, "--concurrency", "16")
         return self._start("courier", command, settings)
+
+    def start_trainer(self, name: str = "trainer", settings: Mapping[str, str] | None = None) -> Process:
+        """One training at a time; start one for each GPU that trainings may have."""
+        return self._start(name, _celery(name, TRAINING, "--concurrency", "1"), settings)
 
     def start_api(self, settings: Mapping[str, str] | None = None) -> Process:
         server = [sys.executable, "-m", "uvicorn", "--factory", "api.app:create_app", "--host", "127.0.0.1"]

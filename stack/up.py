@@ -13,7 +13,7 @@ def run(state: Path) -> None:
     stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopped.set())
-    with Stack(ROOT, state, pick_ports(), say=lambda step: print(f"  {step} …", flush=True)) as stack:
+    with Stack(ROOT, state, pick_ports(), say=lambda step: print(f"  {step} …", flush=True), trainer=True) as stack:
         print(
             f"\n  API      {stack.url}   (interactive documentation: {stack.url}/docs)"
             f"\n  Redis    {stack.env['CATALOG_REDIS_URL']}   (CATALOG_REDIS_URL, for catalog-keys)"

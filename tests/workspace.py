@@ -63,13 +63,20 @@ class Workspace:
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(ROOT / name, folder / name)
         _git(folder, "init", "--quiet")
-        _git(folder, "add", "--all")
-        _git(folder, "-c", "user.name=test", "-c", "user.email=test@example.com", "commit", "--quiet", "-m", "copy")
-        return cls(folder)
+        workspace = cls(folder)
+        workspace.commit_all()
+        return workspace
 
     def copy(self, folder: Path) -> "Workspace":
         """With everything that has run there."""
         return Workspace(Path(shutil.copytree(self.folder, folder, symlinks=True)))
+
+    def commit_all(self) -> None:
+        self.git("add", "--all")
+        self.git("-c", "user.name=test", "-c", "user.email=test@example.com", "commit", "--quiet", "-m", "copy")
+
+    def git(self, *arguments: str) -> str:
+        return _git(self.folder, *arguments)
 
     def set_params(self, changes: dict[str, Any]) -> None:
         path = self.folder / "params.yaml"

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
+from uuid import uuid4
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,7 @@ from tqdm import tqdm
 from shared.model.bundle import BACKBONE
 from shared.model.images import decode
 from shared.model.runtimes import Backbone
+from training import progress
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +54,7 @@ class FeatureStore:
     def add(self, hashes: list[str], features: HalfFeatures) -> None:
         """Kept on disk when this returns; a shard that was half written before a crash is never seen."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        target = self._folder / f"{len(list(self._folder.glob('*.npz'))):05d}.npz"
+        target = self._folder / f"{uuid4().hex}.npz"  # several trainings may add at once
         unfinished = target.with_suffix(".tmp")
         with unfinished.open("wb") as file:
             np.savez(file, sha256=np.array(hashes), features=features)
@@ -91,8 +93,9 @@ def compute_missing(
             for batch in _chunks(pixels, _BATCH):
                 parts.append(backbone.features(np.stack(batch)).astype(np.float16))
                 bar.update(len(batch))
+                computed += len(batch)
+                progress.report("features of pictures", computed, len(lacking))
             store.add(hashes, np.concatenate(parts))
-            computed += len(shard)
     log.info("features: %d pictures computed, %d kept from before", computed, len(distinct) - computed)
     return computed
 

@@ -10,8 +10,8 @@ import tensorflow as tf
 from shared.model.images import decode
 from shared.params import FineTuneParams
 from shared.taxonomy import CODES
+from training.epochs import EpochBar
 from training.fitting import schedule
-from training.progress import EpochBar
 
 _LAST_BLOCK = "block5"
 _DROPOUT = 0.5

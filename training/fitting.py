@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from shared.model.fusion import Probabilities
 from shared.taxonomy import CODES
-from training.progress import EpochBar
+from training.epochs import EpochBar
 
 History = list[dict[str, float]]
 """Per epoch: `epoch`, `loss`, `accuracy`, `val_loss`, `val_accuracy`."""

@@ -1,27 +1,15 @@
-"""Progress of a Keras fit, on a terminal; quiet elsewhere."""
+"""How far a stage is, for whoever runs it: a line per step, in the file that the environment names."""
 
-from typing import Any
+import os
+import sys
+from pathlib import Path
 
-import keras
-from tqdm import tqdm
+from shared.pipeline import PROGRESS_FILE, Progress
 
 
-class EpochBar(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
-    """One line per network: epochs done, and how the validation split fares."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__()
-        self._name = name
-        self._bar: tqdm[Any] | None = None
-
-    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
-        self._bar = tqdm(total=self.params["epochs"], desc=f"{self._name} network", unit="epoch", disable=None)
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        if self._bar is not None:
-            self._bar.set_postfix({name: f"{value:.3f}" for name, value in (logs or {}).items() if "val" in name})
-            self._bar.update()
-
-    def on_train_end(self, logs: dict[str, float] | None = None) -> None:
-        if self._bar is not None:
-            self._bar.close()
+def report(what: str, done: int, total: int) -> None:
+    """`done` of `total`; `what` says of which. Does nothing where nobody asked."""
+    if file := os.environ.get(PROGRESS_FILE):
+        progress = Progress(stage=Path(sys.argv[0]).stem, what=what, done=done, total=total)
+        with Path(file).open("a", encoding="utf-8") as lines:
+            lines.write(progress.model_dump_json() + "\n")

@@ -17,6 +17,8 @@ from shared.queues import (
     SWEEP,
     TEND,
     TRACK,
+    TRAIN,
+    TRAINING,
     Lane,
     refresh_models,
 )
@@ -29,15 +31,24 @@ from worker.webhooks import Webhooks
 
 if TYPE_CHECKING:
     from worker.registry import Registry
+    from worker.retraining import Trainer
     from worker.tracking import JobTracking
 
 _classifier: ClassifierService | None = None
+_trainer: "Trainer | None" = None
 
 
 @app.task(name=CLASSIFY)
 def classify(lane: str, **_: Any) -> None:
     if _classifier is not None:
         _classifier.work(Lane(lane))
+
+
+@app.task(name=TRAIN)
+def train(**_: Any) -> None:
+    """The trainer has a thread of its own, so that a message is settled at once and not held for hours."""
+    if _trainer is not None:
+        _trainer.wake()
 
 
 @app.task(name=DELIVER)
@@ -100,6 +111,28 @@ def _drain_classifier(**_: Any) -> None:
 def _stop_classifier(**_: Any) -> None:
     if _classifier is not None:
         _classifier.stop()
+
+
+@worker_ready.connect
+def _start_trainer(sender: Any, **_: Any) -> None:
+    global _trainer
+    if TRAINING in app.amqp.queues.consume_from:
+        from worker.retraining import Trainer  # only a trainer has what training needs installed
+
+        _trainer = Trainer(get_settings(), sender.hostname)
+        _trainer.start()
+
+
+@worker_shutting_down.connect
+def _drain_trainer(**_: Any) -> None:
+    if _trainer is not None:
+        _trainer.drain()
+
+
+@worker_shutdown.connect
+def _stop_trainer(**_: Any) -> None:
+    if _trainer is not None:
+        _trainer.stop()
 
 
 @cache
