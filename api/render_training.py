@@ -15,7 +15,6 @@ def training_out(training: Training, position: int | None, durations: Mapping[st
     """
     job, request = training.job, training.request
     url = url_of(job.id)
-    running = training.stage if job.state is JobState.RUNNING else None
     return TrainingOut(
         id=job.id,
         state=job.state,
@@ -24,7 +23,7 @@ def training_out(training: Training, position: int | None, durations: Mapping[st
         source=request.source,
         revision=request.revision,
         promote=request.promote,
-        stage=running and running.name,
+        stage=training.stage and training.stage.name,
         stages=[_stage(stage) for stage in training.stages],
         attempts=training.attempts,
         trainer=training.trainer,

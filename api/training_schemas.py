@@ -74,7 +74,9 @@ class TrainingOut(BaseModel):
     stages: list[StageOut]
     attempts: int = Field(description="How often a trainer has taken it; each goes on with the first unfinished stage.")
     trainer: str | None
-    queue: TrainingQueueOut | None = Field(description="While it waits for a trainer.")
+    queue: TrainingQueueOut | None = Field(
+        description="While it waits for a trainer, for the first or for another one."
+    )
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None

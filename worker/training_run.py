@@ -221,7 +221,7 @@ class TrainingRun:
         if not self._checkout.log.exists():
             return ""
         with self._checkout.log.open("rb") as file:
-            file.seek(max(position, self._log_size() - 4 * _SHOWN_BYTES))
+            file.seek(max(position, self._log_size() - 4 * _SHOWN_BYTES, 0))
             return file.read().decode(errors="replace")
 
     def _log_tail(self) -> str:

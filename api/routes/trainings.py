@@ -115,8 +115,7 @@ def _moment(training: Training) -> tuple[Hashable, bool]:
 
 def _out(training: Training, stores: Stores) -> TrainingOut:
     job = training.job
-    waits = not job.ended and training.stage is None
-    position = stores.ledger.lane_status(job).position if waits else None
+    position = None if job.ended else stores.ledger.lane_status(job).position
     durations = stores.trainings.durations() if job.state is JobState.RUNNING else {}
     return training_out(training, position, durations)
 

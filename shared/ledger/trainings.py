@@ -29,6 +29,8 @@ class StageState(StrEnum):
     RUNNING = "running"
     DONE = "done"
     FAILED = "failed"
+    STOPPED = "stopped"
+    """The training ended while it ran."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +101,7 @@ class Training:
     @classmethod
     def read(cls, job: Job, fields: Mapping[bytes, bytes]) -> "Training":
         facts = {name.decode(): json.loads(value) for name, value in fields.items()}
-        stages = tuple(_stage(name, facts.pop(f"stage:{name}", {})) for name in STEPS)
+        stages = tuple(_stage(name, facts.pop(f"stage:{name}", {}), job.ended) for name in STEPS)
         request = facts.pop("request")
         if verdict := facts.pop("verdict", None):
             facts["verdict"] = GateVerdict.model_validate(verdict)
@@ -214,6 +216,7 @@ class Trainings:
         return {name.decode(): float(seconds) for name, seconds in self._redis.hgetall(_DURATIONS).items()}
 
 
-def _stage(name: str, facts: dict[str, Any]) -> Stage:
+def _stage(name: str, facts: dict[str, Any], ended: bool) -> Stage:
     stage = Stage(name, **facts)
-    return replace(stage, state=StageState(stage.state))
+    state = StageState(stage.state)
+    return replace(stage, state=StageState.STOPPED if ended and state is StageState.RUNNING else state)
