@@ -88,6 +88,7 @@ def recognise(
         return None
 
 
+AnyCaller = Annotated[Principal, Security(authenticate)]
 ClassifyCaller = Annotated[Principal, Security(authenticate, scopes=[Scope.CLASSIFY])]
 TrainCaller = Annotated[Principal, Security(authenticate, scopes=[Scope.TRAIN])]
 AdminCaller = Annotated[Principal, Security(authenticate, scopes=[Scope.ADMIN])]

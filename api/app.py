@@ -11,7 +11,7 @@ from fastapi_offline import FastAPIOffline
 from api import access, problems
 from api.dependencies import open_stores
 from api.openapi import CLOSED, describe_models
-from api.routes import deliveries, drift, health, jobs, labels, metrics, predict, trainings
+from api.routes import deliveries, drift, health, jobs, labels, metrics, models, predict, trainings
 from shared.settings import Settings, get_settings
 
 
@@ -35,7 +35,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     problems.install(app)
     access.install(app)
-    for routes in (jobs, deliveries, predict, trainings, labels, drift, metrics):
+    for routes in (jobs, deliveries, predict, trainings, labels, drift, metrics, models):
         app.include_router(routes.router, responses=CLOSED)
     app.include_router(health.router)
     describe_models(app)

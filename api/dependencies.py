@@ -18,6 +18,7 @@ from shared.blobs import Blobs
 from shared.drift import Drift
 from shared.keys import KeyStore
 from shared.ledger import Deliveries, Idempotency, Ledger, Results, Trainings
+from shared.models import Models
 from shared.queues import celery_app
 from shared.settings import Settings
 from shared.stores import open_blobs, open_redis
@@ -38,6 +39,7 @@ class Stores:
     idempotency: Idempotency
     results: Results
     deliveries: Deliveries
+    models: Models
     blobs: Blobs
     queue: Celery
     submissions: Submissions
@@ -63,6 +65,7 @@ def open_stores(settings: Settings) -> Stores:
         idempotency=Idempotency(client),
         results=Results(client),
         deliveries=Deliveries(client),
+        models=Models(client),
         blobs=blobs,
         queue=queue,
         submissions=Submissions(settings, client, blobs, queue),

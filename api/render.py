@@ -34,6 +34,7 @@ def job_out(job: Job, lane: LaneStatus | None) -> JobOut:
         state=job.state,
         reason=job.reason,
         counts=Counts(**job.counts),
+        model_versions=dict(job.model_versions),
         progress=round(job.done / job.total, 4),
         rate=None if rate is None else round(rate, 3),
         queue=lane and QueueOut(lane=job.lane, position=lane.position, waiting_items=lane.pending),

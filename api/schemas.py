@@ -116,6 +116,9 @@ class JobOut(BaseModel):
     state: JobState
     reason: Literal["deadline", "error_budget"] | None = Field(description="Why it ended before its items did.")
     counts: Counts
+    model_versions: dict[str, int] = Field(
+        description="How many of the succeeded each model answered; more than one: it was swapped while the job ran."
+    )
     progress: float = Field(description="Share of the items that have an outcome, 0 to 1.")
     rate: float | None = Field(description="Items a second since it began; null before the first.")
     queue: QueueOut | None = Field(description="While it has not ended; left out of the answer that accepts it.")

@@ -29,6 +29,8 @@ class WorkerStatus:
     """What the model alone did at the start, decoding excluded."""
     problem: str | None
     """Why no model is loaded, for people."""
+    warning: str | None
+    """Why it does not serve what it should, for people; the model above goes on meanwhile."""
     slots: int
     """Bulk chunks it takes at a time."""
 

@@ -41,6 +41,8 @@ class Bundles:
     def __init__(self, settings: Settings, redis: "Redis") -> None:
         self._settings = settings
         self._models = Models(redis)
+        self._local = local_bundle()
+        """As it was at the start: a training on this machine that replaces it must not be followed half way."""
 
     @property
     def pinned(self) -> bool:
@@ -55,7 +57,7 @@ class Bundles:
         """
         if self._settings.model is not None:
             return [Wanted(self._settings.model)]
-        local = Wanted(str(local_bundle()))
+        local = Wanted(str(self._local))
         copy = self._models.copy()
         if copy is None or (champion := copy.state.aliased(CHAMPION)) is None:
             return [local]

@@ -23,6 +23,7 @@ from worker.champion import Champion
 from worker.chunks import ChunksInHand
 from worker.classification import Classifier
 from worker.engine import Engine
+from worker.handover import Post
 from worker.isolation import classify_apart
 from worker.outcomes import profile_of
 from worker.pictures import Pictures
@@ -52,11 +53,12 @@ class ClassifierService:
         self._bulk_slots = threading.BoundedSemaphore(settings.bulk_slots)
         self._apart = threading.Lock()
         self._chunks = ChunksInHand(self._ledger, settings.chunk_timeout_s)
-        self._champion = Champion(settings, self._begin)
+        self._champion = Champion(settings, self._redis, self._take_over)
         self._predictions = PredictionCache(self._redis, limit) if (limit := settings.cached_predictions) else None
         self._features: FeatureCache | None = None
-        self._classifier: Classifier | None = None
-        """`None` until a model is served."""
+        self._backbone = b""
+        """Whose features those are."""
+        self._post = Post()
         self._draining = threading.Event()
         self._stopped = threading.Event()
         self._heart = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
@@ -86,12 +88,18 @@ class ClassifierService:
         A wake-up per chunk would cost as much as a short chunk's work.
         """
         with self._slot(lane) as free:
-            while free and self._classifier is not None and not self._draining.is_set():
-                lease = self._ledger.lease(lane)
-                if lease is None:
-                    return
-                if self._classify(lease, lane, self._classifier) in TERMINAL:
-                    tend_soon(self._app)
+            while free and not self._draining.is_set() and self._work(lane):
+                pass
+
+    def _work(self, lane: Lane) -> bool:
+        """Take one chunk; whether there was one."""
+        with self._post.duty() as classifier:
+            lease = self._ledger.lease(lane) if classifier is not None else None
+            if lease is None or classifier is None:
+                return False
+            if self._classify(lease, lane, classifier) in TERMINAL:
+                tend_soon(self._app)
+            return True
 
     def _classify(self, lease: Lease, lane: Lane, classifier: Classifier) -> JobState | None:
         """The job's state after the commit; `None` where there was none to make, or it came too late."""
@@ -122,18 +130,32 @@ class ClassifierService:
         with self._apart:  # one more model in memory, not several
             return classify_apart(lease.items, bundle.folder, self._settings)
 
-    def _begin(self, engine: Engine) -> None:
-        """Tell that a model is served, and take what waits: the wake-ups that came before it found nobody."""
+    def _take_over(self, engine: Engine) -> None:
+        """Let the engine serve; returns when the one before is no longer in use."""
+        before, self._features = self._features, self._features_of(engine)
+        pictures = Pictures(engine, self._sources, self._settings.max_image_pixels, self._features)
+        self._post.hand_over(Classifier(engine, pictures, self._predictions))
+        if before is not None and before is not self._features:
+            before.close()
+        self._tell()
+
+    def _features_of(self, engine: Engine) -> FeatureCache | None:
+        """A model with the same backbone goes on with the same ones."""
         settings = self._settings
-        if settings.cached_features:
-            key = backbone_key(engine.bundle, engine.runtime.name)
-            self._features = FeatureCache(settings.feature_cache, key, settings.cached_features)
-        pictures = Pictures(engine, self._sources, settings.max_image_pixels, self._features)
-        self._classifier = Classifier(engine, pictures, self._predictions)
+        if not settings.cached_features:
+            return None
+        key = backbone_key(engine.bundle, engine.runtime.name)
+        if self._features is not None and key == self._backbone:
+            return self._features
+        self._backbone = key
+        return FeatureCache(settings.feature_cache, key, settings.cached_features)
+
+    def _tell(self) -> None:
+        """That a model is served, and take what waits: the wake-ups that came before it found nobody."""
         try:
             announce(self._redis, self._status())
             for lane in Lane:
-                wake(self._app, lane, min(self._ledger.ready(lane), settings.bulk_slots))
+                wake(self._app, lane, min(self._ledger.ready(lane), self._settings.bulk_slots))
         except RedisError as error:
             log.warning("what waits is left to the housekeeper: %s", error)
 
@@ -194,5 +216,6 @@ class ClassifierService:
             micro_batch=engine.micro_batch if engine else None,
             pictures_per_s=engine.pictures_per_s if engine else None,
             problem=self._champion.problem,
+            warning=self._champion.warning,
             slots=self._settings.bulk_slots,
         )

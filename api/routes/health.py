@@ -26,7 +26,7 @@ router = APIRouter(tags=["health"])
     | problems(HTTPStatus.TOO_MANY_REQUESTS),
 )
 def health(stores: StoresDep, caller: OptionalCaller, response: Response) -> dict[str, Any]:
-    """`pass`; `warn` where jobs wait for a worker or a model; `fail` (503).
+    """`pass`; `warn` where jobs wait for a worker or a model, or a worker cannot serve the champion; `fail` (503).
 
     A caller with a key is also told of Redis, the workers, the model they serve, the trainers, and who is let in.
     """
@@ -39,7 +39,8 @@ def health(stores: StoresDep, caller: OptionalCaller, response: Response) -> dic
         log.warning("Redis cannot be reached: %s", error)
         return {"status": "fail"}
     models = sorted({worker.model for worker in workers if worker.model})
-    status = "pass" if models else "warn"
+    warnings = [f"{worker.name}: {worker.warning}" for worker in workers if worker.warning]
+    status = "pass" if models and not warnings else "warn"
     if caller is None:
         return {"status": status}
     return {
@@ -48,6 +49,7 @@ def health(stores: StoresDep, caller: OptionalCaller, response: Response) -> dic
         "redis": "ok",
         "workers": workers,
         "models": models,
+        "warnings": warnings,
         "waiting_chunks": waiting,
         "trainers": trainers,
         "waiting_trainings": trainings,

@@ -174,7 +174,7 @@ class Ledger:
         again = pack_items([item for item in lease.items if item.index in failed]) if failed else b""
         packed = pack_outcomes(model, outcomes)
         counts = (len(outcomes) - len(failed), len(failed), unsure)
-        state = self._commit(args=[lease.job, lease.chunk, packed, again, *counts])
+        state = self._commit(args=[lease.job, lease.chunk, packed, again, *counts, model])
         return JobState(state.decode()) if state else None
 
     def release(self, leases: Sequence[Lease]) -> None:

@@ -9,6 +9,8 @@ from typing import Any
 
 from shared.ledger.states import TERMINAL, ItemStatus, JobState, WebhookState
 
+_MODEL = "model:"
+
 
 @dataclass(frozen=True, slots=True)
 class QueuedItem:
@@ -157,6 +159,8 @@ class Job:
     expired: int
     needs_review: int
     """How many of the succeeded."""
+    model_versions: Mapping[str, int]
+    """How many of the succeeded each model answered; more than one: the champion was changed meanwhile."""
     chunks: int
     times: Mapping[JobState, float]
     """When each state was entered."""
@@ -224,6 +228,7 @@ class Job:
             cancelled=0,
             expired=0,
             needs_review=0,
+            model_versions={},
             times={JobState.QUEUED: self.created_at},
             read_at=self.created_at,
             results_expire_at=None,
@@ -242,6 +247,9 @@ class Job:
             reason=text.get("reason"),
             lane=text["lane"],
             **{name: int(text[name]) for name in counts},
+            model_versions={
+                name.removeprefix(_MODEL): int(count) for name, count in sorted(text.items()) if name.startswith(_MODEL)
+            },
             times={state: float(text[f"{state}_at"]) for state in JobState if f"{state}_at" in text},
             read_at=read_at,
             deadline=float(text["deadline"]),

@@ -1,4 +1,4 @@
--- ARGV: id, chunk, results, what of the input can be retried or '', succeeded, failed, needs_review. The first commit of a
+-- ARGV: id, chunk, results, what of the input can be retried or '', succeeded, failed, needs_review, model version. The first commit of a
 -- chunk counts, whoever makes it; a later one, or one after the job's end or deadline, changes nothing and returns false.
 -- Returns the job's state.
 
@@ -23,6 +23,7 @@ end
 redis.call('HINCRBY', job(id), 'succeeded', ARGV[5])
 redis.call('HINCRBY', job(id), 'failed', ARGV[6])
 redis.call('HINCRBY', job(id), 'needs_review', ARGV[7])
+if ARGV[5] ~= '0' then redis.call('HINCRBY', job(id), 'model:' .. ARGV[8], ARGV[5]) end
 local lane = lane_of(id)
 redis.call('DECRBY', 'catalog:pending:' .. lane, items)
 local window = 'catalog:done:' .. lane .. ':' .. math.floor(now() / 10)
