@@ -16,7 +16,7 @@ from training.report.style import INK, drawn
 
 ORDER = (
     "overhead", "comparison", "precision", "curve", "text_only", "queue", "latency", "fairness", "scaling",
-    "memory", "worker_memory", "cold_start", "gpu",
+    "memory", "worker_memory", "swap", "cold_start", "gpu",
 )  # fmt: skip
 """The benchmarks, as the page has them."""
 

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from shared.model import runtimes
+from shared.model import golden, runtimes
 from shared.model.bundle import Bundle
 from shared.settings import Settings
 from worker.caches import backbone_key
@@ -38,6 +38,7 @@ def make_ready(bundle: Bundle, settings: Settings, beside: Engine | None = None)
     engine = Engine(bundle, runtime, known.micro_batch if known else settings.micro_batch)
     try:
         engine.warm_up()
+        golden.verify(bundle, runtime)
     except BaseException:
         engine.close()
         raise

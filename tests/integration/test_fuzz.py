@@ -15,7 +15,8 @@ from schemathesis.config import ChecksConfig, GenerationConfig, ProjectConfig, P
 from api.app import create_app
 from shared.keys import KeyStore, Scope
 from shared.ledger import Ledger
-from shared.queues import TRAINING, Lane
+from shared.models import Answer, Models
+from shared.queues import DELIVERY, TRAINING, Lane
 from shared.settings import ROOT, Settings
 from stack.processes import free_port
 from stack.services import Ports, Stack
@@ -55,14 +56,19 @@ def api(redis_port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[A
     with Redis(port=redis_port) as redis, Redis(port=redis_port, db=1) as broker:
         redis.flushall()
         _, key = KeyStore(redis).create("fuzz", set(Scope))
-        worker = threading.Thread(target=_work, args=(Ledger(redis), broker, stopping))
-        worker.start()
+        helpers = [
+            threading.Thread(target=_work, args=(Ledger(redis), broker, stopping)),
+            threading.Thread(target=_refuse, args=(redis, broker, stopping)),
+        ]
+        for helper in helpers:
+            helper.start()
         stack = Stack(ROOT, tmp_path_factory.mktemp("fuzz"), ports, settings)
         process = stack.start_api()
         yield Api(stack.url, {"Authorization": f"Bearer {key}"})
         process.stop()
         stopping.set()
-        worker.join()
+        for helper in helpers:
+            helper.join()
 
 
 def _work(ledger: Ledger, broker: Redis, stopping: threading.Event) -> None:
@@ -72,6 +78,17 @@ def _work(ledger: Ledger, broker: Redis, stopping: threading.Event) -> None:
             for lane in (*Lane, TRAINING):
                 while lease := ledger.lease(lane):
                     ledger.commit(lease, "v1", outcomes_of(lease, failing=len(lease.items) > 1))
+
+
+def _refuse(redis: Redis, broker: Redis, stopping: threading.Event) -> None:
+    """The courier's part: each request to change the model is answered."""
+    models = Models(redis)
+    while not stopping.is_set():
+        if broker.brpop([f"catalog:{DELIVERY}"], timeout=1):
+            for key in redis.scan_iter("catalog:models:ticket:*"):
+                ticket = key.decode().rpartition(":")[2]
+                if models.take(ticket):
+                    models.answer(ticket, Answer(state=None, problem="nothing was ever promoted", refused=True))
 
 
 @pytest.fixture(scope="module")
