@@ -78,7 +78,7 @@ class Bundles:
         return Bundle.load(self._fetched(wanted.place))
 
     def _registered(self, version: ModelVersion) -> Wanted:
-        return Wanted(f"{REGISTRY_SCHEME}{self._settings.registered_model}/{version.version}", version.bundle)
+        return Wanted(f"{REGISTRY_SCHEME}{self._settings.registered_model}/{version.version}", version.bundle or None)
 
     def _known(self, version: str) -> Bundle | None:
         """One that was fetched before needs no MLflow; a damaged one is fetched anew."""

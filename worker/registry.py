@@ -19,7 +19,7 @@ from worker.bundles import Bundles
 log = logging.getLogger(__name__)
 
 _LOCK = "catalog:models:lock"
-_LOCK_S, _PATIENCE_S = 60, 30
+_LOCK_S, _PATIENCE_S = 60, 10
 
 
 class Registry:
@@ -88,6 +88,8 @@ class Registry:
     def _read(self) -> RegistryState:
         store = urlparse(self._settings.mlflow_tracking_uri)
         if store.scheme == "sqlite" and not Path(store.path[1:]).exists():  # asking would make the file
+            if (copy := self._models.copy()) is not None and copy.state.versions:
+                raise FileNotFoundError(f"{store.path[1:]} is gone, and there were versions in it")
             return RegistryState(name=self._settings.registered_model)
         return registry.state(self._settings.registered_model)
 

@@ -1,5 +1,6 @@
 """Every task, thin: one call each. The services behind them are made once per process."""
 
+import os
 from datetime import timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -150,6 +151,9 @@ def _webhooks() -> Webhooks:
 
 @cache
 def _registry() -> "Registry":
+    # Somebody waits for the answer: MLflow's client would try for minutes, and do then what nobody expects any more.
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
     from worker.registry import Registry
 
     return Registry(get_settings(), open_redis(get_settings()))

@@ -173,13 +173,12 @@ def test_a_worker_that_starts_with_a_damaged_champion_serves_the_one_before(
 def test_a_registry_that_is_away_leaves_the_workers_alone(
     api: httpx.Client, stack: Stack, registered: Registered
 ) -> None:
-    store = registered.cache.parent / "mlflow.db"
-    away = store.rename(store.with_suffix(".away"))
+    stack.process("courier").stop()
+    stack.start_courier({"CATALOG_MLFLOW_TRACKING_URI": f"http://127.0.0.1:{free_port()}"})
     refused = api.post("/v1/models/2/promote", json={"force": True})
-    assert refused.status_code == 503
+    assert (refused.status_code, refused.json()["type"].split(":")[-1]) == (503, "registry-unavailable")
+    assert refused.headers["Retry-After"]
     stack.worker.stop()
     wait_for("it says goodbye", lambda: not api.get("/health").json()["workers"])
     stack.start_worker()
     _served(api, registered.bundles["1"].version)
-    store.unlink(missing_ok=True)
-    away.rename(store)
