@@ -156,6 +156,8 @@ def test_a_worker_that_starts_with_a_damaged_champion_serves_the_one_before(
     api: httpx.Client, stack: Stack, registered: Registered
 ) -> None:
     first, second = (registered.bundles[version].version for version in ("1", "2"))
+    for version in ("1", "2"):
+        _promote(api, version)
     _served(api, second)
     stack.worker.stop()
     registered.damage("2")
