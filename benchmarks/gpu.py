@@ -46,8 +46,8 @@ class Scale:
 
 
 SCALES = {
-    ("gpu", False): Scale(2048, (1, 8, 16, 32, 64), 8192, 5),
-    ("gpu", True): Scale(512, (8, 64), 8192, 3),
+    ("gpu", False): Scale(2048, (1, 8, 32, 64, 256), 8192, 5),
+    ("gpu", True): Scale(512, (8, 64, 256), 8192, 3),
     ("cpu", False): Scale(64, (1, 8, 16), 2048, 5),
     ("cpu", True): Scale(16, (8,), 2048, 3),
 }

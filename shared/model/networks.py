@@ -50,7 +50,14 @@ def text_network(
 
     def read(name: str, *, backwards: bool) -> Any:
         lstm = layers.LSTM(
-            units, return_sequences=True, go_backwards=backwards, bias_constraint=NoCandidateBias(), name=name
+            units,
+            return_sequences=True,
+            go_backwards=backwards,
+            bias_constraint=NoCandidateBias(),
+            # On JAX, Keras' cuDNN path answers a backward LSTM's states in another order than every other path;
+            # and it is no faster (H100, 256 texts of 64 words: 3.4 ms with it, 3.3 without).
+            use_cudnn=False if keras.backend.backend() == "jax" else "auto",
+            name=name,
         )
         return lstm(vectors)
 

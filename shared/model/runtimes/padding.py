@@ -19,11 +19,13 @@ class Padded:
     def __call__(self, batch: Array) -> npt.NDArray[np.float32]:
         """(n, …) to (n, …), for n of one and more."""
         largest = self._sizes[-1]
-        parts = [self._answer(batch[start : start + largest]) for start in range(0, len(batch), largest)]
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+        parts = [batch[start : start + largest] for start in range(0, len(batch), largest)]
+        # All are under way before the first is waited for: a GPU computes one while the next one's input travels.
+        started = [self._call(self._padded(part)) for part in parts]
+        answers = [np.asarray(answer, np.float32)[: len(part)] for answer, part in zip(started, parts, strict=True)]
+        return answers[0] if len(answers) == 1 else np.concatenate(answers)
 
-    def _answer(self, part: Array) -> npt.NDArray[np.float32]:
+    def _padded(self, part: Array) -> Array:
         size = next(size for size in self._sizes if size >= len(part))
         rows = [(0, size - len(part)), *[(0, 0)] * (part.ndim - 1)]
-        padded = part if len(part) == size else np.pad(part, rows)
-        return np.asarray(self._call(padded), np.float32)[: len(part)]
+        return part if len(part) == size else np.pad(part, rows)
