@@ -12,10 +12,13 @@ from typing import Any
 
 import yaml
 
+from shared.labels import LabelStore
 from shared.ledger import TrainingRequest
 from shared.params import PATH, overridden
 from shared.pipeline import FEATURE_STORE
 from shared.settings import Settings
+from worker import label_snapshot
+from worker.label_snapshot import DataSeen, SnapshotError
 
 log = logging.getLogger(__name__)
 
@@ -54,16 +57,22 @@ class Checkout:
         """The commit that is checked out."""
         return _git(self.repository, "rev-parse", "HEAD")
 
+    @property
+    def labels(self) -> DataSeen:
+        """Those that were there when it was made."""
+        return label_snapshot.seen(self.repository)
+
 
 def workspace_of(settings: Settings, training: str) -> Checkout:
     return Checkout(settings.training_workspaces.resolve() / training)
 
 
 def check_out(checkout: Checkout, request: TrainingRequest, settings: Settings) -> None:
-    """All of it or nothing; the repository's own working tree is neither read nor touched.
+    """All of it or nothing, with the labels of this moment; the repository's own working tree is not touched.
 
     Raises:
         CheckoutError: the repository is none, or has no such revision.
+        OSError: the store of labels is away, or the disk is full.
     """
     repository = settings.training_repository.resolve()
     unfinished = checkout.home / "unfinished"
@@ -75,6 +84,10 @@ def check_out(checkout: Checkout, request: TrainingRequest, settings: Settings) 
     _share_cache(repository, unfinished)
     _share_features(repository, unfinished)
     _set_params(repository, unfinished, request)
+    try:
+        label_snapshot.take(LabelStore(settings.labels_url), unfinished)
+    except SnapshotError as error:
+        raise CheckoutError(f"the labels cannot be taken along: {error}") from error
     unfinished.rename(checkout.repository)
 
 

@@ -5,6 +5,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import yaml
@@ -227,8 +228,10 @@ class TrainingRun:
     def _log_tail(self) -> str:
         return "\n".join(self._log_from(self._log_size() - _SHOWN_BYTES).splitlines()[-_SHOWN_LINES:])
 
-    def _data(self) -> dict[str, str]:
-        """What DVC says of the data: hashes by path."""
-        lock = self._checkout.repository / "dvc.lock"
-        stages = yaml.safe_load(lock.read_text(encoding="utf-8"))["stages"]
-        return {out["path"]: out["md5"] for stage in STAGES[:2] for out in stages[stage]["outs"]}
+    def _data(self) -> dict[str, Any]:
+        """What DVC says of the data: hashes by path, as far as the stages have run; and which labels are in it."""
+        labels, lock = self._checkout.labels, self._checkout.repository / "dvc.lock"
+        stages = yaml.safe_load(lock.read_text(encoding="utf-8"))["stages"] if lock.exists() else {}
+        outs = [out for stage in STAGES[:2] for out in stages.get(stage, {}).get("outs", ())]
+        last = labels.last and labels.last.isoformat()
+        return {**{out["path"]: out["md5"] for out in outs}, "labels": {**asdict(labels), "last": last}}

@@ -80,6 +80,7 @@ def service(workspace: Workspace, tmp_path_factory: pytest.TempPathFactory) -> I
         "CATALOG_TRAINING_REPOSITORY": str(repository.folder),
         "CATALOG_TRAINING_WORKSPACES": str(folder / "workspaces"),
         "CATALOG_TRAINING_KEPT": "1",
+        "CATALOG_LABELS_URL": f"file://{folder}/labels",
         "CATALOG_MODEL_CACHE": str(folder / "models"),
         "CATALOG_MLFLOW_TRACKING_URI": f"sqlite:///{repository.folder}/mlflow-store/mlflow.db",
         "CATALOG_WEBHOOK_RETRIES_S": "[0.1, 0.1, 0.1]",
@@ -132,7 +133,8 @@ def test_only_what_has_changed_is_trained_and_the_model_promoted(service: Servic
     assert {"train", "evaluate"} <= {progress["stage"] for progress in shown}
     assert any(stage(progress, "train")["total"] for progress in shown), "no epochs were counted"
     assert training["commit"] == service.repository.git("rev-parse", "HEAD").strip()
-    assert training["data"].keys() >= {"data/imported", "data/prepared"}
+    assert training["data"].keys() == {"data/imported", "data/prepared", "labels"}
+    assert training["data"]["labels"]["count"] == 0
     assert "Running stage 'train'" in service.api.get(f"{url}/log", params={"lines": 1000}).text
     assert service.repository.git("status", "--porcelain") == before
     assert training["verdict"]["passed"], training["verdict"]
