@@ -116,7 +116,8 @@ def processes_of(url: str) -> list[psutil.Process]:
 
 def test_only_what_has_changed_is_trained_and_the_model_promoted(service: Service) -> None:
     before = service.repository.git("status", "--porcelain")
-    overrides = {"train": {"text": {"epochs": 2, "student": {"epochs": 2}}, "image": {"epochs": 3}}, "gate": LENIENT}
+    # The same networks with another threshold: so small a model trained anew may be too coarse for bfloat16.
+    overrides = {"train": {"review": {"precision": 0.71}}, "gate": LENIENT}
     with WebhookReceiver(service.stack.webhook_secret) as receiver:
         url = service.ask(params=overrides, webhook_url=receiver.url)
         with service.api.stream("GET", f"{url}/events", timeout=200) as stream:
