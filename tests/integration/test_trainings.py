@@ -86,14 +86,18 @@ def service(workspace: Workspace, tmp_path_factory: pytest.TempPathFactory) -> I
         "CATALOG_WEBHOOK_RETRIES_S": "[0.1, 0.1, 0.1]",
     }
     stack = Stack(ROOT, folder / "stack", Ports(redis=free_port(), api=free_port(), mlflow=None), settings)
-    processes = [
-        start() for start in (stack.start_redis, stack.start_housekeeper, stack.start_courier, stack.start_trainer)
-    ]
-    processes.append(stack.start_api())
+    for start in (
+        stack.start_redis,
+        stack.start_housekeeper,
+        stack.start_courier,
+        stack.start_trainer,
+        stack.start_api,
+    ):
+        start()
     with httpx.Client(base_url=stack.url, timeout=60) as api, Redis(port=stack.ports.redis) as redis:
         yield Service(stack, api, repository, folder / "workspaces", Models(redis))
-    for process in reversed(processes):
-        process.stop()
+    for name in ("api", "trainer", "courier", "housekeeper", "redis"):
+        stack.process(name).stop()
 
 
 def stage(training: dict[str, Any], name: str) -> dict[str, Any]:
@@ -187,7 +191,7 @@ def test_a_trainer_that_is_killed_is_taken_over_and_a_cancel_leaves_no_process(s
         assert service.get(url)["state"] == "cancelled"
     finally:
         again.stop()
-        service.stack.revive()
+        service.stack.start_trainer()
 
 
 def test_a_trainer_that_is_told_to_stop_hands_its_training_back(service: Service) -> None:
@@ -196,7 +200,7 @@ def test_a_trainer_that_is_told_to_stop_hands_its_training_back(service: Service
     service.stack.process("trainer").stop()
     assert not processes_of(url)
     assert service.get(url)["queue"] == {"position": 0}
-    service.stack.revive()
+    service.stack.start_trainer()
     service.fits(url, attempt=2)
     service.api.post(f"{url}/cancel")
     wait_for("all processes end", lambda: not processes_of(url), 10)
