@@ -12,23 +12,21 @@ from typing import Annotated, Any
 
 import typer
 from rich.box import SIMPLE
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
+from client import loop
+from client.options import DEFAULT_URL, Key, Url, console
 from client.service import Service, ServiceError
 from client.tables import TableError, count_items, read_items
 
 app = typer.Typer(no_args_is_help=True, help="Classify a catalogue of products into Rakuten France's 27 types.")
-console = Console(stderr=True)
+app.add_typer(loop.app)
 
-Url = Annotated[str, typer.Option("--url", envvar="CATALOG_URL", help="Where the service is.")]
 Output = Annotated[Path | None, typer.Option("--output", "-o", help="Results: a .csv, else NDJSON.")]
 Challenge = Annotated[bool, typer.Option("--challenge", help="Write only the columns row and prdtypecode.")]
-Key = Annotated[str | None, typer.Option("--key", envvar="CATALOG_API_KEY", help="Your API key.", show_envvar=True)]
 JobId = Annotated[str, typer.Argument(help="The job's id.")]
 
-DEFAULT_URL = "http://127.0.0.1:5000"
 _SHOWN = 15
 _COLUMNS = ("id", "status", "prdtypecode", "category", "confidence", "needs_review", "error", "model_version", "cached")
 

@@ -37,12 +37,21 @@ class Service:
             items: Gives the items, anew for each try.
             options: webhook_url, on_invalid, deadline_s, error_budget; those that are `None` are left out.
         """
+        return self._stream("/v1/jobs", items, options)
+
+    def label(self, labels: Callable[[], Iterable[dict[str, Any]]], options: Mapping[str, Any]) -> dict[str, Any]:
+        """Send labels as a stream, as `submit` sends items; returns how many were accepted as what."""
+        return self._stream("/v1/labels", labels, options)
+
+    def _stream(
+        self, path: str, lines: Callable[[], Iterable[dict[str, Any]]], options: Mapping[str, Any]
+    ) -> dict[str, Any]:
         query = {name: value for name, value in options.items() if value is not None}
         headers = {"Content-Type": "application/x-ndjson", "Idempotency-Key": secrets.token_hex(16)}
         for attempt in range(1, _TRIES + 1):
-            body = (json.dumps(item, ensure_ascii=False).encode() + b"\n" for item in items())
+            body = (json.dumps(line, ensure_ascii=False).encode() + b"\n" for line in lines())
             try:
-                response = self._http.post("/v1/jobs", content=body, params=query, headers=headers)
+                response = self._http.post(path, content=body, params=query, headers=headers)
             except httpx.TransportError as error:
                 if attempt == _TRIES:
                     raise ServiceError(f"{self._url} cannot be reached: {error}") from error
@@ -74,13 +83,36 @@ class Service:
 
     def watch(self, job_id: str) -> Iterator[dict[str, Any]]:
         """The job again and again until it has ended, the last time included."""
-        wait_s = 0.0
-        while True:
-            job = self.job(job_id, wait_s)
-            yield job
-            if job["finished_at"] is not None:
-                return
-            wait_s = min(_LONGEST_LOOK_S, max(_FIRST_LOOK_S, wait_s * 1.5))
+        return _until_ended(lambda wait_s: self.job(job_id, wait_s))
+
+    def train(self, asked: Mapping[str, Any]) -> dict[str, Any]:
+        """Ask for a training; returns it as it was accepted."""
+        return self._json("POST", "/v1/trainings", json=asked)
+
+    def training(self, training_id: str, wait_s: float = 0) -> dict[str, Any]:
+        return self._json("GET", f"/v1/trainings/{training_id}", params={"wait": wait_s})
+
+    def trainings(self) -> dict[str, Any]:
+        return self._json("GET", "/v1/trainings")
+
+    def watch_training(self, training_id: str) -> Iterator[dict[str, Any]]:
+        """As `watch`."""
+        return _until_ended(lambda wait_s: self.training(training_id, wait_s))
+
+    def cancel_training(self, training_id: str) -> dict[str, Any]:
+        return self._json("POST", f"/v1/trainings/{training_id}/cancel")
+
+    def models(self) -> dict[str, Any]:
+        return self._json("GET", "/v1/models")
+
+    def promote(self, version: str, asked: Mapping[str, Any]) -> dict[str, Any]:
+        return self._json("POST", f"/v1/models/{version}/promote", json=asked)
+
+    def rollback(self, asked: Mapping[str, Any]) -> dict[str, Any]:
+        return self._json("POST", "/v1/models/rollback", json=asked)
+
+    def drift(self, days: int) -> dict[str, Any]:
+        return self._json("GET", "/v1/drift", params={"days": days})
 
     def results(self, job_id: str) -> Iterator[dict[str, Any]]:
         """Every result that is there, as the service streams them."""
@@ -100,6 +132,17 @@ class Service:
         except httpx.HTTPError as error:
             raise ServiceError(f"{self._url} cannot be reached: {error}") from error
         return _answer(response)
+
+
+def _until_ended(ask: Callable[[float], dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """What `ask` answers when it is let wait so many seconds, until it has ended."""
+    wait_s = 0.0
+    while True:
+        found = ask(wait_s)
+        yield found
+        if found["finished_at"] is not None:
+            return
+        wait_s = min(_LONGEST_LOOK_S, max(_FIRST_LOOK_S, wait_s * 1.5))
 
 
 def _answer(response: httpx.Response) -> dict[str, Any]:
