@@ -41,7 +41,9 @@ def train(
     ] = None,
     source: Annotated[str | None, typer.Option(help="Where the challenge's files are read from.")] = None,
     revision: Annotated[str | None, typer.Option(help="Branch, tag or commit to train with.")] = None,
-    promote: Annotated[str, typer.Option(help="auto, manual or never: what a verdict in its favour leads to.")] = "auto",
+    promote: Annotated[
+        str, typer.Option(help="auto, manual or never: what a verdict in its favour leads to.")
+    ] = "auto",
     webhook: Annotated[str | None, typer.Option(help="A URL to be told when it has ended.")] = None,
     deadline: Annotated[float | None, typer.Option(help="Seconds after which it is given up.")] = None,
     wait: Annotated[bool, typer.Option(help="Wait for its end, and show how far it is.")] = True,
