@@ -17,7 +17,7 @@ from client.tables import read_labels
 
 app = typer.Typer()
 
-Reason = Annotated[str | None, typer.Option("--reason", help="Why: it is kept on record.")]
+Reason = Annotated[str, typer.Option("--reason", help="Why: it is kept on record.")]
 
 
 @app.command()
@@ -94,7 +94,7 @@ def models(url: Url = DEFAULT_URL, key: Key = None) -> None:
 @app.command()
 def promote(
     version: Annotated[str, typer.Argument(help="Its number in the registry.")],
-    reason: Reason = None,
+    reason: Reason = "",
     force: Annotated[bool, typer.Option(help="Although the gate has not let it pass.")] = False,
     url: Url = DEFAULT_URL,
     key: Key = None,
@@ -104,7 +104,7 @@ def promote(
 
 
 @app.command()
-def rollback(reason: Reason = None, url: Url = DEFAULT_URL, key: Key = None) -> None:
+def rollback(reason: Reason = "", url: Url = DEFAULT_URL, key: Key = None) -> None:
     """Put the champion's predecessor back into service."""
     console.print(_models_table(Service(url, key).rollback({"reason": reason})))
 
@@ -182,7 +182,7 @@ def _models_table(answer: Mapping[str, Any]) -> Table:
     for name in ("version", "bundle", "alias", "weighted F1", "gate", "trained"):
         table.add_column(name)
     for model in answer["models"]:
-        gate = "" if model["verdict"] is None else "passed" if model["verdict"]["passed"] else "refused"
+        gate = "" if model["gate"] is None else "passed" if model["gate"]["passed"] else "refused"
         figure = model["figures"].get("test.fusion.weighted_f1")
         table.add_row(
             model["version"],

@@ -1,4 +1,4 @@
-"""The whole loop on real processes: a model in service, corrections, a training over HTTP, its verdict, its model, and back."""
+"""The whole loop on real processes: corrections, a training over HTTP, its verdict, its model in service, and back."""
 
 import csv
 import json
