@@ -24,13 +24,14 @@ Reason = Annotated[str, typer.Option("--reason", help="Why: it is kept on record
 def label(
     table: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A .csv or .ndjson of labels.")],
     pictures: Annotated[Path | None, typer.Option(exists=True, file_okay=False, help="The pictures' folder.")] = None,
+    job: Annotated[str | None, typer.Option(help="Whose results the table's ids name.")] = None,
     skip_invalid: Annotated[bool, typer.Option(help="Leave invalid labels out instead of sending none.")] = False,
     url: Url = DEFAULT_URL,
     key: Key = None,
 ) -> None:
     """Send corrections and confirmations for trainings to learn from."""
     options = {"on_invalid": "skip" if skip_invalid else None}
-    answer = Service(url, key).label(lambda: read_labels(table, pictures), options)
+    answer = Service(url, key).label(lambda: read_labels(table, pictures, job), options)
     console.print(_labels_line(answer))
 
 
@@ -196,4 +197,6 @@ def _models_table(answer: Mapping[str, Any]) -> Table:
 
 
 def _labels_line(answer: Mapping[str, Any]) -> str:
-    return ", ".join(f"{answer[name]} {name}" for name in ("accepted", "corrections", "confirmations", "conflicts"))
+    return ", ".join(
+        f"{answer[name]} {name}" for name in ("accepted", "corrections", "confirmations", "conflicts", "invalid")
+    )

@@ -9,6 +9,7 @@ from typing import Any
 
 _CHALLENGE = {"designation", "description", "productid", "imageid"}
 _PLAIN = {"id", "title", "description", "image"}
+_LABEL = {"job_id", "item_id", "title", "description", "image", "code", "by", "at"}
 _LARGEST_FIELD = 2**31 - 1
 
 
@@ -27,6 +28,28 @@ def read_items(table: Path, pictures: Path | None) -> Iterator[dict[str, Any]]:
         TableError: unknown columns, a line that is not JSON, a picture that is named and not there.
     """
     rows = _csv(table, pictures) if table.suffix.lower() == ".csv" else _ndjson(table)
+    yield from _with_pictures(rows, pictures, table)
+
+
+def read_labels(table: Path, pictures: Path | None, job: str | None = None) -> Iterator[dict[str, Any]]:
+    """Labels of a CSV or NDJSON table, pictures inline.
+
+    Each has a `code`, perhaps `by` and `at`, and names a result (job_id, item_id) or the item (title, description,
+    image). With `job` the job_id may be left out, and `id` is the item's.
+
+    Raises:
+        TableError: as `read_items`.
+    """
+    rows = _label_rows(table) if table.suffix.lower() == ".csv" else _ndjson(table)
+    for label in _with_pictures(rows, pictures, table):
+        if job is not None:
+            label = {"job_id": job, "item_id": label.pop("id", None), **label}
+        yield {name: value for name, value in label.items() if value is not None}
+
+
+def _with_pictures(
+    rows: Iterator[tuple[int, dict[str, Any]]], pictures: Path | None, table: Path
+) -> Iterator[dict[str, Any]]:
     for line, item in rows:
         image = item.get("image")
         if isinstance(image, dict) and "file" in image:
@@ -59,6 +82,23 @@ def _csv(table: Path, pictures: Path | None) -> Iterator[tuple[int, dict[str, An
             raise TableError(
                 f"{table}: columns {sorted(columns)}; expected {sorted(_PLAIN)} or the challenge's {sorted(_CHALLENGE)}"
             )
+
+
+def _label_rows(table: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    csv.field_size_limit(_LARGEST_FIELD)
+    with table.open(encoding="utf-8-sig", newline="") as file:
+        reader = csv.DictReader(file)
+        columns = set(reader.fieldnames or [])
+        if "code" not in columns or not columns <= {*_LABEL, "id"}:
+            raise TableError(f"{table}: columns {sorted(columns)}; expected code, and of the others {sorted(_LABEL)}")
+        for row in reader:
+            label = _plain_item(row)
+            try:
+                label["code"] = int(label.get("code", ""))
+            except ValueError:
+                told = f"{table}, line {reader.line_num}: the code {label.get('code', '')!r} is no number"
+                raise TableError(told) from None
+            yield reader.line_num, label
 
 
 def _challenge_item(row: dict[str, str], key: str, pictures: Path | None) -> dict[str, Any]:
