@@ -111,6 +111,9 @@ class Settings(BaseSettings):
     """Where each training has a folder of its own, on a local disk."""
     training_kept: int = Field(default=3, ge=0)
     """Workspaces of ended trainings that are kept for a look."""
+    dvc_remote: str | None = None
+    """Where trainings share what they make: a DVC remote's URL (a folder, `s3://…`, `ssh://…`), or the name of one that
+    the repository's `.dvc/config` has. Credentials are the environment's (`AWS_…`), or an SSH agent's."""
     max_queued_trainings: int = Field(default=10, ge=1)
     """Trainings that have not ended; past it the API answers 503."""
 

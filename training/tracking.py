@@ -15,15 +15,18 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from pydantic import BaseModel, ConfigDict
 
 from shared.model.bundle import Bundle
-from shared.params import TrainParams
+from shared.params import PATH, TrainParams
 from shared.pipeline import GateVerdict
 from shared.registry import client, ensure_experiment
 from shared.settings import get_settings
-from training.layout import HISTORY
+from training.layout import HISTORY, LABELS
 from training.scores import Metrics
 
 EXPERIMENT = "rakuten-classification"
 RUN_FILE = "run.json"
+PIPELINE = Path("pipeline")
+"""The folder of a run's artefacts that holds what its revision needs to be run again: `training.rebuild` reads it."""
+_PIPELINE_FILES = (Path("dvc.lock"), PATH, LABELS.with_name(f"{LABELS.name}.dvc"))
 RESTORED_FROM = "restored_from"
 """The tag of a run that stands in for another store's: its value is that one's id."""
 
@@ -67,6 +70,9 @@ class TrainingRun:
     def log_evaluation(self, metrics: Metrics, report: Path) -> None:
         """All figures and the report's files on the parent, each branch's figures on its child."""
         mlflow.set_tag("dvc.lock.evaluate", _dvc_lock_digest())
+        for path in _PIPELINE_FILES:
+            if path.is_file():
+                mlflow.log_artifact(str(path), (PIPELINE / path.parent).as_posix())
         mlflow.log_metrics(dict(_flat(metrics, "test.")))
         mlflow.log_artifacts(str(report), artifact_path="report")
         for branch, run_id in self._children.items():

@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from shared import remote
 from shared.labels import LabelStore
 from shared.ledger import TrainingRequest
 from shared.params import PATH, overridden
@@ -71,7 +72,7 @@ def check_out(checkout: Checkout, request: TrainingRequest, settings: Settings) 
     """All of it or nothing, with the labels of this moment; the repository's own working tree is not touched.
 
     Raises:
-        CheckoutError: the repository is none, or has no such revision.
+        CheckoutError: the repository is none, or has no such revision or remote.
         OSError: the store of labels is away, or the disk is full.
     """
     repository = settings.training_repository.resolve()
@@ -83,6 +84,8 @@ def check_out(checkout: Checkout, request: TrainingRequest, settings: Settings) 
     _git(unfinished, "checkout", "--quiet", "--detach", revision)
     _share_cache(repository, unfinished)
     _share_features(repository, unfinished)
+    if settings.dvc_remote is not None:
+        _connect(unfinished, settings.dvc_remote)
     _set_params(repository, unfinished, request)
     try:
         label_snapshot.take(LabelStore(settings.labels_url), unfinished)
@@ -130,6 +133,13 @@ def _share_features(repository: Path, clone: Path) -> None:
     features.mkdir(parents=True, exist_ok=True)
     (clone / FEATURE_STORE).parent.mkdir(parents=True, exist_ok=True)
     (clone / FEATURE_STORE).symlink_to(features, target_is_directory=True)
+
+
+def _connect(clone: Path, name: str) -> None:
+    try:
+        remote.connect(clone, name)
+    except remote.RemoteError as error:
+        raise CheckoutError(f"CATALOG_DVC_REMOTE: {error}") from error
 
 
 def _set_params(repository: Path, clone: Path, request: TrainingRequest) -> None:

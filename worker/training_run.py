@@ -12,6 +12,7 @@ import yaml
 from pydantic import ValidationError
 from redis import Redis, RedisError
 
+from shared import remote
 from shared.ledger import Lease, StageState, Training, Trainings
 from shared.model.bundle import Bundle
 from shared.pipeline import BUNDLE, GATE, PROGRESS_FILE, STAGES, VERDICT, GateVerdict, Progress
@@ -27,6 +28,8 @@ _LOOK_S = 0.2
 _TELL_S = 1.0
 _SHOWN_BYTES, _SHOWN_LINES = 64 * 1024, 1000
 _QUOTED_LINES = 15
+_SHOWN_REASON = 1000
+"""Characters."""
 _NOT_THEIRS = {"CATALOG_REDIS_URL", "CATALOG_BROKER_URL", "CATALOG_WEBHOOK_SECRETS", "CATALOG_BLOB_URL"}
 """Of our settings: a stage knows neither ledger nor queue nor receivers."""
 
@@ -78,9 +81,10 @@ class TrainingRun:
         training = self._trainings.training(lease.job)
         self._report(attempts=lease.attempt, trainer=self._name)
         done = self._begin(training)
+        repro = [*_REPRO, remote.PULL] if self._reached(remote.FETCH) else _REPRO
         for stage in STAGES:
             if stage not in done:
-                self._stage(stage, [*_REPRO, stage])
+                self._stage(stage, [*repro, stage])
         bundle = Bundle.load(self._checkout.repository / BUNDLE)
         self._report(bundle=bundle.version, data=self._data())
         promotion = Promotion(self._settings, self._redis)
@@ -89,7 +93,21 @@ class TrainingRun:
         verdict = self._judge(training, done, promotion)
         self._report(verdict=verdict.model_dump(mode="json"))  # whose lease is lost gets no further
         self._report(promoted=promotion.settle(training, version, verdict))
+        self._reached(remote.PUSH)
         self._trainings.complete(lease, bundle.version)
+
+    def _reached(self, command: Sequence[str]) -> bool:
+        """Whether a DVC command has had its way with the remote, where one is set.
+
+        Without the remote a training is as right: it computes what it might have fetched, and can be pushed later.
+        """
+        if self._settings.dvc_remote is None:
+            return False
+        began = self._log_size()
+        if status := self._watch("remote", command):
+            said = self._log_from(began).strip()[-_SHOWN_REASON:]
+            log.warning("training %s: the remote was not reached, status %d: %s", self._hold.lease.job, status, said)
+        return status == 0
 
     def _registered(self, bundle: Bundle, promotion: Promotion) -> str:
         """The bundle's version; one that DVC's cache has brought may be new to the registry."""

@@ -11,11 +11,12 @@ from typing import Any
 import httpx
 import psutil
 import pytest
+import yaml
 from redis import Redis
 
 from shared.ledger import StageState
 from shared.models import CHAMPION, Models
-from shared.pipeline import STAGES, STEPS
+from shared.pipeline import BUNDLE, STAGES, STEPS
 from shared.settings import ROOT
 from stack.processes import free_port
 from stack.receiver import WebhookReceiver
@@ -56,6 +57,14 @@ class Service:
 
         return wait_for(f"{url} ends", ended, timeout_s)
 
+    def pushed(self, url: str, output: Path) -> bool:
+        """Whether the training's output is in the remote."""
+        lock = yaml.safe_load((self.workspaces / url.rpartition("/")[2] / "repository/dvc.lock").read_text())
+        outs = {out["path"]: out["md5"] for stage in lock["stages"].values() for out in stage["outs"]}
+        md5 = str(outs[str(output)])
+        there: Path = self.workspaces.parent / "remote/files/md5" / md5[:2] / md5[2:]
+        return there.is_file()
+
     def fits(self, url: str, attempt: int) -> dict[str, Any]:
         """The training as soon as it counts epochs."""
 
@@ -80,6 +89,7 @@ def service(workspace: Workspace, tmp_path_factory: pytest.TempPathFactory) -> I
         "CATALOG_TRAINING_REPOSITORY": str(repository.folder),
         "CATALOG_TRAINING_WORKSPACES": str(folder / "workspaces"),
         "CATALOG_TRAINING_KEPT": "1",
+        "CATALOG_DVC_REMOTE": str(folder / "remote"),
         "CATALOG_LABELS_URL": f"file://{folder}/labels",
         "CATALOG_MODEL_CACHE": str(folder / "models"),
         "CATALOG_MLFLOW_TRACKING_URI": f"sqlite:///{repository.folder}/mlflow-store/mlflow.db",
@@ -138,6 +148,7 @@ def test_only_what_has_changed_is_trained_and_the_model_promoted(service: Servic
     assert {"train", "evaluate"} <= {progress["stage"] for progress in shown}
     assert any(stage(progress, "train")["total"] for progress in shown), "no epochs were counted"
     assert training["commit"] == service.repository.git("rev-parse", "HEAD").strip()
+    assert service.pushed(url, BUNDLE)
     assert training["data"].keys() == {"data/imported", "data/prepared", "labels"}
     assert training["data"]["labels"]["count"] == 0
     assert "Running stage 'train'" in service.api.get(f"{url}/log", params={"lines": 1000}).text

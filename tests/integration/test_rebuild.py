@@ -1,0 +1,32 @@
+"""A bundle is made again from what its run has recorded."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Trained
+from tests.workspace import Workspace
+
+
+@pytest.mark.parametrize("name", ["1", "bundle"])
+def test_a_registered_bundle_is_rebuilt_from_its_record(
+    workspace: Workspace, trained: Trained, tmp_path: Path, name: str
+) -> None:
+    origin = workspace.copy(tmp_path / "origin")
+    origin.set_params({"train": {"text": {"epochs": 1}}})  # what lies there now is not what was trained
+    told = origin.run("training.rebuild", trained.bundle.version if name == "bundle" else name, "--into", "again")
+    assert f"made bundle {trained.bundle.version}" in told
+    assert "what was changed in that tree is in no revision" in told  # the fixture's parameters
+    assert told.splitlines()[-1].startswith("the same bundle")
+
+
+def test_what_is_not_on_record_is_said(workspace: Workspace, tmp_path: Path) -> None:
+    origin = workspace.copy(tmp_path / "origin")
+    for asked, reason in (("99", "neither a version, a bundle nor a run 99"), ("1", "exists")):
+        (origin.folder / "there").mkdir(exist_ok=True)
+        command = [sys.executable, "-m", "training.rebuild", asked, "--into", "there"]
+        ran = subprocess.run(command, cwd=origin.folder, capture_output=True, text=True, check=False)
+        assert ran.returncode == 1
+        assert reason in ran.stderr
