@@ -1,6 +1,6 @@
 """Accept a training."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from http import HTTPStatus
 from typing import Any
 
@@ -12,10 +12,12 @@ from api.opening import check_deadline, check_webhook, open_job
 from api.problems import Problem, invalid_request
 from api.render_training import url_of
 from api.training_schemas import TrainingIn
-from shared.ledger import Claim, Ledger, NewJob, Training, TrainingRequest, Trainings
+from shared.keys import Scope
+from shared.ledger import Claim, Ledger, Training, TrainingRequest, Trainings
 from shared.params import PATH, check_overrides
 from shared.queues import TRAINING, wake_trainers
 from shared.settings import ROOT, Settings
+from shared.training_jobs import new_training
 
 _FULL_RETRY_S = "300"
 
@@ -27,27 +29,26 @@ class TrainingRequests:
         self._trainings = Trainings(redis)
         self._queue = queue
 
-    def accept(self, asked: TrainingIn, tenant: str, claim: Claim | None = None) -> Training:
+    def accept(self, asked: TrainingIn, tenant: str, scopes: Collection[Scope], claim: Claim | None = None) -> Training:
         """Check what was asked for, and open the training.
 
+        Args:
+            scopes: the caller's.
+
         Raises:
-            Problem: an option is wrong, each field is named; or too many trainings wait already.
+            Problem: an option is wrong, each field is named; the caller may not ask for it; or too many trainings wait
+                already.
         """
+        _check_gate(asked, scopes)
         self._check(asked)
         settings, job = self._settings, Ledger.new_id()
         request = TrainingRequest(asked.params, asked.source, asked.revision, asked.promote)
         self._trainings.stage(job, request)
-        new = NewJob(
-            tenant=tenant,
-            lane=TRAINING,
-            total=1,
-            chunks=1,
-            deadline_s=asked.deadline_s or settings.max_deadline_s,
-            max_queued=settings.max_queued_trainings,
-            keep_s=settings.keep_results_s,
-            keep_record_s=settings.keep_jobs_s,
+        new = new_training(
+            settings,
+            tenant,
+            deadline_s=asked.deadline_s,
             webhook_url=None if asked.webhook_url is None else str(asked.webhook_url),
-            tracked=False,  # the stages write to MLflow themselves
         )
         open_job(
             self._ledger,
@@ -84,6 +85,13 @@ class TrainingRequests:
         )
         headers = {"Retry-After": _FULL_RETRY_S}
         return Problem(HTTPStatus.SERVICE_UNAVAILABLE, "queue-full", detail, headers=headers)
+
+
+def _check_gate(asked: TrainingIn, scopes: Collection[Scope]) -> None:
+    """Whoever may ask for trainings must not thereby put any model into service."""
+    if "gate" in asked.params and Scope.ADMIN not in scopes:
+        detail = "What the gate asks of a model is changed with the scope admin only: leave params.gate out."
+        raise Problem(HTTPStatus.FORBIDDEN, "forbidden", detail, scope=Scope.ADMIN)
 
 
 def _below_params(error: ValidationError) -> Iterator[dict[str, Any]]:

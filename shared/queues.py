@@ -37,6 +37,7 @@ REFRESH_MODELS = "catalog.refresh_models"
 TEND = "catalog.tend"
 AUDIT = "catalog.audit"
 SWEEP = "catalog.sweep"
+OPEN_TRAINING = "catalog.open_training"
 
 
 def celery_app(settings: Settings) -> Celery:

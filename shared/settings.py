@@ -6,6 +6,8 @@ from pathlib import Path
 from pydantic import Field, IPvAnyNetwork, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from shared.keys import LOCAL_TENANT
+
 ROOT = Path(__file__).resolve().parent.parent
 MLFLOW_STORE = ROOT / "mlflow-store"
 REGISTRY_SCHEME = "models:/"
@@ -114,6 +116,10 @@ class Settings(BaseSettings):
     dvc_remote: str | None = None
     """Where trainings share what they make: a DVC remote's URL (a folder, `s3://…`, `ssh://…`), or the name of one that
     the repository's `.dvc/config` has. Credentials are the environment's (`AWS_…`), or an SSH agent's."""
+    training_schedule: str | None = None
+    """When a training is opened by itself, as a crontab line in UTC: `0 3 * * 0`; never where it is left out."""
+    training_tenant: str = LOCAL_TENANT
+    """Whose trainings those are."""
     max_queued_trainings: int = Field(default=10, ge=1)
     """Trainings that have not ended; past it the API answers 503."""
 

@@ -3,10 +3,11 @@
 import logging
 from typing import Any
 
+from celery.schedules import crontab
 from celery.signals import setup_logging
 
 import worker.messages  # noqa: F401  # what it sets must be set before the first connection
-from shared.queues import AUDIT, DELIVERY, HOUSEKEEPING, REFRESH_MODELS, SWEEP, TEND, celery_app
+from shared.queues import AUDIT, DELIVERY, HOUSEKEEPING, OPEN_TRAINING, REFRESH_MODELS, SWEEP, TEND, celery_app
 from shared.settings import get_settings
 
 _SCHEDULE = (
@@ -23,11 +24,27 @@ def _every(seconds: float, task: str, queue: str) -> dict[str, Any]:
     return {"task": task, "schedule": seconds, "options": {"queue": queue, "expires": max(5.0, seconds / 2)}}
 
 
+def _at(line: str) -> dict[str, Any]:
+    """Raises `ValueError` where it is no crontab line."""
+    try:
+        schedule = crontab.from_string(line)
+    except (ValueError, TypeError) as error:
+        raise ValueError(
+            f"CATALOG_TRAINING_SCHEDULE: {line!r} is no crontab line such as '0 3 * * 0': {error}"
+        ) from error
+    return {"task": OPEN_TRAINING, "schedule": schedule, "options": {"queue": HOUSEKEEPING}}
+
+
+def _schedule(trainings: str | None) -> dict[str, Any]:
+    regular = {name: _every(seconds, task, queue) for name, task, queue, seconds in _SCHEDULE}
+    return regular | ({"open-training": _at(trainings)} if trainings else {})
+
+
 app = celery_app(get_settings())
 app.Task.Strategy = "worker.messages:careful"
 app.conf.update(
     include=["worker.tasks"],
-    beat_schedule={name: _every(seconds, task, queue) for name, task, queue, seconds in _SCHEDULE},
+    beat_schedule=_schedule(get_settings().training_schedule),
 )
 
 

@@ -14,6 +14,7 @@ from shared.queues import (
     CLASSIFY,
     DELIVER,
     DELIVERY,
+    OPEN_TRAINING,
     REFRESH_MODELS,
     SWEEP,
     TEND,
@@ -27,6 +28,7 @@ from shared.settings import get_settings
 from shared.stores import open_blobs, open_redis
 from worker.app import app
 from worker.reconciler import Reconciler
+from worker.schedule import open_scheduled
 from worker.service import ClassifierService
 from worker.webhooks import Webhooks
 
@@ -85,6 +87,12 @@ def audit(**_: Any) -> None:
 @app.task(name=SWEEP)
 def sweep(**_: Any) -> None:
     _reconciler().sweep()
+
+
+@app.task(name=OPEN_TRAINING)
+def open_training(**_: Any) -> None:
+    settings = get_settings()
+    open_scheduled(app, open_redis(settings), settings)
 
 
 @worker_ready.connect

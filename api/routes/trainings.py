@@ -41,7 +41,8 @@ async def submit(
             job = await idempotency.replay(stores, attempt.answered, _known(asked.fingerprint()))
             training = await run_in_threadpool(stores.trainings.of, job)
         else:
-            training = await run_in_threadpool(stores.training_requests.accept, asked, caller.tenant, attempt.claim)
+            accept = stores.training_requests.accept
+            training = await run_in_threadpool(accept, asked, caller.tenant, caller.scopes, attempt.claim)
     out = training_out(training.as_accepted(), None, {})
     response.headers["Location"] = out.url
     response.headers["Retry-After"] = _RETRY_AFTER

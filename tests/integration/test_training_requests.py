@@ -144,3 +144,13 @@ def test_events_tell_of_stages_and_end_with_the_training(client: TestClient, red
     with client.stream("GET", training["events_url"]) as stream:
         lines = [line for line in stream.iter_lines() if line.startswith("event:")]
     assert lines == ["event: end"]
+
+
+def test_the_gate_is_not_loosened_by_whoever_may_train(settings: Settings, redis: Redis) -> None:
+    body = {"params": {"gate": {"min_items": 1}}}
+    _, train = KeyStore(redis).create("shop", {Scope.TRAIN})
+    _, admin = KeyStore(redis).create("shop", {Scope.TRAIN, Scope.ADMIN})
+    with local_client(settings) as client:
+        answer = client_of(client.app, key=train).post("/v1/trainings", json=body)  # type: ignore[arg-type]
+        assert (answer.status_code, answer.json()["scope"]) == (403, "admin")
+        assert client_of(client.app, key=admin).post("/v1/trainings", json=body).status_code == 202  # type: ignore[arg-type]
