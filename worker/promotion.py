@@ -29,6 +29,7 @@ class Promotion:
         """Promote the version where that was asked for and the gate lets it; whether it was."""
         asked = training.request.promote is Promote.AUTO
         if not asked or not verdict.passed or verdict.challenger == verdict.champion:
+            self._registry.refresh()  # so that the verdict, which the gate has left in MLflow, is seen at once
             return False
         by = f"training {training.job.id} of {training.job.tenant}"
         self._registry.promote(version, by, f"it passed the gate: {verdict.detail}")
