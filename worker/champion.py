@@ -17,7 +17,7 @@ from shared.models import Models
 from shared.settings import Settings
 from worker.bundles import Bundles, Wanted
 from worker.engine import Engine
-from worker.handover import give_memory_back, make_ready
+from worker.handover import give_memory_back, keep_weights_apart, make_ready
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +61,7 @@ class Champion:
         """Why it is not the one that should serve, for people."""
 
     def start(self) -> None:
+        keep_weights_apart()
         self._thread.start()
 
     def stop(self) -> None:

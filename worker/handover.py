@@ -6,7 +6,6 @@ both; its record counts them per model.
 
 import ctypes
 import gc
-import logging
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -19,38 +18,45 @@ from worker.caches import backbone_key
 from worker.classification import Classifier
 from worker.engine import Engine
 
-log = logging.getLogger(__name__)
+_M_MMAP_THRESHOLD = -3  # malloc.h
+_LARGE = 1 << 22
+"""Bytes; most pictures are less."""
 
 
 def make_ready(bundle: Bundle, settings: Settings, beside: Engine | None = None) -> tuple[Engine, str]:
     """An engine that has answered, and why it runs on what it runs on, for people.
 
     Args:
-        beside: What serves meanwhile. Where the backbone is the same, so is the fastest micro-batch: measured now, it
-            would be the two engines' together.
+        beside: What serves meanwhile.
 
     Raises:
         BundleError: it does not answer as it did where it was made.
         ValueError, ImportError: it cannot run here.
     """
     runtime, reason = runtimes.choose(bundle, settings.runtime)
-    known = beside if beside is not None and _same_backbone(bundle, runtime.name, beside) else None
-    engine = Engine(bundle, runtime, known.micro_batch if known else settings.micro_batch)
+    engine = Engine(bundle, runtime, settings.micro_batch)
     try:
-        engine.warm_up()
+        engine.warm_up(like=beside if beside and _same_backbone(engine, beside) else None)
         golden.verify(bundle, runtime)
     except BaseException:
         engine.close()
         raise
-    if known is not None:
-        engine.pictures_per_s = known.pictures_per_s
     return engine, reason
+
+
+def keep_weights_apart() -> None:
+    """From now on malloc gives whatever is as large as weights pages of its own, which go back whole when it is freed.
+
+    By itself it stops doing so once such a block was freed: weights then lie among what lives longer, and leave holes.
+    """
+    with suppress(AttributeError):  # glibc has it, others do not
+        ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, _LARGE)
 
 
 def give_memory_back() -> None:
     """What a model has left: Python's cycles, and what malloc keeps for itself."""
     gc.collect()
-    with suppress(AttributeError):  # glibc has it, others do not
+    with suppress(AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
 
 
@@ -86,5 +92,6 @@ class Post:
                 del self._at_work[before]
 
 
-def _same_backbone(bundle: Bundle, runtime: str, engine: Engine) -> bool:
-    return backbone_key(bundle, runtime) == backbone_key(engine.bundle, engine.runtime.name)
+def _same_backbone(one: Engine, other: Engine) -> bool:
+    key, other_key = (backbone_key(engine.bundle, engine.runtime.name) for engine in (one, other))
+    return key == other_key

@@ -75,7 +75,9 @@ def verify(bundle: Bundle, runtime: Runtime) -> dict[str, float] | None:
 
 def _ask(bundle: Bundle, runtime: Runtime, tokens: npt.NDArray[np.int32], spots: Pixels) -> _Answers:
     text, image = runtime.text(tokens), np.full((len(tokens), len(bundle.manifest.labels)), np.nan, np.float32)
-    pictures = runtime.image(runtime.features(_pictures(spots, bundle.manifest.image_size)))
+    shown = _pictures(spots, bundle.manifest.image_size)
+    # One at a time: what serves meanwhile waits for one, and none keeps memory for a batch that no work ever has.
+    pictures = runtime.image(np.concatenate([runtime.features(picture[np.newaxis]) for picture in shown]))
     image[: len(pictures)] = pictures
     return _Answers(text, pictures, fuse(bundle.manifest.fusion, text, image).fused)
 

@@ -185,6 +185,17 @@ def test_the_warm_up_measures_the_micro_batch_unless_it_is_given(trained: Traine
     assert given.pictures_per_s
 
 
+def test_nothing_is_measured_again_beside_one_with_the_same_backbone(trained: Trained, runtime: Watched) -> None:
+    serving, coming = Engine(trained.bundle, runtime, MICRO_BATCH), Engine(trained.bundle, runtime)
+    serving.warm_up()
+    runtime.batches.clear()
+    coming.warm_up(like=serving)
+    assert [len(batch) for batch in runtime.batches] == [MICRO_BATCH]
+    assert (coming.micro_batch, coming.pictures_per_s) == (MICRO_BATCH, serving.pictures_per_s)
+    for engine in (serving, coming):
+        engine.close()
+
+
 @pytest.fixture
 def sources(tmp_path_factory: pytest.TempPathFactory) -> tuple[Sources, Blobs]:
     blobs = Blobs(tmp_path_factory.mktemp("blobs").as_uri())

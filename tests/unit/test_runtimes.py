@@ -1,10 +1,13 @@
 """Every runtime answers as TensorFlow does in single precision, as near as its own precision allows."""
 
 import base64
+import gc
 import os
 import subprocess
 import sys
+import weakref
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +17,19 @@ import pytest
 
 from client.tables import read_items
 from shared.model import runtimes
-from shared.model.bundle import TEXT, Bundle
+from shared.model.bundle import BACKBONE, TEXT, Bundle
 from shared.model.fusion import Probabilities, fuse
 from shared.model.images import Pixels, decode
 from shared.model.networks import restore_text
 from shared.model.runtimes import Features, Runtime
 from shared.model.runtimes.jax import JAXRuntime
+from shared.model.runtimes.openvino import OpenVINOBackbone, OpenVINORuntime
 from shared.model.runtimes.padding import Padded
 from shared.model.runtimes.tensorflow import TensorFlowRuntime
 from shared.model.weights import load_weights
 from shared.settings import ROOT
 from shared.words import words
+from tests.bundles import another
 from tests.conftest import Trained
 from training.answering import answer
 from training.challenge import PICTURES_FOLDER, PRODUCTS_FILE
@@ -129,6 +134,44 @@ def test_openvino_agrees(
     assert openvino.text(tokens) == pytest.approx(reference.text(tokens), abs=BF16)
     assert distances(openvino.features(pixels), features).max() < tolerance
     assert openvino.image(features) == pytest.approx(reference.image(features), abs=BF16)
+
+
+def test_bundles_with_the_same_vgg16_share_it_and_answer_as_if_they_did_not(
+    starter: Bundle, pixels: Pixels, tokens: npt.NDArray[np.int32], tmp_path: Path
+) -> None:
+    alone = OpenVINORuntime(starter)
+    expected, words = [alone.features(pixels[row : row + 1]) for row in range(PICTURES)], alone.text(tokens)
+    beside = OpenVINORuntime(another(starter, tmp_path / "retrained"))
+    assert beside.network is alone.network
+
+    def answers(runtime: Runtime) -> list[Features]:
+        return [runtime.features(pixels[row % PICTURES][np.newaxis]) for row in range(20 * PICTURES)]
+
+    with ThreadPoolExecutor(2) as threads:  # each engine has its own
+        together = list(threads.map(answers, [alone, beside]))
+    assert all(np.array_equal(said, expected[row % PICTURES]) for part in together for row, said in enumerate(part))
+    assert np.array_equal(beside.text(tokens), words)
+
+    del alone  # the one before has gone
+    gc.collect()
+    assert np.array_equal(beside.features(pixels[:1]), expected[0])
+    network = weakref.ref(beside.network)
+    del beside
+    gc.collect()
+    assert network() is None, "what nobody uses is freed"
+
+
+def test_another_vgg16_is_not_shared(starter: Bundle, pixels: Pixels, tmp_path: Path) -> None:
+    ours = OpenVINORuntime(starter)
+    changed = another(starter, tmp_path / "fine-tuned").folder / BACKBONE
+    weights = bytearray(changed.with_suffix(".bin").read_bytes())
+    weights[len(weights) // 2 : len(weights) // 2 + 4096] = bytes(4096)
+    changed.with_suffix(".bin").write_bytes(weights)
+    size = starter.manifest.image_size
+    others = [OpenVINOBackbone(changed, size), OpenVINOBackbone(starter.folder / BACKBONE, 96)]
+    others.append(OpenVINOBackbone(starter.folder / BACKBONE, size, "f32"))
+    assert len({id(backbone.network) for backbone in (ours, *others)}) == 4
+    assert not np.array_equal(others[0].features(pixels), ours.features(pixels))
 
 
 def test_tensorflow_in_bf16_agrees(
