@@ -22,6 +22,7 @@ from benchmarks.pictures import Product, unseen
 from benchmarks.system import System, resident_bytes
 from shared.model.bundle import Bundle
 from shared.settings import get_settings, local_bundle
+from stack.processes import Process
 from tests.bundles import another
 
 _SERVED_S = 120
@@ -42,7 +43,7 @@ class Seen:
     done: list[tuple[float, int]] = field(default_factory=list)
     """The bulk job's items at the border of each phase."""
     megabytes: list[float] = field(default_factory=list)
-    """The worker's, at the start and some seconds after each swap."""
+    """The worker's, at the start and when the bundle before has gone after each swap."""
 
     def waits(self, *, swapping: bool) -> list[float]:
         def during(moment: float, wait: float) -> bool:
@@ -71,8 +72,13 @@ def promote(system: System, version: str) -> None:
     """Returns once the worker serves it."""
     with httpx.Client(base_url=system.url, timeout=60) as api:
         told = api.post(f"/v1/models/{version}/promote", json={"force": True}).raise_for_status().json()
-    bundle = next(model["bundle"] for model in told["models"] if model["version"] == version)
-    system.workers[0].wait_until(lambda: [worker["model"] for worker in system.serving()] == [bundle], _SERVED_S)
+        bundle = next(model["bundle"] for model in told["models"] if model["version"] == version)
+        system.workers[0].wait_until(lambda: api.get("/health").json()["models"] == [bundle], _SERVED_S)
+
+
+def models_gone(worker: Process) -> int:
+    """How many models it has let go of: the one before still has chunks in hand when the next one serves."""
+    return worker.log.read_text().count("has gone")
 
 
 def measure(system: System, products: Sequence[Product], items: int, swaps: int, pause_s: float) -> Seen:
@@ -92,6 +98,7 @@ def measure(system: System, products: Sequence[Product], items: int, swaps: int,
 
     asking = threading.Thread(target=client)
     asking.start()
+    before = models_gone(worker)
     seen.megabytes.append(resident_bytes(worker) / 1e6)
     note()
     for number in range(swaps):
@@ -101,6 +108,7 @@ def measure(system: System, products: Sequence[Product], items: int, swaps: int,
         promote(system, "12"[number % 2])
         seen.swaps.append((start, time.perf_counter()))
         note()
+        worker.wait_until(lambda: models_gone(worker) == before + len(seen.swaps), _SERVED_S)
         time.sleep(_AFTER_S)
         seen.megabytes.append(resident_bytes(worker) / 1e6)
     stopped.set()

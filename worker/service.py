@@ -183,8 +183,7 @@ class ClassifierService:
             try:
                 announce(self._redis, self._status())
                 self._chunks.renew()
-                if engine := self._champion.engine:
-                    self._drift.publish(engine.bundle.version, engine.bundle.reference)
+                self._publish_reference()
             except RedisError as error:
                 log.warning("heartbeat missed: %s", error)
             if overdue := self._chunks.overdue():
@@ -192,6 +191,11 @@ class ClassifierService:
                 log.critical("chunks %s are not done in time: this worker ends", overdue)
                 self._end(os.EX_SOFTWARE)
             self._stopped.wait(HEARTBEAT_S)
+
+    def _publish_reference(self) -> None:
+        """Apart from `_beat`, whose variable would hold a model that has gone until the next beat."""
+        if engine := self._champion.engine:
+            self._drift.publish(engine.bundle.version, engine.bundle.reference)
 
     def _end(self, status: int) -> None:
         self._leave()
