@@ -73,7 +73,7 @@ def models(stores: StoresDep, caller: AnyCaller) -> ModelsOut:
     return _copied(stores)
 
 
-_CHANGES = problems(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
+_CHANGES = problems(HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
 
 
 @router.post("/{version}/promote", responses=_CHANGES)
@@ -89,7 +89,7 @@ async def promote(
     return await _changed(stores, caller, ChangeKind.PROMOTE, version, given)
 
 
-@router.post("/rollback", responses=problems(HTTPStatus.CONFLICT))
+@router.post("/rollback", responses=problems(HTTPStatus.BAD_REQUEST, HTTPStatus.CONFLICT))
 async def rollback(stores: StoresDep, caller: AdminCaller, given: RollbackIn | None = None) -> ModelsOut:
     """Let the version serve again that served before; a second time undoes it."""
     return await _changed(stores, caller, ChangeKind.ROLLBACK, None, given or RollbackIn())

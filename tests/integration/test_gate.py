@@ -53,6 +53,12 @@ def by_name(found: GateVerdict) -> dict[str, GateCheck]:
 
 
 @pytest.fixture(scope="module")
+def judging(workspace: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """A copy, because the gate writes to MLflow."""
+    return workspace.copy(tmp_path_factory.mktemp("judging") / "workspace")
+
+
+@pytest.fixture(scope="module")
 def poisoned(workspace: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """Trained on the same products, but three in ten labels went to other products."""
     copy = workspace.copy(tmp_path_factory.mktemp("poisoned") / "workspace")
@@ -77,19 +83,19 @@ def shuffle_labels(path: Path, share: float) -> None:
         csv.writer(file).writerows([header, *rows])
 
 
-def test_a_model_passes_against_itself_and_everybody_is_told(workspace: Workspace, trained: Trained) -> None:
-    found = verdict(workspace, "--champion", str(BUNDLE))
+def test_a_model_passes_against_itself_and_everybody_is_told(judging: Workspace, trained: Trained) -> None:
+    found = verdict(judging, "--champion", str(BUNDLE))
     assert found.passed, found.detail
     assert found.champion == found.challenger == trained.bundle.version
     assert sorted(by_name(found)) == sorted(NAMES)
     assert by_name(found)["weighted_f1"].figures["gain"] == 0
-    store = MlflowClient(f"sqlite:///{workspace.folder}/mlflow-store/mlflow.db")
-    ids = RunIds.model_validate_json((workspace.folder / TRAINING_REPORT / RUN_FILE).read_bytes())
+    store = MlflowClient(f"sqlite:///{judging.folder}/mlflow-store/mlflow.db")
+    ids = RunIds.model_validate_json((judging.folder / TRAINING_REPORT / RUN_FILE).read_bytes())
     run = store.get_run(ids.parent)
     assert run.data.tags["gate"] == "passed"
     assert run.data.metrics["gate.weighted_f1.gain"] == 0
     assert [file.path for file in store.list_artifacts(ids.parent, "gate")] == ["gate/verdict.json"]
-    name = load_params(workspace.folder / "params.yaml").evaluate.registered_model
+    name = load_params(judging.folder / "params.yaml").evaluate.registered_model
     (version,) = store.search_model_versions(f"name='{name}' and tags.bundle='{found.challenger}'")
     assert version.tags["gate"] == "passed"
 
@@ -145,8 +151,8 @@ def test_a_champion_that_does_not_tell_what_it_learned_can_be_challenged(
     assert found.passed, found.detail
 
 
-def test_where_nothing_serves_a_minimum_is_asked(workspace: Workspace) -> None:
-    found = verdict(workspace)
+def test_where_nothing_serves_a_minimum_is_asked(judging: Workspace) -> None:
+    found = verdict(judging)
     assert found.champion is None
     assert set(by_name(found)) == {"held_out", "weighted_f1", "golden"}
     assert found.passed, found.detail
