@@ -79,7 +79,9 @@ class TrainingRun:
         if left := end_marked(lease.job):
             log.warning("training %s: %d processes of an earlier attempt were still running", lease.job, left)
         training = self._trainings.training(lease.job)
-        self._report(attempts=lease.attempt, trainer=self._name)
+        # What the last attempt was in the middle of begins anew; its progress must not pass for this one's.
+        begun = {stage.name: {"state": StageState.RUNNING} for stage in training.stages if stage == training.stage}
+        self._report(attempts=lease.attempt, trainer=self._name, stages=begun)
         done = self._begin(training)
         repro = [*_REPRO, remote.PULL] if self._reached(remote.FETCH) else _REPRO
         for stage in STAGES:
