@@ -1,15 +1,16 @@
 """What is wrong with one item of a request, and where; its picture, kept or refused."""
 
 import base64
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from http import HTTPStatus
+from typing import Any, Literal
 
 from fastapi.concurrency import run_in_threadpool
 from pydantic import ValidationError
 
 from api.ingest import EMPTY, Picture, PictureRefused, RawItem, oversize
-from api.problems import pointer_to
+from api.problems import Problem, StreamedProblem, pointer_to
 from api.schemas import ImageIn
 from shared.blobs import Blobs
 from shared.ledger import ItemStatus, Outcome
@@ -61,6 +62,25 @@ class Invalid:
 
 def error_entries(invalid: Iterable[Invalid]) -> Iterator[dict[str, Any]]:
     return (entry for item in invalid for entry in item.entries())
+
+
+def check_valid(total: int, invalid: Sequence[Invalid], on_invalid: Literal["reject", "skip"], what: str) -> None:
+    """Raises `Problem` where there is nothing, or something is wrong and not to be skipped.
+
+    Args:
+        what: `items` or `labels`, as the request holds them.
+    """
+    if not total:
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"no-{what}", f"The request holds no {what}.")
+    wrong = len(invalid)
+    if wrong == total or (wrong and on_invalid == "reject"):
+        raise StreamedProblem(
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            f"invalid-{what}",
+            f"{wrong} of {total} {what} are wrong, so none was accepted: correct them and send again"
+            + (", or send with on_invalid=skip." if wrong < total else "."),
+            errors=error_entries(invalid),
+        )
 
 
 def invalid(raw: RawItem, error: "ValidationError | ItemError") -> Invalid:

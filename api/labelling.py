@@ -13,10 +13,10 @@ from fastapi.concurrency import run_in_threadpool
 from pydantic import ValidationError
 from redis import Redis
 
-from api.checking import Invalid, ItemError, error_entries, invalid, kept_picture
+from api.checking import Invalid, ItemError, check_valid, error_entries, invalid, kept_picture
 from api.ingest import Intake, RawItem
 from api.label_schemas import LabelIn, LabelOptions, LabelsOut
-from api.problems import Problem, StreamedProblem, invalid_request
+from api.problems import Problem, invalid_request
 from shared.blobs import BlobNotFoundError, Blobs
 from shared.drift import Drift
 from shared.label_index import LabelCounts, LabelIndex
@@ -89,7 +89,7 @@ class Labelling:
             await self._add(draft, raw)
         options = _options(intake.options)
         await run_in_threadpool(self._look_up, draft)
-        _check(draft, options)
+        check_valid(draft.total, draft.invalid, options.on_invalid, "labels")
         return await run_in_threadpool(self._keep, draft, claim, intake.fingerprint() if claim else "")
 
     def counts(self) -> LabelCounts:
@@ -244,20 +244,6 @@ def _check_content(label: Label) -> None:
         if label.url is not None:
             detail += ": what an URL leads to is not fetched for a label, so send the picture in base64"
         raise ItemError("", "nothing_to_learn", detail)
-
-
-def _check(draft: _Draft, options: LabelOptions) -> None:
-    if not draft.total:
-        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "no-labels", "The request holds no labels.")
-    wrong = len(draft.invalid)
-    if wrong == draft.total or (wrong and options.on_invalid == "reject"):
-        raise StreamedProblem(
-            HTTPStatus.UNPROCESSABLE_ENTITY,
-            "invalid-labels",
-            f"{wrong} of {draft.total} labels are wrong, so none was accepted: correct them and send again"
-            + (", or send with on_invalid=skip." if wrong < draft.total else "."),
-            errors=error_entries(draft.invalid),
-        )
 
 
 def _options(given: dict[str, Any]) -> LabelOptions:

@@ -10,11 +10,11 @@ from fastapi.concurrency import run_in_threadpool
 from pydantic import HttpUrl, ValidationError
 from redis import Redis
 
-from api.checking import error_entries
+from api.checking import check_valid
 from api.draft import Draft
 from api.ingest import Intake
 from api.opening import check_deadline, check_webhook, open_job
-from api.problems import Problem, StreamedProblem, invalid_request
+from api.problems import Problem, invalid_request
 from api.schemas import JobOptions
 from shared.blobs import Blobs
 from shared.ledger import (
@@ -62,7 +62,7 @@ class Submissions:
                 if draft.total == self._settings.interactive_items + 1:
                     await run_in_threadpool(self._refuse_if_full, Lane.BULK)
             options = self._options(intake.options)
-            _check(draft, options)
+            check_valid(draft.total, draft.invalid, options.on_invalid, "items")
             await draft.finish()
         new = self._new(draft, tenant, options, passing)
         return await run_in_threadpool(self._open, draft, new, claim, intake.fingerprint() if claim else "")
@@ -149,20 +149,6 @@ class Submissions:
         if options.deadline_s is not None:
             check_deadline(options.deadline_s, self._settings)
         return options
-
-
-def _check(draft: Draft, options: JobOptions) -> None:
-    if not draft.total:
-        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "no-items", "The request holds no items.")
-    wrong = len(draft.invalid)
-    if wrong == draft.total or (wrong and options.on_invalid == "reject"):
-        raise StreamedProblem(
-            HTTPStatus.UNPROCESSABLE_ENTITY,
-            "invalid-items",
-            f"{wrong} of {draft.total} items are wrong, so none was accepted: correct them and send again"
-            + (", or send with on_invalid=skip." if wrong < draft.total else "."),
-            errors=error_entries(draft.invalid),
-        )
 
 
 async def _in_threads(items: Iterator[QueuedItem]) -> AsyncIterator[QueuedItem]:

@@ -81,7 +81,7 @@ async def retry(
     fingerprint = ",".join(sorted(statuses))
     async with idempotency.attempt(stores, parent.tenant, f"retry {parent.id}", key) as attempt:
         if attempt.answered:
-            job = await idempotency.replay(stores, attempt.answered, _known(fingerprint))
+            job = await idempotency.replay(stores, attempt.answered, idempotency.known(fingerprint))
         else:
             _refuse_gone(parent)
             job = await stores.submissions.retry(parent, statuses, attempt.claim, fingerprint)
@@ -193,7 +193,3 @@ def _accepted(job: Job, response: Response, *, replayed: bool) -> JobOut:
     if replayed:
         response.headers[idempotency.REPLAYED] = "true"
     return out
-
-
-async def _known(fingerprint: str) -> str:
-    return fingerprint

@@ -38,7 +38,7 @@ async def submit(
     """Ask for a training; it runs when its turn has come, and its model is held against the one in service."""
     async with idempotency.attempt(stores, caller.tenant, "train", key) as attempt:
         if attempt.answered:
-            job = await idempotency.replay(stores, attempt.answered, _known(asked.fingerprint()))
+            job = await idempotency.replay(stores, attempt.answered, idempotency.known(asked.fingerprint()))
             training = await run_in_threadpool(stores.trainings.of, job)
         else:
             accept = stores.training_requests.accept
@@ -126,7 +126,3 @@ def _answer(training: Training, response: Response, stores: Stores) -> TrainingO
     if not training.job.ended:
         response.headers["Retry-After"] = _RETRY_AFTER
     return out
-
-
-async def _known(fingerprint: str) -> str:
-    return fingerprint
