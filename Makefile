@@ -1,11 +1,13 @@
 # `make demo` and `make test` need nothing but Python 3.11: everything else is installed into .venv.
 .DEFAULT_GOAL := help
-.PHONY: help demo up train test test-faults bench bench-long lint types unit audit lock clean
+.PHONY: help demo up train test test-faults test-deploy test-containers bench bench-long lint types unit audit lock clean
 
 BIN := .venv/bin
 READY := .venv/.ready
+# Linters and schemas of the deployment's files: programs, apart from the environment that serves.
+TOOLS := .run/tools
 # The stages and the services call `python`: it must be the environment's.
-export PATH := $(CURDIR)/$(BIN):$(PATH)
+export PATH := $(CURDIR)/$(BIN):$(CURDIR)/$(TOOLS)/bin:$(PATH)
 
 help:  ## This list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -23,6 +25,12 @@ test: lint types unit  ## Lint, types and the tests but for the slow ones of tes
 
 test-faults: $(READY)  ## What may fail, and what must then be true: real processes are killed
 	pytest tests/faults
+
+test-deploy: $(READY) $(TOOLS)/.ready  ## The deployment's files: linted, and against their schemas
+	pytest tests/deploy
+
+test-containers: $(READY) $(TOOLS)/.ready  ## The images and the stack of docker-compose.yml, for real: needs a Docker engine
+	pytest tests/containers
 
 # BENCH="--pictures FOLDER --titles CSV" measures real products; see python -m benchmarks.all --help
 bench: $(READY)  ## What is fast, in under ten minutes: .run/bench/results.md
@@ -50,9 +58,16 @@ audit: $(READY)  ## bandit on the code; known vulnerabilities of what requiremen
 lock: $(READY)  ## Resolve the dependencies anew into requirements.lock
 	uv pip compile pyproject.toml --all-extras --group dev --universal --python-version 3.11 \
 		--generate-hashes --no-header --quiet --upgrade --output-file requirements.lock
+	uv pip compile --group deploy --universal --python-version 3.11 \
+		--generate-hashes --no-header --quiet --upgrade --output-file requirements-deploy.lock
 
 clean:  ## Remove the environment and what runs have left, but no data and no models
 	rm -rf .venv .run .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+
+$(TOOLS)/.ready: $(READY) requirements-deploy.lock
+	uv venv --quiet --clear $(TOOLS)
+	UV_SYSTEM_CERTS=true uv pip sync --quiet --python $(TOOLS)/bin/python --require-hashes requirements-deploy.lock
+	@touch $@
 
 $(READY): setup_project.sh requirements.lock pyproject.toml
 	./setup_project.sh
