@@ -3,7 +3,6 @@
 import json
 import os
 import secrets
-import sys
 from base64 import b64encode
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -16,16 +15,13 @@ import httpx
 from pydantic import SecretStr
 
 from shared.keys import LOCAL_TENANT
-from shared.queues import DELIVERY, HOUSEKEEPING, TRAINING, Lane
 from shared.settings import ROOT, get_settings, local_bundle
 from shared.webhook_secrets import signing_secrets
 from stack import redis_server
 from stack.processes import Process, free_port
+from stack.roles import APP, Role, command
 
 __all__ = ["ROOT", "Ports", "Stack", "bundle_folder", "pick_ports"]
-
-_THREADS = "8"
-_APP = "worker.app"
 
 
 @dataclass(frozen=True)
@@ -123,30 +119,23 @@ class Stack:
         redis_server.wait_for(process, self.ports.redis)
         return process
 
-    def start_worker(self, name: str = "worker", settings: Mapping[str, str] | None = None, app: str = _APP) -> Process:
+    def start_worker(self, name: str = "worker", settings: Mapping[str, str] | None = None, app: str = APP) -> Process:
         """Further `settings` are this worker's alone; `app` is the module of its Celery app."""
-        command = _celery(name, ",".join(Lane), "--concurrency", _THREADS, app=app)
-        self.worker = self._start(name, command, settings)
+        self.worker = self._start(name, command(Role.WORKER, name=name, app=app), settings)
         return self.worker
 
     def start_housekeeper(self, settings: Mapping[str, str] | None = None) -> Process:
         schedule = str(self.state / "beat-schedule")
-        command = _celery("housekeeper", HOUSEKEEPING, "--concurrency", "2", "--beat", "--schedule", schedule)
-        return self._start("housekeeper", command, settings)
+        return self._start("housekeeper", command(Role.HOUSEKEEPER, schedule=schedule), settings)
 
     def start_courier(self, settings: Mapping[str, str] | None = None) -> Process:
-        """Webhooks and tracking, which wait for others: many threads, and away from everything else."""
-        command = _celery("courier", DELIVERY, "--concurrency", "16")
-        return self._start("courier", command, settings)
+        return self._start("courier", command(Role.COURIER), settings)
 
     def start_trainer(self, name: str = "trainer", settings: Mapping[str, str] | None = None) -> Process:
-        """One training at a time; start one for each GPU that trainings may have."""
-        return self._start(name, _celery(name, TRAINING, "--concurrency", "1"), settings)
+        return self._start(name, command(Role.TRAINER, name=name), settings)
 
     def start_api(self, settings: Mapping[str, str] | None = None) -> Process:
-        server = [sys.executable, "-m", "uvicorn", "--factory", "api.app:create_app", "--host", "127.0.0.1"]
-        command = [*server, "--port", str(self.ports.api), "--log-level", "warning"]
-        process = self._start("api", command, settings)
+        process = self._start("api", [*command(Role.API), "--port", str(self.ports.api)], settings)
         process.wait_until(lambda: _answers(f"{self.url}/health/ready"), timeout_s=60)
         return process
 
@@ -163,9 +152,9 @@ class Stack:
 
     def revive(self) -> None:
         """Start again what has ended by itself: the part of a supervisor, where there is no other."""
-        for name, (process, command, settings) in list(self._running.items()):
+        for name, (process, line, settings) in list(self._running.items()):
             if not process.running:
-                self._start(name, command, settings)
+                self._start(name, line, settings)
 
     def _start_workers(self) -> None:
         """One for each GPU: two processes on one would share its memory, and one on two would use the first alone."""
@@ -176,15 +165,15 @@ class Stack:
             self.start_worker()
 
     def _start_mlflow(self) -> Process:
-        command = ["bash", str(self._root / "start_mlflow.sh")]
-        return self._start("mlflow", command, {"MLFLOW_PORT": str(self.ports.mlflow)})
+        script = ["bash", str(self._root / "start_mlflow.sh")]
+        return self._start("mlflow", script, {"MLFLOW_PORT": str(self.ports.mlflow)})
 
-    def _start(self, name: str, command: list[str], settings: Mapping[str, str] | None = None) -> Process:
+    def _start(self, name: str, line: list[str], settings: Mapping[str, str] | None = None) -> Process:
         """Further `settings` are this process's alone."""
         self._say(f"starting {name}")
         env = {**self.env, **(settings or {})}
-        process = Process(name, command, self.state / f"{name}.log", env, self._root)
-        self._running[name] = (process, command, settings)
+        process = Process(name, line, self.state / f"{name}.log", env, self._root)
+        self._running[name] = (process, line, settings)
         self._exit.callback(process.stop)
         return process
 
@@ -222,13 +211,6 @@ def _keep(path: Path, secret: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.touch(mode=0o600)
     path.write_text(secret)
-
-
-def _celery(name: str, queues: str, *options: str, app: str = _APP) -> list[str]:
-    worker = [sys.executable, "-m", "celery", "-A", app, "worker", "--pool", "threads"]
-    # Workers know each other through the ledger; what Celery would have them say to each other hinders reconnecting.
-    alone = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
-    return [*worker, *alone, "--hostname", f"{name}@%h", "--queues", queues, "--loglevel", "INFO", *options]
 
 
 def _answers(url: str) -> bool:

@@ -1,0 +1,69 @@
+"""The kinds of process that make up the service, and how each is started: `catalog-run ROLE`."""
+
+import os
+import sys
+from enum import StrEnum
+from typing import assert_never
+
+from shared.queues import DELIVERY, HOUSEKEEPING, TRAINING, Lane
+
+APP = "worker.app"
+_SCHEDULE = "/tmp/beat-schedule"  # noqa: S108  # what it holds may be lost: when each turn was taken last
+
+
+class Role(StrEnum):
+    API = "api"
+    WORKER = "worker"
+    HOUSEKEEPER = "housekeeper"
+    """Recovery and expiry, with Celery's beat: one at a time."""
+    COURIER = "courier"
+    """Webhooks and tracking, which wait for others: many threads, and away from everything else."""
+    TRAINER = "trainer"
+    """One training at a time; start one for each GPU that trainings may have."""
+
+
+def command(role: Role, *, name: str | None = None, app: str = APP, schedule: str = _SCHEDULE) -> list[str]:
+    """The role's command line.
+
+    Args:
+        name: What a Celery process is called, before its host; by default its role.
+        app: The module of its Celery app.
+        schedule: The housekeeper's file.
+    """
+    name = name or role.value
+    match role:
+        case Role.API:
+            return _python("uvicorn", "--factory", "api.app:create_app", "--log-level", "warning")
+        case Role.WORKER:
+            return _celery(app, name, ",".join(Lane), "--concurrency", "8")
+        case Role.HOUSEKEEPER:
+            return _celery(app, name, HOUSEKEEPING, "--concurrency", "2", "--beat", "--schedule", schedule)
+        case Role.COURIER:
+            return _celery(app, name, DELIVERY, "--concurrency", "16")
+        case Role.TRAINER:
+            return _celery(app, name, TRAINING, "--concurrency", "1")
+        case _:
+            assert_never(role)
+
+
+def main() -> None:
+    """Become that process, with further arguments as they are; the caller's signals are its own then."""
+    if len(sys.argv) < 2 or sys.argv[1] not in [*Role]:
+        sys.exit(f"catalog-run: name one of {', '.join(Role)}, and then its own options")
+    line = [*command(Role(sys.argv[1])), *sys.argv[2:]]
+    os.execv(line[0], line)  # noqa: S606  # ours
+
+
+def _celery(app: str, name: str, queues: str, *options: str) -> list[str]:
+    # Workers know each other through the ledger; what Celery would have them say to each other hinders reconnecting.
+    alone = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
+    worker = ["worker", "--pool", "threads", *alone, "--hostname", f"{name}@%h", "--queues", queues]
+    return _python("celery", "-A", app, *worker, "--loglevel", "INFO", *options)
+
+
+def _python(module: str, *arguments: str) -> list[str]:
+    return [sys.executable, "-m", module, *arguments]
+
+
+if __name__ == "__main__":
+    main()
