@@ -10,6 +10,8 @@ from shared.keys import LOCAL_TENANT
 
 ROOT = Path(__file__).resolve().parent.parent
 MLFLOW_STORE = ROOT / "mlflow-store"
+SECRETS = Path("/run/secrets")
+"""Where containers have files with single settings, named like their variables in lower case."""
 REGISTRY_SCHEME = "models:/"
 """What a model's URI in MLflow's registry begins with."""
 
@@ -23,7 +25,14 @@ def local_bundle() -> Path:
 class Settings(BaseSettings):
     """Defaults suit one machine: everything on loopback, files in the repository's folder."""
 
-    model_config = SettingsConfigDict(env_prefix="CATALOG_", env_file=".env", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="CATALOG_",
+        env_file=".env",
+        env_ignore_empty=True,
+        secrets_dir=SECRETS if SECRETS.is_dir() else None,
+        extra="ignore",
+        frozen=True,
+    )
 
     redis_url: str = "redis://127.0.0.1:6379/0"
     """Jobs, and the state of the workers."""

@@ -9,10 +9,10 @@ from shared.model.review import Review
 from stack.receiver import WebhookReceiver
 from stack.services import ROOT, Stack, bundle_folder, pick_ports
 
-_WEBHOOK_S = 30
+WEBHOOK_S = 30
 
 
-def _say(text: str) -> None:
+def say(text: str) -> None:
     """At once: the child processes print to the same place."""
     print(text, flush=True)
 
@@ -20,23 +20,23 @@ def _say(text: str) -> None:
 def run() -> None:
     """Start everything, classify sample products, show what came of it, stop."""
     manifest = Manifest.model_validate_json((bundle_folder() / MANIFEST).read_bytes())
-    _say(f"\nThe model: VGG16 with {manifest.vgg16_weights} weights, LSTM over {manifest.max_words} words")
-    _say(f"  {_promise(manifest.review)}")
+    say(f"\nThe model: VGG16 with {manifest.vgg16_weights} weights, LSTM over {manifest.max_words} words")
+    say(f"  {_promise(manifest.review)}")
     state = ROOT / ".run/demo"
     sample = state / "sample"
     shutil.rmtree(sample, ignore_errors=True)
     _python("-m", "training.sample_catalogue", str(sample))
-    with Stack(ROOT, state, pick_ports(), say=lambda step: _say(f"  {step} …")) as stack:
-        _say(f"\nEverything is up: {stack.url}\n")
+    with Stack(ROOT, state, pick_ports(), say=lambda step: say(f"  {step} …")) as stack:
+        say(f"\nEverything is up: {stack.url}\n")
         with WebhookReceiver(stack.webhook_secret) as receiver:
             table, pictures = sample / "X_test_update.csv", sample / "images/image_test"
             _python(
                 *("-m", "client.main", "submit", str(table), "--pictures", str(pictures)),
                 *("--webhook", receiver.url, "--url", stack.url),
             )
-            event = receiver.received.get(timeout=_WEBHOOK_S)
-        _say(f"\nThe signed webhook came and its signature is right: {event['type']} {event['data']['counts']}")
-    _say(
+            event = receiver.received.get(timeout=WEBHOOK_S)
+        say(f"\nThe signed webhook came and its signature is right: {event['type']} {event['data']['counts']}")
+    say(
         "\nAll stopped. Where to go from here:\n"
         "  make up                     the same service, until Ctrl-C: API on 5000 (/docs), MLflow on 5001\n"
         "  .venv/bin/catalog --help    send your own products\n"

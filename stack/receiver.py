@@ -1,4 +1,4 @@
-"""A webhook receiver on the loopback, which checks signatures as a client of the service would."""
+"""A webhook receiver, which checks signatures as a client of the service would."""
 
 import threading
 from collections import deque
@@ -20,6 +20,7 @@ class WebhookReceiver:
         statuses: What to answer to the first deliveries instead, unseen.
         headers: Sent along with those.
         hang: Answer nothing until `go` is set.
+        host: The address to listen on.
     """
 
     def __init__(
@@ -28,6 +29,7 @@ class WebhookReceiver:
         statuses: Iterable[int] = (),
         headers: Mapping[str, str] | None = None,
         hang: bool = False,
+        host: str = "127.0.0.1",
     ) -> None:
         self.received: Queue[dict[str, Any]] = Queue()
         self.requests: list[tuple[dict[str, str], bytes]] = []
@@ -55,8 +57,8 @@ class WebhookReceiver:
             def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # http.server's name
                 """Quiet."""
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}/webhook"
+        self._server = ThreadingHTTPServer((host, 0), Handler)
+        self.url = f"http://{host}:{self._server.server_port}/webhook"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
 
     def _take(self, body: bytes, headers: dict[str, str]) -> int:

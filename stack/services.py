@@ -2,8 +2,6 @@
 
 import json
 import os
-import secrets
-from base64 import b64encode
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -19,6 +17,7 @@ from shared.settings import ROOT, get_settings, local_bundle
 from shared.webhook_secrets import signing_secrets
 from stack import redis_server
 from stack.processes import Process, free_port
+from stack.provision import keep, master_secret
 from stack.roles import APP, Role, command
 
 __all__ = ["ROOT", "Ports", "Stack", "bundle_folder", "pick_ports"]
@@ -62,7 +61,7 @@ class Stack:
         master = _kept_secret(state / "webhook-master")
         self.webhook_secret = signing_secrets([SecretStr(master)], LOCAL_TENANT)[0].get_secret_value()
         """What webhooks to callers without an API key are signed with."""
-        _keep(state / "webhook-secret", self.webhook_secret)
+        keep(state / "webhook-secret", self.webhook_secret)
         self._root = root
         self._say = say
         self._trainer = trainer
@@ -202,15 +201,8 @@ def pick_ports(*, mlflow: bool = True, preferred: bool = True) -> Ports:
 def _kept_secret(path: Path) -> str:
     """The master secret of this folder's stack, made at the first start."""
     if not path.exists():
-        _keep(path, "whsec_" + b64encode(secrets.token_bytes(32)).decode())
+        keep(path, master_secret())
     return path.read_text()
-
-
-def _keep(path: Path, secret: str) -> None:
-    """Readable by its owner alone."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.touch(mode=0o600)
-    path.write_text(secret)
 
 
 def _answers(url: str) -> bool:

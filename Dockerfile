@@ -1,0 +1,146 @@
+# All images: `docker build --target api .`, and so for worker, worker-gpu, training, mlflow and flower.
+#
+# Packages come before the code, so that a change of the code rebuilds one small layer; they are installed where they
+# stay, from a cache that is only mounted, with the versions and hashes of the lock file.
+
+# A digest holds it still: --build-arg PYTHON_IMAGE=python:3.11-slim-bookworm@sha256:…
+ARG PYTHON_IMAGE=python:3.11-slim-bookworm
+
+FROM ${PYTHON_IMAGE} AS python
+ENV PATH=/opt/venv/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    HOME=/tmp
+RUN groupadd --gid 10001 catalog \
+    && useradd --uid 10001 --gid catalog --home-dir /tmp --no-create-home --shell /usr/sbin/nologin catalog \
+    && install --directory --owner catalog --group catalog /data /run/secrets
+WORKDIR /app
+
+# uv, of the version that the lock file has; no image keeps it.
+FROM python AS uv
+RUN --mount=type=bind,source=requirements.lock,target=/requirements.lock \
+    --mount=type=cache,target=/root/.cache/pip \
+    sed -n '/^uv==/,/[^\\]$/p' /requirements.lock > /uv.lock \
+    && PIP_CACHE_DIR=/root/.cache/pip pip install --no-deps --require-hashes --target /uv --requirement /uv.lock
+
+# Where packages are installed. Bytecode is compiled now: later nobody may write it.
+FROM python AS packages
+ENV UV_COMPILE_BYTECODE=1 UV_CACHE_DIR=/root/.cache/uv UV_LINK_MODE=copy UV_NO_PROGRESS=1 UV_SYSTEM_CERTS=true VIRTUAL_ENV=/opt/venv
+RUN --mount=from=uv,source=/uv/bin/uv,target=/bin/uv uv venv --quiet /opt/venv
+
+FROM packages AS api-packages
+# Of botocore's descriptions of 400 services, what S3 and its credentials need: 25 MB less. No lexer is ever loaded.
+RUN --mount=from=uv,source=/uv/bin/uv,target=/bin/uv --mount=type=cache,target=/root/.cache/uv \
+    --mount=type=bind,source=pyproject.toml,target=pyproject.toml \
+    --mount=type=bind,source=requirements.lock,target=requirements.lock \
+    uv pip install --quiet --constraint requirements.lock --requirement pyproject.toml \
+        --extra api --extra client --extra s3 \
+    && find /opt/venv/lib/python3.11/site-packages/botocore/data -mindepth 1 -maxdepth 1 -type d \
+        ! -name s3 ! -name 'sso*' ! -name sts -exec rm -r {} + \
+    && rm -r /opt/venv/lib/python3.11/site-packages/pygments/lexers/__pycache__
+
+FROM packages AS worker-packages
+RUN --mount=from=uv,source=/uv/bin/uv,target=/bin/uv --mount=type=cache,target=/root/.cache/uv \
+    --mount=type=bind,source=pyproject.toml,target=pyproject.toml \
+    --mount=type=bind,source=requirements.lock,target=requirements.lock \
+    uv pip install --quiet --constraint requirements.lock --requirement pyproject.toml \
+        --extra worker --extra client --extra s3
+
+FROM packages AS worker-gpu-packages
+RUN --mount=from=uv,source=/uv/bin/uv,target=/bin/uv --mount=type=cache,target=/root/.cache/uv \
+    --mount=type=bind,source=pyproject.toml,target=pyproject.toml \
+    --mount=type=bind,source=requirements-gpu.lock,target=requirements-gpu.lock \
+    uv pip install --quiet --constraint requirements-gpu.lock --requirement pyproject.toml \
+        --extra worker --extra s3 --group gpu
+
+# On the worker's, so that a machine with both keeps one copy of what they share.
+FROM worker-packages AS training-packages
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends git openssh-client \
+    && rm -rf /var/lib/apt/lists/* \
+    && git config --system --add safe.directory '*'
+RUN --mount=from=uv,source=/uv/bin/uv,target=/bin/uv --mount=type=cache,target=/root/.cache/uv \
+    --mount=type=bind,source=pyproject.toml,target=pyproject.toml \
+    --mount=type=bind,source=requirements.lock,target=requirements.lock \
+    uv pip install --quiet --constraint requirements.lock --requirement pyproject.toml --extra training
+
+FROM packages AS mlflow-packages
+RUN --mount=from=uv,source=/uv/bin/uv,target=/bin/uv --mount=type=cache,target=/root/.cache/uv \
+    --mount=type=bind,source=pyproject.toml,target=pyproject.toml \
+    --mount=type=bind,source=requirements.lock,target=requirements.lock \
+    uv pip install --quiet --constraint requirements.lock --requirement pyproject.toml --extra mlflow
+
+FROM packages AS flower-packages
+RUN --mount=from=uv,source=/uv/bin/uv,target=/bin/uv --mount=type=cache,target=/root/.cache/uv \
+    --mount=type=bind,source=pyproject.toml,target=pyproject.toml \
+    --mount=type=bind,source=requirements.lock,target=requirements.lock \
+    uv pip install --quiet --constraint requirements.lock --requirement pyproject.toml --extra flower
+
+# Our own code, and the project's metadata, which say where it is; what serves until a model is trained, apart.
+FROM packages AS project
+COPY . /app
+RUN --mount=from=uv,source=/uv/bin/uv,target=/bin/uv --mount=type=cache,target=/root/.cache/uv \
+    uv pip install --quiet --no-deps --build-constraints requirements.lock --editable . \
+    && python -m compileall -q . \
+    && mv models /models \
+    && rm requirements*.lock
+
+FROM api-packages AS api
+COPY --from=project /opt/venv /opt/venv
+COPY --from=project /app /app
+USER 10001:10001
+EXPOSE 5000
+HEALTHCHECK --interval=15s --start-period=60s --start-interval=1s --timeout=10s \
+    CMD ["python", "deploy/containers/healthy.py", "http://127.0.0.1:5000/health/ready"]
+CMD ["catalog-run", "api", "--host", "0.0.0.0"]
+
+# `command: catalog-run housekeeper` and `catalog-run courier` make the others of it.
+FROM worker-packages AS worker
+COPY --from=project /models /app/models
+COPY --from=project /opt/venv /opt/venv
+COPY --from=project /app /app
+USER 10001:10001
+ENV CATALOG_PROCESS_PORT=9100
+EXPOSE 9100
+HEALTHCHECK --interval=15s --start-period=300s --start-interval=1s --timeout=10s \
+    CMD ["python", "deploy/containers/healthy.py", "http://127.0.0.1:9100/ready"]
+CMD ["catalog-run", "worker"]
+
+FROM worker-gpu-packages AS worker-gpu
+COPY --from=project /models /app/models
+COPY --from=project /opt/venv /opt/venv
+COPY --from=project /app /app
+USER 10001:10001
+ENV CATALOG_PROCESS_PORT=9100
+EXPOSE 9100
+HEALTHCHECK --interval=15s --start-period=300s --start-interval=1s --timeout=10s \
+    CMD ["python", "deploy/containers/healthy.py", "http://127.0.0.1:9100/ready"]
+CMD ["catalog-run", "worker"]
+
+FROM training-packages AS training
+COPY --from=project /models /app/models
+COPY --from=project /opt/venv /opt/venv
+COPY --from=project /app /app
+USER 10001:10001
+ENV CATALOG_PROCESS_PORT=9100
+EXPOSE 9100
+HEALTHCHECK --interval=15s --start-period=60s --start-interval=1s --timeout=10s \
+    CMD ["python", "deploy/containers/healthy.py", "http://127.0.0.1:9100/ready"]
+CMD ["catalog-run", "trainer"]
+
+FROM mlflow-packages AS mlflow
+COPY start_mlflow.sh deploy/containers/healthy.py /app/
+USER 10001:10001
+ENV MLFLOW_HOST=0.0.0.0 MLFLOW_STORE=/data
+EXPOSE 5001
+HEALTHCHECK --interval=15s --start-period=120s --start-interval=1s --timeout=10s \
+    CMD ["python", "healthy.py", "http://127.0.0.1:5001/health"]
+CMD ["/app/start_mlflow.sh"]
+
+FROM flower-packages AS flower
+COPY --from=project /opt/venv /opt/venv
+COPY --from=project /app /app
+USER 10001:10001
+EXPOSE 5555
+HEALTHCHECK --interval=15s --start-period=60s --start-interval=1s --timeout=10s \
+    CMD ["python", "deploy/containers/healthy.py", "http://127.0.0.1:5555/healthcheck"]
+CMD ["celery", "--app", "shared.flower", "flower", "--port=5555"]
