@@ -132,6 +132,9 @@ class Settings(BaseSettings):
     max_queued_trainings: int = Field(default=10, ge=1)
     """Trainings that have not ended; past it the API answers 503."""
 
+    process_port: int | None = Field(default=None, ge=1, le=65535)
+    """Where a Celery process answers `/metrics`, `/live` and `/ready`, to whoever can reach it; nowhere by default."""
+
     bulk_slots: int = Field(default=3, ge=1)
     """Chunks of bulk jobs that a worker has in hand at a time; its other threads stay free for interactive ones."""
     micro_batch: int | None = Field(default=None, ge=1)

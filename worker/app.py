@@ -9,6 +9,7 @@ from celery.signals import setup_logging
 import worker.messages  # noqa: F401  # what it sets must be set before the first connection
 from shared.queues import AUDIT, DELIVERY, HOUSEKEEPING, OPEN_TRAINING, REFRESH_MODELS, SWEEP, TEND, celery_app
 from shared.settings import get_settings
+from worker import process_port
 
 _SCHEDULE = (
     ("tend", TEND, HOUSEKEEPING, 1.0),
@@ -42,6 +43,7 @@ def _schedule(trainings: str | None) -> dict[str, Any]:
 
 app = celery_app(get_settings())
 app.Task.Strategy = "worker.messages:careful"
+process_port.install(app)
 app.conf.update(
     include=["worker.tasks"],
     beat_schedule=_schedule(get_settings().training_schedule),

@@ -11,6 +11,7 @@ from shared.stores import open_redis
 from shared.workers import HEARTBEAT_S, TrainerStatus, announce, withdraw
 from worker.checkouts import CheckoutError, prune
 from worker.training_run import Hold, StageError, StoppedError, TrainingRun
+from worker.vitals import HEART_LIMIT_S, Pulse
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +31,7 @@ class Trainer:
         self._hold: Hold | None = None
         self._woken = threading.Event()
         self._stopped = threading.Event()
+        self.pulse = Pulse("the heartbeat", HEART_LIMIT_S)
         self._work = threading.Thread(target=self._take_turns, name="training", daemon=True)
         self._heart = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
 
@@ -124,6 +126,7 @@ class Trainer:
 
     def _beat(self) -> None:
         while not self._stopped.is_set():
+            self.pulse.beat()
             try:
                 self._announce()
                 hold = self._hold

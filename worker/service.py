@@ -28,6 +28,7 @@ from worker.isolation import classify_apart
 from worker.outcomes import profile_of
 from worker.pictures import Pictures
 from worker.sources import Sources
+from worker.vitals import HEART_LIMIT_S, Pulse
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +62,7 @@ class ClassifierService:
         self._post = Post()
         self._draining = threading.Event()
         self._stopped = threading.Event()
+        self.pulse = Pulse("the heartbeat", HEART_LIMIT_S)
         self._heart = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
 
     def start(self) -> None:
@@ -81,6 +83,10 @@ class ClassifierService:
         self._champion.stop()
         if self._features is not None:
             self._features.close()
+
+    def unready(self) -> str | None:
+        """Why it classifies nothing, for people; `None` where it does."""
+        return "it is ending" if self._draining.is_set() else self._champion.problem
 
     def work(self, lane: Lane) -> None:
         """Take chunks of the lane, one after the other, while there are any and a slot is free for them.
@@ -180,6 +186,7 @@ class ClassifierService:
 
     def _beat(self) -> None:
         while not self._stopped.is_set():
+            self.pulse.beat()
             try:
                 announce(self._redis, self._status())
                 self._chunks.renew()

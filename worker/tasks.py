@@ -30,6 +30,7 @@ from worker.app import app
 from worker.reconciler import Reconciler
 from worker.schedule import open_scheduled
 from worker.service import ClassifierService
+from worker.vitals import vitals
 from worker.webhooks import Webhooks
 
 if TYPE_CHECKING:
@@ -101,6 +102,8 @@ def _start_classifier(sender: Any, **_: Any) -> None:
     global _classifier
     if set(Lane) & set(app.amqp.queues.consume_from):
         _classifier = ClassifierService(app, get_settings(), sender.hostname)
+        vitals.must_live(_classifier.pulse.trouble)
+        vitals.must_be_ready(_classifier.unready)
         _classifier.start()
 
 
@@ -129,6 +132,7 @@ def _start_trainer(sender: Any, **_: Any) -> None:
         from worker.retraining import Trainer  # only a trainer has what training needs installed
 
         _trainer = Trainer(get_settings(), sender.hostname)
+        vitals.must_live(_trainer.pulse.trouble)
         _trainer.start()
 
 
