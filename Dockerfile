@@ -89,8 +89,8 @@ COPY --from=project /opt/venv /opt/venv
 COPY --from=project /app /app
 USER 10001:10001
 EXPOSE 5000
-HEALTHCHECK --interval=15s --start-period=60s --start-interval=1s --timeout=10s \
-    CMD ["python", "deploy/containers/healthy.py", "http://127.0.0.1:5000/health/ready"]
+HEALTHCHECK --interval=15s --start-period=60s --start-interval=3s --timeout=10s \
+    CMD ["python", "-IS", "/app/deploy/containers/healthy.py", "5000", "/health/ready"]
 CMD ["catalog-run", "api", "--host", "0.0.0.0"]
 
 # `command: catalog-run housekeeper` and `catalog-run courier` make the others of it.
@@ -101,8 +101,8 @@ COPY --from=project /app /app
 USER 10001:10001
 ENV CATALOG_PROCESS_PORT=9100
 EXPOSE 9100
-HEALTHCHECK --interval=15s --start-period=300s --start-interval=1s --timeout=10s \
-    CMD ["python", "deploy/containers/healthy.py", "http://127.0.0.1:9100/ready"]
+HEALTHCHECK --interval=15s --start-period=300s --start-interval=3s --timeout=10s \
+    CMD ["python", "-IS", "/app/deploy/containers/healthy.py", "9100", "/ready"]
 CMD ["catalog-run", "worker"]
 
 FROM worker-gpu-packages AS worker-gpu
@@ -112,8 +112,8 @@ COPY --from=project /app /app
 USER 10001:10001
 ENV CATALOG_PROCESS_PORT=9100
 EXPOSE 9100
-HEALTHCHECK --interval=15s --start-period=300s --start-interval=1s --timeout=10s \
-    CMD ["python", "deploy/containers/healthy.py", "http://127.0.0.1:9100/ready"]
+HEALTHCHECK --interval=15s --start-period=300s --start-interval=3s --timeout=10s \
+    CMD ["python", "-IS", "/app/deploy/containers/healthy.py", "9100", "/ready"]
 CMD ["catalog-run", "worker"]
 
 FROM training-packages AS training
@@ -123,8 +123,8 @@ COPY --from=project /app /app
 USER 10001:10001
 ENV CATALOG_PROCESS_PORT=9100
 EXPOSE 9100
-HEALTHCHECK --interval=15s --start-period=60s --start-interval=1s --timeout=10s \
-    CMD ["python", "deploy/containers/healthy.py", "http://127.0.0.1:9100/ready"]
+HEALTHCHECK --interval=15s --start-period=60s --start-interval=3s --timeout=10s \
+    CMD ["python", "-IS", "/app/deploy/containers/healthy.py", "9100", "/ready"]
 CMD ["catalog-run", "trainer"]
 
 FROM mlflow-packages AS mlflow
@@ -132,8 +132,8 @@ COPY start_mlflow.sh deploy/containers/healthy.py /app/
 USER 10001:10001
 ENV MLFLOW_HOST=0.0.0.0 MLFLOW_STORE=/data
 EXPOSE 5001
-HEALTHCHECK --interval=15s --start-period=120s --start-interval=1s --timeout=10s \
-    CMD ["python", "healthy.py", "http://127.0.0.1:5001/health"]
+HEALTHCHECK --interval=15s --start-period=120s --start-interval=3s --timeout=10s \
+    CMD ["python", "-IS", "/app/healthy.py", "5001", "/health"]
 CMD ["/app/start_mlflow.sh"]
 
 FROM flower-packages AS flower
@@ -141,6 +141,6 @@ COPY --from=project /opt/venv /opt/venv
 COPY --from=project /app /app
 USER 10001:10001
 EXPOSE 5555
-HEALTHCHECK --interval=15s --start-period=60s --start-interval=1s --timeout=10s \
-    CMD ["python", "deploy/containers/healthy.py", "http://127.0.0.1:5555/healthcheck"]
+HEALTHCHECK --interval=15s --start-period=60s --start-interval=3s --timeout=10s \
+    CMD ["python", "-IS", "/app/deploy/containers/healthy.py", "5555", "/healthcheck"]
 CMD ["celery", "--app", "shared.flower", "flower", "--port=5555"]

@@ -33,7 +33,7 @@ def command(role: Role, *, name: str | None = None, app: str = APP, schedule: st
     name = name or role.value
     match role:
         case Role.API:
-            return _python("uvicorn", "--factory", "api.app:create_app", "--log-level", "warning")
+            return _python("uvicorn", "--factory", "api.app:create_app", "--port", "5000", "--log-level", "warning")
         case Role.WORKER:
             return _celery(app, name, ",".join(Lane), "--concurrency", "8")
         case Role.HOUSEKEEPER:

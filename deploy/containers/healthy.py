@@ -1,10 +1,17 @@
-"""`python healthy.py URL`: whether it answers with a 2xx; a container's health check."""
+"""`python healthy.py PORT PATH`: whether it answers there with 200; a container's health check.
 
+By a socket alone, because it runs often: `urllib` takes ten times as long to import.
+"""
+
+import socket
 import sys
-import urllib.error
-import urllib.request
 
+port, path = sys.argv[1:]
 try:
-    urllib.request.urlopen(sys.argv[1], timeout=5).close()  # noqa: S310  # on the loopback, as the Dockerfile says
-except (urllib.error.URLError, OSError) as error:
-    sys.exit(f"{sys.argv[1]}: {error}")
+    with socket.create_connection(("127.0.0.1", int(port)), timeout=5) as connection:
+        connection.sendall(f"GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n".encode())
+        answer = connection.recv(4096).decode(errors="replace")
+except OSError as error:
+    sys.exit(f"port {port}: {error}")
+if answer.split(maxsplit=2)[1:2] != ["200"]:
+    sys.exit(f"{path}: {answer}")
