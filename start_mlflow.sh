@@ -5,6 +5,8 @@ cd "$(dirname "$0")"
 store="${MLFLOW_STORE:-$PWD/mlflow-store}"
 mkdir -p "$store/artifacts"
 export MLFLOW_DISABLE_TELEMETRY="${MLFLOW_DISABLE_TELEMETRY:-true}"
+# Its jobs judge language models' answers; nothing here asks for that, and eight more processes would wait for it.
+export MLFLOW_SERVER_ENABLE_JOB_EXECUTION="${MLFLOW_SERVER_ENABLE_JOB_EXECUTION:-false}"
 python=python3
 [ -x .venv/bin/python ] && python=.venv/bin/python
 exec "$python" -m mlflow server \
