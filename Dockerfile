@@ -69,7 +69,7 @@ RUN --mount=from=uv,source=/uv/bin/uv,target=/bin/uv --mount=type=cache,target=/
     --mount=type=bind,source=requirements.lock,target=requirements.lock \
     uv pip install --quiet --constraint requirements.lock --requirement pyproject.toml --extra mlflow
 
-FROM packages AS flower-packages
+FROM worker-packages AS flower-packages
 RUN --mount=from=uv,source=/uv/bin/uv,target=/bin/uv --mount=type=cache,target=/root/.cache/uv \
     --mount=type=bind,source=pyproject.toml,target=pyproject.toml \
     --mount=type=bind,source=requirements.lock,target=requirements.lock \
@@ -143,4 +143,4 @@ USER 10001:10001
 EXPOSE 5555
 HEALTHCHECK --interval=15s --start-period=60s --start-interval=3s --timeout=10s \
     CMD ["python", "-IS", "/app/deploy/containers/healthy.py", "5555", "/healthcheck"]
-CMD ["celery", "--app", "shared.flower", "flower", "--port=5555"]
+CMD ["celery", "--app", "worker.app", "flower", "--port=5555"]

@@ -38,6 +38,8 @@ class Settings(BaseSettings):
     """Jobs, and the state of the workers."""
     broker_url: str = "redis://127.0.0.1:6379/1"
     """Celery's wake-ups; a database of its own, so that either can be moved or emptied alone."""
+    task_events: bool = False
+    """Tell Flower of each of Celery's messages; they are wake-ups, so jobs are not seen there."""
     blob_url: str = f"file://{ROOT}/data/blobs"
     """Where pictures lie until their job is classified: any fsspec URL."""
     labels_url: str = f"file://{ROOT}/data/labels-store"
