@@ -4,6 +4,8 @@
 
 BIN := .venv/bin
 READY := .venv/.ready
+# What `make unit` runs; continuous integration runs the folders side by side.
+TESTS := tests/unit tests/integration
 # Linters and schemas of the deployment's files: programs, apart from the environment that serves.
 TOOLS := .run/tools
 # The stages and the services call `python`: it must be the environment's.
@@ -50,7 +52,7 @@ types: $(READY)  ## mypy, strict
 	mypy
 
 unit: $(READY)  ## Unit and integration tests: with a real Redis, a real worker and a real MLflow
-	pytest tests/unit tests/integration
+	pytest $(TESTS)
 
 audit: $(READY)  ## bandit on the code; known vulnerabilities of what requirements.lock pins
 	.ci/audit

@@ -10,7 +10,7 @@ fail() { echo "setup_project.sh: $*" >&2; exit 1; }
 
 find_python() {
   for candidate in "${PYTHON:-}" python3.11 python3; do
-    [ -n "$candidate" ] && command -v "$candidate" >/dev/null || continue
+    if [ -z "$candidate" ] || ! command -v "$candidate" >/dev/null; then continue; fi
     "$candidate" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null && { echo "$candidate"; return; }
   done
   fail "Python 3.11 is needed (Debian: apt-get install python3.11; or set PYTHON)"
