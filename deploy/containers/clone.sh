@@ -1,10 +1,16 @@
 #!/bin/sh
-# clone.sh SOURCE FOLDER: a git repository in FOLDER, at SOURCE's newest commit; DVC's cache there stays.
+# clone.sh SOURCE FOLDER [REVISION]: a git repository in FOLDER with all of SOURCE's branches and tags, at its newest commit
+# or at REVISION, a branch, tag or commit. DVC's cache there stays; a source that is away does not stop what is there.
 set -eu
-if [ -d "$2/.git" ]; then
-  git -C "$2" fetch --quiet "$1" HEAD
-  git -C "$2" reset --quiet --hard FETCH_HEAD
-else
-  git clone --quiet "$1" "$2"
+source=$1 folder=$2 revision=${3:-refs/source/HEAD}
+
+git init --quiet "$folder"
+cd "$folder"
+git config gc.auto 0 # the workspaces of trainings borrow its objects: none may be tidied away
+if ! git fetch --quiet --tags --force "$source" '+refs/heads/*:refs/remotes/origin/*' '+HEAD:refs/source/HEAD'; then
+  git rev-parse --verify --quiet HEAD >/dev/null || exit 1
+  echo "$source cannot be fetched: trainings go on with what is here" >&2
 fi
-echo "$2 is at $(git -C "$2" log -1 --format='%h %s')"
+commit=$(git rev-parse --verify --quiet "refs/remotes/origin/$revision^{commit}" || git rev-parse --verify "$revision^{commit}")
+git checkout --quiet --force --detach "$commit"
+echo "$folder is at $(git log -1 --format='%h %s')"
