@@ -54,6 +54,7 @@ RUN --mount=from=uv,source=/uv/bin/uv,target=/bin/uv --mount=type=cache,target=/
 
 # On the worker's, so that a machine with both keeps one copy of what they share.
 FROM worker-packages AS training-packages
+# hadolint ignore=DL3008  # the base image's release pins them; an exact version vanishes with its first security fix
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends git openssh-client \
     && rm -rf /var/lib/apt/lists/* \
@@ -121,7 +122,8 @@ COPY --from=project /models /app/models
 COPY --from=project /opt/venv /opt/venv
 COPY --from=project /app /app
 USER 10001:10001
-ENV CATALOG_PROCESS_PORT=9100
+# DVC's own is below /var, which may be read-only.
+ENV CATALOG_PROCESS_PORT=9100 DVC_SITE_CACHE_DIR=/tmp/dvc
 EXPOSE 9100
 HEALTHCHECK --interval=15s --start-period=60s --start-interval=3s --timeout=10s \
     CMD ["python", "-IS", "/app/deploy/containers/healthy.py", "9100", "/ready"]

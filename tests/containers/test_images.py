@@ -1,0 +1,54 @@
+"""Each image holds what it should, and no more."""
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from stack.services import ROOT
+
+pytestmark = [pytest.mark.timeout(1200), pytest.mark.usefixtures("compose")]
+
+STRUCTURE = sorted((Path(__file__).parent / "structure").glob("*.yaml"))
+API_LIMIT_MB = 350
+
+
+def docker(*arguments: str) -> str:
+    return subprocess.run(
+        ["docker", *arguments], cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True
+    ).stdout.strip()
+
+
+@pytest.mark.parametrize("checks", STRUCTURE, ids=lambda path: path.stem)
+def test_structure(checks: Path) -> None:
+    image = f"rakuten-catalog-{checks.stem}:local"
+    command = ["container-structure-test", "test", "--image", image, "--config", str(checks)]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+def test_the_api_is_small() -> None:
+    size = int(docker("image", "inspect", "--format", "{{.Size}}", "rakuten-catalog-api:local"))
+    assert size < API_LIMIT_MB * 1e6
+
+
+@pytest.fixture
+def changed() -> Iterator[Path]:
+    """A line of the code is another for a while."""
+    path = ROOT / "api/app.py"
+    before = path.read_bytes()
+    path.write_bytes(before + b"\n# changed\n")
+    yield path
+    path.write_bytes(before)
+
+
+@pytest.mark.usefixtures("changed")
+@pytest.mark.parametrize("target", ["api", "worker", "training"])
+def test_a_change_of_the_code_installs_no_package_again(target: str) -> None:
+    build = ["docker", "build", "--progress", "plain", "--target", target, "."]
+    said = subprocess.run(build, cwd=ROOT, check=True, capture_output=True, text=True).stderr
+    steps = [step for step in said.split("\n\n") if "uv pip install" in step.splitlines()[0]]
+    assert steps
+    for step in steps:
+        assert "CACHED" in step or "--editable" in step, step

@@ -1,0 +1,71 @@
+"""The Dockerfile and docker-compose.yml: linted, by their schema, and in agreement with the settings."""
+
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from shared.settings import Settings
+from tests.deploy.workflows import run
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def services() -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+    return found
+
+
+def lint(dockerfile: str) -> str:
+    ran = subprocess.run(["hadolint", "-"], input=dockerfile, capture_output=True, text=True, check=False)
+    return ran.stdout
+
+
+def test_hadolint_finds_nothing() -> None:
+    assert lint((ROOT / "Dockerfile").read_text()) == ""
+    assert "DL3006" in lint("FROM python\nRUN cd /tmp\n")
+
+
+def test_compose_follows_its_schema(tmp_path: Path) -> None:
+    check = ("check-jsonschema", "--builtin-schema", "vendor.compose-spec")
+    assert run(*check, str(ROOT / "docker-compose.yml")).returncode == 0
+    bad = tmp_path / "docker-compose.yml"
+    bad.write_text("services: {redis: {image: redis, port: 6379}}")
+    assert "port" in run(*check, str(bad)).stdout
+
+
+def test_what_it_sets_are_settings(services: dict[str, Any]) -> None:
+    known = {f"CATALOG_{name.upper()}" for name in Settings.model_fields} | {"CATALOG_URL"}
+    given = {name for service in services.values() for name in service.get("environment", {})}
+    assert {name for name in given if name.startswith("CATALOG_")} <= known
+
+
+def test_the_stack_is_what_was_promised(services: dict[str, Any]) -> None:
+    default = {name for name, service in services.items() if "profiles" not in service}
+    assert default >= {"redis", "mlflow", "model-api", "worker", "training-worker", "beat", "courier"}
+    assert {profile for service in services.values() for profile in service.get("profiles", [])} == {
+        "demo",
+        "gpu",
+        "monitoring",
+        "postgres",
+        "proxy",
+        "s3",
+    }
+
+
+def test_foreign_images_have_a_version(services: dict[str, Any]) -> None:
+    foreign = [service["image"] for service in services.values() if "build" not in service]
+    assert foreign
+    for image in foreign:
+        assert re.search(r":-[a-z/]+:v?\d[\w.-]*}$", image), image
+
+
+def test_only_a_proxy_is_reached_from_other_machines(services: dict[str, Any]) -> None:
+    published = {name: service["ports"] for name, service in services.items() if "ports" in service}
+    del published["proxy"]
+    for name, ports in published.items():
+        assert all(port.startswith(("127.0.0.1:", "${CATALOG_API_BIND:-127.0.0.1}:")) for port in ports), name
