@@ -31,7 +31,7 @@ _LOOPBACK = r"(localhost|127(\.[0-9]{1,3}){3}|\[::1\])(:[0-9]{1,5})?"
 _LOOPBACK_HOST = re.compile(_LOOPBACK, re.IGNORECASE)
 _LOOPBACK_ORIGIN = re.compile("https?://" + _LOOPBACK, re.IGNORECASE)
 
-_bearer = HTTPBearer(
+bearer = HTTPBearer(
     scheme_name="ApiKey",
     bearerFormat="cat_<id>_<secret>",
     description=f"An API key, made with `{_HOW_TO_CREATE}`. Without any, only callers on the API's machine are served.",
@@ -55,7 +55,7 @@ class Principal:
 def authenticate(
     request: Request,
     stores: StoresDep,
-    credentials: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
+    credentials: Annotated[HTTPAuthorizationCredentials | None, Security(bearer)],
     needed: SecurityScopes,
 ) -> Principal:
     """The caller, who has all the scopes that the route needs.
@@ -75,7 +75,7 @@ def authenticate(
 def recognise(
     request: Request,
     stores: StoresDep,
-    credentials: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
+    credentials: Annotated[HTTPAuthorizationCredentials | None, Security(bearer)],
 ) -> Principal | None:
     """The caller where it can be known, for a route that is open to all; raises `Problem` (429) past the limit."""
     try:

@@ -10,6 +10,8 @@ from fastapi_offline import FastAPIOffline
 
 from api import access, problems
 from api.dependencies import open_stores
+from api.metrics import ProcessMetrics, http
+from api.observers import Observers
 from api.openapi import CLOSED, describe_models
 from api.routes import deliveries, drift, health, jobs, labels, metrics, models, predict, trainings
 from shared.settings import Settings, get_settings
@@ -35,8 +37,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     problems.install(app)
     access.install(app)
-    for routes in (jobs, deliveries, predict, trainings, labels, drift, metrics, models):
-        app.include_router(routes.router, responses=CLOSED)
-    app.include_router(health.router)
+    app.state.metrics, app.state.observers = ProcessMetrics(), Observers()
+    for routes in (jobs, deliveries, predict, trainings, labels, drift, metrics, models, health):
+        app.include_router(routes.router, responses=None if routes is health else CLOSED)
+        app.state.metrics.http.expect(routes.router)
+    http.install(app, app.state.metrics.http)
     describe_models(app)
     return app

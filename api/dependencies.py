@@ -10,7 +10,7 @@ from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
 
 from api.labelling import Labelling
-from api.metrics import registry
+from api.metrics import stores_registry
 from api.rate_limits import RateLimits
 from api.submission import Submissions
 from api.trainings import TrainingRequests
@@ -21,7 +21,7 @@ from shared.ledger import Deliveries, Idempotency, Ledger, Results, Trainings
 from shared.models import Models
 from shared.queues import celery_app
 from shared.settings import Settings
-from shared.stores import open_blobs, open_redis
+from shared.stores import open_blobs, open_broker, open_redis
 
 LONGEST_WAIT_S = 30
 """What a client may ask a job's status to wait for."""
@@ -70,7 +70,7 @@ def open_stores(settings: Settings) -> Stores:
         queue=queue,
         submissions=Submissions(settings, client, blobs, queue),
         drift=drift,
-        metrics=registry(drift),
+        metrics=stores_registry(client, open_broker(settings), drift),
         trainings=Trainings(client),
         training_requests=TrainingRequests(settings, client, queue),
         labels=Labelling(settings, client, blobs, drift),

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from celery import Celery
 from kombu.exceptions import OperationalError
-from redis import RedisError
+from redis import Redis, RedisError
 
 from shared.ledger import trainings
 from shared.settings import Settings
@@ -27,6 +27,9 @@ HOUSEKEEPING = "housekeeping"
 """The queue of recovery and expiry: a worker of its own, so that nothing holds them up."""
 DELIVERY = "delivery"
 """The queue of webhooks and tracking, again a worker of its own: receivers may hang."""
+
+_PREFIX = "catalog:"
+"""Of the broker's keys."""
 
 CLASSIFY = "catalog.classify"
 TRAIN = "catalog.train"
@@ -61,7 +64,7 @@ def celery_app(settings: Settings) -> Celery:
             "socket_connect_timeout": 5,
             "socket_keepalive": True,
             "health_check_interval": 10,
-            "global_keyprefix": "catalog:",
+            "global_keyprefix": _PREFIX,
         },
         task_publish_retry_policy={"max_retries": 1, "interval_start": 0.1},
         worker_prefetch_multiplier=1,
@@ -102,6 +105,15 @@ def change_model(app: Celery, ticket: str) -> None:
 def tend_soon(app: Celery) -> None:
     """Ask the housekeeper to look now instead of at its next turn."""
     _post(app, TEND, HOUSEKEEPING, [None])
+
+
+def messages_waiting(broker: "Redis") -> dict[str, int]:
+    """By queue, those that nobody has taken yet; raises `RedisError`."""
+    queues = (*(lane.value for lane in Lane), TRAINING, HOUSEKEEPING, DELIVERY)
+    with broker.pipeline(transaction=False) as pipe:
+        for queue in queues:
+            pipe.llen(_PREFIX + queue)
+        return dict(zip(queues, pipe.execute(), strict=True))
 
 
 def _post(app: Celery, task: str, queue: str, arguments: Iterable[str | None]) -> None:

@@ -13,8 +13,17 @@ def open_redis(settings: Settings) -> Redis:
 
     Nothing is sent twice, as redis-py would: a step whose answer is lost may have been done.
     """
+    return _open(settings, settings.redis_url)
+
+
+def open_broker(settings: Settings) -> Redis:
+    """The same of Celery's broker, to look at its queues."""
+    return _open(settings, settings.broker_url)
+
+
+def _open(settings: Settings, url: str) -> Redis:
     return Redis.from_url(
-        settings.redis_url,
+        url,
         socket_timeout=settings.redis_timeout_s,
         socket_connect_timeout=2,
         socket_keepalive=True,

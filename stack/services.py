@@ -41,6 +41,7 @@ class Stack:
         settings: Further `CATALOG_…` variables.
         say: Told of each step.
         trainer: Whether trainings run.
+        observed: Whether each Celery process has a port for its figures (see `process_url`).
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Stack:
         say: Callable[[str], None] = lambda _: None,
         *,
         trainer: bool = False,
+        observed: bool = False,
     ) -> None:
         self.ports = ports
         self.state = state
@@ -65,6 +67,8 @@ class Stack:
         self._root = root
         self._say = say
         self._trainer = trainer
+        self._observed = observed
+        self._process_ports: dict[str, int] = {}
         self._exit = ExitStack()
         self._running: dict[str, tuple[Process, list[str], Mapping[str, str] | None]] = {}
         """By name, as they were started last."""
@@ -120,18 +124,18 @@ class Stack:
 
     def start_worker(self, name: str = "worker", settings: Mapping[str, str] | None = None, app: str = APP) -> Process:
         """Further `settings` are this worker's alone; `app` is the module of its Celery app."""
-        self.worker = self._start(name, command(Role.WORKER, name=name, app=app), settings)
+        self.worker = self._start_celery(name, command(Role.WORKER, name=name, app=app), settings)
         return self.worker
 
     def start_housekeeper(self, settings: Mapping[str, str] | None = None) -> Process:
         schedule = str(self.state / "beat-schedule")
-        return self._start("housekeeper", command(Role.HOUSEKEEPER, schedule=schedule), settings)
+        return self._start_celery("housekeeper", command(Role.HOUSEKEEPER, schedule=schedule), settings)
 
     def start_courier(self, settings: Mapping[str, str] | None = None) -> Process:
-        return self._start("courier", command(Role.COURIER), settings)
+        return self._start_celery("courier", command(Role.COURIER), settings)
 
     def start_trainer(self, name: str = "trainer", settings: Mapping[str, str] | None = None) -> Process:
-        return self._start(name, command(Role.TRAINER, name=name), settings)
+        return self._start_celery(name, command(Role.TRAINER, name=name), settings)
 
     def start_api(self, settings: Mapping[str, str] | None = None) -> Process:
         process = self._start("api", [*command(Role.API), "--port", str(self.ports.api)], settings)
@@ -141,6 +145,10 @@ class Stack:
     def process(self, name: str) -> Process:
         """The one of this name that was started last."""
         return self._running[name][0]
+
+    def process_url(self, name: str) -> str:
+        """Where a Celery process of an observed stack tells how it is."""
+        return f"http://127.0.0.1:{self._process_ports[name]}"
 
     def serves(self) -> bool:
         """Whether a worker is there with a model loaded."""
@@ -166,6 +174,12 @@ class Stack:
     def _start_mlflow(self) -> Process:
         script = ["bash", str(self._root / "start_mlflow.sh")]
         return self._start("mlflow", script, {"MLFLOW_PORT": str(self.ports.mlflow)})
+
+    def _start_celery(self, name: str, line: list[str], settings: Mapping[str, str] | None) -> Process:
+        if self._observed:
+            port = self._process_ports[name] = free_port()
+            settings = {"CATALOG_PROCESS_PORT": str(port), **(settings or {})}
+        return self._start(name, line, settings)
 
     def _start(self, name: str, line: list[str], settings: Mapping[str, str] | None = None) -> Process:
         """Further `settings` are this process's alone."""

@@ -74,7 +74,7 @@ def stack(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         "MLFLOW_STORE": str(folder / "mlflow-store"),
     }
     ports = Ports(redis=free_port(), api=free_port(), mlflow=free_port())
-    with Stack(ROOT, folder, ports, settings) as running:
+    with Stack(ROOT, folder, ports, settings, observed=True) as running:
         yield running
 
 

@@ -1,6 +1,7 @@
 """The bounded priority queue in front of the model, from which micro-batches are taken."""
 
 import threading
+import time
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future
@@ -31,6 +32,8 @@ class Request:
     priority: Priority
     inputs: Sequence[Any]
     future: "Future[Any]" = field(default_factory=Future)
+    made_at: float = field(default_factory=time.perf_counter)
+    """By the clock of `time.perf_counter`."""
 
 
 class RequestQueue:

@@ -15,6 +15,7 @@ from redis import Redis, RedisError
 from shared.model.bundle import BundleError, UnreachableError
 from shared.models import Models
 from shared.settings import Settings
+from worker import metrics
 from worker.bundles import Bundles, Wanted
 from worker.engine import Engine
 from worker.handover import give_memory_back, keep_weights_apart, make_ready
@@ -147,6 +148,7 @@ class Champion:
         if beside is not None:
             beside.close()
             log.info("bundle %s has gone", beside.bundle.version)
+            metrics.SWAPS.inc()
         return None
 
     def _refuse(self, wanted: Wanted, error: Exception, engine: Engine) -> None:
@@ -156,6 +158,7 @@ class Champion:
         warning = f"{wanted} should serve and does not, bundle {engine.bundle.version} goes on: {_told(error)}"
         if warning != self.warning:
             log.critical("%s", warning)
+            metrics.REFUSALS.inc()
         self.warning = warning
 
 

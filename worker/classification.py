@@ -9,6 +9,7 @@ from shared.ledger import Outcome, QueuedItem
 from shared.model.fusion import Probabilities, fuse
 from shared.model.text import unknown_share
 from shared.words import words
+from worker import metrics
 from worker.batching import Priority
 from worker.caches import PredictionCache, prediction_key
 from worker.engine import Engine, ImageAnswers
@@ -52,6 +53,7 @@ class Classifier:
         }
         known = dict(zip(keys, self._predictions.get(list(keys.values())), strict=True))
         found = {item.index: answer.outcome(item) for item in items if (answer := known.get(item.index))}
+        metrics.looked_up(metrics.Cache.PREDICTIONS, len(found), len(keys) - len(found))
         rest = [item for item in items if item.index not in found]
         computed = {outcome.index: outcome for outcome in self._computed(rest, pool, priority)}
         self._predictions.put({keys[index]: outcome for index, outcome in computed.items() if index in keys})

@@ -18,6 +18,7 @@ from shared.model.fusion import Probabilities
 from shared.model.images import Pixels
 from shared.model.runtimes import Features, Runtime, image_seconds
 from shared.model.text import TokenIds, by_length, pad
+from worker import metrics
 from worker.batching import Kind, Priority, Request, RequestQueue
 
 log = logging.getLogger(__name__)
@@ -113,13 +114,15 @@ class Engine:
 
     def _put(self, request: Request) -> "Future[Any]":
         self._requests.put(request)
+        metrics.submitted(request)
         return request.future
 
     def _run(self) -> None:
         while batch := self._requests.take(self._limits()):
+            metrics.taken(batch)
             inputs = [one for request in batch for one in request.inputs]
             try:
-                with self._computing:
+                with self._computing, metrics.computing(batch[0].kind, len(inputs)):
                     answers = self._compute(batch[0].kind, inputs)
             except Exception as error:
                 log.exception("a micro-batch of %d failed", len(inputs))

@@ -6,6 +6,7 @@ from functools import partial
 
 from shared.ledger import QueuedItem
 from shared.model.images import UnreadableImageError, decode
+from worker import metrics
 from worker.batching import Priority
 from worker.caches import FeatureCache
 from worker.engine import Engine, ImageAnswers
@@ -30,12 +31,14 @@ class Pictures:
         """Raises `PictureError`, which is this item's outcome; anything else is not its fault."""
         if item.blob is not None and (known := self._known(item.blob, priority)):
             return known
-        data = self._sources.picture(item)
+        with metrics.FETCH.time():
+            data = self._sources.picture(item)
         sha256 = item.blob or hashlib.sha256(data).hexdigest()
         if item.blob is None and (known := self._known(sha256, priority)):
             return known
         try:
-            pixels = decode(data, self._engine.bundle.manifest.image_size, self._max_pixels)
+            with metrics.DECODE.time():
+                pixels = decode(data, self._engine.bundle.manifest.image_size, self._max_pixels)
         except UnreadableImageError as error:
             raise PictureError(error.code, str(error)) from error
         answer = self._engine.pictures([pixels], priority)
@@ -44,7 +47,10 @@ class Pictures:
         return answer
 
     def _known(self, sha256: str, priority: Priority) -> "Future[ImageAnswers] | None":
-        features = self._features.get(sha256) if self._features is not None else None
+        if self._features is None:
+            return None
+        features = self._features.get(sha256)
+        metrics.looked_up(metrics.Cache.FEATURES, features is not None, features is None)
         return None if features is None else self._engine.known_pictures([features], priority)
 
 

@@ -30,7 +30,7 @@ def install(app: Celery) -> None:
 def serve(port: int, vitals: Vitals) -> ThreadingHTTPServer | None:
     """Answer from a thread. A port that cannot be had is no reason to leave the work undone."""
     try:
-        server = ThreadingHTTPServer(("0.0.0.0", port), _handler(vitals))  # noqa: S104  # others are to reach it
+        server = _Server(("0.0.0.0", port), _handler(vitals))  # noqa: S104  # others are to reach it
     except OSError as error:
         log.error(
             "the port %d (CATALOG_PROCESS_PORT) cannot be had: this process tells nobody how it is: %s", port, error
@@ -38,6 +38,11 @@ def serve(port: int, vitals: Vitals) -> ThreadingHTTPServer | None:
         return None
     threading.Thread(target=server.serve_forever, name="process-port", daemon=True).start()
     return server
+
+
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        log.debug("a request to the process port broke off", exc_info=True)
 
 
 def _open(**_: Any) -> None:

@@ -13,6 +13,7 @@ from shared.blobs import Blobs
 from shared.ledger import Audit, Ledger, Outbox
 from shared.queues import DELIVER, TRACK, TRAINING, Lane, send, wake, wake_trainers
 from shared.workers import alive, trainers_alive
+from worker import metrics
 from worker.caches import PredictionCache
 
 log = logging.getLogger(__name__)
@@ -44,6 +45,7 @@ class Reconciler:
         """Leases and deadlines that ran out, chunks nobody was woken up for, messages that are due."""
         if lapsed := self._ledger.recover():
             log.warning("%d chunks of vanished workers are ready again", lapsed)
+            metrics.CHUNKS_RECOVERED.inc(lapsed)
         if expired := self._ledger.expire():
             log.info("%d jobs have expired", expired)
         slots = sum(worker.slots for worker in alive(self._redis) if worker.model)
@@ -53,12 +55,14 @@ class Reconciler:
         wake_trainers(self._app, min(self._ledger.ready(TRAINING), idle))
         for task, outbox in self._outboxes.items():
             send(self._app, task, outbox.take(_HOLD_S))
+        metrics.TURNS.inc()
 
     def audit(self) -> None:
         """Chunks that are nowhere: neither ready, nor leased, nor committed."""
         for job in self._audit.live_jobs():
             if restored := self._audit.restore(job):
                 log.warning("job %s: %d chunks were nowhere and are ready again", job, restored)
+                metrics.CHUNKS_RESTORED.inc(restored)
 
     def sweep(self) -> None:
         """Pictures that nothing refers to, once they are old: one that is needed meanwhile is too young.
@@ -70,5 +74,6 @@ class Reconciler:
         orphans = old - self._audit.blobs_in_use() if old else set()
         if removed := sum(self._blobs.remove(blob, moment) for blob in orphans):
             log.info("%d pictures that no job refers to were removed", removed)
+            metrics.PICTURES_REMOVED.inc(removed)
         if dropped := self._predictions.trim():
             log.info("%d cached predictions beyond the limit were dropped", dropped)

@@ -9,6 +9,7 @@ from shared.ledger import JobNotFoundError, Lease, Ledger, Trainings
 from shared.settings import Settings
 from shared.stores import open_redis
 from shared.workers import HEARTBEAT_S, TrainerStatus, announce, withdraw
+from worker import metrics
 from worker.checkouts import CheckoutError, prune
 from worker.training_run import Hold, StageError, StoppedError, TrainingRun
 from worker.vitals import HEART_LIMIT_S, Pulse
@@ -83,7 +84,8 @@ class Trainer:
         log.info("training %s begins, attempt %d", lease.job, lease.attempt)
         try:
             self._announce()
-            self._run(hold)
+            with metrics.TRAINING_SECONDS.time():
+                self._run(hold)
             self._prune()
         except RedisError as error:
             log.warning("training %s is left to its lease: %s", lease.job, error)
@@ -134,6 +136,7 @@ class Trainer:
                     hold.stop.set()
             except RedisError as error:
                 log.warning("heartbeat missed: %s", error)
+                metrics.HEARTBEATS_MISSED.inc()
             self._stopped.wait(HEARTBEAT_S)
 
     def _announce(self) -> None:

@@ -17,6 +17,7 @@ from shared.queues import Lane, tend_soon, wake
 from shared.settings import Settings
 from shared.stores import open_blobs, open_redis
 from shared.workers import HEARTBEAT_S, WorkerStatus, announce, withdraw
+from worker import metrics
 from worker.batching import Priority
 from worker.caches import FeatureCache, PredictionCache, backbone_key
 from worker.champion import Champion
@@ -112,17 +113,21 @@ class ClassifierService:
         bundle = classifier.engine.bundle
         apart = lease.losses >= self._settings.isolate_after
         timeout_s = self._settings.item_timeout_s * len(lease.items) * 2 if apart else None
-        with self._chunks.hold(lease, timeout_s=timeout_s):
+        with metrics.chunk_seconds[lane].time(), self._chunks.hold(lease, timeout_s=timeout_s):
             if apart:
                 outcomes = self._outcomes_apart(lease, bundle)
             else:
                 priority = Priority.URGENT if lane is Lane.INTERACTIVE else Priority.BULK
                 outcomes = classifier.chunk(lease.items, self._pools[lane], priority, lease.tenant)
             state = self._ledger.commit(lease, bundle.version, outcomes)
-            if state is not None:
+            if state is None:
+                metrics.chunk_ended(lane, metrics.ChunkEnd.LATE)
+            else:
+                metrics.committed(lane, outcomes)
                 self._count(bundle, outcomes)
             return state
-        return None  # type: ignore[unreachable]  # the failure was handled by `hold`
+        metrics.chunk_ended(lane, metrics.ChunkEnd.FAILED)  # type: ignore[unreachable]  # handled by `hold`
+        return None
 
     def _count(self, bundle: Bundle, outcomes: list[Outcome]) -> None:
         """A chunk that is committed and not counted is no harm; one that is counted twice would be."""
@@ -133,6 +138,7 @@ class ClassifierService:
 
     def _outcomes_apart(self, lease: Lease, bundle: Bundle) -> list[Outcome]:
         log.warning("chunk %s was lost %d times: its items are computed apart", lease.member, lease.losses)
+        metrics.APART.inc()
         with self._apart:  # one more model in memory, not several
             return classify_apart(lease.items, bundle.folder, self._settings)
 
@@ -141,6 +147,7 @@ class ClassifierService:
         before, self._features = self._features, self._features_of(engine)
         pictures = Pictures(engine, self._sources, self._settings.max_image_pixels, self._features)
         self._post.hand_over(Classifier(engine, pictures, self._predictions))
+        metrics.serving(engine.bundle.version, engine.runtime.name, engine.micro_batch, engine.pictures_per_s)
         if before is not None and before is not self._features:
             before.close()
         self._tell()
@@ -193,6 +200,7 @@ class ClassifierService:
                 self._publish_reference()
             except RedisError as error:
                 log.warning("heartbeat missed: %s", error)
+                metrics.HEARTBEATS_MISSED.inc()
             if overdue := self._chunks.overdue():
                 # A thread that stands still cannot be ended by itself; whoever supervises us starts a fresh worker.
                 log.critical("chunks %s are not done in time: this worker ends", overdue)

@@ -12,6 +12,7 @@ from redis import Redis
 from shared.ledger import ItemStatus, Job, JobNotFoundError, Ledger, Outbox, Outcome, Results
 from shared.registry import client, ensure_experiment
 from shared.settings import Settings
+from worker import metrics
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +37,7 @@ class JobTracking:
         except MlflowException as error:
             log.warning("job %s is not logged to MLflow yet: %s", job_id, error)
             self._outbox.postpone(job_id, _RETRY_S)
+            metrics.POSTPONED.inc()
             return
         self._outbox.settle(job_id)
 
@@ -51,6 +53,7 @@ class JobTracking:
         run = mlflow.create_run(experiment, tags=tags, run_name=f"job {job.id}")
         _log_metrics(mlflow, run.info.run_id, _figures(job, [outcome for _, outcome in results]))
         mlflow.set_terminated(run.info.run_id)
+        metrics.LOGGED.inc()
 
 
 def _figures(job: Job, outcomes: list[Outcome]) -> dict[str, float]:

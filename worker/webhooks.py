@@ -28,6 +28,7 @@ from shared.ledger import (
 from shared.queues import TRAINING
 from shared.settings import Settings
 from shared.webhook_secrets import signing_secrets
+from worker import metrics
 from worker.outbound import outbound_client, within
 
 log = logging.getLogger(__name__)
@@ -44,6 +45,14 @@ _NOT_MADE = {
     Verdict.BUSY: "other deliveries to this receiver are under way",
     Verdict.DISABLED: "the receiver answered 410 Gone before: request a redelivery to enable it again",
 }
+
+_ENDS = {
+    WebhookState.DELIVERED: metrics.WebhookEnd.DELIVERED,
+    WebhookState.DISABLED: metrics.WebhookEnd.DISABLED,
+    WebhookState.FAILED: metrics.WebhookEnd.GIVEN_UP,
+    WebhookState.RETRYING: metrics.WebhookEnd.FAILED,
+}
+"""Of an attempt, by what the webhook is then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +106,7 @@ class Webhooks:
             pause = admission.wait_s * _jitter()
             if admission.tries:
                 state = WebhookState.RETRYING
+        metrics.webhook(metrics.WebhookEnd(admission.verdict.value))
         why = _NOT_MADE[admission.verdict]
         log.debug("job %s: webhook %s: %s", job.id, outcome, why)
         attempt = admission.attempt(outcome, error=why)
@@ -105,9 +115,10 @@ class Webhooks:
     def _attempt(self, job: Job, admission: Admission) -> None:
         begun = time.monotonic()
         answer = self._post(job, admission.at)
-        duration_ms = round((time.monotonic() - begun) * 1000)
+        took_s = time.monotonic() - begun
+        metrics.WEBHOOK_SECONDS.observe(took_s)
         outcome = DeliveryOutcome.DELIVERED if answer.error is None else DeliveryOutcome.FAILED
-        attempt = admission.attempt(outcome, answer.status, answer.error, duration_ms)
+        attempt = admission.attempt(outcome, answer.status, answer.error, round(took_s * 1000))
         pause: float | None = None
         if answer.error is None:
             state = WebhookState.DELIVERED
@@ -118,6 +129,7 @@ class Webhooks:
         else:
             state = WebhookState.RETRYING
             pause = max(self._pauses[admission.tries - 1] * _jitter(), answer.retry_after_s)
+        metrics.webhook(_ENDS[state])
         next_one = "" if pause is None else f", next attempt in {pause:.0f} s"
         what = answer.error or f"it answered {answer.status}"
         level = logging.WARNING if state in (WebhookState.FAILED, WebhookState.DISABLED) else logging.INFO

@@ -1,10 +1,10 @@
 """Figures for Prometheus."""
 
-from fastapi import APIRouter, Response
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from fastapi import APIRouter, Request, Response
+from prometheus_client import CONTENT_TYPE_LATEST
 
-from api.access import ObserveCaller
 from api.dependencies import StoresDep
+from api.observers import Observer
 
 router = APIRouter(tags=["observation"])
 
@@ -12,9 +12,11 @@ router = APIRouter(tags=["observation"])
 @router.get(
     "/metrics", response_class=Response, responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}}
 )
-def metrics(stores: StoresDep, _: ObserveCaller) -> Response:
-    """In Prometheus's text format: how each model's items differ from those it was validated on, and how well it does.
+def metrics(request: Request, stores: StoresDep, observer: Observer) -> Response:
+    """In Prometheus's text format: requests, the queue, workers and trainers, webhooks waiting, trainings, drift.
 
-    Prometheus sends a key as `authorization.credentials` of its scrape configuration.
+    Prometheus sends a key as `authorization.credentials` of its scrape configuration. While Redis is away, a key that
+    was good before is told about this process alone, and `catalog_redis_up` is 0.
     """
-    return Response(generate_latest(stores.metrics), headers={"Content-Type": CONTENT_TYPE_LATEST})
+    told = request.app.state.metrics.scrape(stores.metrics if observer else None)
+    return Response(told, headers={"Content-Type": CONTENT_TYPE_LATEST})

@@ -15,6 +15,7 @@ from shared.ledger.deliveries import (
     Trigger,
     Verdict,
 )
+from shared.ledger.figures import OUTBOXES, Figures, LaneFigures, OutboxFigures, QueueFigures
 from shared.ledger.idempotency import Answered, Claim, Idempotency, InFlightError
 from shared.ledger.ledger import (
     LEASE_S,
@@ -33,10 +34,11 @@ from shared.ledger.states import TERMINAL, TRANSITIONS, ItemStatus, JobState, We
 from shared.ledger.trainings import Stage, StageState, Training, TrainingRequest, Trainings
 
 __all__ = [
-    "LEASE_S", "TERMINAL", "TRANSITIONS", "Admission", "Answered", "Audit", "Breaker", "Claim", "CursorError",
-    "Deliveries", "DeliveryAttempt", "DeliveryOutcome", "Guess", "Idempotency", "InFlightError", "ItemStatus", "Job",
-    "JobNotFoundError", "JobState", "KnownItem", "LaneStatus", "Lease", "Ledger", "NewJob", "NotOnDiskError",
-    "NothingToDeliverError", "Outbox", "Outcome", "Page", "QueueFullError", "QueuedItem", "Results",
-    "ResultsGoneError", "Stage", "StageState", "StagingLostError", "SupersededError", "Training", "TrainingRequest",
-    "Trainings", "Trigger", "Verdict", "WebhookState", "done_key",
+    "LEASE_S", "OUTBOXES", "TERMINAL", "TRANSITIONS", "Admission", "Answered", "Audit", "Breaker", "Claim",
+    "CursorError", "Deliveries", "DeliveryAttempt", "DeliveryOutcome", "Figures", "Guess", "Idempotency",
+    "InFlightError", "ItemStatus", "Job", "JobNotFoundError", "JobState", "KnownItem", "LaneFigures", "LaneStatus",
+    "Lease", "Ledger", "NewJob", "NotOnDiskError", "NothingToDeliverError", "Outbox", "OutboxFigures", "Outcome",
+    "Page", "QueueFigures", "QueueFullError", "QueuedItem", "Results", "ResultsGoneError", "Stage", "StageState",
+    "StagingLostError", "SupersededError", "Training", "TrainingRequest", "Trainings", "Trigger", "Verdict",
+    "WebhookState", "done_key",
 ]  # fmt: skip

@@ -289,6 +289,10 @@ def unpack_items(packed: bytes) -> list[QueuedItem]:
     return [QueuedItem(*row) for row in _unpack(packed)]
 
 
+def count_items(packed: bytes) -> int:
+    return len(_unpack(packed))
+
+
 def pack_outcomes(model: str, outcomes: Sequence[Outcome]) -> bytes:
     return _pack([model, [_to_row(outcome) for outcome in outcomes]])
 

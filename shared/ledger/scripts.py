@@ -18,6 +18,7 @@ Keys, below the prefix `catalog:`:
     training:durations   hash: stage → seconds that it took in the last training that completed
     lane:{lane}          list: jobs with ready chunks, in turn
     pending:{lane}       how many of the lane's items have no outcome yet
+    totals:{lane}        hash: jobs and items accepted, and jobs by the state that they ended in, ever
     done:{lane}:{t}      how many got one in the ten seconds from 10 t on
     live                 set: jobs that have not ended
     leases               zset: "id chunk attempt" → when the lease runs out

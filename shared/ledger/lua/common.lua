@@ -48,6 +48,7 @@ local function finish(id, state, reason)
   if reason then redis.call('HSET', job(id), 'reason', reason) end
   redis.call('LREM', 'catalog:lane:' .. facts[1], 0, id)
   redis.call('SREM', 'catalog:live', id)
+  redis.call('HINCRBY', 'catalog:totals:' .. facts[1], state, 1)
   redis.call('ZREM', 'catalog:deadlines', id)
   redis.call('DEL', part(id, 'ready'), part(id, 'attempts'), part(id, 'losses'))
   redis.call('RPUSH', part(id, 'done'), state)

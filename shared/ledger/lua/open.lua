@@ -33,6 +33,8 @@ redis.call('RPUSH', 'catalog:lane:' .. new.lane, id)
 redis.call('SADD', 'catalog:live', id)
 redis.call('ZADD', 'catalog:deadlines', facts.deadline, id)
 redis.call('INCRBY', 'catalog:pending:' .. new.lane, todo)
+redis.call('HINCRBY', 'catalog:totals:' .. new.lane, 'accepted', 1)
+redis.call('HINCRBY', 'catalog:totals:' .. new.lane, 'accepted_items', todo)
 if claim then
   redis.call('HDEL', claim, 'token')
   redis.call('HSET', claim, 'job', id, 'fingerprint', new.idempotency.fingerprint)

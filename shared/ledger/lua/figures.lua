@@ -1,0 +1,36 @@
+-- ARGV: jobs to look at, outboxes (names after their number), lanes. How things stand at one moment, and changes nothing:
+-- {time, leased chunks of live jobs, each {lane, input}, outboxes, each {messages, first due}, lanes, each {items without
+-- an outcome, waiting jobs, ready chunks of those looked at, acceptance of the oldest waiting job, totals}}.
+
+local look_at, outboxes = tonumber(ARGV[1]), tonumber(ARGV[2])
+local leased, boxes, lanes = {}, {}, {}
+
+for _, member in ipairs(redis.call('ZRANGE', 'catalog:leases', 0, -1)) do
+  local id, chunk = string.match(member, '^(%S+) (%d+) %d+$')
+  local state, lane = unpack(redis.call('HMGET', job(id or ''), 'state', 'lane'))
+  local input = live(state) and redis.call('HGET', part(id, 'input'), chunk)
+  if input then table.insert(leased, {lane, input}) end
+end
+
+for i = 3, 2 + outboxes do
+  local outbox = 'catalog:outbox:' .. ARGV[i]
+  local first = redis.call('ZRANGE', outbox, 0, 0, 'WITHSCORES')[2]
+  table.insert(boxes, {redis.call('ZCARD', outbox), first or false})
+end
+
+for i = 3 + outboxes, #ARGV do
+  local waiting, ready = 'catalog:lane:' .. ARGV[i], 0
+  for _, id in ipairs(redis.call('LRANGE', waiting, 0, look_at - 1)) do
+    ready = ready + redis.call('LLEN', part(id, 'ready'))
+  end
+  local accepted = 'catalog:job:*->queued_at'
+  table.insert(lanes, {
+    redis.call('GET', 'catalog:pending:' .. ARGV[i]),
+    redis.call('LLEN', waiting),
+    ready,
+    redis.call('SORT', waiting, 'BY', accepted, 'LIMIT', 0, 1, 'GET', accepted)[1] or false,
+    redis.call('HGETALL', 'catalog:totals:' .. ARGV[i]),
+  })
+end
+
+return {tostring(now()), leased, boxes, lanes}

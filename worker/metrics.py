@@ -1,0 +1,184 @@
+"""What a Celery process counts and measures, for the process port; each kind of process has its part of it to tell.
+
+Whatever can be counted begins at 0, so that the first of its kind is a rise.
+"""
+
+import time
+from collections import Counter as Tally
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from enum import StrEnum
+
+from prometheus_client import Counter, Gauge, Histogram, disable_created_metrics
+
+from shared.ledger import ItemStatus, Outcome
+from shared.queues import Lane
+from worker.batching import Kind, Priority, Request
+
+disable_created_metrics()  # type: ignore[no-untyped-call]  # when each series began: nobody asks for it
+
+_MILLISECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+_SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
+_HOURS = (60, 300, 900, 1800, 3600, 2 * 3600, 4 * 3600, 8 * 3600, 24 * 3600)
+
+# The engine
+
+_BATCH = Histogram(
+    "catalog_engine_batch_size", "Inputs computed together.", ("network",), buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256)
+)
+_STAGE = Histogram(
+    "catalog_engine_stage_seconds",
+    "fetch and decode: per picture; wait: per request to the engine, until it is taken; compute: per micro-batch.",
+    ("stage", "network"),
+    buckets=_MILLISECONDS,
+)
+_WAITING = Gauge("catalog_engine_waiting_inputs", "Inputs that are ready and wait for the engine.", ("priority",))
+MICRO_BATCH = Gauge("catalog_engine_micro_batch", "Pictures computed together, as found at the start; 0: no model yet.")
+PICTURES_PER_S = Gauge("catalog_engine_pictures_per_second", "What the model alone did at the start.")
+
+FETCH, DECODE = (_STAGE.labels(stage, Kind.PICTURE) for stage in ("fetch", "decode"))
+_batch = {kind: _BATCH.labels(kind) for kind in Kind}
+_wait = {kind: _STAGE.labels("wait", kind) for kind in Kind}
+_compute = {kind: _STAGE.labels("compute", kind) for kind in Kind}
+_waiting = {priority: _WAITING.labels(priority.name.lower()) for priority in Priority}
+
+
+def submitted(request: Request) -> None:
+    _waiting[request.priority].inc(len(request.inputs))
+
+
+def taken(batch: Sequence[Request]) -> None:
+    """Requests of one kind and priority that are computed now."""
+    moment = time.perf_counter()
+    for request in batch:
+        _wait[request.kind].observe(moment - request.made_at)
+        _waiting[request.priority].dec(len(request.inputs))
+
+
+@contextmanager
+def computing(kind: Kind, inputs: int) -> Iterator[None]:
+    _batch[kind].observe(inputs)
+    with _compute[kind].time():
+        yield
+
+
+# Caches
+
+
+class Cache(StrEnum):
+    PREDICTIONS = "predictions"
+    FEATURES = "features"
+
+
+_HITS = Counter("catalog_cache_hits", "Looked up and found.", ("cache",))
+_MISSES = Counter("catalog_cache_misses", "Looked up and not found.", ("cache",))
+_hits = {cache: _HITS.labels(cache) for cache in Cache}
+_misses = {cache: _MISSES.labels(cache) for cache in Cache}
+
+
+def looked_up(cache: Cache, hits: int, misses: int) -> None:
+    _hits[cache].inc(hits)
+    _misses[cache].inc(misses)
+
+
+# Chunks and items
+
+
+class ChunkEnd(StrEnum):
+    COMMITTED = "committed"
+    LATE = "late"
+    """It changed nothing: the job had ended, or another worker was first."""
+    FAILED = "failed"
+    """It was handed back, to be tried again."""
+
+
+_ITEMS = Counter("catalog_items", "Items whose outcome was committed.", ("lane", "status"))
+_ERRORS = Counter("catalog_item_errors", "Items that failed, by why.", ("error",))
+_CHUNKS = Counter("catalog_chunks", "Chunks that were worked on, by how that ended.", ("lane", "end"))
+_CHUNK_SECONDS = Histogram("catalog_chunk_seconds", "From a chunk's lease to its end.", ("lane",), buckets=_SECONDS)
+APART = Counter("catalog_chunks_apart", "Chunks that were lost before, and computed item by item in another process.")
+
+for _lane in Lane:
+    for _status in (ItemStatus.SUCCEEDED, ItemStatus.FAILED):
+        _ITEMS.labels(_lane, _status)
+    for _end in ChunkEnd:
+        _CHUNKS.labels(_lane, _end)
+for _error in ("image_unreachable", "image_unreadable", "image_too_large", "image_lost", "nothing_to_classify"):
+    _ERRORS.labels(_error)
+chunk_seconds = {lane: _CHUNK_SECONDS.labels(lane) for lane in Lane}
+
+
+def chunk_ended(lane: Lane, end: ChunkEnd) -> None:
+    _CHUNKS.labels(lane, end).inc()
+
+
+def committed(lane: Lane, outcomes: Sequence[Outcome]) -> None:
+    chunk_ended(lane, ChunkEnd.COMMITTED)
+    for status, items in Tally(outcome.status for outcome in outcomes).items():
+        _ITEMS.labels(lane, status).inc(items)
+    for error, items in Tally(outcome.error for outcome in outcomes if outcome.error).items():
+        _ERRORS.labels(error).inc(items)
+
+
+# The model
+
+_MODEL = Gauge("catalog_model_info", "1 for the model that this worker serves.", ("model", "runtime"))
+SWAPS = Counter("catalog_bundle_swaps", "Models that have taken another's place while work went on.")
+REFUSALS = Counter("catalog_bundle_refusals", "Models that should have served and could not.")
+
+
+def serving(model: str, runtime: str, micro_batch: int, pictures_per_s: float | None) -> None:
+    _MODEL.clear()
+    _MODEL.labels(model, runtime).set(1)
+    MICRO_BATCH.set(micro_batch)
+    PICTURES_PER_S.set(pictures_per_s or 0)
+
+
+# All with a heartbeat
+
+HEARTBEATS_MISSED = Counter("catalog_heartbeats_missed", "Beats that did not reach Redis.")
+
+# The housekeeper
+
+TURNS = Counter("catalog_housekeeper_turns", "Times that it has looked after what is due.")
+CHUNKS_RECOVERED = Counter("catalog_chunks_recovered", "Chunks whose worker vanished, or could not do them.")
+CHUNKS_RESTORED = Counter("catalog_chunks_restored", "Chunks that were nowhere.")
+PICTURES_REMOVED = Counter("catalog_pictures_removed", "Pictures that nothing referred to.")
+
+# The courier
+
+
+class WebhookEnd(StrEnum):
+    DELIVERED = "delivered"
+    FAILED = "failed"
+    """It is tried again."""
+    GIVEN_UP = "given_up"
+    """It failed for the last time."""
+    DISABLED = "disabled"
+    """The receiver wants no more."""
+    PAUSED = "paused"
+    """Not made: the receiver kept failing, its circuit breaker is open."""
+    BUSY = "busy"
+    """Not made: others to the same receiver are under way."""
+
+
+_WEBHOOKS = Counter("catalog_webhook_attempts", "Deliveries that were due, by what came of them.", ("outcome",))
+WEBHOOK_SECONDS = Histogram(
+    "catalog_webhook_duration_seconds", "What the receivers of webhooks took to answer, or not to.", buckets=_SECONDS
+)
+_TRACKED = Counter("catalog_tracked_jobs", "Jobs that were to be logged to MLflow, by what came of it.", ("outcome",))
+LOGGED, POSTPONED = (_TRACKED.labels(outcome) for outcome in ("logged", "postponed"))
+
+for _webhook in WebhookEnd:
+    _WEBHOOKS.labels(_webhook)
+
+
+def webhook(end: WebhookEnd) -> None:
+    _WEBHOOKS.labels(end).inc()
+
+
+# The trainer
+
+TRAINING_SECONDS = Histogram(
+    "catalog_training_seconds", "What a trainer had a training in hand for, however that ended.", buckets=_HOURS
+)
