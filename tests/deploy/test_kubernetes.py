@@ -7,7 +7,11 @@ from typing import Any
 
 import pytest
 import yaml
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+from redis import Redis
 
+from api.metrics.queue import QueueCollector
 from shared.settings import ROOT
 from tests.deploy import pod_rules, wiring_rules
 from tests.deploy.manifests import (
@@ -180,6 +184,22 @@ def test_the_gpu_overlay_has_one_process_for_each_gpu(builds: dict[str, list[Man
         name for name, text in ((m["metadata"]["name"], json.dumps(m)) for m in builds["gpu"]) if "nvidia" in text
     }
     assert elsewhere == {"catalog-worker"}
+
+
+def test_keda_finds_its_figures_in_what_the_api_tells(redis: Redis, everything: list[Manifest]) -> None:
+    registry = CollectorRegistry()
+    registry.register(QueueCollector(redis))
+    families = text_string_to_metric_families(generate_latest(registry).decode())
+    samples = [sample for family in families for sample in family.samples if set(sample.labels) == {"lane"}]
+    told = [f'{sample.name}{{lane="{sample.labels["lane"]}"}}' for sample in samples]
+    for trigger in named(everything, "ScaledObject", "catalog-worker")["spec"]["triggers"]:
+        assert told.count(trigger["metadata"]["valueLocation"]) == 1
+
+
+def test_the_alerts_know_what_is_scraped(everything: list[Manifest]) -> None:
+    endpoint = named(everything, "PodMonitor", "catalog-api")["spec"]["podMetricsEndpoints"][0]
+    job = endpoint["relabelings"][0]["replacement"]
+    assert f'job="{job}"' in (ROOT / "deploy/monitoring/alerts.yml").read_text()
 
 
 def test_another_namespace_is_asked_by_keda(tmp_path: Path) -> None:

@@ -14,7 +14,8 @@ from stack.roles import Role, command
 from tests.deploy.manifests import Manifest, containers, named, of_kind, pod, workloads
 from tests.deploy.pod_rules import PROBES, Rule
 
-_METRICS = {"catalog_queue_items", "catalog_queue_oldest_age_seconds"}
+QUEUE_METRICS = ("catalog_queue_items", "catalog_queue_oldest_age_seconds")
+"""What workers are scaled by, in each lane."""
 
 
 def selectors(manifests: list[Manifest]) -> Iterator[str]:
@@ -118,7 +119,7 @@ def scaling(manifests: list[Manifest]) -> Iterator[str]:
         if "replicas" in target["spec"]:
             yield f"{name}: an apply would undo how many replicas KEDA has made of {target['metadata']['name']}"
         asked = {trigger["metadata"]["valueLocation"] for trigger in spec["triggers"]}
-        told = {f'{metric}{{lane="{lane}"}}' for metric in _METRICS for lane in Lane}
+        told = {f'{metric}{{lane="{lane}"}}' for metric in QUEUE_METRICS for lane in Lane}
         yield from (f"{name}: {value} is told by nobody" for value in sorted(asked - told))
         yield from (f"{name}: {value} scales nothing" for value in sorted(told - asked))
 
