@@ -23,7 +23,7 @@ def selectors(manifests: list[Manifest]) -> Iterator[str]:
     for manifest in manifests:
         name = f"{manifest['kind']} {manifest['metadata']['name']}"
         for selector in _pod_selectors(manifest):
-            chosen = {workload["metadata"]["name"] for workload in workloads(manifests) if _matches(selector, workload)}
+            chosen = {workload["metadata"]["name"] for workload in workloads(manifests) if matches(selector, workload)}
             meant = _named_in(selector)
             if not chosen or meant - chosen:
                 yield f"{name} selects {sorted(chosen) or 'nothing'}, and means {sorted(meant) or 'something'}"
@@ -50,7 +50,7 @@ def ports(manifests: list[Manifest]) -> Iterator[str]:
         for selector, wanted in _ports_asked(manifest):
             for workload in workloads(manifests):
                 own = {port["name"] for container in pod(workload)["containers"] for port in container.get("ports", [])}
-                if _matches(selector, workload) and wanted not in own:
+                if matches(selector, workload) and wanted not in own:
                     asking, asked = f"{manifest['kind']} {manifest['metadata']['name']}", workload["metadata"]["name"]
                     yield f"{asking}: {asked} has no port {wanted}"
 
@@ -89,7 +89,7 @@ def public_addresses(manifests: list[Manifest]) -> Iterator[str]:
     """What is open to the internet is open to public addresses alone: to none that the service itself would refuse."""
     for policy in of_kind(manifests, "NetworkPolicy"):
         name = policy["metadata"]["name"]
-        for block in [peer["ipBlock"] for peer in _peers(policy["spec"]) if "ipBlock" in peer]:
+        for block in [peer["ipBlock"] for peer in peers(policy["spec"]) if "ipBlock" in peer]:
             whole = ip_network(block["cidr"])
             if whole.num_addresses == 1:
                 continue
@@ -173,12 +173,12 @@ def _pod_selectors(manifest: Manifest) -> Iterator[Any]:
             yield spec["selector"]
         case "NetworkPolicy":
             yield spec["podSelector"]
-            for peer in _peers(spec):
+            for peer in peers(spec):
                 if "podSelector" in peer and "namespaceSelector" not in peer:
                     yield peer["podSelector"]
 
 
-def _peers(spec: Manifest) -> Iterator[Manifest]:
+def peers(spec: Manifest) -> Iterator[Manifest]:
     for rule in spec.get("ingress", []):
         yield from rule.get("from", [])
     for rule in spec.get("egress", []):
@@ -202,7 +202,7 @@ def _ports_asked(manifest: Manifest) -> Iterator[tuple[Any, str]]:
                         yield from ((peer["podSelector"], port["port"]) for peer in rule["to"])
 
 
-def _matches(selector: Manifest, workload: Manifest) -> bool:
+def matches(selector: Manifest, workload: Manifest) -> bool:
     labels = workload["spec"]["template"]["metadata"]["labels"]
     wanted = selector.get("matchLabels", {}).items() <= labels.items()
     return wanted and all(labels.get(one["key"]) in one["values"] for one in selector.get("matchExpressions", []))
