@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from fastapi.concurrency import run_in_threadpool
 from fastapi_offline import FastAPIOffline
 
-from api import access, problems
+from api import access, problems, requests
 from api.dependencies import open_stores
 from api.metrics import ProcessMetrics, http
 from api.observers import Observers
@@ -18,11 +18,18 @@ from shared.settings import Settings, get_settings
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
-    """The API over the stores that the settings name; they are opened when the server starts."""
+    """The API over the stores that the settings name; they are opened when the server starts.
+
+    Args:
+        settings: The environment's where they are left out, as a server does, whose log is then set up by them, too.
+    """
+    given = settings or get_settings()
+    if settings is None:
+        requests.configure_logs(given)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        app.state.stores = open_stores(settings or get_settings())
+        app.state.stores = open_stores(given)
         await run_in_threadpool(access.announce_access, app.state.stores.keys)
         yield
         await app.state.stores.waiting.aclose()
@@ -42,5 +49,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.include_router(routes.router, responses=None if routes is health else CLOSED)
         app.state.metrics.http.expect(routes.router)
     http.install(app, app.state.metrics.http)
+    requests.install(app)  # the last one is around the others
     describe_models(app)
     return app

@@ -1,5 +1,6 @@
 """What jobs and trainings have in common when they are accepted: checks of what both may ask for, and the opening."""
 
+import logging
 from collections.abc import Callable
 from http import HTTPStatus
 
@@ -14,7 +15,11 @@ from shared.ledger import (
     StagingLostError,
     SupersededError,
 )
+from shared.logs import bound
+from shared.queues import TRAINING
 from shared.settings import Settings
+
+log = logging.getLogger(__name__)
 
 
 def check_webhook(url: str, settings: Settings) -> None:
@@ -81,6 +86,8 @@ def open_job(
         detail = "The job store lost part of this request before it was complete: send it again."
         raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "staging-lost", detail, headers={"Retry-After": "5"}) from None
     wake()
+    with bound(**{"training" if new.lane == TRAINING else "job": job}):
+        log.info("%d items in %d chunks are accepted for %s", new.total, new.chunks, new.tenant)
 
 
 def _not_on_disk(job: str, url: str) -> Problem:

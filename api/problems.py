@@ -16,6 +16,7 @@ from redis import RedisError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
+from api import requests
 from shared.ledger import CursorError, JobNotFoundError, ResultsGoneError
 
 log = logging.getLogger(__name__)
@@ -168,4 +169,7 @@ def _gone_away(request: Request, error: Exception) -> Response:
 
 def _internal(request: Request, error: Exception) -> Response:
     detail = "The service failed on this request; its log says why."
-    return Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal-error", detail).response(request.url.path)
+    # This answer is made outside of what gives the others their header.
+    headers = {requests.HEADER: request.state.request_id}
+    problem = Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal-error", detail, headers=headers)
+    return problem.response(request.url.path)

@@ -2,8 +2,9 @@
 
 from functools import lru_cache
 from pathlib import Path
+from typing import Annotated, Literal
 
-from pydantic import Field, IPvAnyNetwork, SecretStr
+from pydantic import BeforeValidator, Field, IPvAnyNetwork, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.keys import LOCAL_TENANT
@@ -117,6 +118,13 @@ class Settings(BaseSettings):
     """How long a silent Redis is waited for."""
     confirm_on_disk: bool = True
     """Answer 202 only when Redis says that the job is in its append-only file on disk (needs Redis or Valkey 7.2)."""
+
+    log_format: Literal["text", "json"] = "text"
+    """`json`: an object per line, with the ids of what the line is about; see docs/observability.md."""
+    log_level: Annotated[
+        Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(lambda level: str(level).upper())
+    ] = "INFO"
+    """Whatever uvicorn's and Celery's command lines say. Traces have OpenTelemetry's own variables, `OTEL_…`."""
 
     training_repository: Path = ROOT
     """The git repository that trainings clone: a folder with `dvc.yaml`, whose DVC cache and features they share."""

@@ -33,7 +33,7 @@ def command(role: Role, *, name: str | None = None, app: str = APP, schedule: st
     name = name or role.value
     match role:
         case Role.API:
-            return _python("uvicorn", "--factory", "api.app:create_app", "--port", "5000", "--log-level", "warning")
+            return _python("uvicorn", "--factory", "api.app:create_app", "--port", "5000")
         case Role.WORKER:
             return _celery(app, name, ",".join(Lane), "--concurrency", "8")
         case Role.HOUSEKEEPER:
@@ -58,7 +58,7 @@ def _celery(app: str, name: str, queues: str, *options: str) -> list[str]:
     # Workers know each other through the ledger; what Celery would have them say to each other hinders reconnecting.
     alone = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
     worker = ["worker", "--pool", "threads", *alone, "--hostname", f"{name}@%h", "--queues", queues]
-    return _python("celery", "-A", app, *worker, "--loglevel", "INFO", *options)
+    return _python("celery", "-A", app, *worker, *options)
 
 
 def _python(module: str, *arguments: str) -> list[str]:

@@ -138,7 +138,9 @@ class Stack:
         return self._start_celery(name, command(Role.TRAINER, name=name), settings)
 
     def start_api(self, settings: Mapping[str, str] | None = None) -> Process:
-        process = self._start("api", [*command(Role.API), "--port", str(self.ports.api)], settings)
+        quiet = {} if "CATALOG_LOG_LEVEL" in self.env else {"CATALOG_LOG_LEVEL": "WARNING"}  # no line per request
+        api = [*command(Role.API), "--port", str(self.ports.api)]
+        process = self._start("api", api, {**quiet, **(settings or {})})
         process.wait_until(lambda: _answers(f"{self.url}/health/ready"), timeout_s=60)
         return process
 

@@ -1,13 +1,26 @@
 """The Celery app of the workers: configuration only. Start it with `celery -A worker.app worker`."""
 
 import logging
+from collections.abc import Collection
 from typing import Any
 
+from celery.apps import worker as program
 from celery.schedules import crontab
-from celery.signals import setup_logging
+from celery.signals import celeryd_init, setup_logging
 
 import worker.messages  # noqa: F401  # what it sets must be set before the first connection
-from shared.queues import AUDIT, DELIVERY, HOUSEKEEPING, OPEN_TRAINING, REFRESH_MODELS, SWEEP, TEND, celery_app
+from shared import logs
+from shared.queues import (
+    AUDIT,
+    DELIVERY,
+    HOUSEKEEPING,
+    OPEN_TRAINING,
+    REFRESH_MODELS,
+    SWEEP,
+    TEND,
+    TRAINING,
+    celery_app,
+)
 from shared.settings import get_settings
 from worker import process_port
 
@@ -50,9 +63,24 @@ app.conf.update(
 )
 
 
+def process_kind(queues: Collection[str]) -> str:
+    """What a process is that listens on these queues."""
+    kinds = {HOUSEKEEPING: "housekeeper", DELIVERY: "courier", TRAINING: "trainer"}
+    return next((kind for queue, kind in kinds.items() if queue in queues), "worker")
+
+
+@celeryd_init.connect
+def _set_up_log(instance: Any, options: dict[str, Any], **_: Any) -> None:
+    """As early as this, because what follows warns already."""
+    settings = get_settings()
+    logs.configure(process_kind(options.get("queues") or ()), settings)
+    if settings.log_format == "json":
+        # Celery prints a banner and its shutdown: no place for either among lines of JSON.
+        instance.quiet = True
+        say = logging.getLogger(program.__name__).info
+        program.safe_say = lambda message, *_: say(message)  # type: ignore[attr-defined]
+
+
 @setup_logging.connect
-def _log_plainly(loglevel: int | str = "INFO", **_: Any) -> None:
-    """Our own lines at `loglevel`; of Celery's only what matters, not one line per wake-up."""
-    logging.basicConfig(level=loglevel, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    for chatty in ("celery.app.trace", "celery.worker.strategy", "celery.beat", "httpx", "alembic"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
+def _leave_log(**_: Any) -> None:
+    """As it is: Celery sets up its own where nobody listens to this."""

@@ -1,11 +1,13 @@
 """A leased chunk to one outcome per item."""
 
+import logging
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 
 from shared.ledger import Outcome, QueuedItem
+from shared.logs import bound, in_context
 from shared.model.fusion import Probabilities, fuse
 from shared.model.text import unknown_share
 from shared.words import words
@@ -16,6 +18,8 @@ from worker.engine import Engine, ImageAnswers
 from worker.outcomes import to_outcomes
 from worker.pictures import Pictures
 from worker.sources import PictureError
+
+log = logging.getLogger(__name__)
 
 _NOTHING = "neither a word nor a picture is left after cleaning the text"
 
@@ -76,7 +80,8 @@ class Classifier:
         ids = [self.engine.encoder.ids(text) for text in texts]
         said = self.engine.texts([text for text in ids if len(text)], priority)
         pictured = [row for row, item in enumerate(items) if _has_picture(item)]
-        shown = list(pool.map(lambda row: self._image(items[row], priority), pictured))
+        show = in_context(lambda row: self._image(items[row], priority))
+        shown = list(pool.map(show, pictured))
 
         text, image = self._silence(len(items)), self._silence(len(items))
         text[[bool(text) for text in texts]] = said.result()
@@ -90,10 +95,12 @@ class Classifier:
 
     def _image(self, item: QueuedItem, priority: Priority) -> "Future[ImageAnswers] | PictureError":
         """An error is returned, not raised: it is this item's outcome."""
-        try:
-            return self._pictures.submit(item, priority)
-        except PictureError as error:
-            return error
+        with bound(item=item.id):
+            try:
+                return self._pictures.submit(item, priority)
+            except PictureError as error:
+                log.debug("the item fails: %s", error.code)  # the message may quote an URL with a secret
+                return error
 
     def _outcomes(
         self,

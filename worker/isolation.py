@@ -16,6 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
+from shared import logs
 from shared.ledger import Outcome, QueuedItem
 from shared.ledger.records import pack_outcomes, unpack_outcomes
 from shared.model import runtimes
@@ -54,7 +55,8 @@ def _tried(apart: "_Apart", item: QueuedItem) -> Outcome:
         try:
             return apart.classify(item)
         except _DiedError as error:
-            log.warning("item %r %s (try %d of %d)", item.id, error, attempt, _TRIES)
+            with logs.bound(item=item.id):
+                log.warning("item %r %s (try %d of %d)", item.id, error, attempt, _TRIES)
             failure = str(error)
     message = f"computing this item {failure}, {_TRIES} times; the others of its chunk were computed without it"
     return Outcome.failed(item, "item_kills_worker", message)
@@ -83,7 +85,7 @@ class _Apart:
 
     def _started(self) -> "subprocess.Popen[bytes]":
         if self._child is None:
-            command = [sys.executable, "-m", "worker.isolation", str(self._bundle)]
+            command = [sys.executable, "-m", "worker.isolation", str(self._bundle), json.dumps(logs.ids())]
             self._child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: S603  # ours
             try:
                 self._answer(self._child, _START_S)
@@ -151,11 +153,13 @@ def _classified(classifier: Classifier, item: QueuedItem) -> dict[str, object]:
     except OSError as error:
         return {"unavailable": f"{type(error).__name__}: {error}"}
     except Exception as error:
-        log.exception("item %r cannot be computed", item.id)
+        with logs.bound(item=item.id):
+            log.exception("item %r cannot be computed", item.id)
         outcome = Outcome.failed(item, "item_failed", f"computing this item failed: {type(error).__name__}")
     return {"outcome": pack_outcomes("", [outcome]).hex(), "words": outcome.words, "unknown": outcome.unknown}
 
 
 if __name__ == "__main__":
-    logging.basicConfig(level=logging.INFO)
+    logs.configure("worker", get_settings())
+    logs.bind(**json.loads(sys.argv[2]))
     main(Path(sys.argv[1]))

@@ -11,6 +11,7 @@ from redis import Redis
 
 from shared.blobs import Blobs
 from shared.ledger import Audit, Ledger, Outbox
+from shared.logs import bound
 from shared.queues import DELIVER, TRACK, TRAINING, Lane, send, wake, wake_trainers
 from shared.workers import alive, trainers_alive
 from worker import metrics
@@ -61,7 +62,8 @@ class Reconciler:
         """Chunks that are nowhere: neither ready, nor leased, nor committed."""
         for job in self._audit.live_jobs():
             if restored := self._audit.restore(job):
-                log.warning("job %s: %d chunks were nowhere and are ready again", job, restored)
+                with bound(job=job):
+                    log.warning("job %s: %d chunks were nowhere and are ready again", job, restored)
                 metrics.CHUNKS_RESTORED.inc(restored)
 
     def sweep(self) -> None:

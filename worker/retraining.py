@@ -6,6 +6,7 @@ import threading
 from redis import RedisError
 
 from shared.ledger import JobNotFoundError, Lease, Ledger, Trainings
+from shared.logs import bound
 from shared.settings import Settings
 from shared.stores import open_redis
 from shared.workers import HEARTBEAT_S, TrainerStatus, announce, withdraw
@@ -67,7 +68,8 @@ class Trainer:
             self._woken.wait()
             self._woken.clear()
             while not self._stopped.is_set() and (lease := self._lease()) is not None:
-                self._train(lease)
+                with bound(training=lease.job):
+                    self._train(lease)
 
     def _lease(self) -> Lease | None:
         try:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from celery import Celery
 from redis import RedisError
 
+from shared import logs
 from shared.drift import Drift
 from shared.ledger import TERMINAL, JobState, Lease, Ledger, Outcome
 from shared.model.bundle import Bundle
@@ -113,7 +114,11 @@ class ClassifierService:
         bundle = classifier.engine.bundle
         apart = lease.losses >= self._settings.isolate_after
         timeout_s = self._settings.item_timeout_s * len(lease.items) * 2 if apart else None
-        with metrics.chunk_seconds[lane].time(), self._chunks.hold(lease, timeout_s=timeout_s):
+        with (
+            logs.bound(job=lease.job, chunk=lease.chunk),
+            metrics.chunk_seconds[lane].time(),
+            self._chunks.hold(lease, timeout_s=timeout_s),
+        ):
             if apart:
                 outcomes = self._outcomes_apart(lease, bundle)
             else:

@@ -10,6 +10,7 @@ from mlflow.exceptions import MlflowException
 from redis import Redis
 
 from shared.ledger import ItemStatus, Job, JobNotFoundError, Ledger, Outbox, Outcome, Results
+from shared.logs import bound
 from shared.registry import client, ensure_experiment
 from shared.settings import Settings
 from worker import metrics
@@ -29,17 +30,18 @@ class JobTracking:
 
     def track(self, job_id: str) -> None:
         """Log the job once; when MLflow is away, it is tried again in a minute."""
-        try:
-            if self._enabled:
-                self._log(self._ledger.job(job_id))
-        except JobNotFoundError:
-            log.info("job %s has expired before it was logged to MLflow", job_id)
-        except MlflowException as error:
-            log.warning("job %s is not logged to MLflow yet: %s", job_id, error)
-            self._outbox.postpone(job_id, _RETRY_S)
-            metrics.POSTPONED.inc()
-            return
-        self._outbox.settle(job_id)
+        with bound(job=job_id):
+            try:
+                if self._enabled:
+                    self._log(self._ledger.job(job_id))
+            except JobNotFoundError:
+                log.info("job %s has expired before it was logged to MLflow", job_id)
+            except MlflowException as error:
+                log.warning("job %s is not logged to MLflow yet: %s", job_id, error)
+                self._outbox.postpone(job_id, _RETRY_S)
+                metrics.POSTPONED.inc()
+                return
+            self._outbox.settle(job_id)
 
     def _log(self, job: Job) -> None:
         mlflow = client()

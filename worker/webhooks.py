@@ -25,6 +25,7 @@ from shared.ledger import (
     Verdict,
     WebhookState,
 )
+from shared.logs import bound
 from shared.queues import TRAINING
 from shared.settings import Settings
 from shared.webhook_secrets import signing_secrets
@@ -89,10 +90,11 @@ class Webhooks:
             admission = self._deliveries.admit(job, at_once=_AT_ONCE, hold_s=self._timeout_s + _GRACE_S)
             if admission is None:
                 return
-            if admission.verdict is Verdict.GO:
-                self._attempt(job, admission)
-            else:
-                self._put_off(job, admission)
+            with bound(**{_kind(job): job.id}):
+                if admission.verdict is Verdict.GO:
+                    self._attempt(job, admission)
+                else:
+                    self._put_off(job, admission)
         except JobNotFoundError:
             self._outbox.settle(job_id)
 
@@ -167,7 +169,7 @@ class Webhooks:
 
     def _payload(self, job: Job) -> dict[str, object]:
         """Thin, and the same for each attempt: the receiver fetches the rest."""
-        kind = "training" if job.lane == TRAINING else "job"
+        kind = _kind(job)
         url = f"{self._public_url}/v1/{kind}s/{job.id}"
         data: dict[str, object] = {"id": job.id, "state": job.state, "reason": job.reason, "url": url}
         if kind == "job":
@@ -177,6 +179,10 @@ class Webhooks:
             "timestamp": datetime.fromtimestamp(job.finished_at or job.read_at, UTC).isoformat(),
             "data": data,
         }
+
+
+def _kind(job: Job) -> str:
+    return "training" if job.lane == TRAINING else "job"
 
 
 def _read(response: httpx.Response, at: float) -> _Answer:

@@ -6,6 +6,9 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from shared.settings import ROOT
+from stack.processes import free_port
+from stack.services import Ports, Stack
 from tests.pictures import jpeg
 from tests.workspace import Workspace
 
@@ -35,3 +38,18 @@ def picture_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
+
+
+@pytest.fixture(scope="session")
+def observed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """API, worker, housekeeper and courier that log JSON, every line of theirs."""
+    settings = {
+        "CATALOG_MODEL": str(ROOT / "models/starter"),
+        "CATALOG_LOG_FORMAT": "json",
+        "CATALOG_LOG_LEVEL": "debug",
+        "CATALOG_TRACK_PREDICTIONS": "false",
+        "CATALOG_WEBHOOK_RETRIES_S": "[0.1, 0.1, 0.1]",
+    }
+    ports = Ports(redis=free_port(), api=free_port(), mlflow=None)
+    with Stack(ROOT, tmp_path_factory.mktemp("observed"), ports, settings) as running:
+        yield running

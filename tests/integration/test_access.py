@@ -277,9 +277,9 @@ def test_the_document_names_the_key_and_the_scope(app: FastAPI) -> None:
 def test_keys_are_made_and_revoked_on_the_command_line_and_count_at_once(
     redis_port: int, redis: Redis, tmp_path: Path
 ) -> None:
-    env = {**os.environ, "CATALOG_REDIS_URL": f"redis://127.0.0.1:{redis_port}/0"}
+    env = {**os.environ, "CATALOG_REDIS_URL": f"redis://127.0.0.1:{redis_port}/0", "CATALOG_LOG_LEVEL": "debug"}
     port = free_port()
-    server = [sys.executable, "-m", "uvicorn", "--factory", "api.app:create_app", "--log-level", "debug"]
+    server = [sys.executable, "-m", "uvicorn", "--factory", "api.app:create_app"]
     process = Process("api", [*server, "--port", str(port)], tmp_path / "api.log", env, ROOT)
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
