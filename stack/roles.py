@@ -3,12 +3,15 @@
 import os
 import sys
 from enum import StrEnum
+from pathlib import Path
+from tempfile import gettempdir
 from typing import assert_never
 
 from shared.queues import DELIVERY, HOUSEKEEPING, TRAINING, Lane
 
 APP = "worker.app"
-_SCHEDULE = "/tmp/beat-schedule"  # noqa: S108  # what it holds may be lost: when each turn was taken last
+_SCHEDULE = str(Path(gettempdir()) / "beat-schedule")
+"""What it holds may be lost: when each turn was taken last."""
 
 
 class Role(StrEnum):

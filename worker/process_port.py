@@ -30,7 +30,7 @@ def install(app: Celery) -> None:
 def serve(port: int, vitals: Vitals) -> ThreadingHTTPServer | None:
     """Answer from a thread. A port that cannot be had is no reason to leave the work undone."""
     try:
-        server = _Server(("0.0.0.0", port), _handler(vitals))  # noqa: S104  # others are to reach it
+        server = _Server(("0.0.0.0", port), _handler(vitals))  # noqa: S104  # nosec B104  # others are to reach it
     except OSError as error:
         log.error(
             "the port %d (CATALOG_PROCESS_PORT) cannot be had: this process tells nobody how it is: %s", port, error
