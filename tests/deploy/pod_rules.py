@@ -97,7 +97,7 @@ def secrets(manifests: list[Manifest]) -> Iterator[str]:
 
 def settings(manifests: list[Manifest]) -> Iterator[str]:
     """Each CATALOG_… is a setting, its value one that the setting takes."""
-    known = {f"CATALOG_{name.upper()}" for name in Settings.model_fields} | {"CATALOG_LOG_FORMAT"}
+    known = {f"CATALOG_{name.upper()}" for name in Settings.model_fields}
     for name, container in containers(manifests):
         told = {key: value for key, value in environment(container, manifests).items() if key.startswith("CATALOG_")}
         yield from (f"{name}: {key} is no setting" for key in sorted(told.keys() - known))
