@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import httpx
 import pytest
@@ -13,6 +14,7 @@ from shared.settings import ROOT
 from stack import redis_server
 from stack.processes import Process, free_port
 from stack.services import Ports, Stack
+from tests.sharing import made_once
 from tests.workspace import PARAMS, Workspace
 from training.layout import BUNDLE, PREPARED
 from training.prepared import Prepared
@@ -26,14 +28,23 @@ class Trained:
     prepared: Prepared
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest file first: it has the workspace trained, while the other process runs what needs none."""
+    items.sort(key=lambda item: item.path.name != "test_retraining.py")
+
+
 @pytest.fixture(scope="session")
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """A copy of the project in which `dvc repro` has run on the generated sample catalogue."""
-    workspace = Workspace.of_working_tree(tmp_path_factory.mktemp("workspace"))
-    workspace.set_params(PARAMS)
-    workspace.run("training.sample_catalogue", "unlabelled")
-    workspace.run("dvc", "repro")
-    return workspace
+
+    def make(folder: Path) -> None:
+        workspace = Workspace.of_working_tree(folder)
+        workspace.set_params(PARAMS)
+        workspace.run("training.sample_catalogue", "unlabelled")
+        workspace.run("dvc", "repro")
+
+    made = Workspace(made_once(tmp_path_factory, "trained", make))
+    return made.copy(tmp_path_factory.mktemp("workspace") / "workspace")  # DVC locks where it works
 
 
 @pytest.fixture(scope="session")

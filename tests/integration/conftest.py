@@ -3,6 +3,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +11,7 @@ from shared.settings import ROOT
 from stack.processes import free_port
 from stack.services import Ports, Stack
 from tests.pictures import jpeg
+from tests.sharing import made_once
 from tests.workspace import Workspace
 
 
@@ -24,9 +26,13 @@ class Retrained:
 
 @pytest.fixture(scope="session")
 def retrained(workspace: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Retrained:
-    copy = workspace.copy(tmp_path_factory.mktemp("retrained") / "workspace")
-    copy.set_params({"train": {"text": {"epochs": 1}}})
-    return Retrained(copy, copy.run("dvc", "repro"))
+    def make(folder: Path) -> None:
+        copy = workspace.copy(folder / "workspace")
+        copy.set_params({"train": {"text": {"epochs": 1}}})
+        (folder / "told").write_text(copy.run("dvc", "repro"))
+
+    made = made_once(tmp_path_factory, "retrained", make)
+    return Retrained(Workspace(made / "workspace"), (made / "told").read_text())
 
 
 @pytest.fixture(scope="session")
