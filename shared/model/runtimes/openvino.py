@@ -12,7 +12,7 @@ from shared.model.bundle import BACKBONE, IMAGE, TEXT, Bundle, sha256
 from shared.model.convolutions import read_convolutions
 from shared.model.fusion import Probabilities
 from shared.model.images import Pixels
-from shared.model.runtimes import Features
+from shared.model.runtimes import Features, cpu
 from shared.model.runtimes.openvino_networks import backbone_graph, image_graph, text_graph
 from shared.model.weights import load_weights
 
@@ -78,7 +78,9 @@ def _backbone(path: Path, size: int, precision: Precision) -> Any:
 
 def _compile(network: Any, floating: str) -> Any:
     # Without pinning off, two processes on one machine land on the same core.
-    options = {"INFERENCE_PRECISION_HINT": floating, "ENABLE_CPU_PINNING": False}
+    options: dict[str, Any] = {"INFERENCE_PRECISION_HINT": floating, "ENABLE_CPU_PINNING": False}
+    if (threads := cpu.limit()) is not None:
+        options["INFERENCE_NUM_THREADS"] = threads
     return openvino.Core().compile_model(network, "CPU", options)
 
 
