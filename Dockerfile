@@ -22,6 +22,18 @@ RUN --mount=type=bind,source=requirements.lock,target=/requirements.lock \
     sed -n '/^uv==/,/[^\\]$/p' /requirements.lock > /uv.lock \
     && PIP_CACHE_DIR=/root/.cache/pip pip install --no-deps --require-hashes --target /uv --requirement /uv.lock
 
+# What each image needs, apart from the rest of pyproject.toml: a layer of packages is made anew only where this changes.
+FROM python AS requirements
+RUN --mount=type=bind,source=pyproject.toml,target=pyproject.toml \
+    --mount=type=bind,source=deploy/containers/requirements.py,target=/requirements.py \
+    mkdir /requirements \
+    && python /requirements.py api client s3 > /requirements/api.txt \
+    && python /requirements.py worker client s3 > /requirements/worker.txt \
+    && python /requirements.py worker client s3 gpu > /requirements/worker-gpu.txt \
+    && python /requirements.py training client > /requirements/training.txt \
+    && python /requirements.py mlflow > /requirements/mlflow.txt \
+    && python /requirements.py flower > /requirements/flower.txt
+
 # Where packages are installed. Bytecode is compiled now: later nobody may write it.
 FROM python AS packages
 ENV UV_COMPILE_BYTECODE=1 UV_CACHE_DIR=/root/.cache/uv UV_LINK_MODE=copy UV_NO_PROGRESS=1 UV_SYSTEM_CERTS=true VIRTUAL_ENV=/opt/venv
@@ -30,27 +42,24 @@ RUN --mount=from=uv,source=/uv/bin/uv,target=/bin/uv uv venv --quiet /opt/venv
 FROM packages AS api-packages
 # Of botocore's descriptions of 400 services, what S3 and its credentials need: 25 MB less. No lexer is ever loaded.
 RUN --mount=from=uv,source=/uv/bin/uv,target=/bin/uv --mount=type=cache,target=/root/.cache/uv \
-    --mount=type=bind,source=pyproject.toml,target=pyproject.toml \
+    --mount=type=bind,from=requirements,source=/requirements/api.txt,target=requirements.txt \
     --mount=type=bind,source=requirements.lock,target=requirements.lock \
-    uv pip install --quiet --constraint requirements.lock --requirement pyproject.toml \
-        --extra api --extra client --extra s3 \
+    uv pip install --quiet --constraint requirements.lock --requirement requirements.txt \
     && find /opt/venv/lib/python3.11/site-packages/botocore/data -mindepth 1 -maxdepth 1 -type d \
         ! -name s3 ! -name 'sso*' ! -name sts -exec rm -r {} + \
     && rm -r /opt/venv/lib/python3.11/site-packages/pygments/lexers/__pycache__
 
 FROM packages AS worker-packages
 RUN --mount=from=uv,source=/uv/bin/uv,target=/bin/uv --mount=type=cache,target=/root/.cache/uv \
-    --mount=type=bind,source=pyproject.toml,target=pyproject.toml \
+    --mount=type=bind,from=requirements,source=/requirements/worker.txt,target=requirements.txt \
     --mount=type=bind,source=requirements.lock,target=requirements.lock \
-    uv pip install --quiet --constraint requirements.lock --requirement pyproject.toml \
-        --extra worker --extra client --extra s3
+    uv pip install --quiet --constraint requirements.lock --requirement requirements.txt
 
 FROM packages AS worker-gpu-packages
 RUN --mount=from=uv,source=/uv/bin/uv,target=/bin/uv --mount=type=cache,target=/root/.cache/uv \
-    --mount=type=bind,source=pyproject.toml,target=pyproject.toml \
+    --mount=type=bind,from=requirements,source=/requirements/worker-gpu.txt,target=requirements.txt \
     --mount=type=bind,source=requirements-gpu.lock,target=requirements-gpu.lock \
-    uv pip install --quiet --constraint requirements-gpu.lock --requirement pyproject.toml \
-        --extra worker --extra s3 --group gpu
+    uv pip install --quiet --constraint requirements-gpu.lock --requirement requirements.txt
 
 # On the worker's, so that a machine with both keeps one copy of what they share.
 FROM worker-packages AS training-packages
@@ -60,21 +69,21 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/* \
     && git config --system --add safe.directory '*'
 RUN --mount=from=uv,source=/uv/bin/uv,target=/bin/uv --mount=type=cache,target=/root/.cache/uv \
-    --mount=type=bind,source=pyproject.toml,target=pyproject.toml \
+    --mount=type=bind,from=requirements,source=/requirements/training.txt,target=requirements.txt \
     --mount=type=bind,source=requirements.lock,target=requirements.lock \
-    uv pip install --quiet --constraint requirements.lock --requirement pyproject.toml --extra training
+    uv pip install --quiet --constraint requirements.lock --requirement requirements.txt
 
 FROM packages AS mlflow-packages
 RUN --mount=from=uv,source=/uv/bin/uv,target=/bin/uv --mount=type=cache,target=/root/.cache/uv \
-    --mount=type=bind,source=pyproject.toml,target=pyproject.toml \
+    --mount=type=bind,from=requirements,source=/requirements/mlflow.txt,target=requirements.txt \
     --mount=type=bind,source=requirements.lock,target=requirements.lock \
-    uv pip install --quiet --constraint requirements.lock --requirement pyproject.toml --extra mlflow
+    uv pip install --quiet --constraint requirements.lock --requirement requirements.txt
 
 FROM worker-packages AS flower-packages
 RUN --mount=from=uv,source=/uv/bin/uv,target=/bin/uv --mount=type=cache,target=/root/.cache/uv \
-    --mount=type=bind,source=pyproject.toml,target=pyproject.toml \
+    --mount=type=bind,from=requirements,source=/requirements/flower.txt,target=requirements.txt \
     --mount=type=bind,source=requirements.lock,target=requirements.lock \
-    uv pip install --quiet --constraint requirements.lock --requirement pyproject.toml --extra flower
+    uv pip install --quiet --constraint requirements.lock --requirement requirements.txt
 
 # Our own code, and the project's metadata, which say where it is; what serves until a model is trained, apart.
 FROM packages AS project
