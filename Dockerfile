@@ -27,9 +27,9 @@ FROM python AS requirements
 RUN --mount=type=bind,source=pyproject.toml,target=pyproject.toml \
     --mount=type=bind,source=deploy/containers/requirements.py,target=/requirements.py \
     mkdir /requirements \
-    && python /requirements.py api client s3 > /requirements/api.txt \
-    && python /requirements.py worker client s3 > /requirements/worker.txt \
-    && python /requirements.py worker client s3 gpu > /requirements/worker-gpu.txt \
+    && python /requirements.py api client s3 tracing > /requirements/api.txt \
+    && python /requirements.py worker client s3 tracing > /requirements/worker.txt \
+    && python /requirements.py worker client s3 tracing gpu > /requirements/worker-gpu.txt \
     && python /requirements.py training client > /requirements/training.txt \
     && python /requirements.py mlflow > /requirements/mlflow.txt \
     && python /requirements.py flower > /requirements/flower.txt

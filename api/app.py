@@ -14,6 +14,7 @@ from api.metrics import ProcessMetrics, http
 from api.observers import Observers
 from api.openapi import CLOSED, describe_models
 from api.routes import deliveries, drift, health, jobs, labels, metrics, models, predict, trainings
+from shared import tracing
 from shared.settings import Settings, get_settings
 
 
@@ -21,11 +22,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     """The API over the stores that the settings name; they are opened when the server starts.
 
     Args:
-        settings: The environment's where they are left out, as a server does, whose log is then set up by them, too.
+        settings: The environment's where they are left out, as a server does, which logs and traces.
     """
     given = settings or get_settings()
     if settings is None:
-        requests.configure_logs(given)
+        requests.observe(given)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -34,6 +35,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         yield
         await app.state.stores.waiting.aclose()
         app.state.stores.redis.close()
+        await run_in_threadpool(tracing.finish)
 
     # /docs with its scripts from here instead of a content delivery network.
     app = FastAPIOffline(
@@ -41,6 +43,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         version=version("rakuten-catalog"),
         description="Send catalogue items in bulk; get one of 27 product types for each, by polling or by webhook.",
         lifespan=lifespan,
+        telemetry=requests.TRACED,
     )
     problems.install(app)
     access.install(app)

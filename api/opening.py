@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from http import HTTPStatus
 
 from api.problems import Problem
@@ -18,6 +19,7 @@ from shared.ledger import (
 from shared.logs import bound
 from shared.queues import TRAINING
 from shared.settings import Settings
+from shared.tracing import current_span, traceparent
 
 log = logging.getLogger(__name__)
 
@@ -62,10 +64,11 @@ def open_job(
     Raises:
         Problem: there is no job, or it is not known to be on disk.
     """
+    current_span().set_attribute("catalog.job", job)
     try:
         ledger.open(
             job,
-            new,
+            replace(new, traceparent=traceparent()),
             claim=claim,
             fingerprint=fingerprint,
             keep_claim_s=settings.keep_idempotency_s,

@@ -18,6 +18,7 @@ from api.schemas import (
 )
 from shared.ledger import Guess, ItemStatus, Job, LaneStatus, Outcome
 from shared.taxonomy import name_of
+from shared.tracing import trace_id
 
 COLUMNS = (
     "index", "id", "status", "prdtypecode", "category", "confidence", "needs_review",
@@ -48,6 +49,7 @@ def job_out(job: Job, lane: LaneStatus | None) -> JobOut:
         parent=job.parent,
         webhook=webhook_out(job),
         results_expire_at=maybe_time(job.results_expire_at),
+        trace_id=trace_id(job.traceparent),
         url=url,
         results_url=f"{url}/results",
         events_url=f"{url}/events",

@@ -6,6 +6,7 @@ from datetime import datetime
 from api.render import maybe_time, time_of, webhook_out
 from api.training_schemas import StageOut, TrainingErrorOut, TrainingOut, TrainingQueueOut
 from shared.ledger import JobState, Stage, StageState, Training
+from shared.tracing import trace_id
 
 
 def training_out(training: Training, position: int | None, durations: Mapping[str, float]) -> TrainingOut:
@@ -41,6 +42,7 @@ def training_out(training: Training, position: int | None, durations: Mapping[st
         promoted=training.promoted,
         error=training.error and TrainingErrorOut(stage=training.failed_stage, message=training.error),
         webhook=webhook_out(job),
+        trace_id=trace_id(job.traceparent),
         url=url,
         events_url=f"{url}/events",
         log_url=f"{url}/log",

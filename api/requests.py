@@ -1,17 +1,27 @@
-"""An id for every request, which its answer and the lines of its log carry; and uvicorn's log in the form of ours."""
+"""How requests are observed: an id for each, in its answer and its lines of the log; a span; uvicorn's log as ours."""
 
 import logging
 import re
 import secrets
 
 from fastapi import FastAPI
+from fastapi.telemetry import TelemetryConfig
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from shared import logs
+from shared import logs, tracing
 from shared.settings import Settings
 
 HEADER = "X-Request-ID"
+
+TRACED: TelemetryConfig = {
+    "auto_configure": False,  # `observe` does it, as in every other process
+    "metrics": False,
+    "logs": False,
+    "operation_spans": False,
+    "exclude": lambda scope: scope.get("path", "").startswith(("/health", "/metrics")),
+}
+"""FastAPI's own spans: one per request, whatever it streams, which go on with a caller's `traceparent`."""
 
 _WELL_FORMED = re.compile(r"[\w.:-]{1,128}", re.ASCII)
 """What goes into a log must be short, and cannot pass for anything else."""
@@ -22,9 +32,10 @@ def install(app: FastAPI) -> None:
     app.add_middleware(_RequestIds)
 
 
-def configure_logs(settings: Settings) -> None:
-    """Uvicorn has set up its own loggers by now."""
+def observe(settings: Settings) -> None:
+    """Set up the log and the traces of a process that serves the API; uvicorn has set up its own loggers by now."""
     logs.configure("api", settings)
+    tracing.start("api")
     for name in ("uvicorn", "uvicorn.access"):
         logger = logging.getLogger(name)
         logger.handlers.clear()
@@ -56,7 +67,7 @@ class _RequestIds:
         request_id = given if _WELL_FORMED.fullmatch(given) else secrets.token_hex(12)
         scope.setdefault("state", {})["request_id"] = request_id
         # Not just while we are in here: what comes out of here as an exception is logged by uvicorn, in the same task.
-        logs.bind(request_id=request_id)
+        logs.bind(request_id=request_id, **tracing.ids())
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":

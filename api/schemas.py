@@ -132,6 +132,7 @@ class JobOut(BaseModel):
     parent: str | None = Field(description="The job whose items this one retries.")
     webhook: WebhookOut | None
     results_expire_at: datetime | None = Field(description="From then on they are gone (410).")
+    trace_id: str | None = Field(description="Where the service traces: the trace from the request to the webhook.")
     url: str
     results_url: str
     events_url: str

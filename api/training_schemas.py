@@ -90,6 +90,7 @@ class TrainingOut(BaseModel):
     promoted: bool | None = Field(description="Whether its model took the champion's place when it ended.")
     error: TrainingErrorOut | None
     webhook: WebhookOut | None
+    trace_id: str | None = Field(description="Where the service traces: the trace from the request to the webhook.")
     url: str
     events_url: str
     log_url: str

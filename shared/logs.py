@@ -15,6 +15,7 @@ from contextvars import ContextVar, copy_context
 from datetime import UTC, datetime
 from typing import ParamSpec, TypeVar
 
+from shared import tracing
 from shared.settings import Settings
 
 P = ParamSpec("P")
@@ -40,6 +41,7 @@ def configure(process: str, settings: Settings) -> None:
     level: int = logging.getLevelNamesMapping()[settings.log_level]
     logging.basicConfig(level=max(level, logging.INFO), handlers=[handler], force=True)
     logging.captureWarnings(True)
+    os.environ["MLFLOW_CONFIGURE_LOGGING"] = "false"  # it would print in a form of its own
     for name in _OURS:
         logging.getLogger(name).setLevel(level)
     for name in _CHATTY:
@@ -62,12 +64,12 @@ def bound(**ids: Id) -> Iterator[None]:
 
 
 def ids() -> dict[str, Id]:
-    """What a line that is logged here would carry."""
-    return dict(_bound.get())
+    """What a line that is logged here carries."""
+    return {**_bound.get(), **tracing.ids()}
 
 
 def in_context(function: Callable[P, R]) -> Callable[P, R]:
-    """The function with the ids of this moment, for the threads of a pool, which have none of their own."""
+    """The function with ids and span of this moment, for the threads of a pool, which have none of their own."""
     here = copy_context()
 
     def run(*args: P.args, **kwargs: P.kwargs) -> R:

@@ -6,10 +6,10 @@ from typing import Any
 
 from celery.apps import worker as program
 from celery.schedules import crontab
-from celery.signals import celeryd_init, setup_logging
+from celery.signals import celeryd_init, setup_logging, worker_shutdown
 
 import worker.messages  # noqa: F401  # what it sets must be set before the first connection
-from shared import logs
+from shared import logs, tracing
 from shared.queues import (
     AUDIT,
     DELIVERY,
@@ -63,22 +63,33 @@ app.conf.update(
 )
 
 
+_UNTRACED = "housekeeper"
+"""It does nothing for a job that its others would not see, and forks a process for beat."""
+
+
 def process_kind(queues: Collection[str]) -> str:
     """What a process is that listens on these queues."""
-    kinds = {HOUSEKEEPING: "housekeeper", DELIVERY: "courier", TRAINING: "trainer"}
+    kinds = {HOUSEKEEPING: _UNTRACED, DELIVERY: "courier", TRAINING: "trainer"}
     return next((kind for queue, kind in kinds.items() if queue in queues), "worker")
 
 
 @celeryd_init.connect
-def _set_up_log(instance: Any, options: dict[str, Any], **_: Any) -> None:
+def _observe(instance: Any, options: dict[str, Any], **_: Any) -> None:
     """As early as this, because what follows warns already."""
-    settings = get_settings()
-    logs.configure(process_kind(options.get("queues") or ()), settings)
+    settings, kind = get_settings(), process_kind(options.get("queues") or ())
+    logs.configure(kind, settings)
+    if kind != _UNTRACED:
+        tracing.start(kind)
     if settings.log_format == "json":
         # Celery prints a banner and its shutdown: no place for either among lines of JSON.
         instance.quiet = True
         say = logging.getLogger(program.__name__).info
         program.safe_say = lambda message, *_: say(message)  # type: ignore[attr-defined]
+
+
+@worker_shutdown.connect
+def _finish_traces(**_: Any) -> None:
+    tracing.finish()
 
 
 @setup_logging.connect

@@ -10,6 +10,7 @@ from shared.ledger import Outcome, QueuedItem
 from shared.logs import bound, in_context
 from shared.model.fusion import Probabilities, fuse
 from shared.model.text import unknown_share
+from shared.tracing import span
 from shared.words import words
 from worker import metrics
 from worker.batching import Priority
@@ -79,19 +80,30 @@ class Classifier:
         }
         ids = [self.engine.encoder.ids(text) for text in texts]
         said = self.engine.texts([text for text in ids if len(text)], priority)
-        pictured = [row for row, item in enumerate(items) if _has_picture(item)]
-        show = in_context(lambda row: self._image(items[row], priority))
-        shown = list(pool.map(show, pictured))
+        shown = self._shown(items, pool, priority)
 
         text, image = self._silence(len(items)), self._silence(len(items))
-        text[[bool(text) for text in texts]] = said.result()
-        for row, answer in zip(pictured, shown, strict=True):
-            if isinstance(answer, PictureError):
-                failed[row] = Outcome.failed(items[row], answer.code, str(answer))
-            else:
-                image[row] = answer.result().probabilities[0]
+        with span("compute"):  # what of it was not done while the pictures were prepared
+            text[[bool(text) for text in texts]] = said.result()
+            for row, answer in shown.items():
+                if isinstance(answer, PictureError):
+                    failed[row] = Outcome.failed(items[row], answer.code, str(answer))
+                else:
+                    image[row] = answer.result().probabilities[0]
         read = [(len(text), unknown_share(looked_at)) for text, looked_at in zip(texts, ids, strict=True)]
         return self._outcomes(items, read, text, image, failed)
+
+    def _shown(
+        self, items: Sequence[QueuedItem], pool: ThreadPoolExecutor, priority: Priority
+    ) -> "dict[int, Future[ImageAnswers] | PictureError]":
+        """By row, once every picture has been fetched, decoded and given to the engine."""
+        rows = [row for row, item in enumerate(items) if _has_picture(item)]
+        if not rows:
+            return {}
+        with span("prepare pictures", {"catalog.pictures": len(rows)}):
+            show = in_context(self._image)
+            shown = pool.map(lambda row: show(items[row], priority), rows)
+            return dict(zip(rows, shown, strict=True))
 
     def _image(self, item: QueuedItem, priority: Priority) -> "Future[ImageAnswers] | PictureError":
         """An error is returned, not raised: it is this item's outcome."""

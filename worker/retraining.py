@@ -9,6 +9,7 @@ from shared.ledger import JobNotFoundError, Lease, Ledger, Trainings
 from shared.logs import bound
 from shared.settings import Settings
 from shared.stores import open_redis
+from shared.tracing import Facts, SpanKind, span
 from shared.workers import HEARTBEAT_S, TrainerStatus, announce, withdraw
 from worker import metrics
 from worker.checkouts import CheckoutError, prune
@@ -101,7 +102,9 @@ class Trainer:
             if lease.losses >= _MOST_LOSSES:
                 self._trainings.fail(lease, f"its trainer vanished {lease.losses} times: it is not tried again")
                 return
-            TrainingRun(self._settings, self._redis, hold, self._name).run()
+            facts: Facts = {"catalog.training": lease.job, "catalog.attempt": lease.attempt}
+            with span("train", facts, kind=SpanKind.CONSUMER, within=lease.traceparent):
+                TrainingRun(self._settings, self._redis, hold, self._name).run()
         except StoppedError:
             log.warning("training %s stops here", lease.job)
             if self._stopped.is_set():

@@ -3,7 +3,7 @@
 import logging
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
@@ -12,11 +12,12 @@ from redis import RedisError
 
 from shared import logs
 from shared.drift import Drift
-from shared.ledger import TERMINAL, JobState, Lease, Ledger, Outcome
+from shared.ledger import TERMINAL, ItemStatus, JobState, Lease, Ledger, Outcome
 from shared.model.bundle import Bundle
 from shared.queues import Lane, tend_soon, wake
 from shared.settings import Settings
 from shared.stores import open_blobs, open_redis
+from shared.tracing import Facts, SpanKind, fail, finish, span
 from shared.workers import HEARTBEAT_S, WorkerStatus, announce, withdraw
 from worker import metrics
 from worker.batching import Priority
@@ -114,24 +115,28 @@ class ClassifierService:
         bundle = classifier.engine.bundle
         apart = lease.losses >= self._settings.isolate_after
         timeout_s = self._settings.item_timeout_s * len(lease.items) * 2 if apart else None
+        facts = _facts(lease, lane, bundle)
         with (
             logs.bound(job=lease.job, chunk=lease.chunk),
-            metrics.chunk_seconds[lane].time(),
-            self._chunks.hold(lease, timeout_s=timeout_s),
+            span("classify chunk", facts, kind=SpanKind.CONSUMER, within=lease.traceparent) as step,
         ):
-            if apart:
-                outcomes = self._outcomes_apart(lease, bundle)
-            else:
-                priority = Priority.URGENT if lane is Lane.INTERACTIVE else Priority.BULK
-                outcomes = classifier.chunk(lease.items, self._pools[lane], priority, lease.tenant)
-            state = self._ledger.commit(lease, bundle.version, outcomes)
-            if state is None:
-                metrics.chunk_ended(lane, metrics.ChunkEnd.LATE)
-            else:
-                metrics.committed(lane, outcomes)
-                self._count(bundle, outcomes)
-            return state
-        metrics.chunk_ended(lane, metrics.ChunkEnd.FAILED)  # type: ignore[unreachable]  # handled by `hold`
+            with metrics.chunk_seconds[lane].time(), self._chunks.hold(lease, timeout_s=timeout_s):
+                if apart:
+                    outcomes = self._outcomes_apart(lease, bundle)
+                else:
+                    priority = Priority.URGENT if lane is Lane.INTERACTIVE else Priority.BULK
+                    outcomes = classifier.chunk(lease.items, self._pools[lane], priority, lease.tenant)
+                step.set_attributes(_tally(outcomes))
+                with span("commit"):
+                    state = self._ledger.commit(lease, bundle.version, outcomes)
+                if state is None:
+                    metrics.chunk_ended(lane, metrics.ChunkEnd.LATE)
+                else:
+                    metrics.committed(lane, outcomes)
+                    self._count(bundle, outcomes)
+                return state
+            fail(step, "chunk_failed")  # type: ignore[unreachable]  # what failed was handled by `hold`
+            metrics.chunk_ended(lane, metrics.ChunkEnd.FAILED)
         return None
 
     def _count(self, bundle: Bundle, outcomes: list[Outcome]) -> None:
@@ -219,6 +224,7 @@ class ClassifierService:
 
     def _end(self, status: int) -> None:
         self._leave()
+        finish()
         logging.shutdown()
         os._exit(status)
 
@@ -243,3 +249,24 @@ class ClassifierService:
             warning=self._champion.warning,
             slots=self._settings.bulk_slots,
         )
+
+
+def _facts(lease: Lease, lane: Lane, bundle: Bundle) -> Facts:
+    """What a trace says of a chunk before it is classified."""
+    return {
+        "catalog.job": lease.job,
+        "catalog.chunk": lease.chunk,
+        "catalog.lane": lane.value,
+        "catalog.items": len(lease.items),
+        "catalog.attempt": lease.attempt,
+        "catalog.losses": lease.losses,
+        "catalog.model": bundle.version,
+    }
+
+
+def _tally(outcomes: Sequence[Outcome]) -> dict[str, int]:
+    """And after that."""
+    return {
+        "catalog.items.failed": sum(outcome.status is ItemStatus.FAILED for outcome in outcomes),
+        "catalog.items.cached": sum(outcome.cached for outcome in outcomes),
+    }

@@ -13,6 +13,7 @@ from shared.ledger import ItemStatus, Job, JobNotFoundError, Ledger, Outbox, Out
 from shared.logs import bound
 from shared.registry import client, ensure_experiment
 from shared.settings import Settings
+from shared.tracing import span
 from worker import metrics
 
 log = logging.getLogger(__name__)
@@ -33,7 +34,9 @@ class JobTracking:
         with bound(job=job_id):
             try:
                 if self._enabled:
-                    self._log(self._ledger.job(job_id))
+                    job = self._ledger.job(job_id)
+                    with span("log to MLflow", {"catalog.job": job.id}, within=job.traceparent):
+                        self._log(job)
             except JobNotFoundError:
                 log.info("job %s has expired before it was logged to MLflow", job_id)
             except MlflowException as error:

@@ -17,6 +17,7 @@ from shared.ledger import Lease, StageState, Training, Trainings
 from shared.model.bundle import Bundle
 from shared.pipeline import BUNDLE, GATE, PROGRESS_FILE, STAGES, VERDICT, GateVerdict, Progress
 from shared.settings import Settings
+from shared.tracing import span
 from worker.checkouts import Checkout, check_out, tool_env, workspace_of
 from worker.process_tree import ProcessTree, end_marked
 from worker.promotion import Promotion
@@ -150,16 +151,18 @@ class TrainingRun:
 
     def _stage(self, stage: str, command: Sequence[str]) -> None:
         """Run the command as a stage of this name; raises `StageError` and `StoppedError`."""
-        self._report(stages={stage: {"state": StageState.RUNNING}})
-        began = self._log_size()
-        status = self._watch(stage, command)
-        said = self._log_from(began)
-        if status:
-            end = "\n".join(said.splitlines()[-_QUOTED_LINES:])
-            self._tell(stage, force=True)
-            raise StageError(stage, f"the stage {stage} ended with status {status}:\n{end}")
-        cached = stage in STAGES and f"Running stage '{stage}':" not in said
-        self._report(stages={stage: {"state": StageState.DONE, "cached": cached}}, log=self._log_tail())
+        with span(f"stage {stage}") as step:
+            self._report(stages={stage: {"state": StageState.RUNNING}})
+            began = self._log_size()
+            status = self._watch(stage, command)
+            said = self._log_from(began)
+            if status:
+                end = "\n".join(said.splitlines()[-_QUOTED_LINES:])
+                self._tell(stage, force=True)
+                raise StageError(stage, f"the stage {stage} ended with status {status}:\n{end}")
+            cached = stage in STAGES and f"Running stage '{stage}':" not in said
+            step.set_attribute("catalog.cached", cached)
+            self._report(stages={stage: {"state": StageState.DONE, "cached": cached}}, log=self._log_tail())
 
     def _watch(self, stage: str, command: Sequence[str]) -> int:
         lease = self._hold.lease

@@ -28,6 +28,7 @@ from shared.ledger import (
 from shared.logs import bound
 from shared.queues import TRAINING
 from shared.settings import Settings
+from shared.tracing import Facts, SpanKind, fail, span, traceparent
 from shared.webhook_secrets import signing_secrets
 from worker import metrics
 from worker.outbound import outbound_client, within
@@ -92,7 +93,7 @@ class Webhooks:
                 return
             with bound(**{_kind(job): job.id}):
                 if admission.verdict is Verdict.GO:
-                    self._attempt(job, admission)
+                    self._traced(job, admission)
                 else:
                     self._put_off(job, admission)
         except JobNotFoundError:
@@ -114,7 +115,16 @@ class Webhooks:
         attempt = admission.attempt(outcome, error=why)
         self._deliveries.report(job, admission, attempt, state, pause_s=pause, breaker=self._breaker)
 
-    def _attempt(self, job: Job, admission: Admission) -> None:
+    def _traced(self, job: Job, admission: Admission) -> None:
+        facts: Facts = {f"catalog.{_kind(job)}": job.id, "catalog.attempt": admission.number}
+        with span("deliver webhook", facts, kind=SpanKind.CLIENT, within=job.traceparent) as step:
+            answer = self._attempt(job, admission)
+            if answer.status is not None:
+                step.set_attribute("http.response.status_code", answer.status)
+            if answer.error is not None:
+                fail(step, "webhook_failed" if answer.status is None else str(answer.status))
+
+    def _attempt(self, job: Job, admission: Admission) -> _Answer:
         begun = time.monotonic()
         answer = self._post(job, admission.at)
         took_s = time.monotonic() - begun
@@ -137,6 +147,7 @@ class Webhooks:
         level = logging.WARNING if state in (WebhookState.FAILED, WebhookState.DISABLED) else logging.INFO
         log.log(level, "job %s: attempt %d, webhook %s: %s%s", job.id, admission.number, state, what, next_one)
         self._deliveries.report(job, admission, attempt, state, pause_s=pause, breaker=self._breaker)
+        return answer
 
     def _post(self, job: Job, at: float) -> _Answer:
         """What the receiver answered. Nothing that it sent, or that the URL holds beside its host, is in the error."""
@@ -151,6 +162,8 @@ class Webhooks:
             "webhook-timestamp": str(int(at)),
             "webhook-signature": " ".join(signer.sign(identifier, now, body) for signer in signers),
         }
+        if parent := traceparent():
+            headers["traceparent"] = parent  # random numbers, and nothing else of what we know of the trace
         try:
             url = httpx.URL(job.webhook_url)
             # Credentials go into their header only: httpx logs the URLs that it asks.

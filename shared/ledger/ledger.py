@@ -154,8 +154,9 @@ class Ledger:
         leased = self._lease(args=[lane, LEASE_S])
         if not leased:
             return None
-        job, chunk, packed, attempt, losses, tenant = leased
-        return Lease(job.decode(), int(chunk), unpack_items(packed), int(attempt), int(losses), tenant.decode())
+        job, chunk, packed, attempt, losses, tenant, traceparent = leased
+        items, parent = unpack_items(packed), traceparent and traceparent.decode()
+        return Lease(job.decode(), int(chunk), items, int(attempt), int(losses), tenant.decode(), parent)
 
     def renew(self, leases: Sequence[Lease]) -> None:
         if leases:

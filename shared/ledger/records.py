@@ -82,6 +82,8 @@ class Lease:
     """How often before its holder vanished, or could not do it."""
     tenant: str = ""
     """Whose job it is."""
+    traceparent: str | None = None
+    """The job's."""
 
     @property
     def member(self) -> str:
@@ -139,6 +141,8 @@ class NewJob:
     """Whether the ended job is due in the outbox `tracking`."""
     keep_inputs: bool = True
     """Whether what was classified stays beside its results, for corrections."""
+    traceparent: str | None = None
+    """Where it belongs in a trace, as W3C Trace Context has it; the ledger only keeps it for those who work on it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +177,7 @@ class Job:
     webhook_state: WebhookState | None
     """`None` for a job without a webhook."""
     webhook_attempts: int
+    traceparent: str | None = None
 
     @property
     def done(self) -> int:
@@ -259,6 +264,7 @@ class Job:
             webhook_url=text.get("webhook_url"),
             webhook_state=WebhookState(text.get("webhook_state", "waiting")) if "webhook_url" in text else None,
             webhook_attempts=int(text.get("webhook_attempts", 0)),
+            traceparent=text.get("traceparent"),
         )
 
 

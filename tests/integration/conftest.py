@@ -6,10 +6,12 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from mlflow import MlflowClient
 
 from shared.settings import ROOT
 from stack.processes import free_port
 from stack.services import Ports, Stack
+from tests.collector import Collector
 from tests.pictures import jpeg
 from tests.sharing import made_once
 from tests.workspace import Workspace
@@ -47,15 +49,30 @@ def picture_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def observed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """API, worker, housekeeper and courier that log JSON, every line of theirs."""
+def collector() -> Iterator[Collector]:
+    with Collector() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def observed(collector: Collector, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """API, worker, housekeeper and courier that log JSON, every line of theirs, and trace into the collector."""
+    folder = tmp_path_factory.mktemp("observed")
+    store = f"sqlite:///{folder}/mlflow.db"
+    MlflowClient(store).search_experiments()  # makes the tables: two jobs that do at once get in each other's way
     settings = {
+        **traced(collector),
         "CATALOG_MODEL": str(ROOT / "models/starter"),
         "CATALOG_LOG_FORMAT": "json",
         "CATALOG_LOG_LEVEL": "debug",
-        "CATALOG_TRACK_PREDICTIONS": "false",
+        "CATALOG_MLFLOW_TRACKING_URI": store,
         "CATALOG_WEBHOOK_RETRIES_S": "[0.1, 0.1, 0.1]",
     }
     ports = Ports(redis=free_port(), api=free_port(), mlflow=None)
-    with Stack(ROOT, tmp_path_factory.mktemp("observed"), ports, settings) as running:
+    with Stack(ROOT, folder, ports, settings) as running:
         yield running
+
+
+def traced(collector: Collector) -> dict[str, str]:
+    """What makes a process trace, and tell at once."""
+    return {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, "OTEL_BSP_SCHEDULE_DELAY": "100"}

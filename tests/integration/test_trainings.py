@@ -21,6 +21,8 @@ from shared.settings import ROOT
 from stack.processes import free_port
 from stack.receiver import WebhookReceiver
 from stack.services import Ports, Stack
+from tests.collector import Collector
+from tests.integration.conftest import traced
 from tests.waiting import wait_for
 from tests.workspace import Workspace
 from worker.process_tree import MARK
@@ -78,7 +80,7 @@ class Service:
 
 
 @pytest.fixture(scope="module")
-def service(workspace: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def service(workspace: Workspace, collector: Collector, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """All but MLflow's server and a worker: nothing is classified here."""
     folder = tmp_path_factory.mktemp("trainings")
     repository = workspace.copy(folder / "repository")
@@ -94,6 +96,7 @@ def service(workspace: Workspace, tmp_path_factory: pytest.TempPathFactory) -> I
         "CATALOG_MODEL_CACHE": str(folder / "models"),
         "CATALOG_MLFLOW_TRACKING_URI": f"sqlite:///{repository.folder}/mlflow-store/mlflow.db",
         "CATALOG_WEBHOOK_RETRIES_S": "[0.1, 0.1, 0.1]",
+        **traced(collector),
     }
     stack = Stack(ROOT, folder / "stack", Ports(redis=free_port(), api=free_port(), mlflow=None), settings)
     for start in (
@@ -128,7 +131,20 @@ def processes_of(url: str) -> list[psutil.Process]:
     return found
 
 
-def test_only_what_has_changed_is_trained_and_the_model_promoted(service: Service) -> None:
+def assert_one_trace(trace_id: str, collector: Collector) -> None:
+    """The request, the training with a span per stage, and the webhook."""
+    names = {"POST /v1/trainings", "train", "deliver webhook", *(f"stage {name}" for name in STEPS)}
+    wait_for("the trace is whole", lambda: {span.name for span in collector.trace(trace_id)} >= names)
+    spans = {span.name: span for span in collector.trace(trace_id)}
+    request, train = spans["POST /v1/trainings"], spans["train"]
+    assert (train.process, train.parent) == ("catalog-trainer", request.id)
+    assert spans["deliver webhook"].parent == request.id
+    stages = [spans[f"stage {name}"] for name in STEPS]
+    assert {stage.parent for stage in stages} == {train.id}
+    assert [stage.facts["catalog.cached"] for stage in stages] == [True, True, False, False, False]
+
+
+def test_only_what_has_changed_is_trained_and_the_model_promoted(service: Service, collector: Collector) -> None:
     before = service.repository.git("status", "--porcelain")
     # The same networks with another threshold: so small a model trained anew may be too coarse for bfloat16.
     overrides = {"train": {"review": {"precision": 0.71}}, "gate": LENIENT}
@@ -160,6 +176,7 @@ def test_only_what_has_changed_is_trained_and_the_model_promoted(service: Servic
     assert copy is not None
     assert copy.state.aliases[CHAMPION] == "2"
     assert training["id"] in copy.state.history[0].by
+    assert_one_trace(training["trace_id"], collector)
 
 
 def test_two_at_once_wait_in_line_and_share_no_workspace(service: Service) -> None:

@@ -1,10 +1,15 @@
 import json
 import logging
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 from typing import Any
 
+import pytest
+
 from shared import logs
+from shared.settings import ROOT
 
 FORMATTER = logs.JsonLines("worker")
 RECORD = logging.makeLogRecord({"name": "worker.service", "levelname": "WARNING", "msg": "late by %d s", "args": (3,)})
@@ -67,3 +72,19 @@ def test_threads_of_a_pool_have_the_ids_of_whoever_gave_them_the_work_and_no_oth
         done = [pool.submit(work_for_a, 3), pool.submit(work_for_a, 4)]
         assert [one.result() for one in done] == [{"job": "a", "item": 3}, {"job": "a", "item": 4}]
         assert pool.submit(logs.ids).result() == {}
+
+
+@pytest.mark.parametrize("library", ["mlflow.store", "celery.worker"])
+def test_libraries_write_as_we_do_although_they_are_loaded_later(library: str) -> None:
+    code = f"""
+import importlib, logging, warnings
+from shared import logs
+from shared.settings import Settings
+logs.configure("courier", Settings(log_format="json"))
+importlib.import_module({library!r})
+logging.getLogger({library!r}).error("tables")
+warnings.warn("old")
+"""
+    ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    written = [json.loads(line) for line in (ran.stdout + ran.stderr).splitlines()]
+    assert {(line["logger"], line["process"]) for line in written} >= {(library, "courier"), ("py.warnings", "courier")}

@@ -1,4 +1,5 @@
--- ARGV: lane, seconds. Returns {id, chunk, input, attempt, losses, tenant} of the next chunk in turn, or nothing.
+-- ARGV: lane, seconds. Returns {id, chunk, input, attempt, losses, tenant, traceparent} of the next chunk in
+-- turn, or nothing.
 
 local lane, seconds = 'catalog:lane:' .. ARGV[1], tonumber(ARGV[2])
 local id = redis.call('LMOVE', lane, lane, 'LEFT', 'RIGHT')
@@ -10,8 +11,8 @@ while id do
     redis.call('ZADD', 'catalog:leases', now() + seconds, member_of(id, chunk, attempt))
     if redis.call('HGET', job(id), 'state') == 'queued' then enter(id, 'running', now()) end
     local losses = tonumber(redis.call('HGET', part(id, 'losses'), chunk) or 0)
-    local tenant = redis.call('HGET', job(id), 'tenant')
-    return {id, tonumber(chunk), redis.call('HGET', part(id, 'input'), chunk), attempt, losses, tenant}
+    local tenant, traceparent = unpack(redis.call('HMGET', job(id), 'tenant', 'traceparent'))
+    return {id, tonumber(chunk), redis.call('HGET', part(id, 'input'), chunk), attempt, losses, tenant, traceparent}
   end
   id = redis.call('LMOVE', lane, lane, 'LEFT', 'RIGHT')
 end
