@@ -30,7 +30,7 @@ RUN --mount=type=bind,source=pyproject.toml,target=pyproject.toml \
     && python /requirements.py api client s3 tracing > /requirements/api.txt \
     && python /requirements.py worker client s3 tracing > /requirements/worker.txt \
     && python /requirements.py worker client s3 tracing gpu > /requirements/worker-gpu.txt \
-    && python /requirements.py training client > /requirements/training.txt \
+    && python /requirements.py training client tracing > /requirements/training.txt \
     && python /requirements.py mlflow > /requirements/mlflow.txt \
     && python /requirements.py flower > /requirements/flower.txt
 
