@@ -60,7 +60,7 @@ def stack_in(folder: Path, settings: Mapping[str, str] | None = None) -> Stack:
     ports = Ports(redis=free_port(), api=free_port(), mlflow=None)
     computed = {"CATALOG_CACHED_PREDICTIONS": "0", "CATALOG_CACHED_FEATURES": "0"}  # each item takes its time
     fixed = {"CATALOG_MODEL": str(ROOT / STARTER), "CATALOG_TRACK_PREDICTIONS": "false", **computed}
-    return Stack(ROOT, folder, ports, {**fixed, **(settings or {})})
+    return Stack(ROOT, folder, ports, {**fixed, **(settings or {})}, observed=True)
 
 
 def client(stack: Stack) -> httpx.Client:

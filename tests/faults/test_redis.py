@@ -204,6 +204,8 @@ def _slowest_while_away(stack: Stack, job: dict[str, Any], for_s: float) -> floa
     with client(stack) as api, ThreadPoolExecutor(len(requests)) as pool:
         while time.monotonic() < until:
             assert api.get("/health/live").status_code == 200
+            for name in ("worker", "housekeeper", "courier"):
+                assert httpx.get(f"{stack.process_url(name)}/live").status_code == 200, "nobody is to start it anew"
             asked = time.monotonic()
             for status, took in pool.map(lambda request: _timed(stack, request), requests):
                 assert status == 503

@@ -1,0 +1,26 @@
+"""A process that makes no progress any more says so, and whoever supervises it starts it anew."""
+
+import httpx
+import psutil
+
+from tests.faults.conftest import Service
+from tests.waiting import wait_for
+
+
+def test_a_housekeeper_whose_clock_has_ended_is_not_live(parts: Service) -> None:
+    stack = parts()
+    stack.start_redis()
+    housekeeper = stack.start_housekeeper()
+
+    def answer(path: str) -> httpx.Response | None:
+        try:
+            return httpx.get(f"{stack.process_url('housekeeper')}{path}", timeout=5)
+        except httpx.ConnectError:
+            return None
+
+    wait_for("it has started", lambda: (told := answer("/ready")) is not None and told.is_success)
+    assert httpx.get(f"{stack.process_url('housekeeper')}/live").is_success
+    (beat,) = psutil.Process(housekeeper.pid).children()
+    beat.kill()
+    told = wait_for("it says so", lambda: found if (found := answer("/live")) and found.is_error else None)
+    assert told.json()["reasons"] == ["Celery beat, which gives out what is due, has ended"]
