@@ -77,7 +77,7 @@ def compose(engine: None) -> Iterator[Compose]:
         LOGS.parent.mkdir(exist_ok=True)
         with LOGS.open("w") as output:
             subprocess.run(["docker", "compose", "logs"], cwd=ROOT, env=env, check=False, stdout=output)
-        stack.run("--profile", "demo", "down", "--volumes", "--timeout", "30")
+        stack.run("--profile", "*", "down", "--volumes", "--timeout", "30")
 
 
 @pytest.fixture(scope="session")
