@@ -5,7 +5,9 @@
 BIN := .venv/bin
 READY := .venv/.ready
 # What `make unit` runs; continuous integration runs the folders side by side.
-TESTS := tests/unit tests/integration
+TESTS := tests/integration tests/unit
+# They take a file at a time, as each is done; 0: pytest itself. The short files of tests/unit fill up the end.
+PROCESSES := 2
 # Linters and schemas of the deployment's files: programs, apart from the environment that serves.
 TOOLS := .run/tools
 # The stages and the services call `python`: it must be the environment's.
@@ -52,7 +54,7 @@ types: $(READY)  ## mypy, strict
 	mypy
 
 unit: $(READY)  ## Unit and integration tests: with a real Redis, a real worker and a real MLflow
-	pytest $(TESTS)
+	pytest --numprocesses $(PROCESSES) --dist loadfile --no-loadscope-reorder $(TESTS)
 
 audit: $(READY)  ## bandit on the code; known vulnerabilities of what requirements.lock pins
 	.ci/audit

@@ -9,14 +9,14 @@ import httpx
 T = TypeVar("T")
 
 
-def wait_for(what: str, probe: Callable[[], T | None], timeout_s: float = 60) -> T:
-    """The first answer of `probe` that is neither `None` nor false; fails the test after `timeout_s`."""
+def wait_for(what: str, probe: Callable[[], T | None], timeout_s: float = 60, pause_s: float = 0.05) -> T:
+    """The first answer of `probe`, asked every `pause_s`, that is neither `None` nor false; fails after `timeout_s`."""
     deadline = time.monotonic() + timeout_s
     while True:
         if found := probe():
             return found
         assert time.monotonic() < deadline, f"{what}: not within {timeout_s:g} s"
-        time.sleep(0.05)
+        time.sleep(pause_s)
 
 
 def finished(api: httpx.Client, url: str, timeout_s: float = 90) -> dict[str, Any]:

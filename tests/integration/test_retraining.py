@@ -8,8 +8,11 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 
 import httpx
@@ -20,7 +23,7 @@ from shared.settings import ROOT
 from shared.taxonomy import CODES
 from stack.processes import free_port
 from stack.services import Ports, Stack
-from tests.pictures import clouds, in_base64
+from tests.pictures import in_base64, jpeg
 from tests.waiting import finished, wait_for
 from tests.workspace import Workspace
 from training.challenge import LABELS_FILE, PICTURES_FOLDER, PRODUCTS_FILE, picture_name
@@ -40,9 +43,9 @@ GATE_OF_A_SMALL_CATALOGUE = {
 }
 
 NDJSON = {"Content-Type": "application/x-ndjson"}
-BULK_ITEMS = 1000
+BULK_ITEMS = 300
 
-pytestmark = pytest.mark.timeout(600)  # three trainings
+pytestmark = pytest.mark.timeout(900)  # three trainings, behind that of the workspace
 
 
 @dataclass(frozen=True)
@@ -92,7 +95,7 @@ class Loop:
             training = self.training(url)
             return training if training["finished_at"] else None
 
-        training = wait_for(f"{url} ends", ended, 300)
+        training = wait_for(f"{url} ends", ended, 300, pause_s=0.5)
         assert training["state"] == "completed", training["error"]
         return training
 
@@ -180,19 +183,19 @@ def test_corrections_lead_to_a_better_model_in_service_and_there_is_a_way_back(
     assert {name for name, _ in shown} >= {"import_data", "preprocess", "train", "evaluate"}
     assert any(name == "train" and total for name, total in shown), "no epochs were counted"
 
-    bulk = loop.classify(
-        {"id": str(i), "title": f"article {i}", "image": {"base64": in_base64(clouds(i, 64))}}
-        for i in range(BULK_ITEMS)
-    )
-    training = loop.trained(url)
-    assert training["verdict"]["passed"], training["verdict"]
-    assert training["promoted"] is True
+    with slow_site() as (picture, at_once):
+        bulk = loop.classify(
+            {"id": str(i), "title": f"article {i}", "image": {"url": picture}} for i in range(BULK_ITEMS)
+        )
+        training = loop.trained(url)
+        assert training["promoted"] is True, training["verdict"]
+        loop.served(second := training["bundle"])
+        at_once.set()
+        mixed = Counter(result["model_version"] for result in loop.results(bulk).values())
+    assert training["verdict"]["passed"]
     assert training["verdict"]["champion"] == first["bundle"]
     assert _check(training, "weighted_f1")["figures"]["gain"] > 0
     assert training["data"]["labels"]["count"] == len(loop.products)
-    second = training["bundle"]
-
-    mixed = Counter(result["model_version"] for result in loop.results(bulk).values())
     assert mixed.total() == BULK_ITEMS
     assert mixed.keys() == {first["bundle"], second}, "the bulk job saw no swap"
     assert loop.api.get(bulk).json()["model_versions"] == mixed
@@ -254,6 +257,30 @@ def test_the_client_walks_the_loop(loop: Loop, first: dict[str, Any], tmp_path: 
     assert loop.models()["history"][0]["why"] == "from the client"
 
 
+@contextmanager
+def slow_site() -> Iterator[tuple[str, Event]]:
+    """The URL of a picture that takes its time until the event is set: a job of many lasts, and costs little."""
+    at_once = Event()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            at_once.wait(2)
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(jpeg("purple", (64, 64)))
+
+        def log_message(self, *_: object) -> None:
+            return
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/picture.jpg", at_once
+        finally:
+            at_once.set()
+            server.shutdown()
+
+
 def _catalog(loop: Loop, *arguments: str) -> str:
     """What it tells people."""
     command = [sys.executable, "-m", "client.main", *arguments, "--url", str(loop.api.base_url)]
@@ -274,7 +301,7 @@ def _shown_until(loop: Loop, url: str, last: str) -> set[tuple[str, int | None]]
                 shown.add((stage["name"], stage["total"]))
         return bool(training["stage"] == last)
 
-    wait_for(f"{url} comes to {last}", reached, 300)
+    wait_for(f"{url} comes to {last}", reached, 300, pause_s=0.2)
     return shown
 
 

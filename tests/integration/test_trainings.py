@@ -57,7 +57,7 @@ class Service:
             training = self.get(url)
             return training if training["finished_at"] else None
 
-        return wait_for(f"{url} ends", ended, timeout_s)
+        return wait_for(f"{url} ends", ended, timeout_s, pause_s=0.5)
 
     def pushed(self, url: str, output: Path) -> bool:
         """Whether the training's output is in the remote."""
@@ -76,7 +76,7 @@ class Service:
             counts = stage(training, "train")["total"] and training["attempts"] == attempt
             return training if counts else None
 
-        return wait_for(f"{url} counts epochs", fits, 120)
+        return wait_for(f"{url} counts epochs", fits, 120, pause_s=0.2)
 
 
 @pytest.fixture(scope="module")
@@ -200,38 +200,32 @@ def test_two_at_once_wait_in_line_and_share_no_workspace(service: Service) -> No
     assert kept
 
 
-def test_a_trainer_that_is_killed_is_taken_over_and_a_cancel_leaves_no_process(service: Service) -> None:
-    url = service.ask(params=ENDLESS, promote="never")
+def test_one_that_is_killed_is_taken_over_one_that_stops_hands_back_and_a_cancel_leaves_no_process(
+    service: Service,
+) -> None:
+    url = service.ask(params=ENDLESS, promote="never", deadline_s=600)
     before = service.fits(url, attempt=1)
-    trainer = service.stack.process("trainer")
-    os.kill(trainer.pid, signal.SIGKILL)
+    os.kill(service.stack.process("trainer").pid, signal.SIGKILL)
     wait_for("its stages end with it", lambda: not processes_of(url))
-    again = service.stack.start_trainer("trainer-2")
+
+    other = service.stack.start_trainer("trainer-2")
     try:
         after = service.fits(url, attempt=2)
         assert after["trainer"] != before["trainer"]
         for name in ("import_data", "preprocess"):
             assert stage(after, name) == stage(before, name)  # finished once
         assert stage(after, "train")["started_at"] > stage(before, "train")["started_at"]
-        assert len(processes_of(url)) >= 3  # guard, DVC, stage
-        assert service.api.post(f"{url}/cancel").json()["state"] == "cancelled"
-        wait_for("all processes end", lambda: not processes_of(url), 10)
-        assert service.get(url)["state"] == "cancelled"
     finally:
-        again.stop()
-        service.stack.start_trainer()
-
-
-def test_a_trainer_that_is_told_to_stop_hands_its_training_back(service: Service) -> None:
-    url = service.ask(params=ENDLESS, promote="never", deadline_s=600)
-    service.fits(url, attempt=1)
-    service.stack.process("trainer").stop()
+        other.stop()
     assert not processes_of(url)
     assert service.get(url)["queue"] == {"position": 0}
+
     service.stack.start_trainer()
-    service.fits(url, attempt=2)
-    service.api.post(f"{url}/cancel")
+    service.fits(url, attempt=3)
+    assert len(processes_of(url)) >= 3  # guard, DVC, stage
+    assert service.api.post(f"{url}/cancel").json()["state"] == "cancelled"
     wait_for("all processes end", lambda: not processes_of(url), 10)
+    assert service.get(url)["state"] == "cancelled"
 
 
 def test_a_stage_that_fails_says_why(service: Service, tmp_path: Path) -> None:
