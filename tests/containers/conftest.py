@@ -76,7 +76,8 @@ def compose(engine: None) -> Iterator[Compose]:
     finally:
         LOGS.parent.mkdir(exist_ok=True)
         with LOGS.open("w") as output:
-            subprocess.run(["docker", "compose", "logs"], cwd=ROOT, env=env, check=False, stdout=output)
+            said = ["docker", "compose", "--profile", "*", "logs", "--no-color"]
+            subprocess.run(said, cwd=ROOT, env=env, check=False, stdout=output)
         stack.run("--profile", "*", "down", "--volumes", "--timeout", "30")
 
 
