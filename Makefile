@@ -62,7 +62,7 @@ audit: $(READY)  ## bandit on the code; known vulnerabilities of what requiremen
 lock: $(READY)  ## Resolve the dependencies anew into requirements.lock
 	uv pip compile pyproject.toml --all-extras --group dev --universal --python-version 3.11 \
 		--generate-hashes --no-header --quiet --upgrade --output-file requirements.lock
-	uv pip compile pyproject.toml --extra worker --extra s3 --extra tracing --group gpu --constraint requirements.lock \
+	uv pip compile pyproject.toml --extra worker --extra client --extra s3 --extra tracing --group gpu --constraint requirements.lock \
 		--python-version 3.11 --python-platform x86_64-manylinux_2_34 \
 		--generate-hashes --no-header --quiet --upgrade --output-file requirements-gpu.lock
 	uv pip compile --group deploy --universal --python-version 3.11 \
