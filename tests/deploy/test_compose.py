@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from shared.settings import Settings
 from tests.deploy.workflows import run
 
 ROOT = Path(__file__).parents[2]
+DOCKERFILE = ROOT / "Dockerfile"
 
 
 @pytest.fixture(scope="module")
@@ -26,8 +28,26 @@ def lint(dockerfile: str) -> str:
 
 
 def test_hadolint_finds_nothing() -> None:
-    assert lint((ROOT / "Dockerfile").read_text()) == ""
+    assert lint(DOCKERFILE.read_text()) == ""
     assert "DL3006" in lint("FROM python\nRUN cd /tmp\n")
+
+
+def test_every_package_of_an_image_is_locked() -> None:
+    """With its hashes; a package that a lock lacks would be installed in any version."""
+    asked = re.findall(r"python /requirements.py ([a-z0-9 -]+) > /requirements/([a-z-]+).txt", DOCKERFILE.read_text())
+    assert {image for _, image in asked} >= {"api", "worker", "worker-gpu", "training", "mlflow", "flower"}
+    for extras, image in asked:
+        lock = (ROOT / ("requirements-gpu.lock" if image == "worker-gpu" else "requirements.lock")).read_text()
+        told = subprocess.run(
+            [sys.executable, "deploy/containers/requirements.py", *extras.split()],
+            cwd=ROOT,
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        for requirement in told.stdout.splitlines():
+            name = re.split(r"[^A-Za-z0-9_.-]", requirement)[0]
+            assert re.search(rf"^{name}(\[.*])?==", lock, re.MULTILINE), f"{image}: {name}"
 
 
 def test_compose_follows_its_schema(tmp_path: Path) -> None:
