@@ -1,11 +1,13 @@
 """Real parts for the tests: a Redis server, a trained bundle, and the whole running service."""
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import pytest
+from _pytest.nodeid import coerce_node_id  # there is no other way to name an item anew
 from redis import Redis
 
 from shared.ledger import Ledger
@@ -29,7 +31,17 @@ class Trained:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest file first: it has the workspace trained, while the other process runs what needs none."""
+    """The longest file first: it has the workspace trained, while the other process runs what needs none.
+
+    Raises:
+        pytest.UsageError: two tests have one id, of which pytest-xdist would run one, and say nothing of the other.
+    """
+    for item in items:
+        if not item.nodeid.endswith(item.name):  # schemathesis's, an operation each
+            item._id = coerce_node_id(f"{item.nodeid.rpartition('::')[0]}::{item.name}")
+    ids = Counter(item.nodeid for item in items)
+    if doubled := [name for name, times in ids.items() if times > 1]:
+        raise pytest.UsageError(f"more than one test is called {', '.join(doubled)}")
     items.sort(key=lambda item: item.path.name != "test_retraining.py")
 
 
