@@ -1,6 +1,7 @@
 """deploy/kubernetes: what kustomize makes of it, against strict schemas and against rules of our own."""
 
 import json
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -197,9 +198,13 @@ def test_keda_finds_its_figures_in_what_the_api_tells(redis: Redis, everything: 
 
 
 def test_the_alerts_know_what_is_scraped(everything: list[Manifest]) -> None:
-    endpoint = named(everything, "PodMonitor", "catalog-api")["spec"]["podMetricsEndpoints"][0]
-    job = endpoint["relabelings"][0]["replacement"]
-    assert f'job="{job}"' in (ROOT / "deploy/monitoring/alerts.yml").read_text()
+    """By the names that the relabelling gives: the API's, and each process's without `catalog-`."""
+    api = named(everything, "PodMonitor", "catalog-api")["spec"]["podMetricsEndpoints"][0]
+    selector = named(everything, "PodMonitor", "catalog-processes")["spec"]["selector"]
+    processes = {name.removeprefix("catalog-") for name in selector["matchExpressions"][0]["values"]}
+    vanished, restarted = re.findall(r'job=~"([^"]+)"', (ROOT / "deploy/monitoring/alerts.yml").read_text())
+    assert all(re.fullmatch(vanished, job) for job in processes)
+    assert all(re.fullmatch(restarted, job) for job in {*processes, api["relabelings"][0]["replacement"]})
 
 
 def test_another_namespace_is_asked_by_keda(tmp_path: Path) -> None:
