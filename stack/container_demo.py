@@ -2,7 +2,6 @@
 
 import os
 import socket
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +15,7 @@ from shared.keys import KeyStore, Scope
 from shared.settings import Settings, get_settings
 from shared.stores import open_redis
 from shared.webhook_secrets import signing_secrets
-from stack.demo import WEBHOOK_S, say
+from stack.demo import WEBHOOK_S, python, say
 from stack.receiver import WebhookReceiver
 
 _TENANT = "demo"
@@ -35,9 +34,9 @@ def run(api: str, items: int) -> None:
         _key(settings) as key,
         WebhookReceiver(*signing, host=_address(settings)) as receiver,
     ):
-        _python("-m", "training.sample_catalogue", folder, "--test-items", str(items))
+        python("-m", "training.sample_catalogue", folder, "--test-items", str(items))
         table, pictures = Path(folder, "X_test_update.csv"), Path(folder, "images/image_test")
-        _python(
+        python(
             *("-m", "client.main", "submit", str(table), "--pictures", str(pictures)),
             *("--webhook", receiver.url, "--url", api, "--key", key),
         )
@@ -67,10 +66,6 @@ def _address(settings: Settings) -> str:
         if any(ip_address(address) in network for network in settings.allowed_networks):
             return address
     sys.exit(f"none of {', '.join(addresses)} is in CATALOG_ALLOWED_NETWORKS: the webhook could not be delivered")
-
-
-def _python(*arguments: str) -> None:
-    subprocess.run([sys.executable, *arguments], check=True)
 
 
 if __name__ == "__main__":

@@ -25,12 +25,12 @@ def run() -> None:
     state = ROOT / ".run/demo"
     sample = state / "sample"
     shutil.rmtree(sample, ignore_errors=True)
-    _python("-m", "training.sample_catalogue", str(sample))
+    python("-m", "training.sample_catalogue", str(sample))
     with Stack(ROOT, state, pick_ports(), say=lambda step: say(f"  {step} …")) as stack:
         say(f"\nEverything is up: {stack.url}\n")
         with WebhookReceiver(stack.webhook_secret) as receiver:
             table, pictures = sample / "X_test_update.csv", sample / "images/image_test"
-            _python(
+            python(
                 *("-m", "client.main", "submit", str(table), "--pictures", str(pictures)),
                 *("--webhook", receiver.url, "--url", stack.url),
             )
@@ -54,7 +54,7 @@ def _promise(review: Review) -> str:
     )
 
 
-def _python(*arguments: str) -> None:
+def python(*arguments: str) -> None:
     subprocess.run([sys.executable, *arguments], cwd=ROOT, check=True)
 
 

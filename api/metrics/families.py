@@ -1,26 +1,28 @@
 """Metric families that are read at the scrape, each sample as its labels' values and its value."""
 
 from collections.abc import Iterable, Sequence
+from typing import TypeVar
 
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily
 
 PREFIX = "catalog_"
+
+_Family = TypeVar("_Family", GaugeMetricFamily, CounterMetricFamily)
 
 Samples = Iterable[tuple[Sequence[str], float | None]]
 """What has no value is left out."""
 
 
 def gauge(name: str, what: str, labels: Sequence[str], samples: Samples) -> GaugeMetricFamily:
-    family = GaugeMetricFamily(PREFIX + name, what, labels=labels)
-    for key, value in samples:
-        if value is not None:
-            family.add_metric(key, value)
-    return family
+    return _filled(GaugeMetricFamily(PREFIX + name, what, labels=labels), samples)
 
 
 def counter(name: str, what: str, labels: Sequence[str], samples: Samples) -> CounterMetricFamily:
     """Its name ends with `_total` once it is told."""
-    family = CounterMetricFamily(PREFIX + name, what, labels=labels)
+    return _filled(CounterMetricFamily(PREFIX + name, what, labels=labels), samples)
+
+
+def _filled(family: _Family, samples: Samples) -> _Family:
     for key, value in samples:
         if value is not None:
             family.add_metric(key, value)
