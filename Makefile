@@ -1,6 +1,6 @@
 # `make demo` and `make test` need nothing but Python 3.11: everything else is installed into .venv.
 .DEFAULT_GOAL := help
-.PHONY: help demo up train test test-faults test-deploy test-containers bench bench-long lint types unit audit lock clean
+.PHONY: help demo up train test test-faults test-deploy test-containers bench bench-long lint types unit audit lock rules clean
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -67,6 +67,9 @@ lock: $(READY)  ## Resolve the dependencies anew into requirements.lock
 		--generate-hashes --no-header --quiet --upgrade --output-file requirements-gpu.lock
 	uv pip compile --group deploy --universal --python-version 3.11 \
 		--generate-hashes --no-header --quiet --upgrade --output-file requirements-deploy.lock
+
+rules:  ## Keep a cluster's alerts the same as deploy/monitoring/alerts.yml
+	deploy/monitoring/for-operator.sh > deploy/kubernetes/components/monitoring/rules.yaml
 
 clean:  ## Remove the environment and what runs have left, but no data and no models
 	rm -rf .venv .run .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
