@@ -8,7 +8,6 @@ bundle that it serves by default. They take turns; all but the one that is measu
     .venv/bin/python -m benchmarks.comparison --pictures FOLDER --titles CSV
 """
 
-import shutil
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -16,13 +15,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks import catalogue, pictures
+from benchmarks.bundles import altered
 from benchmarks.catalogue import Answer
 from benchmarks.contenders import export, setup
 from benchmarks.contenders.servers import IN_FLIGHT, ORIGINAL, SERVERS, Server
 from benchmarks.harness import Options, Result, Table, alternate, medians, rate_table
 from benchmarks.pictures import Product
 from client.service import Service
-from shared.model.bundle import MANIFEST, Bundle
+from shared.model.bundle import GOLDEN, Bundle
 from stack.services import bundle_folder
 
 Answers = dict[str, list[Answer]]
@@ -64,7 +64,7 @@ def measure(bundle: Bundle, products: Sequence[Product], rounds: int) -> tuple[d
         answers: Answers = {}
         runs = {server.name: _asked(server, products, answers) for server in servers}
         for size in sorted({export.SIZE, bundle.manifest.image_size}):
-            resized = _at_size(bundle, size, folder / f"bundle-{size}")
+            resized = at_size(bundle, size, folder / f"bundle-{size}")
             stack = running.enter_context(catalogue.uncached_stack(resized.folder, folder / f"stack-{size}"))
             runs[_name(size)] = _served(stack.url, _name(size), products, rounds + 1, answers)
         return alternate(runs, len(products), rounds), answers
@@ -94,13 +94,11 @@ def _name(size: int) -> str:
     return f"service, {size}×{size}"
 
 
-def _at_size(bundle: Bundle, size: int, folder: Path) -> Bundle:
+def at_size(bundle: Bundle, size: int, folder: Path) -> Bundle:
     """The bundle with another input size: as fast as one that was trained for it, though not as good."""
     if bundle.manifest.image_size == size:
         return bundle
-    shutil.copytree(bundle.folder, folder, ignore=shutil.ignore_patterns(MANIFEST))
-    facts = bundle.manifest.model_dump(exclude={"files", "format"}) | {"image_size": size}
-    return Bundle.seal(folder, **facts)
+    return altered(bundle, folder, without=[GOLDEN], image_size=size)
 
 
 def judge(rates: dict[str, list[float]], default_size: int) -> tuple[str, bool, Table]:

@@ -1,6 +1,6 @@
 """Workers without a model, to measure what is around it: the real Celery app, and runtimes that compute nothing.
 
-    Stack.start_worker(settings={"CATALOG_RUNTIME": "instant"}, app="benchmarks.stand_in")
+    System(state, workers=2, runtime="instant")
 
 `instant` answers at once; `sleeping` takes `SLEEP_S` per item, as a GPU does that leaves the CPU alone meanwhile.
 Everything else of the worker is real: leases, words and their ids, the micro-batcher, the fusion and the commits.
@@ -25,7 +25,7 @@ SLEEP_S = 0.002
 
 
 class _Instant:
-    """The same probabilities for every item, at once."""
+    """The same probabilities for every item, at once, whatever the bundle's golden answers are."""
 
     name = "instant"
 

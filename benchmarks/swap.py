@@ -16,6 +16,7 @@ import httpx
 from mlflow import MlflowClient
 
 from benchmarks import pictures
+from benchmarks.bundles import altered
 from benchmarks.harness import Options, Plot, Result, Table
 from benchmarks.latency import ask, percentile
 from benchmarks.pictures import Product, unseen
@@ -23,7 +24,6 @@ from benchmarks.system import System, resident_bytes
 from shared.model.bundle import Bundle
 from shared.settings import get_settings, local_bundle
 from stack.processes import Process
-from tests.bundles import another
 
 _SERVED_S = 120
 _AFTER_S = 1.0
@@ -62,8 +62,10 @@ def registry(folder: Path) -> dict[str, str]:
     store = f"sqlite:///{folder}/mlflow.db"
     mlflow, name = MlflowClient(store), get_settings().registered_model
     mlflow.create_registered_model(name)
+    served = Bundle.load(local_bundle())
     for number in (1, 2):
-        bundle = another(Bundle.load(local_bundle()), folder / str(number), number / 4)
+        fusion = served.manifest.fusion.model_copy(update={"image_alone": number / 4})
+        bundle = altered(served, folder / str(number), fusion=fusion)
         mlflow.create_model_version(name, bundle.folder.as_uri(), tags={"bundle": bundle.version})
     return {"CATALOG_MLFLOW_TRACKING_URI": store, "CATALOG_MODEL_CACHE": str(folder / "cache")}
 

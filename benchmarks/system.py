@@ -13,10 +13,12 @@ from typing import Any
 import httpx
 from redis import Redis
 
+from benchmarks.bundles import altered
 from benchmarks.catalogue import CACHES_OFF
 from client.service import Service
 from shared.ledger import Ledger
-from shared.settings import ROOT
+from shared.model.bundle import GOLDEN, Bundle
+from shared.settings import ROOT, local_bundle
 from stack.processes import Process
 from stack.services import Stack, pick_ports
 from training.challenge import UNLABELLED_FILE
@@ -49,13 +51,17 @@ class System(Stack):
         self, state: Path, workers: int, runtime: str = "auto", settings: Mapping[str, str] | None = None
     ) -> None:
         chosen = {**CACHES_OFF, "CATALOG_TRACK_PREDICTIONS": "false", "CATALOG_RUNTIME": runtime, **(settings or {})}
+        stand_in = runtime in _STAND_IN
+        if stand_in:
+            bundle = altered(Bundle.load(local_bundle()), state / "bundle", without=[GOLDEN])
+            chosen["CATALOG_MODEL"] = str(bundle.folder)
         super().__init__(ROOT, state, pick_ports(mlflow=False, preferred=False), chosen)
         self.workers: list[Process] = []
         self.service = Service(self.url)
         self.redis = Redis(port=self.ports.redis)
         self.ledger = Ledger(self.redis)
         self._at_first = workers
-        self._app = "benchmarks.stand_in" if runtime in _STAND_IN else "worker.app"
+        self._app = "benchmarks.stand_in" if stand_in else "worker.app"
 
     def start(self) -> None:
         self.start_redis()
