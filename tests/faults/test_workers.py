@@ -3,10 +3,6 @@
 import os
 import signal
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Event, Thread
 
 import pytest
 from redis import Redis
@@ -31,7 +27,7 @@ from tests.faults.work import (
     thaw,
     views,
 )
-from tests.pictures import jpeg
+from tests.late_picture import late_picture
 from tests.waiting import wait_for
 
 _GONE_WITHIN_S = 10
@@ -83,7 +79,7 @@ def test_a_worker_that_is_told_to_end_leaves_nothing_behind(service: Service, fi
 
 
 def test_what_a_worker_cannot_end_in_time_is_taken_by_another_at_once(service: Service, figure: Figure) -> None:
-    with _slow_picture() as (url, may_answer):
+    with late_picture() as (url, may_answer):
         stack = service({"CATALOG_IMAGE_TIMEOUT_S": "20"})
         with views(stack) as (api, redis):
             ending, other = _two_workers(stack, redis)
@@ -143,28 +139,3 @@ def _ended(worker: Process) -> float:
     os.kill(worker.pid, signal.SIGTERM)
     wait_for("the worker ends", lambda: not worker.running, _GONE_WITHIN_S)
     return time.monotonic() - told
-
-
-@contextmanager
-def _slow_picture() -> Iterator[tuple[str, Event]]:
-    """The URL of a picture that nobody gets before the event."""
-    may_answer = Event()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            may_answer.wait()
-            self.send_response(200)
-            self.end_headers()
-            with suppress(OSError):  # whoever asked may be gone
-                self.wfile.write(jpeg())
-
-        def log_message(self, *_: object) -> None:
-            return
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}/lampe.jpg", may_answer
-        finally:
-            may_answer.set()
-            server.shutdown()

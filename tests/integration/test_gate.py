@@ -2,13 +2,13 @@
 
 import csv
 import random
-import shutil
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
+from benchmarks.bundles import altered
 from shared.model.bundle import GOLDEN, INT8, KNOWN, Bundle
 from shared.params import GateParams, load_params
 from shared.pipeline import VERDICT, GateCheck, GateVerdict
@@ -38,14 +38,6 @@ def judged(workspace: Workspace, champion: Bundle | None, challenger: Bundle | N
     bundle = challenger or Bundle.load(workspace.folder / BUNDLE)
     prepared, imported = Prepared(workspace.folder / PREPARED), workspace.folder / IMPORTED
     return judge(bundle, champion, prepared, imported, workspace.folder / FEATURE_STORE, params)
-
-
-def sealed(bundle: Bundle, folder: Path, without: str | None = None, **facts: object) -> Bundle:
-    """A copy that lacks a file, or says something else of itself."""
-    shutil.copytree(bundle.folder, folder)
-    if without is not None:
-        (folder / without).unlink()
-    return Bundle.seal(folder, **bundle.manifest.model_dump(exclude={"format", "files"}) | facts)
 
 
 def by_name(found: GateVerdict) -> dict[str, GateCheck]:
@@ -122,7 +114,7 @@ def test_what_was_poisoned_is_not_judged_on(poisoned: Workspace, trained: Traine
 def test_a_model_that_always_says_the_same_is_refused(workspace: Workspace, trained: Trained, tmp_path: Path) -> None:
     first = (50.0, *[0.0] * (len(CODES) - 1))
     fusion = trained.bundle.manifest.fusion.model_copy(update={"bias": first, "text_alone": 0.0, "image_alone": 0.0})
-    found = judged(workspace, trained.bundle, sealed(trained.bundle, tmp_path / "blind", fusion=fusion))
+    found = judged(workspace, trained.bundle, altered(trained.bundle, tmp_path / "blind", fusion=fusion))
     assert not found.passed
     assert by_name(found)["labels"].passed
     assert not by_name(found)["weighted_f1"].passed
@@ -133,7 +125,7 @@ def test_a_champion_of_smaller_pictures_looks_at_them_itself(
     workspace: Workspace, trained: Trained, tmp_path: Path
 ) -> None:
     size = trained.bundle.manifest.image_size - 32
-    smaller = sealed(trained.bundle, tmp_path / "smaller", image_size=size)
+    smaller = altered(trained.bundle, tmp_path / "smaller", image_size=size)
     found = by_name(judged(workspace, smaller))
     assert found["latency"].figures["champion_image_ms"] < found["latency"].figures["challenger_image_ms"]
     kept = FeatureStore.of(workspace.folder / FEATURE_STORE, smaller.folder, size, INT8)
@@ -145,7 +137,7 @@ def test_a_champion_of_smaller_pictures_looks_at_them_itself(
 def test_a_champion_that_does_not_tell_what_it_learned_can_be_challenged(
     workspace: Workspace, trained: Trained, tmp_path: Path
 ) -> None:
-    found = judged(workspace, sealed(trained.bundle, tmp_path / "old", without=KNOWN))
+    found = judged(workspace, altered(trained.bundle, tmp_path / "old", without=[KNOWN]))
     assert "labels" not in by_name(found)
     assert "may have an advantage" in by_name(found)["held_out"].detail
     assert found.passed, found.detail
@@ -159,7 +151,7 @@ def test_where_nothing_serves_a_minimum_is_asked(judging: Workspace) -> None:
 
 
 def test_a_bundle_without_a_golden_set_is_refused(workspace: Workspace, trained: Trained, tmp_path: Path) -> None:
-    found = judged(workspace, None, sealed(trained.bundle, tmp_path / "old", without=GOLDEN))
+    found = judged(workspace, None, altered(trained.bundle, tmp_path / "old", without=[GOLDEN]))
     assert not found.passed
     assert "has no golden set" in found.detail
 

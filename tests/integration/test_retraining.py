@@ -8,11 +8,8 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Event, Thread
 from typing import Any
 
 import httpx
@@ -23,7 +20,8 @@ from shared.settings import ROOT
 from shared.taxonomy import CODES
 from stack.processes import free_port
 from stack.services import Ports, Stack
-from tests.pictures import in_base64, jpeg
+from tests.late_picture import late_picture
+from tests.pictures import in_base64
 from tests.waiting import finished, wait_for
 from tests.workspace import Workspace
 from training.challenge import LABELS_FILE, PICTURES_FOLDER, PRODUCTS_FILE, picture_name
@@ -183,7 +181,7 @@ def test_corrections_lead_to_a_better_model_in_service_and_there_is_a_way_back(
     assert {name for name, _ in shown} >= {"import_data", "preprocess", "train", "evaluate"}
     assert any(name == "train" and total for name, total in shown), "no epochs were counted"
 
-    with slow_site() as (picture, at_once):
+    with late_picture(longest_s=2) as (picture, at_once):
         bulk = loop.classify(
             {"id": str(i), "title": f"article {i}", "image": {"url": picture}} for i in range(BULK_ITEMS)
         )
@@ -255,30 +253,6 @@ def test_the_client_walks_the_loop(loop: Loop, first: dict[str, Any], tmp_path: 
     _catalog(loop, "promote", before["champion"], "--force", "--reason", "from the client")
     assert loop.models()["champion"] == before["champion"]
     assert loop.models()["history"][0]["why"] == "from the client"
-
-
-@contextmanager
-def slow_site() -> Iterator[tuple[str, Event]]:
-    """The URL of a picture that takes its time until the event is set: a job of many lasts, and costs little."""
-    at_once = Event()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            at_once.wait(2)
-            self.send_response(200)
-            self.end_headers()
-            self.wfile.write(jpeg("purple", (64, 64)))
-
-        def log_message(self, *_: object) -> None:
-            return
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}/picture.jpg", at_once
-        finally:
-            at_once.set()
-            server.shutdown()
 
 
 def _catalog(loop: Loop, *arguments: str) -> str:
