@@ -8,14 +8,27 @@ from fastapi import FastAPI
 from fastapi.concurrency import run_in_threadpool
 from fastapi_offline import FastAPIOffline
 
-from api import access, problems, requests
+from api import health
+from api.access import authentication as access
+from api.access.observers import Observers
 from api.dependencies import open_stores
+from api.drift import routes as drift
+from api.http import problems
+from api.http import request_ids as requests
+from api.http.openapi import CLOSED, describe_models
+from api.http.problems import ProblemOut
+from api.items.schemas import ItemIn
+from api.jobs import deliveries, predict
+from api.jobs import routes as jobs
+from api.jobs.schemas import JobIn, PredictIn
+from api.labels import routes as labels
+from api.labels.schemas import LabelIn, LabelsIn
 from api.metrics import ProcessMetrics, http
-from api.observers import Observers
-from api.openapi import CLOSED, describe_models
-from api.routes import deliveries, drift, health, jobs, labels, metrics, models, predict, trainings
-from shared import tracing
+from api.metrics import routes as metrics
+from api.models import routes as models
+from api.trainings import routes as trainings
 from shared.settings import Settings, get_settings
+from shared.telemetry import tracing
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -53,5 +66,5 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.state.metrics.http.expect(routes.router)
     http.install(app, app.state.metrics.http)
     requests.install(app)  # the last one is around the others
-    describe_models(app)
+    describe_models(app, (JobIn, ItemIn, PredictIn, ProblemOut, LabelIn, LabelsIn))
     return app

@@ -9,19 +9,19 @@ from prometheus_client import CollectorRegistry
 from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
 
-from api.labelling import Labelling
+from api.access.rate_limits import RateLimits
+from api.jobs.submission import Submissions
+from api.labels.submission import Labelling
 from api.metrics import stores_registry
-from api.rate_limits import RateLimits
-from api.submission import Submissions
-from api.trainings import TrainingRequests
-from shared.blobs import Blobs
+from api.trainings.submission import TrainingRequests
 from shared.drift import Drift
-from shared.keys import KeyStore
 from shared.ledger import Deliveries, Idempotency, Ledger, Results, Trainings
-from shared.models import Models
 from shared.queues import celery_app
+from shared.registry.state import Models
 from shared.settings import Settings
-from shared.stores import open_blobs, open_broker, open_redis
+from shared.stores.blobs import Blobs
+from shared.stores.opening import open_blobs, open_broker, open_redis
+from shared.tenants.api_keys import KeyStore
 
 LONGEST_WAIT_S = 30
 """What a client may ask a job's status to wait for."""

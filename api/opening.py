@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from http import HTTPStatus
 
-from api.problems import Problem
+from api.http.problems import Problem
 from shared.addresses import forbidden_host
 from shared.ledger import (
     Claim,
@@ -16,10 +16,10 @@ from shared.ledger import (
     StagingLostError,
     SupersededError,
 )
-from shared.logs import bound
 from shared.queues import TRAINING
 from shared.settings import Settings
-from shared.tracing import current_span, traceparent
+from shared.telemetry.logs import bound
+from shared.telemetry.tracing import current_span, traceparent
 
 log = logging.getLogger(__name__)
 

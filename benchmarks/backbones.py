@@ -16,10 +16,10 @@ from shared.model.convolutions import Convolution
 from shared.model.images import Pixels, decode
 from shared.model.runtimes.openvino import OpenVINOBackbone, Precision
 from shared.model.runtimes.openvino_networks import backbone_graph
-from training.features import FeatureStore, compute_missing
-from training.layout import STARTER
-from training.pictures import iter_pictures
-from training.vgg16 import load_vgg16
+from training.catalogue.pictures import iter_pictures
+from training.pipeline.layout import STARTER
+from training.vgg16.features import FeatureStore, compute_missing
+from training.vgg16.weights import load_vgg16
 
 SIZES = (128, 160, 192, 224)
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)

@@ -20,10 +20,10 @@ from tempfile import TemporaryDirectory
 from benchmarks.backbones import PRECISIONS, SIZES, Backbones, Point, Speed, features, measure, served_sizes
 from benchmarks.harness import Options, Plot, Result, Table
 from benchmarks.heads import Answers, Catalogue, Rows, answers, standard_error, weighted_f1
-from shared.params import ImageParams, SampleParams, load_params
+from shared.pipeline.params import ImageParams, SampleParams, load_params
+from training.catalogue.pictures import iter_pictures
 from training.import_data import import_sample
-from training.pictures import iter_pictures
-from training.prepared import Items
+from training.pipeline.prepared import Items
 
 _MARGIN = 0.005
 """Of fused weighted F1 that the default may lose against the best point."""

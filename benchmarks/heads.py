@@ -12,16 +12,16 @@ import pandas as pd
 from shared.model.bundle import Bundle
 from shared.model.fusion import Probabilities
 from shared.model.runtimes.openvino import OpenVINORuntime
-from shared.params import ImageParams, PreprocessParams
+from shared.pipeline.params import ImageParams, PreprocessParams
 from shared.taxonomy import CODES
-from training.answering import answer
-from training.features import FeatureStore
-from training.fit_image import fit_image
-from training.fusion import out_of_fold
-from training.layout import STARTER
-from training.prepared import Items
+from training.fit.fusion import out_of_fold
+from training.fit.image import fit_image
+from training.judge.answering import answer
+from training.pipeline.layout import STARTER
+from training.pipeline.prepared import Items
+from training.pipeline.splits import TRAIN, identify, split
 from training.preprocess import joined_words
-from training.splits import TRAIN, identify, split
+from training.vgg16.features import FeatureStore
 
 _FOLD_SEED = 7
 _DRAW_SEED = 1

@@ -16,8 +16,8 @@ from PIL import Image
 
 from client.tables import read_items
 from shared.taxonomy import CODES
-from training.challenge import UNLABELLED_FILE, UNLABELLED_PICTURES_FOLDER, picture_name
-from training.sample_catalogue import generate
+from training.catalogue.challenge import UNLABELLED_FILE, UNLABELLED_PICTURES_FOLDER, picture_name
+from training.sample.catalogue import generate
 
 SIDE = 500
 _DETAIL = 0.4

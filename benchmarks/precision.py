@@ -10,7 +10,7 @@ from benchmarks.backbones import Point, served_sizes
 from benchmarks.curve import Curve, add_options, as_typed, opened
 from benchmarks.harness import Options, Result, Table
 from shared.model.bundle import Bundle
-from training.layout import STARTER
+from training.pipeline.layout import STARTER
 
 _FASTER, _WORSE = 3.7, 0.3
 

@@ -12,7 +12,7 @@ from typing import Any
 from matplotlib.ticker import StrMethodFormatter
 
 from benchmarks.harness import RESULTS, Plot, Result, Table
-from training.report.style import INK, drawn
+from training.judge.report.style import INK, drawn
 
 ORDER = (
     "overhead", "comparison", "precision", "curve", "text_only", "queue", "latency", "fairness", "scaling",

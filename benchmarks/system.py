@@ -21,8 +21,8 @@ from shared.model.bundle import GOLDEN, Bundle
 from shared.settings import ROOT, local_bundle
 from stack.processes import Process
 from stack.services import Stack, pick_ports
-from training.challenge import UNLABELLED_FILE
-from training.sample_catalogue import generate
+from training.catalogue.challenge import UNLABELLED_FILE
+from training.sample.catalogue import generate
 
 Point = tuple[float, float]
 Line = Sequence[Point]

@@ -11,10 +11,10 @@ from tempfile import TemporaryDirectory
 
 import psutil
 
-from shared.keys import KeyStore, Scope
 from shared.settings import Settings, get_settings
-from shared.stores import open_redis
-from shared.webhook_secrets import signing_secrets
+from shared.stores.opening import open_redis
+from shared.tenants.api_keys import KeyStore, Scope
+from shared.tenants.webhook_secrets import signing_secrets
 from stack.demo import WEBHOOK_S, python, say
 from stack.receiver import WebhookReceiver
 
@@ -34,7 +34,7 @@ def run(api: str, items: int) -> None:
         _key(settings) as key,
         WebhookReceiver(*signing, host=_address(settings)) as receiver,
     ):
-        python("-m", "training.sample_catalogue", folder, "--test-items", str(items))
+        python("-m", "training.sample.catalogue", folder, "--test-items", str(items))
         table, pictures = Path(folder, "X_test_update.csv"), Path(folder, "images/image_test")
         python(
             *("-m", "client.main", "submit", str(table), "--pictures", str(pictures)),

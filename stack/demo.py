@@ -25,7 +25,7 @@ def run() -> None:
     state = ROOT / ".run/demo"
     sample = state / "sample"
     shutil.rmtree(sample, ignore_errors=True)
-    python("-m", "training.sample_catalogue", str(sample))
+    python("-m", "training.sample.catalogue", str(sample))
     with Stack(ROOT, state, pick_ports(), say=lambda step: say(f"  {step} …")) as stack:
         say(f"\nEverything is up: {stack.url}\n")
         with WebhookReceiver(stack.webhook_secret) as receiver:

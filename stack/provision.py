@@ -41,7 +41,7 @@ def observe_key(folder: Path = SECRETS) -> None:
     if path.exists():
         print(f"{path} is there")
         return
-    create = [sys.executable, "-m", "api.keys", "create", "--tenant", "monitoring", "--scope", "observe"]
+    create = [sys.executable, "-m", "api.access.keys_cli", "create", "--tenant", "monitoring", "--scope", "observe"]
     made = subprocess.run(create, check=True, stdout=subprocess.PIPE, text=True)
     keep(path, made.stdout.strip(), 0o644)
     print(f"{path} was made")

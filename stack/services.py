@@ -12,9 +12,9 @@ from typing import Self
 import httpx
 from pydantic import SecretStr
 
-from shared.keys import LOCAL_TENANT
 from shared.settings import ROOT, get_settings, local_bundle
-from shared.webhook_secrets import signing_secrets
+from shared.tenants.api_keys import LOCAL_TENANT
+from shared.tenants.webhook_secrets import signing_secrets
 from stack import redis_server
 from stack.processes import Process, free_port
 from stack.provision import keep, master_secret

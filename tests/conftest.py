@@ -18,8 +18,8 @@ from stack.processes import Process, free_port
 from stack.services import Ports, Stack
 from tests.sharing import made_once
 from tests.workspace import PARAMS, Workspace
-from training.layout import BUNDLE, PREPARED
-from training.prepared import Prepared
+from training.pipeline.layout import BUNDLE, PREPARED
+from training.pipeline.prepared import Prepared
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     def make(folder: Path) -> None:
         workspace = Workspace.of_working_tree(folder)
         workspace.set_params(PARAMS)
-        workspace.run("training.sample_catalogue", "unlabelled")
+        workspace.run("training.sample.catalogue", "unlabelled")
         workspace.run("dvc", "repro")
 
     made = Workspace(made_once(tmp_path_factory, "trained", make))

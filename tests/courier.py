@@ -12,11 +12,11 @@ from redis import Redis
 
 from shared.ledger import Deliveries, DeliveryAttempt, Job, Ledger, Outbox
 from shared.settings import Settings
-from shared.webhook_secrets import signing_secrets
+from shared.tenants.webhook_secrets import signing_secrets
 from stack.receiver import WebhookReceiver
 from tests.jobs import leased, opened, outcomes_of
 from tests.waiting import wait_for
-from worker.webhooks import Webhooks
+from worker.courier.webhooks import Webhooks
 
 TENANT = "shop"
 NEW, OLD = (SecretStr("whsec_" + b64encode(bytes([byte]) * 32).decode()) for byte in (1, 2))

@@ -7,17 +7,25 @@ from shared.model import runtimes
 from shared.model.bundle import Bundle
 from shared.model.fusion import Verdict
 from shared.model.review import Review
-from shared.params import load_params
-from shared.registry import register
-from training import tracking
-from training.answering import answer
-from training.layout import BUNDLE, EVALUATION_REPORT, FEATURE_STORE, HISTORY, IMPORTED, PREPARED, TRAINING_REPORT
-from training.prepared import Items, Prepared
-from training.reference import keras_verdict
-from training.report import write_report
-from training.review import judged, review_figures
-from training.scores import Classes, Metrics, score
-from training.splits import TEST
+from shared.pipeline.params import load_params
+from shared.registry.mlflow import register
+from training.judge.answering import answer
+from training.judge.reference import keras_verdict
+from training.judge.report import write_report
+from training.judge.review import judged, review_figures
+from training.judge.scores import Classes, Metrics, score
+from training.pipeline import tracking
+from training.pipeline.layout import (
+    BUNDLE,
+    EVALUATION_REPORT,
+    FEATURE_STORE,
+    HISTORY,
+    IMPORTED,
+    PREPARED,
+    TRAINING_REPORT,
+)
+from training.pipeline.prepared import Items, Prepared
+from training.pipeline.splits import TEST
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +39,7 @@ def measure(verdict: Verdict, classes: Classes, review: Review) -> Metrics:
 
 
 def evaluate(bundle: Bundle, items: Items, history: Path, imported: Path, feature_store: Path, report: Path) -> Metrics:
-    """Figures per branch; writes into `report` what `training.report.write_report` lists.
+    """Figures per branch; writes into `report` what `training.judge.report.write_report` lists.
 
     `keras_weighted_f1` is what the Keras networks in single precision come to on the same items.
     """

@@ -15,13 +15,12 @@ from shared.model.bundle import BACKBONE, INT8, Bundle, BundleError
 from shared.model.golden import GoldenError
 from shared.model.runtimes import Runtime
 from shared.model.runtimes.openvino import OpenVINOBackbone
-from shared.params import GateParams, ParamsError, load_params
-from shared.pipeline import VERDICT, GateCheck, GateVerdict
-from shared.registry import tag_verdict, version_of
-from training import latency, tracking
-from training.answering import answer, seen_by
-from training.features import fingerprint
-from training.gate_checks import (
+from shared.pipeline.params import GateParams, ParamsError, load_params
+from shared.pipeline.stages import VERDICT, GateCheck, GateVerdict
+from shared.registry.mlflow import tag_verdict, version_of
+from training.judge import latency
+from training.judge.answering import answer, seen_by
+from training.judge.gate_checks import (
     Answers,
     check_calibration,
     check_classes,
@@ -32,10 +31,12 @@ from training.gate_checks import (
     check_labels,
     check_latency,
 )
-from training.held_out import HeldOut, compare_labels, hold_out
-from training.layout import BUNDLE, FEATURE_STORE, IMPORTED, PREPARED, TRAINING_REPORT
-from training.prepared import Items, Prepared
-from training.splits import TEST
+from training.judge.held_out import HeldOut, compare_labels, hold_out
+from training.pipeline import tracking
+from training.pipeline.layout import BUNDLE, FEATURE_STORE, IMPORTED, PREPARED, TRAINING_REPORT
+from training.pipeline.prepared import Items, Prepared
+from training.pipeline.splits import TEST
+from training.vgg16.features import fingerprint
 
 log = logging.getLogger(__name__)
 

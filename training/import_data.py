@@ -1,7 +1,7 @@
 """DVC stage `import_data`: the challenge's files, validated, as two Parquet files and a report.
 
 `python -m training.import_data` reads the source that params.yaml names, or a generated sample catalogue when it names
-none, and writes into `training.layout.IMPORTED`, with a report of the catalogue's quality (`training.quality`).
+none, and writes into `layout.IMPORTED`, with a report of the catalogue's quality (`training.catalogue.quality`).
 """
 
 import csv
@@ -20,25 +20,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
-from shared.labels import LabelStore
 from shared.model.images import UnreadableImageError, decode
-from shared.params import ParamsError, SampleParams, load_params
+from shared.pipeline.params import ParamsError, SampleParams, load_params
+from shared.stores.labels import LabelStore
 from shared.taxonomy import CODES
-from training.challenge import (
-    LABELS_FILE,
-    LAYOUT,
-    PRODUCTS_FILE,
-    CatalogueError,
-    Source,
-    parse_integer,
-)
-from training.layout import IMPORTED, LABELS
-from training.merging import copy_pictures, merge, readable
-from training.pictures import Picture, PictureWriter
-from training.product import Finding, Product, Reason
-from training.quality import summarise, write_quality
-from training.sample_catalogue import generate
-from training.unlabelled import import_unlabelled
+from training.catalogue.challenge import LABELS_FILE, LAYOUT, PRODUCTS_FILE, CatalogueError, Source, parse_integer
+from training.catalogue.merging import copy_pictures, merge, readable
+from training.catalogue.pictures import Picture, PictureWriter
+from training.catalogue.product import Finding, Product, Reason
+from training.catalogue.quality import summarise, write_quality
+from training.catalogue.unlabelled import import_unlabelled
+from training.pipeline.layout import IMPORTED, LABELS
+from training.sample.catalogue import generate
 
 READERS = 8  # threads: a remote source answers slowly, and decoding releases the GIL
 READ_AHEAD = 64  # pictures
@@ -70,7 +63,7 @@ class ImportReport:
     distinct_pictures: int
     findings: tuple[Finding, ...]
     labels: Mapping[str, int]
-    """What people's labels came to: `training.merging.Merged.figures`."""
+    """What people's labels came to: `training.catalogue.merging.Merged.figures`."""
 
     @property
     def counts(self) -> dict[str, int]:

@@ -11,14 +11,14 @@ import pandas as pd
 
 from shared.model.bundle import BACKBONE, Bundle, BundleError
 from shared.model.runtimes.openvino import OpenVINOBackbone, Precision, precision
-from shared.params import ParamsError, PreprocessParams, load_params
+from shared.pipeline.params import ParamsError, PreprocessParams, load_params
 from shared.words import words
-from training.features import FeatureStore, HalfFeatures, compute_missing
-from training.fine_tune import fine_tune
-from training.layout import FEATURE_STORE, IMPORTED, PREPARED, STARTER
-from training.pictures import iter_pictures
-from training.splits import TRAIN, VALIDATION, identify, split
-from training.vgg16 import WeightsError, copy_backbone, keep_quantised, load_vgg16
+from training.catalogue.pictures import iter_pictures
+from training.pipeline.layout import FEATURE_STORE, IMPORTED, PREPARED, STARTER
+from training.pipeline.splits import TRAIN, VALIDATION, identify, split
+from training.vgg16.features import FeatureStore, HalfFeatures, compute_missing
+from training.vgg16.fine_tune import fine_tune
+from training.vgg16.weights import WeightsError, copy_backbone, keep_quantised, load_vgg16
 
 log = logging.getLogger(__name__)
 
@@ -26,8 +26,8 @@ log = logging.getLogger(__name__)
 def prepare(imported: Path, output: Path, store_folder: Path, params: PreprocessParams) -> None:
     """Write `items.parquet`, `unlabelled.parquet`, the features, `about.json` and the backbone into `output`.
 
-    `items.parquet` has a row per product: row, productid, prdtypecode, identity and split (`training.splits`), words
-    (joined by blanks), and `feature`, the row of `features.npy` (float16) that belongs to its picture, or -1.
+    `items.parquet` has a row per product: row, productid, prdtypecode, identity, split (`pipeline/splits.py`),
+    words (joined by blanks), and `feature`, the row of `features.npy` (float16) that belongs to its picture, or -1.
     `validation_float.npy` is as `features.npy`, of the validation split's pictures alone, in the order of its rows, by
     VGG16 in floating point.
     """

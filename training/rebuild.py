@@ -19,12 +19,13 @@ from tempfile import TemporaryDirectory
 from mlflow.artifacts import download_artifacts
 from mlflow.exceptions import MlflowException
 
-from shared import registry, remote
 from shared.model.bundle import Bundle, BundleError
-from shared.params import PATH
+from shared.pipeline import dvc_remote as remote
+from shared.pipeline.params import PATH
+from shared.registry import mlflow as registry
 from shared.settings import get_settings
-from training.layout import BUNDLE, LABELS
-from training.tracking import PIPELINE
+from training.pipeline.layout import BUNDLE, LABELS
+from training.pipeline.tracking import PIPELINE
 
 _DIRTY = "-dirty"
 _STAGE = "train"

@@ -10,24 +10,24 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
+from shared.drift.profile import Profile, Reference, Seen
 from shared.model import golden, runtimes
 from shared.model.bundle import FLOAT, IMAGE, INT8, KNOWN, REFERENCE, TEXT, VOCABULARY, Bundle
 from shared.model.fusion import Fusion, Probabilities, fuse
 from shared.model.text import TextEncoder, unknown_share
 from shared.model.weights import save_weights
-from shared.params import TextParams, TrainParams, load_params
-from shared.profile import Profile, Reference, Seen
+from shared.pipeline.params import TextParams, TrainParams, load_params
 from shared.taxonomy import CODES
-from training import tracking
-from training.fit_image import fit_image
-from training.fit_text import fit_text, predict_text
-from training.fusion import fit_fusion, out_of_fold, unfitted
-from training.layout import BUNDLE, HISTORY, PREPARED, TRAINING_REPORT
-from training.prepared import Items, Prepared
-from training.review import Confidence, Correct, choose_threshold, judged, review_figures
-from training.scores import score
-from training.splits import TRAIN, VALIDATION
-from training.vgg16 import copy_backbone
+from training.fit.fusion import fit_fusion, out_of_fold, unfitted
+from training.fit.image import fit_image
+from training.fit.text import fit_text, predict_text
+from training.judge.review import Confidence, Correct, choose_threshold, judged, review_figures
+from training.judge.scores import score
+from training.pipeline import tracking
+from training.pipeline.layout import BUNDLE, HISTORY, PREPARED, TRAINING_REPORT
+from training.pipeline.prepared import Items, Prepared
+from training.pipeline.splits import TRAIN, VALIDATION
+from training.vgg16.weights import copy_backbone
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,6 @@ from celery.schedules import crontab
 from celery.signals import celeryd_init, setup_logging, worker_shutdown
 
 import worker.messages  # noqa: F401  # what it sets must be set before the first connection
-from shared import logs, tracing
 from shared.queues import (
     AUDIT,
     DELIVERY,
@@ -22,6 +21,7 @@ from shared.queues import (
     celery_app,
 )
 from shared.settings import get_settings
+from shared.telemetry import logs, tracing
 from worker import process_port
 
 _SCHEDULE = (

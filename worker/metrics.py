@@ -13,7 +13,7 @@ from prometheus_client import Counter, Gauge, Histogram, disable_created_metrics
 
 from shared.ledger import ItemStatus, Outcome
 from shared.queues import Lane
-from worker.batching import Kind, Priority, Request
+from worker.classify.batching import Kind, Priority, Request
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # when each series began: nobody asks for it
 

@@ -9,13 +9,13 @@ from datetime import UTC, datetime, timedelta
 from celery import Celery
 from redis import Redis
 
-from shared.blobs import Blobs
 from shared.ledger import Audit, Ledger, Outbox
-from shared.logs import bound
 from shared.queues import DELIVER, TRACK, TRAINING, Lane, send, wake, wake_trainers
-from shared.workers import alive, trainers_alive
+from shared.stores.blobs import Blobs
+from shared.telemetry.logs import bound
+from shared.telemetry.worker_status import alive, trainers_alive
 from worker import metrics
-from worker.caches import PredictionCache
+from worker.classify.caches import PredictionCache
 
 log = logging.getLogger(__name__)
 

@@ -25,18 +25,18 @@ from shared.queues import (
     refresh_models,
 )
 from shared.settings import get_settings
-from shared.stores import open_blobs, open_redis
+from shared.stores.opening import open_blobs, open_redis
 from worker.app import app
+from worker.courier.webhooks import Webhooks
 from worker.reconciler import Reconciler
-from worker.schedule import open_scheduled
-from worker.service import ClassifierService
+from worker.serving.service import ClassifierService
+from worker.trainings.schedule import open_scheduled
 from worker.vitals import vitals
-from worker.webhooks import Webhooks
 
 if TYPE_CHECKING:
-    from worker.registry import Registry
-    from worker.retraining import Trainer
-    from worker.tracking import JobTracking
+    from worker.courier.registry import Registry
+    from worker.courier.tracking import JobTracking
+    from worker.trainings.trainer import Trainer
 
 _classifier: ClassifierService | None = None
 _trainer: "Trainer | None" = None
@@ -129,7 +129,7 @@ def _stop_classifier(**_: Any) -> None:
 def _start_trainer(sender: Any, **_: Any) -> None:
     global _trainer
     if TRAINING in app.amqp.queues.consume_from:
-        from worker.retraining import Trainer  # only a trainer has what training needs installed
+        from worker.trainings.trainer import Trainer  # only a trainer has what training needs installed
 
         _trainer = Trainer(get_settings(), sender.hostname)
         vitals.must_live(_trainer.pulse.trouble)
@@ -166,13 +166,13 @@ def _registry() -> "Registry":
     # Somebody waits for the answer: MLflow's client would try for minutes, and do then what nobody expects any more.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
-    from worker.registry import Registry
+    from worker.courier.registry import Registry
 
     return Registry(get_settings(), open_redis(get_settings()))
 
 
 @cache
 def _tracking() -> "JobTracking":
-    from worker.tracking import JobTracking  # MLflow takes seconds to import, and only the courier needs it
+    from worker.courier.tracking import JobTracking  # MLflow takes seconds to import, and only the courier needs it
 
     return JobTracking(get_settings(), open_redis(get_settings()))

@@ -9,6 +9,7 @@ from typing import Any
 
 from fastapi import Request
 
+from api.http.problems import Problem
 from api.ingest import multipart
 from api.ingest.body import CSV, JSON, MULTIPART, NDJSON, Body
 from api.ingest.intake import (
@@ -27,9 +28,8 @@ from api.ingest.intake import (
     oversize,
 )
 from api.ingest.json_text import load
-from api.problems import Problem
-from shared.blobs import Blobs
 from shared.settings import Settings
+from shared.stores.blobs import Blobs
 
 __all__ = [
     "CSV", "EMPTY", "ITEMS", "JSON", "LABELS", "MULTIPART", "NDJSON", "OPTIONS", "Intake", "Listing", "Picture",

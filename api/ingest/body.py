@@ -7,7 +7,7 @@ from http import HTTPStatus
 
 from fastapi import Request
 
-from api.problems import Problem
+from api.http.problems import Problem
 
 JSON, NDJSON, CSV, MULTIPART = "application/json", "application/x-ndjson", "text/csv", "multipart/form-data"
 

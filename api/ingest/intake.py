@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Self
 
+from api.http.problems import Problem
 from api.ingest.body import Body
-from api.problems import Problem
-from api.schemas import JobOptions
+from api.jobs.schemas import JobOptions
 from shared.settings import Settings
 
 OPTIONS = tuple(JobOptions.model_fields)

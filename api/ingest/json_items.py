@@ -9,10 +9,10 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from itertools import count
 from typing import Any
 
+from api.http.problems import Problem
 from api.ingest.body import without_bom
 from api.ingest.intake import ITEMS, Listing, RawItem, malformed, too_large
 from api.ingest.json_text import load
-from api.problems import Problem
 
 _IN_STRING = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
 _MARK = re.compile(rb'"' + _IN_STRING.pattern + rb'"|["\[\]{},:]', re.DOTALL)

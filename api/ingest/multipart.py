@@ -12,6 +12,7 @@ from typing import IO, Any
 from fastapi.concurrency import iterate_in_threadpool, run_in_threadpool
 from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
 
+from api.http.problems import Problem
 from api.ingest import csv_table, json_items, ndjson
 from api.ingest.archive import SIGNATURE, ArchiveFile, base_name, pictures
 from api.ingest.body import CSV, JSON, NDJSON, Body
@@ -26,9 +27,8 @@ from api.ingest.intake import (
     oversize,
     too_large,
 )
-from api.problems import Problem
-from shared.blobs import Blobs
 from shared.settings import Settings
+from shared.stores.blobs import Blobs
 
 FORMS = {JSON: json_items.items, NDJSON: ndjson.items, CSV: csv_table.items}
 _SUFFIXES = {".json": JSON, ".ndjson": NDJSON, ".jsonl": NDJSON, ".csv": CSV}

@@ -5,9 +5,11 @@ from collections.abc import Iterator
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from api.drift.alerts import ACCURACY, WEEK, alerts
+from api.drift.assessment import assess
 from api.metrics.families import gauge
-from shared.drift import ACCURACY, WEEK, Drift, alerts, assess, total
-from shared.profile import Feature
+from shared.drift import Drift, total
+from shared.drift.profile import Feature
 
 
 class DriftCollector(Collector):

@@ -10,7 +10,7 @@ from redis import Redis, RedisError
 from api.metrics.families import counter, gauge
 from shared.ledger import LaneFigures, QueueFigures, Trainings
 from shared.queues import TRAINING, Lane, messages_waiting
-from shared.workers import alive, trainers_alive
+from shared.telemetry.worker_status import alive, trainers_alive
 
 LANES = (*(lane.value for lane in Lane), TRAINING)
 _LANE = ("lane",)

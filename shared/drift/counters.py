@@ -2,7 +2,7 @@
 
 Keys, below the prefix `catalog:drift:`:
 
-    {day}:{model}        hash: the counts of `shared.profile.Profile`, and of labels; the day counts from 1970
+    {day}:{model}        hash: the counts of `shared.drift.profile.Profile`, and of labels; the day counts from 1970
     reference:{model}    JSON: the model's `Reference`
     days                 zset: "day model" → day
 """
@@ -17,7 +17,7 @@ from typing import Any
 
 from redis import Redis
 
-from shared.profile import Profile, Reference
+from shared.drift.profile import Profile, Reference
 
 _PREFIX = "catalog:drift:"
 _DAYS = f"{_PREFIX}days"

@@ -15,7 +15,7 @@ from shared.ledger.ledger import LEASE_S, JobNotFoundError, Ledger
 from shared.ledger.records import Job, Lease, Outcome, QueuedItem
 from shared.ledger.scripts import PREFIX, job_key, load
 from shared.ledger.states import JobState
-from shared.pipeline import STEPS, GateVerdict, Promote
+from shared.pipeline.stages import STEPS, GateVerdict, Promote
 
 LANE = "training"
 """Where trainings wait."""

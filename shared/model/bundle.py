@@ -8,18 +8,18 @@ from pathlib import Path
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from shared.drift.profile import Reference
 from shared.model.fusion import Fusion
 from shared.model.known import KnownItems
 from shared.model.review import Review
 from shared.model.text import TextEncoder
-from shared.profile import Reference
 
 FORMAT = 3
 MANIFEST = "manifest.json"
 
 VOCABULARY, TEXT, IMAGE, BACKBONE = "vocabulary.npy", "text.npz", "image.npz", "backbone.xml"
 REFERENCE, KNOWN, GOLDEN = "reference.json", "known.npz", "golden.npz"
-"""See `shared.profile`, `shared.model.known` and `shared.model.golden`; bundles of before have none of them."""
+"""See `shared.drift.profile`, `shared.model.known` and `shared.model.golden`; bundles of before have none of them."""
 
 INT8, FLOAT = "int8", "float"
 """The precisions of VGG16 that a bundle was evaluated in."""

@@ -1,7 +1,7 @@
 """Which labelled items a bundle's training knew, by hash: no product's text is in a bundle.
 
 A later training is judged against the bundle on items that neither has learned from, and labels that have changed since
-are noticed (`training.held_out`).
+are noticed (`training.judge.held_out`).
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 Identities = npt.NDArray[np.uint64]
-"""Of items: hashes of their content (`training.splits.identify`)."""
+"""Of items: hashes of their content (`training.pipeline.splits.identify`)."""
 
 
 @dataclass(frozen=True, eq=False)

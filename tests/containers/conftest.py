@@ -85,6 +85,6 @@ def compose(engine: None) -> Iterator[Compose]:
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A catalogue of 270 products, most of them with a picture: `X_test_update.csv` and `images/image_test`."""
     folder = tmp_path_factory.mktemp("catalogue")
-    command = ["python", "-m", "training.sample_catalogue", str(folder), "--test-items", "270", "--seed", "11"]
+    command = ["python", "-m", "training.sample.catalogue", str(folder), "--test-items", "270", "--seed", "11"]
     subprocess.run(command, cwd=ROOT, check=True)
     return folder

@@ -14,9 +14,9 @@ import yaml
 from pydantic import SecretStr
 from redis import Redis
 
-from shared.keys import KeyStore, Scope
 from shared.settings import ROOT
-from shared.webhook_secrets import signing_secrets
+from shared.tenants.api_keys import KeyStore, Scope
+from shared.tenants.webhook_secrets import signing_secrets
 from stack.processes import Process, free_port
 from stack.receiver import WebhookReceiver
 from stack.services import Ports, Stack, bundle_folder

@@ -12,7 +12,7 @@ import pytest
 from shared.settings import ROOT
 from stack.processes import free_port
 from stack.services import Ports, Stack
-from training.layout import STARTER
+from training.pipeline.layout import STARTER
 
 Service = Callable[..., Stack]
 Figure = Callable[[str, float, str], None]

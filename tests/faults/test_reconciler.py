@@ -13,8 +13,8 @@ import httpx
 import pytest
 from redis import Redis
 
-from shared.blobs import Blobs
 from shared.queues import AUDIT, HOUSEKEEPING, SWEEP
+from shared.stores.blobs import Blobs
 from stack.services import Stack
 from tests.faults.conftest import Figure, client, stack_in
 from tests.faults.work import (

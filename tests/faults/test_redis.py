@@ -18,7 +18,7 @@ from redis import TimeoutError as RedisTimeoutError
 
 from shared.ledger import Ledger, QueuedItem
 from shared.settings import Settings
-from shared.stores import open_redis
+from shared.stores.opening import open_redis
 from stack import redis_server
 from stack.processes import Process, free_port
 from stack.receiver import WebhookReceiver

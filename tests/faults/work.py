@@ -11,7 +11,7 @@ from redis import Redis
 
 from shared.queues import celery_app
 from shared.settings import Settings
-from shared.workers import alive
+from shared.telemetry.worker_status import alive
 from stack.processes import Process
 from stack.services import Stack
 from tests.faults.conftest import client

@@ -11,8 +11,8 @@ from benchmarks.comparison import at_size
 from benchmarks.harness import Result
 from shared.model.bundle import Bundle
 from shared.settings import ROOT, Settings
-from training.layout import STARTER
-from worker.handover import make_ready
+from training.pipeline.layout import STARTER
+from worker.serving.handover import make_ready
 
 _SMALL = {
     "queue": ["--items", "3000", "--rounds", "1"],

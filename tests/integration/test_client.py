@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from stack.services import Stack
-from training.sample_catalogue import generate
+from training.sample.catalogue import generate
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from nbclient import NotebookClient
 from shared.settings import ROOT
 from tests.integration.conftest import Retrained
 from tests.workspace import Workspace
-from training.layout import EVALUATION_REPORT
+from training.pipeline.layout import EVALUATION_REPORT
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 COMPARE = ROOT / "notebooks" / "compare_runs.ipynb"

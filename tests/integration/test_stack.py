@@ -15,8 +15,8 @@ from shared.settings import ROOT
 from shared.taxonomy import CODES
 from tests.conftest import Trained
 from tests.waiting import wait_for
-from training.challenge import UNLABELLED_FILE, UNLABELLED_PICTURES_FOLDER
-from training.sample_catalogue import generate
+from training.catalogue.challenge import UNLABELLED_FILE, UNLABELLED_PICTURES_FOLDER
+from training.sample.catalogue import generate
 
 
 def _processes(marker: str) -> list[int]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from training.sample_catalogue import generate
+from training.sample.catalogue import generate
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,62 @@
+"""Who may watch the service, also while Redis, which knows the keys, is away: that is when it needs watching."""
+
+import hashlib
+import time
+from typing import Annotated
+
+from fastapi import Request, Security
+from fastapi.security import HTTPAuthorizationCredentials, SecurityScopes
+from redis import RedisError
+
+from api.access.authentication import Principal, authenticate, bearer
+from api.dependencies import StoresDep
+from api.http.problems import Problem
+from shared.tenants.api_keys import Scope
+
+_REMEMBERED_S = 3600
+
+
+class Observers:
+    """The keys of those who were let in within the hour, as hashes; good for what this process tells of itself."""
+
+    def __init__(self) -> None:
+        self._until: dict[bytes, float] = {}
+
+    def let_in(self, credentials: HTTPAuthorizationCredentials) -> None:
+        self._until[_hash(credentials)] = time.monotonic() + _REMEMBERED_S
+
+    def turn_away(self, credentials: HTTPAuthorizationCredentials) -> None:
+        self._until.pop(_hash(credentials), None)
+
+    def knows(self, credentials: HTTPAuthorizationCredentials) -> bool:
+        return time.monotonic() < self._until.get(_hash(credentials), 0)
+
+
+def observe(
+    request: Request,
+    stores: StoresDep,
+    credentials: Annotated[HTTPAuthorizationCredentials | None, Security(bearer)],
+    needed: SecurityScopes,
+) -> Principal | None:
+    """The caller; `None` for one who is remembered while Redis is away. Raises as `authenticate` does."""
+    observers: Observers = request.app.state.observers
+    try:
+        principal = authenticate(request, stores, credentials, needed)
+    except RedisError:
+        if credentials is not None and observers.knows(credentials):
+            return None
+        raise
+    except Problem:
+        if credentials is not None:
+            observers.turn_away(credentials)
+        raise
+    if credentials is not None:
+        observers.let_in(credentials)
+    return principal
+
+
+Observer = Annotated[Principal | None, Security(observe, scopes=[Scope.OBSERVE])]
+
+
+def _hash(credentials: HTTPAuthorizationCredentials) -> bytes:
+    return hashlib.sha256(credentials.credentials.encode()).digest()

@@ -1,0 +1,102 @@
+"""When drift is worth a person's attention, and the training that is proposed then.
+
+An alert proposes and starts nothing: what is new in the catalogue needs labels before a training can learn it. An
+operator who wants trainings without being asked gives them a schedule, which is independent of alerts.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from math import hypot
+from typing import Any
+
+from api.drift.assessment import Assessment, Level, assess
+from shared.drift.counters import ModelDrift, total
+from shared.drift.profile import Feature
+
+ACCURACY = "estimated_accuracy"
+WEEK = timedelta(days=6)
+"""From its first day to its last."""
+
+_DROP = 0.05
+"""Of the estimated accuracy."""
+_SIGMAS = 3
+_PROPOSAL = {"promote": "manual"}
+"""The body of a `POST /v1/trainings`: the parameters as they are, with the labels that have come; a person looks at the
+verdict before the new model serves."""
+
+
+@dataclass(frozen=True)
+class Alert:
+    model: str
+    feature: str
+    """A `Feature`, or `ACCURACY`."""
+    value: float
+    """Its PSI, or the estimate."""
+    threshold: float
+    """Which the value is above, or for the estimate, below."""
+    since: date
+    """The first day of those in a row that it stands for."""
+    detail: str
+    proposal: dict[str, Any] = field(default_factory=_PROPOSAL.copy)
+
+
+def alerts(models: Sequence[ModelDrift], today: date) -> list[Alert]:
+    """What stands for the models in service: those of the latest day on which any has answered, within a week.
+
+    It is judged by the latest day with enough items, or where no day of the week has, by the week together.
+    """
+    answered = {drift.model: max((d.last for d in drift.days if d.profile.items), default=None) for drift in models}
+    latest = max((day for day in answered.values() if day is not None), default=None)
+    if latest is None or latest < today - WEEK:
+        return []
+    return [alert for drift in models if answered[drift.model] == latest for alert in _of_model(drift, today)]
+
+
+def _of_model(drift: ModelDrift, today: date) -> list[Alert]:
+    judged = [day for counts in drift.days if (day := assess(counts, drift.reference)).judged]
+    if not judged or judged[-1].counts.last < today - WEEK:
+        week = assess(total(drift.days, today - WEEK, today), drift.reference)
+        judged = [week] if week.judged else []
+    if not judged:
+        return []
+    standing = {feature: _value(feature, judged[-1], drift) for feature in (*Feature, ACCURACY)}
+    return [
+        Alert(drift.model, feature, *found[:2], since=_since(feature, judged, drift), detail=found[2])
+        for feature, found in standing.items()
+        if found is not None
+    ]
+
+
+def _since(feature: str, judged: Sequence[Assessment], drift: ModelDrift) -> date:
+    first = judged[-1]
+    for day in reversed(judged):
+        if _value(feature, day, drift) is None:
+            break
+        first = day
+    return first.counts.first
+
+
+def _value(feature: str, day: Assessment, drift: ModelDrift) -> tuple[float, float, str] | None:
+    """Value, threshold and detail where it is an alert."""
+    if feature == ACCURACY:
+        return _drop(day, drift)
+    for distance in day.distances:
+        if distance.feature == feature and distance.level is Level.DRIFT:
+            return distance.psi, distance.threshold, distance.detail
+    return None
+
+
+def _drop(day: Assessment, drift: ModelDrift) -> tuple[float, float, str] | None:
+    """Of the estimate against the one for the validation split: so miscalibration that was always there is no alert."""
+    expected = drift.reference.profile if drift.reference else None
+    if expected is None or expected.confidence is None or day.estimated_accuracy is None:
+        return None
+    chance = _SIGMAS * hypot(day.estimate_error or 0, expected.confidence_error or 0)
+    threshold = expected.confidence - max(_DROP, chance)
+    if day.estimated_accuracy >= threshold:
+        return None
+    detail = (
+        f"{day.estimated_accuracy:.1%} of the answers are expected to be right, {expected.confidence:.1%} in validation"
+    )
+    return day.estimated_accuracy, threshold, detail

@@ -1,0 +1,90 @@
+"""Assessments and alerts as clients see them."""
+
+from datetime import date
+
+from api.drift.alerts import WEEK, Alert
+from api.drift.assessment import Assessment, assess
+from api.drift.schemas import (
+    AlertOut,
+    DistanceOut,
+    EstimateOut,
+    LabelledAccuracyOut,
+    ModelDriftOut,
+    PeriodOut,
+    ReferenceOut,
+)
+from shared.drift.counters import ModelDrift, total
+
+_PLACES = 4
+
+
+def model_drift_out(drift: ModelDrift, first: date, today: date) -> ModelDriftOut:
+    reference = drift.reference
+    return ModelDriftOut(
+        model=drift.model,
+        reference=reference
+        and ReferenceOut(
+            items=reference.profile.items,
+            accuracy=_rounded(reference.accuracy),
+            estimated_accuracy=None if reference.profile.confidence is None else _rounded(reference.profile.confidence),
+        ),
+        week=_period(assess(total(drift.days, today - WEEK, today), reference)),
+        days=[_period(assess(day, reference)) for day in drift.days if day.first >= first],
+    )
+
+
+def _period(found: Assessment) -> PeriodOut:
+    counts = found.counts
+    return PeriodOut(
+        first=counts.first,
+        last=counts.last,
+        items=counts.profile.items,
+        estimate=_estimate(found),
+        labels=_labels(found),
+        distances=[
+            DistanceOut(
+                feature=distance.feature,
+                psi=_rounded(distance.psi),
+                jensen_shannon=_rounded(distance.jensen_shannon),
+                threshold=_rounded(distance.threshold),
+                level=distance.level,
+                detail=distance.detail,
+            )
+            for distance in found.distances
+        ],
+    )
+
+
+def _estimate(found: Assessment) -> EstimateOut | None:
+    if found.estimated_accuracy is None or found.estimate_error is None:
+        return None
+    return EstimateOut(accuracy=_rounded(found.estimated_accuracy), standard_error=_rounded(found.estimate_error))
+
+
+def _labels(found: Assessment) -> LabelledAccuracyOut | None:
+    labels = found.counts.labels
+    if labels.accuracy is None or labels.accuracy_error is None or labels.confidence is None:
+        return None
+    return LabelledAccuracyOut(
+        items=labels.items,
+        accuracy=_rounded(labels.accuracy),
+        standard_error=_rounded(labels.accuracy_error),
+        estimated_accuracy=_rounded(labels.confidence),
+        estimate_error=_rounded(labels.confidence - labels.accuracy),
+    )
+
+
+def alert_out(alert: Alert) -> AlertOut:
+    return AlertOut(
+        model=alert.model,
+        feature=alert.feature,
+        value=_rounded(alert.value),
+        threshold=_rounded(alert.threshold),
+        since=alert.since,
+        detail=alert.detail,
+        proposal=alert.proposal,
+    )
+
+
+def _rounded(value: float) -> float:
+    return round(value, _PLACES)

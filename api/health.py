@@ -1,0 +1,74 @@
+"""Whether the service lives, can take work, and has somebody to do it."""
+
+import logging
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import APIRouter, Response
+from redis import RedisError
+
+from api.access.authentication import KEY_IS_OPTIONAL, OptionalCaller
+from api.dependencies import StoresDep
+from api.http.openapi import problems
+from api.http.problems import Problem
+from shared.queues import TRAINING, Lane
+from shared.telemetry.worker_status import alive, trainers_alive
+
+log = logging.getLogger(__name__)
+
+router = APIRouter(tags=["health"])
+
+
+@router.get(
+    "/health",
+    openapi_extra=KEY_IS_OPTIONAL,
+    responses={HTTPStatus.SERVICE_UNAVAILABLE: {"description": "Redis is away.", "content": {"application/json": {}}}}
+    | problems(HTTPStatus.TOO_MANY_REQUESTS),
+)
+def health(stores: StoresDep, caller: OptionalCaller, response: Response) -> dict[str, Any]:
+    """`pass`; `warn` where jobs wait for a worker or a model, or a worker cannot serve the champion; `fail` (503).
+
+    A caller with a key is also told of Redis, the workers, the model they serve, the trainers, and who is let in.
+    """
+    try:
+        workers = alive(stores.redis)
+        waiting = {lane.value: stores.ledger.ready(lane) for lane in Lane}
+        trainers, trainings = trainers_alive(stores.redis), stores.ledger.ready(TRAINING)
+    except RedisError as error:
+        response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
+        log.warning("Redis cannot be reached: %s", error)
+        return {"status": "fail"}
+    models = sorted({worker.model for worker in workers if worker.model})
+    warnings = [f"{worker.name}: {worker.warning}" for worker in workers if worker.warning]
+    status = "pass" if models and not warnings else "warn"
+    if caller is None:
+        return {"status": status}
+    return {
+        "status": status,
+        "access": "keys" if caller.key_id else "loopback only: no API key is configured",
+        "redis": "ok",
+        "workers": workers,
+        "models": models,
+        "warnings": warnings,
+        "waiting_chunks": waiting,
+        "trainers": trainers,
+        "waiting_trainings": trainings,
+    }
+
+
+@router.get("/health/live")
+async def live() -> dict[str, str]:
+    """The process answers; touches nothing else, and needs none of the threads that may all wait for Redis."""
+    return {"status": "pass"}
+
+
+@router.get("/health/ready", responses=problems(HTTPStatus.SERVICE_UNAVAILABLE))
+def ready(stores: StoresDep) -> dict[str, str]:
+    """Jobs can be accepted: Redis answers."""
+    try:
+        stores.redis.ping()
+    except RedisError as error:
+        detail = "Redis cannot be reached, so no job can be accepted right now."
+        headers = {"Retry-After": "5"}
+        raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "store-unavailable", detail, headers=headers) from error
+    return {"status": "pass"}

@@ -1,0 +1,188 @@
+"""Errors as RFC 9457 problem documents."""
+
+import errno
+import json
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from http import HTTPStatus
+from itertools import islice
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response, StreamingResponse
+from kombu.exceptions import OperationalError
+from pydantic import BaseModel, ConfigDict, Field
+from redis import RedisError
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+from api.http import request_ids as requests
+from shared.ledger import CursorError, JobNotFoundError, ResultsGoneError
+
+log = logging.getLogger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+
+
+class ProblemOut(BaseModel):
+    """An error, after RFC 9457; some kinds have further members, such as `errors`."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str = Field(description="urn:rakuten-catalog:problem:… with a stable name of the kind, for programs.")
+    title: str
+    status: int
+    detail: str = Field(description="What was wrong with this very request, for people.")
+    instance: str = Field(description="The request's path.")
+
+
+class Problem(Exception):  # noqa: N818  # RFC 9457's word
+    """Raised anywhere below a route; becomes the answer.
+
+    Args:
+        kind: A stable name, the end of the document's `type` URI.
+        detail: What was wrong with this very request, and what to do.
+        more: Further members of the document.
+    """
+
+    def __init__(
+        self, status: HTTPStatus, kind: str, detail: str, *, headers: Mapping[str, str] | None = None, **more: Any
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.kind = kind
+        self.headers = dict(headers or {})
+        self.more = more
+
+    def document(self, instance: str) -> dict[str, Any]:
+        return {
+            "type": f"urn:rakuten-catalog:problem:{self.kind}",
+            "title": self.kind.replace("-", " ").capitalize(),
+            "status": int(self.status),
+            "detail": str(self),
+            "instance": instance,
+            **self.more,
+        }
+
+    def response(self, instance: str) -> Response:
+        # In ASCII: a document may quote what is wrong, such as half a surrogate pair, which UTF-8 cannot hold.
+        body = json.dumps(self.document(instance))
+        return Response(body, int(self.status), headers=self.headers, media_type=MEDIA_TYPE)
+
+
+class StreamedProblem(Problem):
+    """A problem whose `errors` may be very many: they are written as they are sent."""
+
+    def __init__(self, status: HTTPStatus, kind: str, detail: str, *, errors: Iterable[Mapping[str, Any]]) -> None:
+        super().__init__(status, kind, detail)
+        self._errors = errors
+
+    def response(self, instance: str) -> Response:
+        head = json.dumps(self.document(instance))[:-1]
+
+        def parts() -> Iterator[str]:
+            yield f'{head}, "errors": ['
+            errors, separator = iter(self._errors), ""
+            while batch := list(islice(errors, 1000)):
+                yield separator + ", ".join(json.dumps(error) for error in batch)
+                separator = ", "
+            yield "]}"
+
+        return StreamingResponse(parts(), int(self.status), media_type=MEDIA_TYPE)
+
+
+def pointer_to(location: Iterable[int | str]) -> str:
+    """RFC 6901, from pydantic's place of an error."""
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in location)
+
+
+def results_expired(job: str) -> Problem:
+    return Problem(HTTPStatus.GONE, "results-expired", f"The results of job {job} were kept as long as promised.")
+
+
+def invalid_request(entries: Sequence[Any]) -> Problem:
+    """From the entries of a pydantic `ValidationError`; each field that is wrong is named by a JSON pointer."""
+    errors = [
+        {"pointer": pointer_to(entry["loc"]), "detail": entry["msg"].removeprefix("Value error, ")} for entry in entries
+    ]
+    detail = "; ".join(f"{entry['pointer']}: {entry['detail']}" for entry in errors)
+    return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-request", detail, errors=errors)
+
+
+def install(app: FastAPI) -> None:
+    """Make every error of the app a problem document."""
+    app.add_exception_handler(Problem, _problem)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(JobNotFoundError, _no_job)
+    app.add_exception_handler(CursorError, _no_cursor)
+    app.add_exception_handler(ResultsGoneError, _gone)
+    app.add_exception_handler(RedisError, _unavailable)
+    app.add_exception_handler(OperationalError, _unavailable)
+    app.add_exception_handler(OSError, _disk)
+    app.add_exception_handler(ClientDisconnect, _gone_away)
+    app.add_exception_handler(Exception, _internal)
+
+
+def _problem(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Problem)  # noqa: S101  # registered for this type alone
+    return error.response(request.url.path)
+
+
+def _invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101
+    return invalid_request(error.errors()).response(request.url.path)
+
+
+def _http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101
+    status = HTTPStatus(error.status_code)
+    kind = status.phrase.lower().replace(" ", "-")
+    return Problem(status, kind, str(error.detail), headers=error.headers).response(request.url.path)
+
+
+def _no_job(request: Request, error: Exception) -> Response:
+    detail = f"There is no job {error}: it never was, or it is long over."
+    return Problem(HTTPStatus.NOT_FOUND, "job-not-found", detail).response(request.url.path)
+
+
+def _gone(request: Request, error: Exception) -> Response:
+    return results_expired(str(error)).response(request.url.path)
+
+
+def _no_cursor(request: Request, error: Exception) -> Response:
+    return Problem(HTTPStatus.BAD_REQUEST, "unknown-cursor", f"{error}.").response(request.url.path)
+
+
+def _unavailable(request: Request, error: Exception) -> Response:
+    detail = "The job store does not answer right now. Try again in a few seconds, with the same Idempotency-Key."
+    headers = {"Retry-After": "5"}
+    return Problem(HTTPStatus.SERVICE_UNAVAILABLE, "store-unavailable", detail, headers=headers).response(
+        request.url.path
+    )
+
+
+def _disk(request: Request, error: Exception) -> Response:
+    """What an upload is written to: the blob store, and the spool of multipart bodies."""
+    log.error("a request could not be stored: %s", error)
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        detail = "The store for pictures is full; nothing was accepted. Try again later, or tell the operator."
+        status, kind = HTTPStatus.INSUFFICIENT_STORAGE, "insufficient-storage"
+    else:
+        detail = "The store for pictures cannot be reached right now; nothing was accepted. Try again in a few seconds."
+        status, kind = HTTPStatus.SERVICE_UNAVAILABLE, "store-unavailable"
+    return Problem(status, kind, detail, headers={"Retry-After": "30"}).response(request.url.path)
+
+
+def _gone_away(request: Request, error: Exception) -> Response:
+    """In the middle of its body; nobody reads the answer, and nothing of the request is left."""
+    return Response(status_code=HTTPStatus.BAD_REQUEST)
+
+
+def _internal(request: Request, error: Exception) -> Response:
+    detail = "The service failed on this request; its log says why."
+    # This answer is made outside of what gives the others their header.
+    headers = {requests.HEADER: request.state.request_id}
+    problem = Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal-error", detail, headers=headers)
+    return problem.response(request.url.path)

@@ -1,0 +1,48 @@
+"""A catalogue item as clients send it."""
+
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, HttpUrl, model_validator
+
+TITLE_LIMIT = 10_000
+DESCRIPTION_LIMIT = 50_000
+
+
+class ImageIn(BaseModel):
+    """A picture, given in exactly one of three ways."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    base64: str | None = Field(None, description="The file's bytes in base64; a `data:` URL is fine too.")
+    url: HttpUrl | None = Field(None, description="Where a worker fetches it: http or https, a public address.")
+    file: str | None = Field(None, description="The name of a file sent along in the same multipart request.")
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        if sum(value is not None for value in (self.base64, self.url, self.file)) != 1:
+            raise ValueError("give exactly one of base64, url and file")
+        return self
+
+
+class ItemIn(BaseModel):
+    """A catalogue item: a title, a description, a picture, or any of them."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        coerce_numbers_to_str=True,
+        str_strip_whitespace=True,
+        json_schema_extra={"anyOf": [{"required": [name]} for name in ("title", "description", "image")]},
+    )
+
+    id: Annotated[str, Field(min_length=1, max_length=128)] | None = Field(
+        None, description="Your own id, unique within the job; the item's position where it is left out."
+    )
+    title: str | None = Field(None, max_length=TITLE_LIMIT)
+    description: str | None = Field(None, max_length=DESCRIPTION_LIMIT)
+    image: ImageIn | None = None
+
+    @model_validator(mode="after")
+    def _not_empty(self) -> Self:
+        if not (self.title or self.description or self.image):
+            raise ValueError("an item needs a title, a description or an image")
+        return self

@@ -1,0 +1,53 @@
+"""The bodies of a request for a job, for OpenAPI: the routes read them as a stream, so FastAPI cannot see them."""
+
+import json
+from typing import Any
+
+from api import ingest
+from api.http.openapi import described, in_query, ref
+from api.items.schemas import ItemIn
+from api.jobs.schemas import JobIn, JobOptions
+
+_OPTIONS = described(JobOptions)
+
+_ITEM = {"id": "sku-1", "title": "Piscine gonflable ronde 3 m"}
+_TABLE = "id,title,image\nsku-1,Piscine gonflable ronde 3 m,https://shop.example/piscine.jpg\n"
+
+JOB_BODIES: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            ingest.JSON: {"schema": ref(JobIn), "example": {"items": [_ITEM]}},
+            ingest.NDJSON: {"schema": ref(ItemIn), "example": _ITEM},
+            ingest.CSV: {
+                "schema": {
+                    "type": "string",
+                    "description": "Columns id, title, description, image (a URL), separated by commas or semicolons",
+                },
+                "example": _TABLE,
+            },
+            ingest.MULTIPART: {
+                "schema": {
+                    "type": "object",
+                    "required": ["items"],
+                    "additionalProperties": False,
+                    "properties": {
+                        "items": {
+                            "type": "string",
+                            "description": "NDJSON, JSON, or a file whose name ends in .csv; an item's image.file "
+                            "names a picture sent along",
+                        },
+                        "images": {
+                            "type": "array",
+                            "items": {"type": "string", "format": "binary"},
+                            "description": "Pictures, or .zip files of pictures",
+                        },
+                        **{name: option["schema"] for name, option in _OPTIONS.items()},
+                    },
+                },
+                "example": {"items": json.dumps(_ITEM)},
+            },
+        },
+    },
+    "parameters": in_query(_OPTIONS),
+}

@@ -1,0 +1,79 @@
+"""A job's webhook: what became of its deliveries, and another one on request."""
+
+from datetime import datetime
+from http import HTTPStatus
+
+from fastapi import APIRouter
+from pydantic import BaseModel, Field
+
+from api.access.ownership import JobDep
+from api.dependencies import Stores, StoresDep
+from api.http.openapi import problems
+from api.http.problems import Problem
+from api.jobs.render import masked, maybe_time, time_of
+from shared.ledger import DeliveryAttempt, DeliveryOutcome, Job, NothingToDeliverError, Trigger, WebhookState
+from shared.queues import tend_soon
+
+router = APIRouter(prefix="/v1/jobs", tags=["jobs"], responses=problems(HTTPStatus.NOT_FOUND))
+
+
+class DeliveryOut(BaseModel):
+    number: int = Field(description="Which attempt it was, from 1; one that was not made has the next one's number.")
+    at: datetime
+    trigger: Trigger = Field(description="Whether the job's end led to it, or a request.")
+    outcome: DeliveryOutcome = Field(description="postponed and disabled: no attempt was made, and none was used up.")
+    status: int | None = Field(description="What the receiver answered.")
+    error: str | None = Field(description="What went wrong, for people.")
+    duration_ms: int
+    next_attempt_at: datetime | None
+
+
+class DeliveriesOut(BaseModel):
+    job_id: str
+    url: str | None = Field(description="Without credentials; null where the job was sent without a webhook.")
+    state: WebhookState | None
+    attempts: int = Field(description="How many were made in all.")
+    deliveries: list[DeliveryOut] = Field(description="The last 200, the newest last.")
+
+
+@router.get("/{job_id}/deliveries")
+def deliveries(job: JobDep, stores: StoresDep) -> DeliveriesOut:
+    """Each attempt to deliver the job's webhook, and when the next one is due."""
+    return _answer(job, stores)
+
+
+@router.post("/{job_id}/deliveries", status_code=HTTPStatus.ACCEPTED, responses=problems(HTTPStatus.CONFLICT))
+def redeliver(job: JobDep, stores: StoresDep) -> DeliveriesOut:
+    """Deliver the webhook of an ended job (again) now; a receiver that had answered 410 gets deliveries again.
+
+    It carries the `webhook-id` that it always had, and is tried again on the same schedule.
+    """
+    try:
+        stores.deliveries.request(job)
+    except NothingToDeliverError as error:
+        raise Problem(HTTPStatus.CONFLICT, "nothing-to-deliver", f"There is nothing to deliver: {error}.") from error
+    tend_soon(stores.queue)
+    return _answer(stores.ledger.job(job.id), stores)
+
+
+def _answer(job: Job, stores: Stores) -> DeliveriesOut:
+    return DeliveriesOut(
+        job_id=job.id,
+        url=None if job.webhook_url is None else masked(job.webhook_url),
+        state=job.webhook_state,
+        attempts=job.webhook_attempts,
+        deliveries=[_delivery(attempt) for attempt in stores.deliveries.log(job)],
+    )
+
+
+def _delivery(attempt: DeliveryAttempt) -> DeliveryOut:
+    return DeliveryOut(
+        number=attempt.number,
+        at=time_of(attempt.at),
+        trigger=attempt.trigger,
+        outcome=attempt.outcome,
+        status=attempt.status,
+        error=attempt.error,
+        duration_ms=attempt.duration_ms,
+        next_attempt_at=maybe_time(attempt.next_attempt_at),
+    )

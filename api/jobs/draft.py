@@ -1,0 +1,106 @@
+"""A job while its items are still coming in: checked, staged in chunks, and nothing a job until it is opened."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from http import HTTPStatus
+from types import TracebackType
+from typing import Self
+
+from fastapi.concurrency import run_in_threadpool
+from pydantic import ValidationError
+
+from api.http.problems import Problem
+from api.ingest import PictureRefused, RawItem
+from api.items.images import kept_picture
+from api.items.schemas import ItemIn
+from api.items.validation import Invalid, ItemError, invalid
+from shared.ledger import Ledger, QueuedItem
+from shared.settings import Settings
+from shared.stores.blobs import Blobs
+
+_CHUNK_COST = 256
+_PICTURE_COST, _TEXT_COST = 16, 1
+"""A chunk holds 16 pictures or 256 texts: about a second of work on a CPU, so that progress and cancelling are live."""
+
+
+@dataclass
+class Draft:
+    """Items go in by `add`; `total` counts all, `invalid` holds those that are wrong."""
+
+    settings: Settings
+    ledger: Ledger
+    blobs: Blobs
+    pictures: Mapping[str, str | PictureRefused] = field(default_factory=dict)
+    id: str = field(default_factory=Ledger.new_id)
+    total: int = 0
+    chunks: int = 0
+    invalid: list[Invalid] = field(default_factory=list)
+    _seen: set[str] = field(default_factory=set)
+    _chunk: list[QueuedItem] = field(default_factory=list)
+    _cost: int = 0
+
+    async def add(self, raw: RawItem) -> None:
+        """Check an item and stage it, or note what is wrong with it.
+
+        Raises:
+            Problem: there are too many items for one job.
+            OSError: its picture cannot be kept.
+        """
+        if self.total == self.settings.max_items:
+            raise Problem(
+                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+                "too-many-items",
+                f"A job takes at most {self.settings.max_items:,} items: send the rest as another job.",
+            )
+        self.total += 1
+        try:
+            item = ItemIn.model_validate(raw.fields)
+            identifier = self._identifier(item, raw)
+            blob = await kept_picture(item.image, self.pictures, self.settings, self.blobs)
+        except (ValidationError, ItemError) as error:
+            self.invalid.append(invalid(raw, error))
+        else:
+            url = str(item.image.url) if item.image is not None and item.image.url is not None else None
+            queued = QueuedItem(raw.index, identifier, item.title, item.description, blob, url)
+            await self._put(queued)
+
+    async def again(self, item: QueuedItem) -> None:
+        """Stage an item that was accepted before, at this job's next place."""
+        self.total += 1
+        await self._put(replace(item, index=self.total - 1))
+
+    async def finish(self) -> None:
+        """Stage the rest, and the outcomes of the items that are skipped."""
+        await self._stage()
+        for start in range(0, len(self.invalid), _CHUNK_COST):
+            outcomes = [invalid.outcome() for invalid in self.invalid[start : start + _CHUNK_COST]]
+            await run_in_threadpool(self.ledger.stage_invalid, self.id, self.chunks, outcomes)
+            self.chunks += 1
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """What was staged is forgotten when the request fails; opening the job comes after this."""
+        if error is not None:
+            await run_in_threadpool(self.ledger.discard, self.id)
+
+    async def _put(self, item: QueuedItem) -> None:
+        self._chunk.append(item)
+        self._cost += _PICTURE_COST if item.blob or item.url else _TEXT_COST
+        if self._cost >= _CHUNK_COST:
+            await self._stage()
+
+    async def _stage(self) -> None:
+        if self._chunk:
+            await run_in_threadpool(self.ledger.stage, self.id, self.chunks, self._chunk)
+            self.chunks, self._chunk, self._cost = self.chunks + 1, [], 0
+
+    def _identifier(self, item: ItemIn, raw: RawItem) -> str:
+        identifier = item.id or str(raw.index)
+        if identifier in self._seen:
+            raise ItemError("/id", "duplicate_id", f"the id {identifier!r} occurs twice in this job")
+        self._seen.add(identifier)
+        return identifier

@@ -1,0 +1,103 @@
+"""One item, answered in the same request: the original project's contract, through the same queue."""
+
+import base64
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.concurrency import run_in_threadpool
+from pydantic import ValidationError
+
+from api import ingest
+from api.access.authentication import ClassifyCaller
+from api.dependencies import Stores, StoresDep
+from api.http.long_poll import ended_within
+from api.http.openapi import problems, ref
+from api.http.problems import Problem, invalid_request
+from api.jobs import render
+from api.jobs.schemas import ModelWeightsOut, PredictIn, PredictOut, ResultOut
+from shared.ledger import Job
+
+router = APIRouter(tags=["predict"])
+
+_BODIES = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            ingest.JSON: {"schema": ref(PredictIn), "example": {"description": "Console de jeux rétro"}},
+            ingest.MULTIPART: {
+                "schema": {
+                    "type": "object",
+                    "additionalProperties": False,
+                    "properties": {
+                        "description": {"type": "string"},
+                        "image": {"type": "string", "format": "binary"},
+                    },
+                },
+                "example": {"description": "Console de jeux rétro"},
+            },
+        },
+    }
+}
+
+
+@router.post(
+    "/predict",
+    openapi_extra=_BODIES,
+    responses=problems(
+        HTTPStatus.BAD_REQUEST,
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        HTTPStatus.GATEWAY_TIMEOUT,
+        HTTPStatus.INSUFFICIENT_STORAGE,
+    ),
+)
+async def predict(request: Request, stores: StoresDep, caller: ClassifyCaller) -> PredictOut:
+    """Classify one item now; it overtakes bulk jobs at the next micro-batch."""
+    item = await _item(request, stores)
+    job = await stores.submissions.accept(ingest.single(item), caller.tenant, passing=True)
+    result = await _result(stores, job)
+    if result.category is None or result.needs_review is None or result.branches is None:
+        error = result.error
+        kind = error.code.replace("_", "-") if error else "item-failed"
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, kind, error.message if error else "", job_id=job.id)
+    return PredictOut(
+        predicted_category=result.category.name,
+        category_id=result.category.code,
+        confidence=result.category.confidence,
+        needs_review=result.needs_review,
+        model_weights=ModelWeightsOut(text=result.branches.text_weight, image=result.branches.image_weight),
+        result=result,
+        job_id=job.id,
+    )
+
+
+async def _item(request: Request, stores: Stores) -> dict[str, Any]:
+    """The request's two fields as a catalogue item."""
+    limit = ingest.item_limit(stores.settings)
+    fields: dict[str, Any]
+    if request.headers.get("content-type", "").lower().startswith(ingest.MULTIPART):
+        fields = dict(await ingest.small_form(request, limit))
+        if isinstance(picture := fields.get("image"), bytes):
+            fields["image"] = base64.b64encode(picture).decode()
+    else:
+        fields = await ingest.json_object(request, limit)
+    try:
+        given = PredictIn.model_validate(fields)
+    except ValidationError as error:
+        raise invalid_request(error.errors()) from error
+    return {"description": given.description, "image": {"base64": given.image} if given.image else None}
+
+
+async def _result(stores: Stores, job: Job) -> ResultOut:
+    """Wait for the job's end without holding a thread."""
+    timeout = stores.settings.predict_timeout_s
+    if not await ended_within(stores, job, timeout):
+        raise Problem(
+            HTTPStatus.GATEWAY_TIMEOUT,
+            "not-done-in-time",
+            f"No worker has answered within {timeout:g} s. The item stays queued: look at /v1/jobs/{job.id} later.",
+            job_id=job.id,
+        )
+    ended = await run_in_threadpool(stores.ledger.job, job.id)
+    page = await run_in_threadpool(stores.results.page, ended)
+    return render.result_out(*page.outcomes[0])

@@ -1,0 +1,178 @@
+"""The ledger's records as clients see them: JSON, NDJSON and CSV."""
+
+import csv
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from io import StringIO
+from urllib.parse import urlsplit, urlunsplit
+
+from api.jobs.schemas import BranchesOut, CategoryOut, Counts, ItemErrorOut, JobOut, QueueOut, ResultOut, WebhookOut
+from shared.ledger import Guess, ItemStatus, Job, LaneStatus, Outcome
+from shared.taxonomy import name_of
+from shared.telemetry.tracing import trace_id
+
+COLUMNS = (
+    "index", "id", "status", "prdtypecode", "category", "confidence", "needs_review",
+    "model_version", "error", "message", "cached",
+)  # fmt: skip
+_LONGEST_PAUSE_S = 30
+
+
+def job_out(job: Job, lane: LaneStatus | None) -> JobOut:
+    url = f"/v1/jobs/{job.id}"
+    rate = _rate(job)
+    return JobOut(
+        id=job.id,
+        state=job.state,
+        reason=job.reason,
+        counts=Counts(**job.counts),
+        model_versions=dict(job.model_versions),
+        progress=round(job.done / job.total, 4),
+        rate=None if rate is None else round(rate, 3),
+        queue=lane and QueueOut(lane=job.lane, position=lane.position, waiting_items=lane.pending),
+        created_at=time_of(job.created_at),
+        started_at=maybe_time(job.started_at),
+        finished_at=maybe_time(job.finished_at),
+        times={state: time_of(entered) for state, entered in job.times.items()},
+        deadline_at=time_of(job.deadline),
+        estimated_finish_at=_estimate(job, rate, lane),
+        error_budget=job.error_budget,
+        parent=job.parent,
+        webhook=webhook_out(job),
+        results_expire_at=maybe_time(job.results_expire_at),
+        trace_id=trace_id(job.traceparent),
+        url=url,
+        results_url=f"{url}/results",
+        events_url=f"{url}/events",
+    )
+
+
+def retry_after(job: JobOut, now: float) -> str:
+    """Seconds after which asking again is worth while: a quarter of what is left."""
+    if job.estimated_finish_at is None:
+        return "1"
+    remaining = job.estimated_finish_at.timestamp() - now
+    return str(round(min(max(remaining / 4, 1), _LONGEST_PAUSE_S)))
+
+
+def masked(url: str) -> str:
+    """The URL without a user's name and password."""
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+def result_out(model: str, outcome: Outcome) -> ResultOut:
+    if outcome.status is not ItemStatus.SUCCEEDED:
+        return ResultOut(
+            id=outcome.id,
+            index=outcome.index,
+            status=outcome.status,
+            error=ItemErrorOut(
+                code=outcome.error or outcome.status,
+                message=outcome.message or "",
+                pointer=outcome.pointer,
+                line=outcome.line,
+            ),
+            model_version=model or None,
+        )
+    text_weight, image_weight = outcome.weights or (0.0, 0.0)
+    best, *others = (_category(guess) for guess in outcome.guesses)
+    return ResultOut(
+        id=outcome.id,
+        index=outcome.index,
+        status=outcome.status,
+        category=best,
+        needs_review=outcome.needs_review,
+        alternatives=others,
+        branches=BranchesOut(
+            text=_category(outcome.text) if outcome.text else None,
+            image=_category(outcome.image) if outcome.image else None,
+            text_weight=text_weight,
+            image_weight=image_weight,
+        ),
+        cached=outcome.cached,
+        model_version=model,
+    )
+
+
+def ndjson(pages: Iterable[list[ResultOut]]) -> Iterator[str]:
+    """A line per result; yielded by page, because each piece of a streamed response costs a change of threads."""
+    for page in pages:
+        yield "".join(result.model_dump_json() + "\n" for result in page)
+
+
+def csv_table(pages: Iterable[list[ResultOut]]) -> Iterator[str]:
+    """A heading, and a row per result; yielded by page."""
+    yield _csv_rows([COLUMNS])
+    for page in pages:
+        yield _csv_rows(_csv_row(result) for result in page)
+
+
+def row(result: ResultOut) -> tuple[object, ...]:
+    """Of a table with the columns `COLUMNS`."""
+    category, error = result.category, result.error
+    return (
+        result.index,
+        result.id,
+        result.status.value,
+        category.code if category else None,
+        category.name if category else None,
+        category.confidence if category else None,
+        result.needs_review,
+        result.model_version,
+        error.code if error else None,
+        error.message if error else None,
+        result.cached,
+    )
+
+
+def _csv_row(result: ResultOut) -> tuple[object, ...]:
+    return tuple(str(cell).lower() if isinstance(cell, bool) else cell for cell in row(result))
+
+
+def _csv_rows(rows: Iterable[Iterable[object]]) -> str:
+    buffer = StringIO(newline="")
+    csv.writer(buffer).writerows(rows)
+    return buffer.getvalue()
+
+
+def _category(guess: Guess) -> CategoryOut:
+    return CategoryOut(code=guess.code, name=name_of(guess.code), confidence=guess.confidence)
+
+
+def time_of(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def maybe_time(seconds: float | None) -> datetime | None:
+    return None if seconds is None else time_of(seconds)
+
+
+def webhook_out(job: Job) -> WebhookOut | None:
+    if job.webhook_url is None or job.webhook_state is None:
+        return None
+    return WebhookOut(
+        url=masked(job.webhook_url),
+        state=job.webhook_state,
+        attempts=job.webhook_attempts,
+    )
+
+
+def _rate(job: Job) -> float | None:
+    """Items a second since the job began; those that were skipped cost nothing."""
+    computed = job.succeeded + job.failed
+    if job.started_at is None or not computed:
+        return None
+    until = job.finished_at or job.read_at
+    return computed / max(until - job.started_at, 1e-3)
+
+
+def _estimate(job: Job, rate: float | None, lane: LaneStatus | None) -> datetime | None:
+    """The rest at the job's own rate; before that, all that waits in its lane at the lane's; at most the deadline."""
+    if lane is None:
+        return None
+    if rate is None:
+        rate, items = lane.rate, lane.pending
+    else:
+        items = job.pending
+    return time_of(min(job.read_at + items / rate, job.deadline)) if rate else None

@@ -1,0 +1,198 @@
+"""Bulk jobs."""
+
+from collections.abc import AsyncIterator, Callable, Hashable, Iterable, Iterator
+from http import HTTPStatus
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import StreamingResponse
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+
+from api import ingest
+from api.access.authentication import ClassifyCaller
+from api.access.ownership import JobDep
+from api.dependencies import LONGEST_WAIT_S, Stores, StoresDep
+from api.http import idempotency
+from api.http.idempotency import IdempotencyKey
+from api.http.long_poll import ended_within
+from api.http.openapi import ACCEPTED, problems
+from api.http.problems import results_expired
+from api.http.server_sent_events import follow
+from api.jobs import render
+from api.jobs.bodies import JOB_BODIES
+from api.jobs.parquet import parquet
+from api.jobs.schemas import JobOut, ResultOut, ResultsOut
+from shared.ledger import ItemStatus, Job, Page
+from shared.queues import tend_soon
+
+router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
+
+_PAGE = 1000
+
+_Writer = Callable[[Iterable[list[ResultOut]]], Iterator[str | bytes]]
+_WRITERS: dict[str, tuple[_Writer, str]] = {
+    "ndjson": (render.ndjson, ingest.NDJSON),
+    "csv": (render.csv_table, ingest.CSV),
+    "parquet": (parquet, "application/vnd.apache.parquet"),
+}
+
+
+@router.post(
+    "",
+    status_code=HTTPStatus.ACCEPTED,
+    openapi_extra=JOB_BODIES,
+    responses=ACCEPTED
+    | problems(
+        HTTPStatus.BAD_REQUEST,
+        HTTPStatus.CONFLICT,
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        HTTPStatus.INSUFFICIENT_STORAGE,
+    ),
+)
+async def submit(
+    request: Request, response: Response, stores: StoresDep, caller: ClassifyCaller, key: IdempotencyKey = None
+) -> JobOut:
+    """Send items in bulk; all that are valid are accepted, or none."""
+    async with idempotency.attempt(stores, caller.tenant, "submit", key) as attempt:
+        if attempt.answered:
+            job = await idempotency.replay(stores, attempt.answered, ingest.drain(request, stores.settings))
+        else:
+            async with await ingest.read(request, stores.settings, stores.blobs) as intake:
+                job = await stores.submissions.accept(intake, caller.tenant, attempt.claim)
+    return _accepted(job, response, replayed=attempt.answered is not None)
+
+
+@router.post(
+    "/{job_id}/retry",
+    status_code=HTTPStatus.ACCEPTED,
+    responses=ACCEPTED | problems(HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.GONE),
+)
+async def retry(
+    parent: JobDep,
+    response: Response,
+    stores: StoresDep,
+    status: Annotated[
+        list[Literal["failed", "expired", "cancelled"]] | None,
+        Query(description="Which items; failed and expired ones where it is left out"),
+    ] = None,
+    key: IdempotencyKey = None,
+) -> JobOut:
+    """A new job with those items of an ended one that failed or were never done; `parent` leads back."""
+    statuses = frozenset(ItemStatus(name) for name in status or ("failed", "expired"))
+    fingerprint = ",".join(sorted(statuses))
+    async with idempotency.attempt(stores, parent.tenant, f"retry {parent.id}", key) as attempt:
+        if attempt.answered:
+            job = await idempotency.replay(stores, attempt.answered, idempotency.known(fingerprint))
+        else:
+            _refuse_gone(parent)
+            job = await stores.submissions.retry(parent, statuses, attempt.claim, fingerprint)
+    return _accepted(job, response, replayed=attempt.answered is not None)
+
+
+@router.get("/{job_id}", responses=problems(HTTPStatus.NOT_FOUND))
+async def status(
+    job: JobDep,
+    response: Response,
+    stores: StoresDep,
+    wait: Annotated[
+        float, Query(ge=0, le=LONGEST_WAIT_S, description="Seconds to wait for the job's end before answering")
+    ] = 0,
+) -> JobOut:
+    """State, counts, progress, place in the queue and an estimate."""
+    if wait and not job.ended:
+        await ended_within(stores, job, wait)
+        job = await run_in_threadpool(stores.ledger.job, job.id)
+    return await run_in_threadpool(_answer, job, response, stores)
+
+
+@router.post("/{job_id}/cancel", responses=problems(HTTPStatus.NOT_FOUND))
+def cancel(job: JobDep, response: Response, stores: StoresDep) -> JobOut:
+    """End the job now; what was classified stays readable. A job that has ended stays as it is."""
+    job = stores.ledger.cancel(job.id)
+    tend_soon(stores.queue)
+    return _answer(job, response, stores)
+
+
+@router.get("/{job_id}/events", response_class=EventSourceResponse, responses=problems(HTTPStatus.NOT_FOUND))
+async def events(job: JobDep, stores: StoresDep) -> AsyncIterator[ServerSentEvent]:
+    """The job each time it has changed, as server-sent events `progress`; `end` comes last and closes the stream."""
+
+    def render(job: Job) -> ServerSentEvent:
+        return ServerSentEvent(data=_out(job, stores), id=str(job.done))
+
+    changes = follow(job, lambda: stores.ledger.job(job.id), _moment, render)
+    async for event in changes:
+        yield event
+
+
+@router.get(
+    "/{job_id}/results",
+    response_model=ResultsOut,
+    responses={HTTPStatus.OK: {"content": {media_type: {} for _, media_type in _WRITERS.values()}}}
+    | problems(HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.GONE),
+)
+def results(
+    job: JobDep,
+    stores: StoresDep,
+    cursor: Annotated[str | None, Query(description="`next_cursor` of the page before")] = None,
+    limit: Annotated[int, Query(ge=1, le=10_000, description="Items per JSON page")] = _PAGE,
+    status: Annotated[ItemStatus | None, Query(description="Only items of which this became")] = None,
+    output: Annotated[Literal["json", "ndjson", "csv", "parquet"], Query(alias="format")] = "json",
+) -> Any:
+    """Results so far, also while the job runs: JSON in pages; NDJSON, CSV and Parquet with all that is there.
+
+    While the job runs, a page may be empty and more come later; `complete` says when there is no more. A page that
+    filters may hold fewer than `limit` though more lie behind its cursor.
+    """
+    _refuse_gone(job)
+    if output == "json":
+        page = stores.results.page(job, cursor, limit, status)
+        return ResultsOut(
+            job_id=job.id, state=job.state, results=_rendered(page), next_cursor=page.cursor, complete=page.complete
+        )
+    pages = stores.results.pages(job, cursor, _PAGE, status)
+    first = next(pages)  # what is wrong with the cursor is said before the answer begins
+    write, media_type = _WRITERS[output]
+    return StreamingResponse(write(_all(first, pages)), media_type=media_type)
+
+
+def _all(first: Page, rest: Iterator[Page]) -> Iterator[list[ResultOut]]:
+    yield _rendered(first)
+    for page in rest:
+        yield _rendered(page)
+
+
+def _rendered(page: Page) -> list[ResultOut]:
+    return [render.result_out(model, outcome) for model, outcome in page.outcomes]
+
+
+def _refuse_gone(job: Job) -> None:
+    if job.results_gone:
+        raise results_expired(job.id)
+
+
+def _moment(job: Job) -> tuple[Hashable, bool]:
+    return (job.state, job.done), job.ended
+
+
+def _out(job: Job, stores: Stores) -> JobOut:
+    return render.job_out(job, None if job.ended else stores.ledger.lane_status(job))
+
+
+def _answer(job: Job, response: Response, stores: Stores) -> JobOut:
+    out = _out(job, stores)
+    if not job.ended:
+        response.headers["Retry-After"] = render.retry_after(out, job.read_at)
+    return out
+
+
+def _accepted(job: Job, response: Response, *, replayed: bool) -> JobOut:
+    """The same, byte by byte, for each request with the same key."""
+    out = render.job_out(job.as_accepted(), None)
+    response.headers["Location"] = out.url
+    response.headers["Retry-After"] = "1"
+    if replayed:
+        response.headers[idempotency.REPLAYED] = "true"
+    return out

@@ -1,0 +1,1 @@
+"""Labels: accepting them, and how many the store holds."""

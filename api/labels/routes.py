@@ -1,0 +1,48 @@
+"""Labels: what items really are, for trainings to learn from."""
+
+from http import HTTPStatus
+
+from fastapi import APIRouter, Request, Response
+
+from api import ingest
+from api.access.authentication import TrainCaller
+from api.dependencies import StoresDep
+from api.http import idempotency
+from api.http.idempotency import IdempotencyKey
+from api.http.openapi import problems
+from api.labels.bodies import LABEL_BODIES
+from api.labels.schemas import LabelCountsOut, LabelsOut
+
+router = APIRouter(prefix="/v1/labels", tags=["labels"])
+
+
+@router.post(
+    "",
+    status_code=HTTPStatus.CREATED,
+    openapi_extra=LABEL_BODIES,
+    responses=problems(
+        HTTPStatus.BAD_REQUEST,
+        HTTPStatus.CONFLICT,
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        HTTPStatus.INSUFFICIENT_STORAGE,
+    ),
+)
+async def send(
+    request: Request, response: Response, stores: StoresDep, caller: TrainCaller, key: IdempotencyKey = None
+) -> LabelsOut:
+    """Corrections and confirmations in bulk, of items or of results; all that are valid are kept, or none."""
+    async with idempotency.attempt(stores, caller.tenant, "labels", key) as attempt:
+        if attempt.answered:
+            await idempotency.check_same(attempt.answered, ingest.drain(request, stores.settings, ingest.LABELS))
+            response.headers[idempotency.REPLAYED] = "true"
+            return LabelsOut.model_validate_json(attempt.answered.job)
+        async with await ingest.read(request, stores.settings, stores.blobs, ingest.LABELS) as intake:
+            by = caller.key_id or caller.tenant
+            return await stores.labels.accept(intake, caller.tenant, by, attempt.claim)
+
+
+@router.get("")
+def counts(stores: StoresDep, caller: TrainCaller) -> LabelCountsOut:
+    """How many labels there are, of what, and how many items they contradict one another about."""
+    return LabelCountsOut.model_validate(stores.labels.counts(), from_attributes=True)

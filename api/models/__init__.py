@@ -1,0 +1,1 @@
+"""Registered models: which one serves, and changing that."""

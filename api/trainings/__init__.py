@@ -1,0 +1,1 @@
+"""Trainings: accepting them, their state, their log."""

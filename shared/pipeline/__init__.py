@@ -1,0 +1,1 @@
+"""The DVC pipeline as others see it: stages, parameters, remotes."""

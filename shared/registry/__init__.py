@@ -1,0 +1,1 @@
+"""The model registry: MLflow's own, and its copy in Redis that the API and the workers read."""

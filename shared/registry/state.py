@@ -1,0 +1,183 @@
+"""Which models there are and which one serves: a copy of MLflow's registry in Redis, and requests to change it.
+
+The API and the workers look here, so that neither needs MLflow to answer or to serve. Whoever changes the registry
+(`worker/courier/registry.py`) brings the copy up to date and tells everybody.
+"""
+
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+from redis import Redis
+
+from shared.pipeline.stages import GateVerdict
+
+CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
+"""Aliases: what serves, what was trained last, and what served before."""
+
+_COPY = "catalog:models"
+_CHANGED = "catalog:models:changed"
+_TICKET = "catalog:models:ticket:"
+_ANSWER = "catalog:models:answer:"
+_ANSWER_KEPT_S = 60
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class ModelVersion(_Record):
+    """A bundle as the registry knows it."""
+
+    version: str
+    """The registry's number."""
+    bundle: str
+    """The bundle's version, which results carry."""
+    run_id: str | None
+    """MLflow's run of the training."""
+    created_at: datetime
+    figures: dict[str, float]
+    """Of its evaluation: `test.fusion.weighted_f1` …"""
+    verdict: GateVerdict | None = None
+    """`None`: the gate has not looked at it."""
+
+
+class ChangeKind(StrEnum):
+    PROMOTE = "promote"
+    ROLLBACK = "rollback"
+
+
+class Change(_Record):
+    """What was done to the champion, by whom, and why."""
+
+    kind: ChangeKind
+    at: datetime
+    by: str
+    why: str
+    champion: str | None
+    """The version that serves since then; `None`: the local bundle."""
+    previous: str | None
+    """The one that served before."""
+
+
+class RegistryState(_Record):
+    """The registry at one moment."""
+
+    name: str
+    """The registered model's."""
+    versions: tuple[ModelVersion, ...] = ()
+    """The newest first."""
+    aliases: dict[str, str] = {}
+    """Alias to version."""
+    history: tuple[Change, ...] = ()
+    """The newest first."""
+
+    def find(self, version: str) -> ModelVersion | None:
+        return next((known for known in self.versions if known.version == version), None)
+
+    def aliased(self, alias: str) -> ModelVersion | None:
+        version = self.aliases.get(alias)
+        return None if version is None else self.find(version)
+
+
+class RegistryCopy(_Record):
+    state: RegistryState
+    copied_at: datetime
+    """By Redis's clock."""
+
+
+class Request(_Record):
+    """That the champion be changed."""
+
+    kind: ChangeKind
+    version: str | None
+    """To be promoted; a rollback has none."""
+    by: str
+    why: str
+
+
+class Answer(_Record):
+    """What became of a request."""
+
+    state: RegistryState | None
+    problem: str | None = None
+    """Why nothing was changed, for people."""
+    refused: bool = False
+    """The request makes no sense as things stand; else the registry could not be reached."""
+
+
+class Models:
+    """Args: redis: A client that does not decode responses."""
+
+    def __init__(self, redis: "Redis") -> None:
+        self._redis: Any = redis
+
+    def copy(self) -> RegistryCopy | None:
+        """`None`: nobody has made one yet."""
+        packed = self._redis.get(_COPY)
+        return None if packed is None else RegistryCopy.model_validate_json(packed)
+
+    def publish(self, state: RegistryState) -> None:
+        """Bring the copy up to date, and tell those who listen where something is new."""
+        before = self.copy()
+        now = datetime.fromtimestamp(self._redis.time()[0], UTC)
+        self._redis.set(_COPY, RegistryCopy(state=state, copied_at=now).model_dump_json())
+        if before is None or before.state != state:
+            self._redis.publish(_CHANGED, b"")
+
+    @contextmanager
+    def listening(self) -> Iterator["Listener"]:
+        """Raises `RedisError` where Redis is away."""
+        with self._redis.pubsub(ignore_subscribe_messages=True) as channel:
+            channel.subscribe(_CHANGED)
+            yield Listener(channel)
+
+    # A request travels as a ticket: its text lies in Redis for as long as somebody waits for the answer, and whoever
+    # takes it takes it away. So a message that comes twice, or too late, changes nothing.
+
+    def leave(self, request: Request, keep_s: int) -> str:
+        """The ticket's name."""
+        ticket = secrets.token_hex(12)
+        self._redis.set(_TICKET + ticket, request.model_dump_json(), ex=keep_s)
+        return ticket
+
+    def take(self, ticket: str) -> Request | None:
+        """`None`: nobody waits for it any more."""
+        packed = self._redis.getdel(_TICKET + ticket)
+        return None if packed is None else Request.model_validate_json(packed)
+
+    def answered(self, ticket: str) -> Answer | None:
+        """The answer, once; `None`: there is none yet. Who would rather wait for it blocks on `answer_key`."""
+        packed = self._redis.lpop(answer_key(ticket))
+        return None if packed is None else Answer.model_validate_json(packed)
+
+    def answer(self, ticket: str, answer: Answer) -> None:
+        with self._redis.pipeline() as pipe:
+            pipe.rpush(answer_key(ticket), answer.model_dump_json())
+            pipe.expire(answer_key(ticket), _ANSWER_KEPT_S)
+            pipe.execute()
+
+
+class Listener:
+    """Hears of changes of the copy."""
+
+    def __init__(self, channel: Any) -> None:
+        self._channel = channel
+
+    def wait(self, seconds: float) -> bool:
+        """Whether there was one within so many seconds; raises `RedisError`."""
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:  # what confirms the subscription ends a wait, too
+            if self._channel.get_message(timeout=left) is not None:
+                return True
+        return False
+
+
+def answer_key(ticket: str) -> str:
+    """The list that gets the answer; wait for it with BLPOP."""
+    return _ANSWER + ticket

@@ -1,0 +1,1 @@
+"""The stores: Redis, pictures and labels, opened as the settings say."""

@@ -1,0 +1,172 @@
+"""Labels: what people say an item is. Kept append-only, for trainings to learn from.
+
+labels/<time>-<id>.ndjson    a file per accepted request, never changed: a label per line
+pictures/                    by the sha256 of their bytes
+"""
+
+import hashlib
+import json
+import re
+import shutil
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from fsspec.core import url_to_fs
+
+from shared.stores.blobs import Blobs, write_whole
+from shared.words import words
+
+_NAME = re.compile(r"(\d{8}T\d{6}\.\d{6}Z)-[0-9a-f]{24}\.ndjson")
+_TIME = "%Y%m%dT%H%M%S.%fZ"
+
+
+class LabelKind(StrEnum):
+    """What a label is to the result that it names."""
+
+    CORRECTION = "correction"
+    CONFIRMATION = "confirmation"
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """What somebody says an item is."""
+
+    index: int
+    """Position in its request."""
+    code: int
+    by: str
+    at: datetime
+    """When it was said; with a time zone."""
+    tenant: str
+    title: str | None = None
+    description: str | None = None
+    picture: str | None = None
+    """The sha256 of its bytes, which lie beside the labels."""
+    url: str | None = None
+    """Where a picture was that is not kept: for people, no training fetches it."""
+    kind: LabelKind | None = None
+    """`None` where no result with an answer is named."""
+    job: str | None = None
+    item: str | None = None
+    """The item's id in that job."""
+    model: str | None = None
+    """The version whose answer this is about, the code it gave, and its confidence."""
+    guess: int | None = None
+    confidence: float | None = None
+    file: str = ""
+    """Where it lies; files sort by when they arrived."""
+
+    @property
+    def identity(self) -> str | None:
+        return identity(self.title, self.description, self.picture)
+
+    @property
+    def rank(self) -> tuple[datetime, str, int]:
+        """Of two labels of an item, the greater wins: the later said, then the later arrived."""
+        return self.at, self.file, self.index
+
+    def line(self) -> bytes:
+        """As it lies in its file."""
+        facts = {name: value for name, value in asdict(self).items() if value is not None and name != "file"}
+        return json.dumps({**facts, "at": self.at.isoformat()}, ensure_ascii=False).encode() + b"\n"
+
+    @classmethod
+    def read(cls, line: bytes, file: str) -> "Label":
+        facts = json.loads(line)
+        kind = LabelKind(facts["kind"]) if "kind" in facts else None
+        return cls(**{**facts, "at": datetime.fromisoformat(facts["at"]), "kind": kind, "file": file})
+
+
+def identity(title: str | None, description: str | None, picture: str | None) -> str | None:
+    """Names what an item is classified by: its words and its picture; `None` where it has neither."""
+    text = " ".join(words(title, description))
+    if not text and picture is None:
+        return None
+    return hashlib.blake2b(f"{text}\0{picture or ''}".encode(), digest_size=16).hexdigest()
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What a copy of the store holds."""
+
+    count: int
+    """Labels."""
+    sha256: str
+    """Of all files in order: equal copies have equal ones."""
+    last: datetime | None
+    """When the newest of them arrived."""
+
+
+class LabelStore:
+    """Args: url: a folder, as any fsspec URL."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url.rstrip("/")
+        self._files: Any
+        self._files, root = url_to_fs(self.url)
+        self._folder = f"{root.rstrip('/')}/labels"
+        self._pictures = Blobs(f"{self.url}/pictures")
+
+    def put_picture(self, data: bytes) -> str:
+        """Keep its bytes; returns their sha256. Raises `OSError`."""
+        return self._pictures.put(data)
+
+    def picture(self, sha256: str) -> bytes:
+        """Raises `shared.stores.blobs.BlobNotFoundError`, or `OSError` where the store is away."""
+        return self._pictures.get(sha256)
+
+    @staticmethod
+    def name(moment: float, identifier: str) -> str:
+        """Of a file that is accepted now, by Redis' clock; `identifier` has 24 hex digits."""
+        return f"{datetime.fromtimestamp(moment, UTC).strftime(_TIME)}-{identifier}.ndjson"
+
+    def append(self, name: str, labels: Iterable[Label]) -> None:
+        """Write a new file, whole or not at all; their pictures are there already. Raises `OSError`."""
+        write_whole(self._files, f"{self._folder}/{name}", b"".join(label.line() for label in labels))
+
+    def names(self) -> list[str]:
+        """All files, in the order of their arrival."""
+        self._files.invalidate_cache()
+        try:
+            found = self._files.ls(self._folder, detail=False)
+        except FileNotFoundError:
+            return []
+        return sorted(name for path in found if _NAME.fullmatch(name := path.rsplit("/", 1)[-1]))
+
+    def labels(self, names: Collection[str] | None = None) -> Iterator[Label]:
+        """Those of the files, or all, in the order of their arrival."""
+        for name in self.names() if names is None else names:
+            yield from _parsed(self._content(name), name)
+
+    def snapshot(self, folder: Path) -> Snapshot:
+        """Make the folder a store that holds what this one holds now, and nothing else."""
+        if folder.exists():
+            shutil.rmtree(folder)
+        names, count, digest, copied = self.names(), 0, hashlib.sha256(), set[str]()
+        copy = LabelStore(str(folder))
+        for name in names:
+            content = self._content(name)
+            digest.update(content)
+            for label in _parsed(content, name):
+                count += 1
+                if label.picture is not None and label.picture not in copied:
+                    copied.add(copy.put_picture(self.picture(label.picture)))
+            write_whole(copy._files, f"{copy._folder}/{name}", content)
+        return Snapshot(count, digest.hexdigest(), arrival(names[-1]) if names else None)
+
+    def _content(self, name: str) -> bytes:
+        content: bytes = self._files.cat_file(f"{self._folder}/{name}")
+        return content
+
+
+def arrival(name: str) -> datetime:
+    """When the file of this name was accepted."""
+    return datetime.strptime(name.partition("-")[0], _TIME).replace(tzinfo=UTC)
+
+
+def _parsed(content: bytes, name: str) -> Iterator[Label]:
+    return (Label.read(line, name) for line in content.splitlines())

@@ -1,0 +1,1 @@
+"""What a process tells of itself: logs, traces, and its status in Redis."""

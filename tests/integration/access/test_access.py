@@ -1,0 +1,358 @@
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from http import HTTPStatus
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from fastapi.routing import iter_route_contexts
+from redis import Redis
+
+from api.app import create_app
+from shared.settings import ROOT, Settings
+from shared.tenants.api_keys import KeyStore, Scope
+from stack.processes import Process, free_port
+from tests.http import client_of, local_client
+
+OPEN = {
+    "/health", "/health/live", "/health/ready",
+    "/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json", "/static-offline-docs",
+}  # fmt: skip
+"""What anybody may read; every other route of the app is tried with every wrong key."""
+
+ELSEWHERE = "203.0.113.9"
+
+
+@pytest.fixture
+def settings(redis_port: int, redis: Redis) -> Settings:
+    url = f"redis://127.0.0.1:{redis_port}"
+    return Settings(redis_url=f"{url}/0", broker_url=f"{url}/1", rate_limit="5/minute")
+
+
+@pytest.fixture
+def app(settings: Settings) -> Iterator[FastAPI]:
+    """An API that runs, over an empty Redis."""
+    app = create_app(settings)
+    with client_of(app):
+        yield app
+
+
+@pytest.fixture
+def keys(redis: Redis) -> KeyStore:
+    return KeyStore(redis)
+
+
+FOR_ANY_KEY = {("GET", "/v1/models")}
+"""Which model serves is in every result anyway."""
+
+
+def test_every_route_that_is_not_open_refuses_every_wrong_key(redis_port: int, keys: KeyStore) -> None:
+    url = f"redis://127.0.0.1:{redis_port}"
+    app = create_app(Settings(redis_url=f"{url}/0", broker_url=f"{url}/1"))
+    key, text = keys.create("shop", set(Scope))
+    revoked, revoked_text = keys.create("shop", set(Scope))
+    keys.revoke(revoked.id)
+    unknown = f"cat_{'0' * 16}_{'0' * 64}"
+    wrong = {
+        "none": {},
+        "empty": {"Authorization": ""},
+        "not Bearer": {"Authorization": f"Basic {text}"},
+        "no scheme": {"Authorization": text},
+        "in a place of its own": {"X-API-Key": text},
+        "without a text": {"Authorization": "Bearer "},
+        "malformed": {"Authorization": "Bearer x"},
+        "a glob": {"Authorization": "Bearer cat_*_*"},
+        "control characters": {"Authorization": f"Bearer {text}\x00\r\n"},
+        "not ASCII": {"Authorization": f"Bearer {text}é".encode()},
+        "very long": {"Authorization": f"Bearer {text * 1000}"},
+        "unknown id": {"Authorization": f"Bearer {unknown}"},
+        "wrong secret": {"Authorization": f"Bearer cat_{key.id}_{'0' * 64}"},
+        "revoked": {"Authorization": f"Bearer {revoked_text}"},
+    }
+    tried, address = set(), ip_address("198.18.0.0")
+    with client_of(app):
+        for method, path, needed in _closed_routes(app):
+            assert needed or (method, path) in FOR_ANY_KEY, f"{method} {path} names no scope"
+            attempts = [(how, headers, HTTPStatus.UNAUTHORIZED) for how, headers in wrong.items()]
+            if needed:
+                _, too_little = keys.create("shop", set(Scope) - needed)
+                attempts.append(("scope missing", {"Authorization": f"Bearer {too_little}"}, HTTPStatus.FORBIDDEN))
+            for how, headers, expected in attempts:
+                address += 1  # each from an address of its own, which has no failures behind it
+                response = client_of(app, str(address)).request(method, path, headers=headers)
+                assert response.status_code == expected, f"{method} {path} with a key that is {how}: {response.text}"
+                assert response.headers["Content-Type"] == "application/problem+json"
+                assert ("WWW-Authenticate" in response.headers) == (expected == HTTPStatus.UNAUTHORIZED)
+            tried.add(path)
+    assert "/predict" in tried
+
+
+def _closed_routes(app: FastAPI) -> Iterator[tuple[str, str, set[Scope]]]:
+    """Method, path and the scopes that it says it needs, of each route that is not open."""
+    documented = app.openapi()["paths"]
+    for route in iter_route_contexts(app.routes):
+        if route.path in OPEN:
+            continue
+        assert route.path, "a route without a path cannot be tried"
+        assert route.methods, f"{route.path} has no methods: try it in a test of its own"
+        for method in sorted(route.methods):
+            security = documented[route.path][method.lower()].get("security", [])
+            needed = {Scope(scope) for way in security for scope in way["ApiKey"]}
+            yield method, route.path.replace("{", "0").replace("}", "0"), needed
+
+
+def test_a_key_opens_what_its_scopes_allow(app: FastAPI, keys: KeyStore) -> None:
+    _, classify = keys.create("shop", [Scope.CLASSIFY])
+    _, train = keys.create("shop", [Scope.TRAIN, Scope.ADMIN])
+    assert _let_in(client_of(app, ELSEWHERE, classify))
+    refused = client_of(app, ELSEWHERE, train).post("/predict", json=[])
+    assert (refused.status_code, refused.json()["type"]) == (403, "urn:rakuten-catalog:problem:forbidden")
+    assert refused.json()["scope"] == "classify"
+    assert refused.json()["detail"] == "This needs a key with the scope classify; yours has admin, train."
+
+
+def test_the_scheme_is_case_insensitive(app: FastAPI, keys: KeyStore) -> None:
+    _, text = keys.create("shop", [Scope.CLASSIFY])
+    assert _let_in(client_of(app, ELSEWHERE), {"Authorization": f"bearer {text}"})
+
+
+@pytest.mark.parametrize(
+    ("address", "headers"),
+    [
+        ("127.0.0.1", {}),
+        ("127.0.0.2", {"Host": "localhost:5000"}),
+        ("::1", {"Host": "[::1]:5000"}),
+        ("127.0.0.1", {"Host": "LOCALHOST", "Origin": "http://localhost:5000"}),
+    ],
+)
+def test_without_any_key_callers_on_this_machine_are_served(
+    app: FastAPI, address: str, headers: dict[str, str]
+) -> None:
+    client = client_of(app, address)
+    assert _let_in(client, headers)
+    assert "RateLimit" not in client.post("/predict", json=[], headers=headers).headers
+
+
+@pytest.mark.parametrize(
+    ("address", "headers"),
+    [
+        (ELSEWHERE, {}),
+        ("testclient", {}),
+        ("", {}),
+        ("127.0.0.1", {"X-Forwarded-For": ELSEWHERE}),
+        ("127.0.0.1", {"X-Forwarded-For": "127.0.0.1"}),
+        ("127.0.0.1", {"Forwarded": f"for={ELSEWHERE}"}),
+        ("127.0.0.1", {"X-Real-IP": ELSEWHERE}),
+        ("127.0.0.1", {"Via": "1.1 proxy"}),
+        ("127.0.0.1", {"Host": "catalog.example"}),
+        ("127.0.0.1", {"Host": "localhost.catalog.example"}),
+        ("127.0.0.1", {"Host": "127.0.0.1.nip.io:5000"}),
+        ("127.0.0.1", {"Host": ""}),
+        ("127.0.0.1", {"Origin": "https://catalog.example"}),
+        ("127.0.0.1", {"Origin": "null"}),
+    ],
+)
+def test_without_any_key_nobody_else_is(app: FastAPI, address: str, headers: dict[str, str]) -> None:
+    response = client_of(app, address).post("/predict", json=[], headers=headers)
+    assert (response.status_code, response.json()["type"]) == (403, "urn:rakuten-catalog:problem:loopback-only")
+    assert "catalog-keys create" in response.json()["detail"]
+    assert client_of(app, address).get("/health", headers=headers).json() == {"status": "warn"}
+
+
+@pytest.mark.parametrize("credentials", [f"Bearer cat_{'0' * 16}_{'0' * 64}", "Basic Og==", "x"])
+def test_whoever_shows_a_key_to_a_service_that_has_none_is_refused(app: FastAPI, credentials: str) -> None:
+    response = client_of(app).post("/predict", json=[], headers={"Authorization": credentials})
+    assert (response.status_code, response.json()["type"]) == (401, "urn:rakuten-catalog:problem:unauthorized")
+    assert response.headers["WWW-Authenticate"] == "Bearer"
+
+
+def test_the_first_key_closes_the_api_to_those_without_one_for_good(app: FastAPI, keys: KeyStore) -> None:
+    local = client_of(app)
+    assert _let_in(local)
+    key, text = keys.create("shop", [Scope.CLASSIFY])
+    assert local.post("/predict", json=[]).status_code == 401
+    assert _let_in(client_of(app, key=text))
+    keys.revoke(key.id)
+    assert client_of(app, key=text).post("/predict", json=[]).status_code == 401
+    assert local.post("/predict", json=[]).status_code == 401
+
+
+def test_only_a_known_caller_is_told_more_than_the_status(app: FastAPI, keys: KeyStore) -> None:
+    local = client_of(app)
+    assert local.get("/health").json()["access"] == "loopback only: no API key is configured"
+    _, text = keys.create("shop", [Scope.TRAIN])
+    known = client_of(app, ELSEWHERE, text).get("/health").json()
+    assert (known["access"], known["redis"], known["workers"]) == ("keys", "ok", [])
+    for stranger in (local, client_of(app, ELSEWHERE), client_of(app, ELSEWHERE, text[:-1])):
+        assert stranger.get("/health").json() == {"status": "warn"}
+        assert stranger.get("/health/live").json() == stranger.get("/health/ready").json() == {"status": "pass"}
+
+
+def test_every_answer_to_a_key_says_what_is_left_and_past_the_limit_it_is_429(app: FastAPI, keys: KeyStore) -> None:
+    (_, text), (_, another) = keys.create("shop", [Scope.CLASSIFY]), keys.create("shop", [Scope.CLASSIFY])
+    client = client_of(app, ELSEWHERE, text)
+    answers = [client.get("/health"), *(client.post("/predict", json=[]) for _ in range(4))]
+    assert [answer.status_code for answer in answers] == [200, 400, 400, 400, 400]
+    for left, answer in zip((4, 3, 2, 1, 0), answers, strict=True):
+        assert answer.headers["RateLimit-Policy"] == '"default";q=5;w=60'
+        remaining, reset = _standing(answer)
+        assert remaining == left
+        assert 0 < reset <= 60
+    for refused in (client.post("/predict", json=[]), client.get("/health")):
+        assert (refused.status_code, refused.json()["type"]) == (429, "urn:rakuten-catalog:problem:rate-limited")
+        remaining, reset = _standing(refused)
+        assert (remaining, refused.headers["Retry-After"]) == (0, str(reset))
+        assert refused.json()["detail"] == f"This key is good for 5 requests in 60 s: try again in {reset} s."
+    assert _let_in(client_of(app, ELSEWHERE, another))
+
+
+def test_wrong_keys_from_one_address_are_slowed_down_and_lock_nobody_out(app: FastAPI, keys: KeyStore) -> None:
+    key, text = keys.create("shop", [Scope.CLASSIFY])
+    guessing = client_of(app, ELSEWHERE, f"cat_{key.id}_{'0' * 64}")
+    assert {guessing.post("/predict", json=[]).status_code for _ in range(30)} == {401}
+    refused = guessing.post("/predict", json=[])
+    assert (refused.status_code, refused.json()["type"]) == (429, "urn:rakuten-catalog:problem:rate-limited")
+    assert 0 < int(refused.headers["Retry-After"]) <= 60
+    assert guessing.get("/health").status_code == 429
+    assert client_of(app, "203.0.113.10", "x").post("/predict", json=[]).status_code == 401
+    assert _let_in(client_of(app, ELSEWHERE, text))
+
+
+def test_without_redis_nobody_is_let_in_and_the_api_starts(caplog: pytest.LogCaptureFixture) -> None:
+    url = f"redis://127.0.0.1:{free_port()}"
+    app = create_app(Settings(redis_url=url, broker_url=url))
+    with client_of(app):
+        for client in (client_of(app), client_of(app, ELSEWHERE, f"cat_{'0' * 16}_{'0' * 64}")):
+            response = client.post("/predict", json=[])
+            assert (response.status_code, response.json()["title"]) == (503, "Store unavailable")
+            health = client.get("/health")
+            assert (health.status_code, health.json()) == (503, {"status": "fail"})
+    assert "whether there are API keys is not known yet" in caplog.text
+
+
+def test_the_log_says_so_while_the_api_is_open_to_its_machine(
+    settings: Settings, keys: KeyStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    warning = "no API key is configured: only callers on this machine are served, as tenant 'local'; create one with"
+    with local_client(settings):
+        assert warning in caplog.text
+    caplog.clear()
+    keys.create("shop", [Scope.CLASSIFY])
+    with local_client(settings):
+        assert warning not in caplog.text
+
+
+def test_no_secret_is_kept_or_logged(
+    app: FastAPI, redis: Redis, keys: KeyStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    key, text = keys.create("shop", [Scope.CLASSIFY])
+    with caplog.at_level(logging.DEBUG):
+        assert _let_in(client_of(app, ELSEWHERE, text))
+        client_of(app, ELSEWHERE, text + "0").post("/predict", json=[])
+        keys.revoke(key.id)
+        client_of(app, ELSEWHERE, text).post("/predict", json=[])
+    secret = text.rpartition("_")[2]
+    kept = _everything(redis)
+    assert key.id in kept
+    assert secret not in kept
+    assert secret not in caplog.text
+    assert secret not in repr(keys.list())
+
+
+def test_the_document_names_the_key_and_the_scope(app: FastAPI) -> None:
+    document = client_of(app).get("/openapi.json").json()
+    scheme = document["components"]["securitySchemes"]["ApiKey"]
+    assert (scheme["type"], scheme["scheme"], scheme["bearerFormat"]) == ("http", "bearer", "cat_<id>_<secret>")
+    assert document["paths"]["/predict"]["post"]["security"] == [{"ApiKey": ["classify"]}]
+    assert document["paths"]["/health"]["get"]["security"] == [{"ApiKey": []}, {}]
+    assert "security" not in document["paths"]["/health/ready"]["get"]
+
+
+def test_keys_are_made_and_revoked_on_the_command_line_and_count_at_once(
+    redis_port: int, redis: Redis, tmp_path: Path
+) -> None:
+    env = {**os.environ, "CATALOG_REDIS_URL": f"redis://127.0.0.1:{redis_port}/0", "CATALOG_LOG_LEVEL": "debug"}
+    port = free_port()
+    server = [sys.executable, "-m", "uvicorn", "--factory", "api.app:create_app"]
+    process = Process("api", [*server, "--port", str(port)], tmp_path / "api.log", env, ROOT)
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+            process.wait_until(lambda: _answers(client), timeout_s=60)
+            assert _let_in(client)
+            for headers in ({"Host": "catalog.example"}, {"X-Forwarded-For": "127.0.0.1"}):
+                assert client.post("/predict", json=[], headers=headers).status_code == 403
+            made = _catalog_keys(env, "create", "--tenant", "shop", "--scope", "classify", "--name", "tests")
+            text = made.stdout.strip()
+            assert "Authorization: Bearer" in made.stderr
+            assert text not in made.stderr
+            held = {"Authorization": f"Bearer {text}"}
+            assert client.post("/predict", json=[]).status_code == 401
+            assert _let_in(client, held)
+            assert client.get("/health", headers=held).json()["access"] == "keys"
+            identifier = text.split("_")[1]
+            assert f"{identifier}  shop  classify  " in _catalog_keys(env, "list").stdout
+            _catalog_keys(env, "revoke", identifier)
+            assert client.post("/predict", json=[], headers=held).status_code == 401
+            listed = _catalog_keys(env, "list").stdout
+            assert "revoked" in listed
+            assert text.rpartition("_")[2] not in listed + process.log.read_text()
+    finally:
+        process.stop()
+    assert "no API key is configured: only callers on this machine are served" in process.log.read_text()
+
+
+def test_the_command_line_says_what_is_wrong(redis_port: int, redis: Redis) -> None:
+    env = {**os.environ, "CATALOG_REDIS_URL": f"redis://127.0.0.1:{redis_port}/0"}
+    away = {**env, "CATALOG_REDIS_URL": f"redis://:pass-word@127.0.0.1:{free_port()}/0"}
+    assert "there is no key yet" in _catalog_keys(env, "list").stderr
+    for arguments, environment, message in (
+        (("create", "--tenant", "local", "--scope", "classify"), env, "the tenant 'local' is for callers without"),
+        (("create", "--tenant", "A B", "--scope", "classify"), env, "'A B' cannot name a tenant"),
+        (("revoke", "*"), env, "there is no key with the id '*'"),
+        (("list",), away, "Redis cannot be used, see CATALOG_REDIS_URL"),
+    ):
+        refused = _catalog_keys(environment, *arguments, status=1)
+        assert refused.stderr.startswith(f"error: {message}")
+        assert refused.stdout == ""
+        assert "Traceback" not in refused.stderr
+        assert "pass-word" not in refused.stderr
+
+
+def _let_in(client: httpx.Client, headers: Mapping[str, str] | None = None) -> bool:
+    """Whether the caller gets so far that its body, which is no prediction's, is found wrong."""
+    response = client.post("/predict", json=[], headers=headers)
+    return bool(response.status_code == HTTPStatus.BAD_REQUEST and "malformed-body" in response.json()["type"])
+
+
+def _standing(response: httpx.Response) -> tuple[int, int]:
+    """What `RateLimit` says is left, and for how many seconds."""
+    name, remaining, reset = response.headers["RateLimit"].split(";")
+    assert name == '"default"'
+    return int(remaining.removeprefix("r=")), int(reset.removeprefix("t="))
+
+
+def _answers(client: httpx.Client) -> bool:
+    try:
+        return client.get("/health/ready").is_success
+    except httpx.HTTPError:
+        return False
+
+
+def _catalog_keys(env: Mapping[str, str], *arguments: str, status: int = 0) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "api.access.keys_cli", *arguments]
+    done = subprocess.run(command, env=env, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == status, done.stderr
+    return done
+
+
+def _everything(redis: Redis) -> str:
+    """All names and values of the database."""
+    client: Any = redis
+    reads = {b"hash": client.hgetall, b"set": client.smembers, b"string": client.get}
+    return repr({name: reads[client.type(name)](name) for name in client.scan_iter()})

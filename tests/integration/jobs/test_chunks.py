@@ -1,0 +1,88 @@
+"""The chunks in a worker's hand, on the real ledger; the test turns the clock that bounds their work."""
+
+import pytest
+from redis import Redis
+
+from shared.ledger import Lease, Ledger
+from tests.jobs import LANE, lapse, opened
+from worker.classify.chunks import ChunksInHand
+
+
+@pytest.fixture
+def clock() -> list[float]:
+    return [0.0]
+
+
+@pytest.fixture
+def chunks(ledger: Ledger, clock: list[float]) -> ChunksInHand:
+    return ChunksInHand(ledger, timeout_s=100, clock=lambda: clock[0])
+
+
+@pytest.fixture
+def lease(ledger: Ledger) -> Lease:
+    opened(ledger, [1])
+    lease = ledger.lease(LANE)
+    assert lease is not None
+    return lease
+
+
+def test_a_chunk_in_hand_is_renewed_until_its_time_is_up(
+    ledger: Ledger, redis: Redis, chunks: ChunksInHand, clock: list[float], lease: Lease
+) -> None:
+    with chunks.hold(lease):
+        for clock[0], overdue in ((99.0, []), (100.0, [lease.member])):
+            lapse(redis)
+            chunks.renew()
+            assert chunks.overdue() == overdue
+            assert ledger.recover() == len(overdue)
+
+
+def test_a_chunk_that_is_done_is_renewed_no_more(
+    ledger: Ledger, redis: Redis, chunks: ChunksInHand, lease: Lease
+) -> None:
+    with chunks.hold(lease):
+        pass
+    lapse(redis)
+    chunks.renew()
+    assert ledger.recover() == 1
+
+
+def test_a_chunk_whose_work_fails_is_tried_again_after_a_pause(
+    ledger: Ledger, redis: Redis, chunks: ChunksInHand, lease: Lease, caplog: pytest.LogCaptureFixture
+) -> None:
+    with chunks.hold(lease):
+        _fail()
+    assert "the blob store is away" in caplog.text
+    assert ledger.lease(LANE) is None
+    until = redis.zscore("catalog:leases", lease.member)
+    assert until is not None
+    assert 1 < until - ledger.now() <= 2
+    lapse(redis)
+    ledger.recover()
+    again = ledger.lease(LANE)
+    assert again is not None
+    assert (again.attempt, again.losses) == (2, 1)
+
+
+def test_what_is_handed_back_can_be_taken_at_once(ledger: Ledger, chunks: ChunksInHand, lease: Lease) -> None:
+    with chunks.hold(lease):
+        chunks.hand_back()
+        assert ledger.lease(LANE) is not None
+
+
+def test_a_chunk_that_is_overdue_counts_as_lost(
+    ledger: Ledger, redis: Redis, chunks: ChunksInHand, clock: list[float], lease: Lease
+) -> None:
+    with chunks.hold(lease):
+        clock[0] = 100.0
+        chunks.hand_back()
+        assert ledger.lease(LANE) is None
+        lapse(redis)
+        ledger.recover()
+        again = ledger.lease(LANE)
+        assert again is not None
+        assert again.losses == 1
+
+
+def _fail() -> None:
+    raise OSError("the blob store is away")

@@ -1,0 +1,110 @@
+"""The models over HTTP: who may change which one serves, and what is answered where it cannot be done."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+from fastapi.testclient import TestClient
+from redis import Redis
+
+from api.app import create_app
+from api.models import routes
+from shared.pipeline.stages import GateVerdict
+from shared.registry.state import CHALLENGER, CHAMPION, Answer, Models, ModelVersion, RegistryState
+from shared.settings import Settings
+from shared.tenants.api_keys import KeyStore, Scope
+from tests.http import client_of
+
+
+def _version(number: int, *, passed: bool | None) -> ModelVersion:
+    verdict = passed is not None and GateVerdict(
+        challenger=f"bundle{number}", champion="bundle1", items=9, passed=passed, detail="It is as good.", checks=()
+    )
+    return ModelVersion(
+        version=str(number),
+        bundle=f"bundle{number}",
+        run_id=None,
+        created_at=datetime(2026, 1, number, tzinfo=UTC),
+        figures={"test.fusion.weighted_f1": 0.8},
+        verdict=verdict or None,
+    )
+
+
+STATE = RegistryState(
+    name="rakuten-classification",
+    versions=(_version(4, passed=None), _version(3, passed=False), _version(2, passed=True), _version(1, passed=True)),
+    aliases={CHAMPION: "1", CHALLENGER: "4"},
+)
+
+
+@pytest.fixture
+def settings(redis_port: int, redis: Redis) -> Settings:
+    url = f"redis://127.0.0.1:{redis_port}"
+    return Settings(redis_url=f"{url}/0", broker_url=f"{url}/0", confirm_on_disk=False)
+
+
+@pytest.fixture
+def client(settings: Settings, redis: Redis) -> Iterator[TestClient]:
+    """An admin's; the copy of the registry is there, a courier is not."""
+    Models(redis).publish(STATE)
+    _, key = KeyStore(redis).create("acme", [Scope.ADMIN])
+    with client_of(create_app(settings), key=key) as client:
+        yield client
+
+
+def test_all_versions_are_told_with_the_gates_verdict(client: TestClient) -> None:
+    told = client.get("/v1/models").raise_for_status().json()
+    assert (told["champion"], told["previous"]) == ("1", None)
+    assert [model["version"] for model in told["models"]] == ["4", "3", "2", "1"]
+    assert [model["aliases"] for model in told["models"]] == [["challenger"], [], [], ["champion"]]
+    assert [model["gate"] and model["gate"]["passed"] for model in told["models"]] == [None, False, True, True]
+    assert told["copied_at"]
+
+
+def test_before_anything_is_known_nothing_serves_but_the_local_bundle(client: TestClient, redis: Redis) -> None:
+    redis.delete("catalog:models")
+    told = client.get("/v1/models").raise_for_status().json()
+    assert (told["champion"], told["models"], told["copied_at"]) == (None, [], None)
+    assert client.post("/v1/models/1/promote").status_code == 404
+
+
+@pytest.mark.parametrize("scope", [Scope.CLASSIFY, Scope.TRAIN])
+def test_only_an_admin_may_change_what_serves(client: TestClient, redis: Redis, scope: Scope) -> None:
+    _, key = KeyStore(redis).create("acme", [scope])
+    other = client_of(client.app, key=key)  # type: ignore[arg-type]
+    assert other.get("/v1/models").status_code == 200
+    for path in ("/v1/models/2/promote", "/v1/models/rollback"):
+        refused = other.post(path)
+        assert (refused.status_code, refused.json()["scope"]) == (403, "admin")
+    assert client_of(client.app).get("/v1/models").status_code == 401  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("version", "why"), [("3", "It is as good"), ("4", "has not been compared")])
+def test_what_the_gate_did_not_pass_takes_force(client: TestClient, version: str, why: str) -> None:
+    refused = client.post(f"/v1/models/{version}/promote", json={"reason": "I like it"})
+    assert (refused.status_code, refused.json()["type"].split(":")[-1]) == (409, "gate-not-passed")
+    assert why in refused.json()["detail"]
+
+
+def test_an_unknown_version_and_a_wrong_body_are_refused(client: TestClient) -> None:
+    unknown = client.post("/v1/models/9/promote", json={"force": True})
+    assert (unknown.status_code, unknown.json()["type"].split(":")[-1]) == (404, "model-not-found")
+    assert client.post("/v1/models/latest/promote").status_code == 422
+    assert client.post("/v1/models/2/promote", json={"because": "x"}).status_code == 422
+
+
+def test_without_a_courier_the_caller_is_told_to_come_again(
+    client: TestClient, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(routes, "_WAIT_S", 1)
+    refused = client.post("/v1/models/2/promote")
+    assert (refused.status_code, refused.json()["type"].split(":")[-1]) == (503, "no-courier")
+    assert refused.headers["Retry-After"]
+    assert not redis.keys("catalog:models:ticket:*") or redis.pttl(redis.keys("catalog:models:ticket:*")[0]) < 1000
+
+
+def test_a_reason_of_the_registrys_is_passed_on() -> None:
+    impossible = routes._refused(Answer(state=None, problem="nothing to roll back", refused=True))
+    away = routes._refused(Answer(state=None, problem="MLflow is away"))
+    assert (impossible.status, away.status) == (409, 503)
+    assert "nothing to roll back" in str(impossible)

@@ -1,0 +1,215 @@
+"""MLflow's registry in a SQLite file: promotions, rollbacks, and the copy that everybody else looks at."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+from redis import Redis
+
+from shared.model.bundle import Bundle, BundleError, UnreachableError
+from shared.pipeline.stages import GateCheck, GateVerdict
+from shared.registry import mlflow as registry
+from shared.registry.state import CHALLENGER, CHAMPION, PREVIOUS, ChangeKind, Models, RegistryState, Request
+from shared.settings import ROOT, Settings, get_settings, local_bundle
+from tests.bundles import another
+from training.pipeline.layout import STARTER
+from worker.courier.registry import Registry
+
+NAME = "rakuten-classification"
+
+Register = Callable[[Bundle], str]
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """MLflow's tables, which take seconds to make."""
+    path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
+    MlflowClient(f"sqlite:///{path}").search_registered_models()
+    return path
+
+
+@pytest.fixture
+def settings(empty: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
+    """Of this process, with an empty registry of their own."""
+    shutil.copy(empty, tmp_path / "mlflow.db")
+    monkeypatch.setenv("CATALOG_MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    monkeypatch.setenv("CATALOG_MODEL_CACHE", str(tmp_path / "cache"))
+    get_settings.cache_clear()
+    yield get_settings()
+    get_settings.cache_clear()
+
+
+@pytest.fixture
+def register(settings: Settings, tmp_path: Path) -> Register:
+    """A bundle, logged by a run of its own, becomes the next version."""
+
+    def register(bundle: Bundle) -> str:
+        mlflow = registry.client()
+        found = mlflow.get_experiment_by_name("trainings")
+        experiment = found.experiment_id if found else mlflow.create_experiment("trainings", (tmp_path / "a").as_uri())
+        run = mlflow.create_run(experiment).info.run_id
+        mlflow.log_artifacts(run, str(bundle.folder), "bundle")
+        return registry.register(bundle, NAME, run, {"test.fusion.weighted_f1": 0.75})
+
+    return register
+
+
+@pytest.fixture
+def bundles(tmp_path: Path) -> list[Bundle]:
+    starter = Bundle.load(ROOT / STARTER)
+    return [starter, *(another(starter, tmp_path / f"bundle{weight}", weight) for weight in (0.5, 0.6))]
+
+
+def _aliases(state: RegistryState) -> tuple[str | None, str | None, str | None]:
+    champion, previous, challenger = (state.aliases.get(alias) for alias in (CHAMPION, PREVIOUS, CHALLENGER))
+    return champion, previous, challenger
+
+
+def test_what_is_registered_serves_only_once_it_is_promoted(register: Register, bundles: list[Bundle]) -> None:
+    assert registry.state() == RegistryState(name=NAME)
+    versions = [register(bundle) for bundle in bundles]
+    assert versions == ["1", "2", "3"]
+    state = registry.state()
+    assert _aliases(state) == (None, None, "3")
+    assert [version.version for version in state.versions] == ["3", "2", "1"]
+    assert [version.bundle for version in state.versions] == [bundle.version for bundle in reversed(bundles)]
+    assert state.versions[0].figures == {"test.fusion.weighted_f1": 0.75}
+    assert registry.version_of(bundles[1].version) == "2"
+    assert registry.version_of("000000000000") is None
+
+    assert _aliases(registry.promote("1", "ann", "the first one")) == ("1", None, "3")
+    assert _aliases(registry.promote("3", "bob", "better")) == ("3", "1", None)
+    again = registry.promote("3", "bob", "twice")
+    assert _aliases(again) == ("3", "1", None)
+    assert [(change.by, change.why, change.champion, change.previous) for change in again.history] == [
+        ("bob", "better", "3", "1"),
+        ("ann", "the first one", "1", None),
+    ]
+    assert again.history[0].at > again.history[1].at
+    tags = registry.client().get_model_version(NAME, "3").tags
+    assert (tags["promoted_by"], tags["promoted_why"]) == ("bob", "better")
+    assert tags["promoted_at"]
+
+
+def test_a_rollback_leads_back_and_can_be_undone(register: Register, bundles: list[Bundle]) -> None:
+    with pytest.raises(registry.RegistryError, match="nothing to roll back"):
+        registry.rollback("ann", "too early")
+    for bundle in bundles[:2]:
+        registry.promote(register(bundle), "ann", "next")
+    assert _aliases(registry.rollback("bob", "it is worse")) == ("1", "2", None)
+    assert _aliases(registry.rollback("bob", "it was not")) == ("2", "1", None)
+    assert [change.kind for change in registry.state().history] == ["rollback", "rollback", "promote", "promote"]
+
+
+def test_the_first_promotion_is_rolled_back_to_the_local_bundle(register: Register, bundles: list[Bundle]) -> None:
+    registry.promote(register(bundles[0]), "ann", "the first one")
+    assert _aliases(registry.rollback("ann", "worse than the starter")) == (None, "1", None)
+    assert _aliases(registry.rollback("ann", "no")) == ("1", None, None)
+
+
+def test_a_version_that_is_not_there_changes_nothing(register: Register, bundles: list[Bundle]) -> None:
+    registry.promote(register(bundles[0]), "ann", "")
+    for version in ("2", "one", ""):
+        with pytest.raises(registry.UnknownVersionError, match="no version"):
+            registry.promote(version, "ann", "")
+    assert len(registry.state().history) == 1
+
+
+def test_the_gates_verdict_is_on_the_version(register: Register, bundles: list[Bundle]) -> None:
+    version = register(bundles[0])
+    check = GateCheck(name="weighted_f1", passed=True, detail="0.8 instead of 0.7", figures={"difference": 0.1})
+    verdict = GateVerdict(
+        challenger=bundles[0].version, champion=None, items=10, passed=True, detail="better", checks=(check,)
+    )
+    registry.tag_verdict(version, verdict)
+    found = registry.state().find(version)
+    assert found is not None
+    assert found.verdict == verdict
+
+
+def test_the_cache_keeps_what_aliases_name_and_the_last_few(
+    register: Register, settings: Settings, tmp_path: Path
+) -> None:
+    starter = Bundle.load(ROOT / STARTER)
+    made = [another(starter, tmp_path / f"made{number}", number / 10) for number in range(1, 9)]
+    for bundle in made:
+        version = register(bundle)
+        fetched = registry.fetch(f"models:/{NAME}/{version}", settings.model_cache)
+        assert fetched.version == bundle.version
+        if version == "1":
+            registry.promote(version, "ann", "")
+    kept = {path.name for path in settings.model_cache.iterdir()}
+    assert kept == {bundle.version for bundle in (made[0], *made[-5:])}
+
+
+def test_what_is_damaged_in_the_cache_is_fetched_anew_and_in_the_store_refused(
+    register: Register, bundles: list[Bundle], settings: Settings
+) -> None:
+    uri = f"models:/{NAME}/{register(bundles[0])}"
+    folder = registry.fetch(uri, settings.model_cache).folder
+    (folder / "text.npz").write_bytes(b"damaged")
+    assert registry.fetch(uri, settings.model_cache).version == bundles[0].version
+    shutil.rmtree(folder)
+    stored = Path(str(registry.client().get_model_version(NAME, "1").source).removeprefix("file://"))
+    (stored / "text.npz").write_bytes(b"damaged")
+    with pytest.raises(BundleError, match="sha256 differs"):
+        registry.fetch(uri, settings.model_cache)
+    shutil.rmtree(folder)
+    shutil.rmtree(stored)
+    with pytest.raises(UnreachableError, match="cannot be fetched"):
+        registry.fetch(uri, settings.model_cache)
+
+
+def test_each_change_is_in_the_copy_and_told_at_once(
+    register: Register, bundles: list[Bundle], settings: Settings, redis: Redis
+) -> None:
+    models, desk = Models(redis), Registry(settings, redis)
+    assert models.copy() is None
+    versions = [register(bundle) for bundle in bundles[:2]]
+    with models.listening() as listener:
+        desk.refresh()
+        assert listener.wait(5)
+        desk.refresh()
+        assert not listener.wait(0.2), "nothing is new"
+        desk.promote(versions[0], "ann", "the first one")
+        assert listener.wait(5)
+    copy = models.copy()
+    assert copy is not None
+    assert copy.state == registry.state()
+    assert desk.champion().version == bundles[0].version
+    desk.promote(versions[1], "ann", "better")
+    desk.rollback("ann", "or not")
+    desk.rollback("ann", "it is")
+    assert desk.champion().version == bundles[1].version
+
+
+def test_who_waits_is_answered_whatever_happens(
+    register: Register, bundles: list[Bundle], settings: Settings, redis: Redis, tmp_path: Path
+) -> None:
+    models, desk = Models(redis), Registry(settings, redis)
+    version = register(bundles[0])
+
+    def answered(kind: ChangeKind, version: str | None) -> str:
+        ticket = models.leave(Request(kind=kind, version=version, by="ann", why=""), keep_s=60)
+        for _ in range(2):  # the message may come twice
+            desk.serve(ticket)
+        answer = models.answered(ticket)
+        assert answer is not None
+        assert models.answered(ticket) is None
+        return answer.problem or "done"
+
+    assert answered(ChangeKind.PROMOTE, version) == "done"
+    assert "no version 7" in answered(ChangeKind.PROMOTE, "7")
+    assert answered(ChangeKind.ROLLBACK, None) == "done"
+    (tmp_path / "mlflow.db").unlink()
+    assert answered(ChangeKind.ROLLBACK, None) != "done"
+
+
+def test_without_a_registry_the_local_bundle_is_in_service(settings: Settings, redis: Redis) -> None:
+    Path(settings.mlflow_tracking_uri.removeprefix("sqlite:///")).unlink()
+    desk = Registry(settings, redis)
+    assert desk.refresh() == RegistryState(name=NAME)
+    assert not Path(settings.mlflow_tracking_uri.removeprefix("sqlite:///")).exists(), "asking makes no store"
+    assert desk.champion().folder == local_bundle()

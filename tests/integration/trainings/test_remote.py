@@ -1,0 +1,82 @@
+"""What one machine has trained reaches another through DVC's remote."""
+
+import shutil
+import subprocess
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from shared.model.bundle import Bundle
+from shared.pipeline.dvc_remote import FETCH, PULL, PUSH, RemoteError, connect
+from tests import seaweedfs
+from tests.conftest import Trained
+from tests.workspace import Workspace
+from training.pipeline.layout import BUNDLE
+
+
+@pytest.fixture(scope="module")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with seaweedfs.running(tmp_path_factory.mktemp("s3") / "server") as url:
+        yield url
+
+
+@pytest.fixture(params=["folder", "s3"])
+def url(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Of a remote; both are empty at first."""
+    if request.param == "folder":
+        return str(tmp_path / "remote")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", request.getfixturevalue("s3_server"))
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", seaweedfs.ACCESS_KEY)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", seaweedfs.SECRET_KEY)
+    return f"s3://{seaweedfs.BUCKET}/models"
+
+
+def test_what_was_trained_elsewhere_is_not_trained_again(
+    workspace: Workspace, trained: Trained, url: str, tmp_path: Path
+) -> None:
+    origin = workspace.copy(tmp_path / "origin")
+    connect(origin.folder, url)
+    run(origin, PUSH)
+
+    with_lock = newcomer(origin, tmp_path / "with-lock")
+    shutil.copy2(origin.folder / "dvc.lock", with_lock.folder)
+    connect(with_lock.folder, url)
+    run(with_lock, FETCH)
+    with_lock.run("dvc", "checkout")
+    assert Bundle.load(with_lock.folder / BUNDLE).version == trained.bundle.version
+    assert with_lock.run("dvc", "repro").endswith("Data and pipelines are up to date.\n")
+
+    # A training's checkout: dvc.lock is not in git.
+    without = newcomer(origin, tmp_path / "without")
+    connect(without.folder, url)
+    run(without, FETCH)
+    assert "Running stage" not in without.run("dvc", "repro", PULL)
+    assert Bundle.load(without.folder / BUNDLE).version == trained.bundle.version
+
+
+def test_an_empty_remote_has_nothing_and_that_is_no_error(workspace: Workspace, url: str, tmp_path: Path) -> None:
+    there = newcomer(workspace, tmp_path / "there")
+    connect(there.folder, f"{url}-empty")
+    run(there, FETCH)
+    assert not (there.folder / BUNDLE).exists()
+
+
+def test_a_remote_can_be_one_that_the_repository_names(workspace: Workspace, tmp_path: Path) -> None:
+    there = newcomer(workspace, tmp_path / "there")
+    there.run("dvc", "remote", "add", "ours", str(tmp_path / "remote"))
+    connect(there.folder, "ours")
+    assert there.run("dvc", "config", "core.remote").strip() == "ours"
+    with pytest.raises(RemoteError, match="no remote 'theirs' here, only ours"):
+        connect(there.folder, "theirs")
+
+
+def newcomer(origin: Workspace, folder: Path) -> Workspace:
+    """A clone with the origin's parameters and an empty cache."""
+    subprocess.run(["git", "clone", "--quiet", str(origin.folder), str(folder)], check=True)
+    shutil.copy2(origin.folder / "params.yaml", folder)
+    return Workspace(folder)
+
+
+def run(workspace: Workspace, command: Sequence[str]) -> None:
+    workspace.python(*command[1:])

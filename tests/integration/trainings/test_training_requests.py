@@ -1,0 +1,156 @@
+"""`/v1/trainings` where no trainer is there: what is accepted, refused, and shown."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+from fastapi.testclient import TestClient
+from redis import Redis
+
+from shared.ledger import Ledger, StageState, Trainings
+from shared.settings import Settings
+from shared.tenants.api_keys import KeyStore, Scope
+from tests.http import client_of, local_client
+
+
+@pytest.fixture
+def settings(redis_port: int, redis: Redis) -> Settings:
+    url = f"redis://127.0.0.1:{redis_port}"
+    return Settings(redis_url=f"{url}/0", broker_url=f"{url}/1", max_queued_trainings=2)
+
+
+@pytest.fixture
+def client(settings: Settings) -> Iterator[TestClient]:
+    with local_client(settings) as client:
+        yield client
+
+
+def refused(answer: httpx.Response) -> tuple[int, str, list[str]]:
+    document = answer.json()
+    return (
+        answer.status_code,
+        document["type"].rpartition(":")[2],
+        [error["pointer"] for error in document.get("errors", [])],
+    )
+
+
+def test_a_request_becomes_a_training(client: TestClient) -> None:
+    body = {"params": {"train": {"text": {"epochs": 3}}}, "revision": "HEAD", "promote": "manual", "deadline_s": 60}
+    answer = client.post("/v1/trainings", json=body)
+    assert answer.status_code == 202
+    made = answer.json()
+    assert answer.headers["Location"] == made["url"] == f"/v1/trainings/{made['id']}"
+    assert {name: made[name] for name in ("params", "revision", "promote", "state")} == {
+        "params": body["params"], "revision": "HEAD", "promote": "manual", "state": "queued",
+    }  # fmt: skip
+    shown = client.get(made["url"]).json()
+    assert shown["queue"] == {"position": 0}
+    assert [stage["state"] for stage in shown["stages"]] == ["waiting"] * 5
+    assert client.get(f"{made['url']}/log").text == "\n"
+    assert client.get("/health").json()["waiting_trainings"] == 1
+    assert client.get("/health").json()["trainers"] == []
+
+
+@pytest.mark.parametrize(
+    ("body", "pointers"),
+    [
+        ({"params": {"train": {"text": {"epoch": 3}}}}, ["/params/train/text/epoch"]),
+        ({"params": {"train": {"text": {"epochs": 0}}}}, ["/params/train/text/epochs"]),
+        ({"params": {"train": 5, "preprocess": {"test": "much"}}}, ["/params/preprocess/test", "/params/train"]),
+        ({"params": {"import_data": {"source": "a"}}, "source": "b"}, ["/source"]),
+        ({"promote": "always"}, ["/body/promote"]),
+        ({"revision": "--upload-pack=x"}, ["/body/revision"]),
+        ({"epochs": 3}, ["/body/epochs"]),
+    ],
+)
+def test_what_is_wrong_is_named(client: TestClient, body: dict[str, Any], pointers: list[str]) -> None:
+    assert refused(client.post("/v1/trainings", json=body)) == (422, "invalid-request", pointers)
+    assert client.get("/v1/trainings").json() == {"trainings": []}
+
+
+def test_deadlines_and_webhooks_are_held_to_what_jobs_are(client: TestClient) -> None:
+    assert refused(client.post("/v1/trainings", json={"deadline_s": 10**9}))[1] == "deadline-too-late"
+    hook = {"webhook_url": "https://shop.example/hook"}
+    assert refused(client.post("/v1/trainings", json=hook))[1] == "webhooks-not-configured"
+
+
+def test_so_many_may_wait(client: TestClient) -> None:
+    first, second = (client.post("/v1/trainings", json={}).json() for _ in range(2))
+    full = client.post("/v1/trainings", json={})
+    assert refused(full)[:2] == (503, "queue-full")
+    assert full.headers["Retry-After"]
+    assert client.get(second["url"]).json()["queue"] == {"position": 1}
+    assert client.post(f"{first['url']}/cancel").json()["state"] == "cancelled"
+    assert client.get(second["url"]).json()["queue"] == {"position": 0}
+    assert client.post("/v1/trainings", json={}).status_code == 202
+
+
+def test_the_same_key_leads_to_the_same_training(client: TestClient, ledger: Ledger) -> None:
+    headers = {"Idempotency-Key": "weekly"}
+    first = client.post("/v1/trainings", json={"promote": "never"}, headers=headers)
+    ledger.cancel(first.json()["id"])
+    again = client.post("/v1/trainings", json={"promote": "never"}, headers=headers)
+    assert again.content == first.content
+    assert again.headers["Idempotency-Replayed"] == "true"
+    other = client.post("/v1/trainings", json={"promote": "auto"}, headers=headers)
+    assert refused(other)[:2] == (422, "idempotency-key-reused")
+    assert len(client.get("/v1/trainings").json()["trainings"]) == 1
+
+
+def test_trainings_and_jobs_are_two_worlds(client: TestClient) -> None:
+    training = client.post("/v1/trainings", json={}).json()["id"]
+    job = client.post("/v1/jobs", json={"items": [{"title": "Livre"}]}).json()["id"]
+    for path in ("", "/results", "/events", "/deliveries"):
+        assert client.get(f"/v1/jobs/{training}{path}").status_code == 404
+    for path in ("", "/events", "/log"):
+        assert client.get(f"/v1/trainings/{job}{path}").status_code == 404
+    assert client.post(f"/v1/jobs/{training}/cancel").status_code == 404
+    assert client.post(f"/v1/trainings/{job}/cancel").status_code == 404
+
+
+def test_trainings_are_their_tenants_and_need_the_scope(client: TestClient, redis: Redis) -> None:
+    keys = KeyStore(redis)
+    one, other, reader = (
+        client_of(client.app, key=keys.create(tenant, {scope})[1])  # type: ignore[arg-type]
+        for tenant, scope in (("one", Scope.TRAIN), ("other", Scope.TRAIN), ("one", Scope.CLASSIFY))
+    )
+    url = one.post("/v1/trainings", json={}).json()["url"]
+    assert other.get(url).status_code == 404
+    assert other.post(f"{url}/cancel").status_code == 404
+    assert other.get("/v1/trainings").json() == {"trainings": []}
+    assert reader.get(url).status_code == reader.post("/v1/trainings", json={}).status_code == 403
+    assert [found["url"] for found in one.get("/v1/trainings").json()["trainings"]] == [url]
+
+
+def test_how_long_it_takes_is_estimated_from_the_training_before(client: TestClient, redis: Redis) -> None:
+    trainings = Trainings(redis)
+    redis.hset("catalog:training:durations", mapping={"import_data": 5, "preprocess": 10, "train": 20})
+    url = client.post("/v1/trainings", json={}).json()["url"]
+    lease = trainings.lease()
+    assert lease is not None
+    trainings.report(lease, stages={"import_data": {"state": StageState.DONE}})
+    trainings.report(lease, stages={"preprocess": {"state": StageState.RUNNING}})
+    assert client.get(url).json()["estimated_finish_at"] is None  # evaluate and gate were never run
+    redis.hset("catalog:training:durations", mapping={"evaluate": 30, "gate": 40})
+    shown = client.get(url).json()
+    assert shown["estimated_finish_at"] > shown["started_at"]
+    assert shown["stage"] == "preprocess"
+
+
+def test_events_tell_of_stages_and_end_with_the_training(client: TestClient, redis: Redis) -> None:
+    training = client.post("/v1/trainings", json={}).json()
+    client.post(f"{training['url']}/cancel")
+    with client.stream("GET", training["events_url"]) as stream:
+        lines = [line for line in stream.iter_lines() if line.startswith("event:")]
+    assert lines == ["event: end"]
+
+
+def test_the_gate_is_not_loosened_by_whoever_may_train(settings: Settings, redis: Redis) -> None:
+    body = {"params": {"gate": {"min_items": 1}}}
+    _, train = KeyStore(redis).create("shop", {Scope.TRAIN})
+    _, admin = KeyStore(redis).create("shop", {Scope.TRAIN, Scope.ADMIN})
+    with local_client(settings) as client:
+        answer = client_of(client.app, key=train).post("/v1/trainings", json=body)  # type: ignore[arg-type]
+        assert (answer.status_code, answer.json()["scope"]) == (403, "admin")
+        assert client_of(client.app, key=admin).post("/v1/trainings", json=body).status_code == 202  # type: ignore[arg-type]

@@ -1,0 +1,255 @@
+"""Trainings on a real trainer, of a copy of the project in which the pipeline has run before."""
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+import yaml
+from redis import Redis
+
+from shared.ledger import StageState
+from shared.pipeline.stages import BUNDLE, STAGES, STEPS
+from shared.registry.state import CHAMPION, Models
+from shared.settings import ROOT
+from stack.processes import free_port
+from stack.receiver import WebhookReceiver
+from stack.services import Ports, Stack
+from tests.collector import Collector
+from tests.integration.conftest import traced
+from tests.waiting import wait_for
+from tests.workspace import Workspace
+from worker.trainings.process_tree import MARK
+
+LENIENT = {
+    "min_items": 1, "margin": 1, "loss": 1, "classes": {"min_items": 1, "loss": 1}, "calibration": 1,
+    "review": {"coverage": 1, "precision": 1}, "latency": 1000, "relabelled": {"share": 1, "share_of_class": 1},
+}  # fmt: skip
+"""A gate that lets everything pass whose golden answers come again."""
+STRICT = {"min_items": 100_000}
+ENDLESS = {"train": {"text": {"epochs": 5000}}}
+
+
+@dataclass(frozen=True)
+class Service:
+    stack: Stack
+    api: httpx.Client
+    repository: Workspace
+    workspaces: Path
+    models: Models
+
+    def ask(self, **body: Any) -> str:
+        """The training's URL."""
+        return str(self.api.post("/v1/trainings", json=body).raise_for_status().json()["url"])
+
+    def get(self, url: str) -> dict[str, Any]:
+        found: dict[str, Any] = self.api.get(url).raise_for_status().json()
+        return found
+
+    def ended(self, url: str, timeout_s: float = 200) -> dict[str, Any]:
+        def ended() -> dict[str, Any] | None:
+            training = self.get(url)
+            return training if training["finished_at"] else None
+
+        return wait_for(f"{url} ends", ended, timeout_s, pause_s=0.5)
+
+    def pushed(self, url: str, output: Path) -> bool:
+        """Whether the training's output is in the remote."""
+        lock = yaml.safe_load((self.workspaces / url.rpartition("/")[2] / "repository/dvc.lock").read_text())
+        outs = {out["path"]: out["md5"] for stage in lock["stages"].values() for out in stage["outs"]}
+        md5 = str(outs[str(output)])
+        there: Path = self.workspaces.parent / "remote/files/md5" / md5[:2] / md5[2:]
+        return there.is_file()
+
+    def fits(self, url: str, attempt: int) -> dict[str, Any]:
+        """The training as soon as it counts epochs."""
+
+        def fits() -> dict[str, Any] | None:
+            training = self.get(url)
+            assert training["finished_at"] is None, training
+            counts = stage(training, "train")["total"] and training["attempts"] == attempt
+            return training if counts else None
+
+        return wait_for(f"{url} counts epochs", fits, 120, pause_s=0.2)
+
+
+@pytest.fixture(scope="module")
+def service(workspace: Workspace, collector: Collector, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """All but MLflow's server and a worker: nothing is classified here."""
+    folder = tmp_path_factory.mktemp("trainings")
+    repository = workspace.copy(folder / "repository")
+    repository.commit_all()
+    # What the session's training has registered serves: version 1.
+    repository.python("-c", "from shared.registry.mlflow import promote; promote('1', 'test', 'the first')")
+    settings = {
+        "CATALOG_TRAINING_REPOSITORY": str(repository.folder),
+        "CATALOG_TRAINING_WORKSPACES": str(folder / "workspaces"),
+        "CATALOG_TRAINING_KEPT": "1",
+        "CATALOG_DVC_REMOTE": str(folder / "remote"),
+        "CATALOG_LABELS_URL": f"file://{folder}/labels",
+        "CATALOG_MODEL_CACHE": str(folder / "models"),
+        "CATALOG_MLFLOW_TRACKING_URI": f"sqlite:///{repository.folder}/mlflow-store/mlflow.db",
+        "CATALOG_WEBHOOK_RETRIES_S": "[0.1, 0.1, 0.1]",
+        **traced(collector),
+    }
+    stack = Stack(ROOT, folder / "stack", Ports(redis=free_port(), api=free_port(), mlflow=None), settings)
+    for start in (
+        stack.start_redis,
+        stack.start_housekeeper,
+        stack.start_courier,
+        stack.start_trainer,
+        stack.start_api,
+    ):
+        start()
+    with httpx.Client(base_url=stack.url, timeout=60) as api, Redis(port=stack.ports.redis) as redis:
+        yield Service(stack, api, repository, folder / "workspaces", Models(redis))
+    for name in ("api", "trainer", "courier", "housekeeper", "redis"):
+        stack.process(name).stop()
+
+
+def stage(training: dict[str, Any], name: str) -> dict[str, Any]:
+    (found,) = [stage for stage in training["stages"] if stage["name"] == name]
+    return dict(found)
+
+
+def processes_of(url: str) -> list[psutil.Process]:
+    """Those of any attempt that live."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            marked = process.environ().get(MARK, "").startswith(url.rpartition("/")[2])
+            if marked and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found
+
+
+def assert_one_trace(trace_id: str, collector: Collector) -> None:
+    """The request, the training with a span per stage, and the webhook."""
+    names = {"POST /v1/trainings", "train", "deliver webhook", *(f"stage {name}" for name in STEPS)}
+    wait_for("the trace is whole", lambda: {span.name for span in collector.trace(trace_id)} >= names)
+    spans = {span.name: span for span in collector.trace(trace_id)}
+    request, train = spans["POST /v1/trainings"], spans["train"]
+    assert (train.process, train.parent) == ("catalog-trainer", request.id)
+    assert spans["deliver webhook"].parent == request.id
+    stages = [spans[f"stage {name}"] for name in STEPS]
+    assert {stage.parent for stage in stages} == {train.id}
+    assert [stage.facts["catalog.cached"] for stage in stages] == [True, True, False, False, False]
+
+
+def test_only_what_has_changed_is_trained_and_the_model_promoted(service: Service, collector: Collector) -> None:
+    before = service.repository.git("status", "--porcelain")
+    # The same networks with another threshold: so small a model trained anew may be too coarse for bfloat16.
+    overrides = {"train": {"review": {"precision": 0.71}}, "gate": LENIENT}
+    with WebhookReceiver(service.stack.webhook_secret) as receiver:
+        url = service.ask(params=overrides, webhook_url=receiver.url)
+        with service.api.stream("GET", f"{url}/events", timeout=200) as stream:
+            lines = [line for line in stream.iter_lines() if line.startswith("data:")]
+        event = receiver.received.get(timeout=30)
+    training, shown = service.get(url), [json.loads(line.removeprefix("data:")) for line in lines]
+    assert training["state"] == "completed", training
+    assert shown[-1]["state"] == "completed"
+    assert event["type"] == "training.completed"
+    assert event["data"]["url"].endswith(url)
+    states = {name: stage(training, name) for name in STEPS}
+    assert {name: found["state"] for name, found in states.items()} == dict.fromkeys(STEPS, StageState.DONE)
+    assert {name for name, found in states.items() if found["cached"]} == {"import_data", "preprocess"}
+    assert {"train", "evaluate"} <= {progress["stage"] for progress in shown}
+    assert any(stage(progress, "train")["total"] for progress in shown), "no epochs were counted"
+    assert training["commit"] == service.repository.git("rev-parse", "HEAD").strip()
+    assert service.pushed(url, BUNDLE)
+    assert training["data"].keys() == {"data/imported", "data/prepared", "labels"}
+    assert training["data"]["labels"]["count"] == 0
+    assert "Running stage 'train'" in service.api.get(f"{url}/log", params={"lines": 1000}).text
+    assert service.repository.git("status", "--porcelain") == before
+    assert training["verdict"]["passed"], training["verdict"]
+    assert training["verdict"]["challenger"] == training["bundle"]
+    assert (training["model_version"], training["promoted"]) == ("2", True)
+    copy = service.models.copy()
+    assert copy is not None
+    assert copy.state.aliases[CHAMPION] == "2"
+    assert training["id"] in copy.state.history[0].by
+    assert_one_trace(training["trace_id"], collector)
+
+
+def test_two_at_once_wait_in_line_and_share_no_workspace(service: Service) -> None:
+    champion = service.get(service.api.get("/v1/trainings").json()["trainings"][0]["url"])["bundle"]
+    first, second = (service.ask(params={"gate": STRICT}) for _ in range(2))
+    wait_for("the first begins", lambda: service.get(first)["stage"])
+    waiting = service.get(second)
+    assert (waiting["state"], waiting["queue"]) == ("queued", {"position": 0})
+    health = service.api.get("/health").json()
+    assert [trainer["training"] for trainer in health["trainers"]] == [first.rpartition("/")[2]]
+    assert health["waiting_trainings"] == 1
+    done = [service.ended(url) for url in (first, second)]
+    assert [training["state"] for training in done] == ["completed"] * 2, done
+    assert all(stage(training, name)["cached"] for training in done for name in STAGES)  # nothing had changed
+    assert done[0]["bundle"] == done[1]["bundle"]
+    for training in done:
+        assert training["verdict"]["champion"] == champion
+        assert (training["verdict"]["passed"], training["promoted"]) == (False, False)
+    assert done[0]["finished_at"] <= done[1]["started_at"]
+    kept = wait_for("old ones go", lambda: [p.name for p in service.workspaces.iterdir()] == [done[1]["id"]])
+    assert kept
+
+
+def test_one_that_is_killed_is_taken_over_one_that_stops_hands_back_and_a_cancel_leaves_no_process(
+    service: Service,
+) -> None:
+    url = service.ask(params=ENDLESS, promote="never", deadline_s=600)
+    before = service.fits(url, attempt=1)
+    os.kill(service.stack.process("trainer").pid, signal.SIGKILL)
+    wait_for("its stages end with it", lambda: not processes_of(url))
+
+    other = service.stack.start_trainer("trainer-2")
+    try:
+        after = service.fits(url, attempt=2)
+        assert after["trainer"] != before["trainer"]
+        for name in ("import_data", "preprocess"):
+            assert stage(after, name) == stage(before, name)  # finished once
+        assert stage(after, "train")["started_at"] > stage(before, "train")["started_at"]
+    finally:
+        other.stop()
+    assert not processes_of(url)
+    assert service.get(url)["queue"] == {"position": 0}
+
+    service.stack.start_trainer()
+    service.fits(url, attempt=3)
+    assert len(processes_of(url)) >= 3  # guard, DVC, stage
+    assert service.api.post(f"{url}/cancel").json()["state"] == "cancelled"
+    wait_for("all processes end", lambda: not processes_of(url), 10)
+    assert service.get(url)["state"] == "cancelled"
+
+
+def test_a_stage_that_fails_says_why(service: Service, tmp_path: Path) -> None:
+    training = service.ended(service.ask(source=str(tmp_path)))
+    assert training["state"] == "failed"
+    assert training["error"]["stage"] == "import_data"
+    assert "The source must hold" in training["error"]["message"]
+    assert stage(training, "import_data")["state"] == "failed"
+    assert stage(training, "preprocess")["state"] == "waiting"
+    assert "The source must hold" in service.api.get(f"{training['url']}/log").text
+
+
+def test_a_revision_that_is_not_there_and_a_deadline_end_it(service: Service) -> None:
+    unknown = service.ended(service.ask(revision="no-such-branch"))
+    assert (unknown["state"], unknown["error"]["stage"]) == ("failed", None)
+    assert "no revision 'no-such-branch'" in unknown["error"]["message"]
+    late = service.ended(service.ask(params=ENDLESS, deadline_s=6))
+    assert (late["state"], late["reason"]) == ("expired", "deadline")
+    wait_for("all processes end", lambda: not processes_of(late["url"]), 10)
+
+
+def test_an_idle_trainer_is_small(service: Service) -> None:
+    """It has had MLflow, but never TensorFlow."""
+    wait_for("it is idle", lambda: [t["training"] for t in service.api.get("/health").json()["trainers"]] == [None])
+    process = psutil.Process(service.stack.process("trainer").pid)
+    assert process.memory_info().rss < 300e6
+    assert not any("tensorflow" in mapped.path for mapped in process.memory_maps())

@@ -1,0 +1,271 @@
+"""Bodies to items: real requests, cut anyhow."""
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from api import ingest
+from api.http.problems import Problem
+from api.ingest import RawItem
+from tests.unit.api.bodies import (
+    BLOBS,
+    CSV,
+    JSON,
+    NDJSON,
+    SETTINGS,
+    Field,
+    csv_table,
+    cut,
+    damaged,
+    drain,
+    multipart,
+    request,
+    suppress_problem,
+    take,
+    zipped,
+)
+
+ITEM_LIMIT = ingest.item_limit(SETTINGS)
+COLUMNS = ("id", "title", "description", "image")
+
+texts = st.text(max_size=20) | st.text('\\"[]{},:u', max_size=20)
+sizes = st.lists(st.integers(1, 60), min_size=1, max_size=5)
+numbers = st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+values = st.recursive(
+    st.none() | st.booleans() | numbers | texts,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
+    max_leaves=8,
+)
+items_of_any_kind = st.lists(values, max_size=8)
+rows = st.lists(st.fixed_dictionaries({name: st.text(max_size=12) for name in COLUMNS}), max_size=6)
+
+
+def fields_of(taken: list[RawItem]) -> list[Any]:
+    assert [item.index for item in taken] == list(range(len(taken)))
+    return [item.fields for item in taken]
+
+
+def problem(body: bytes, content_type: str = JSON) -> Problem:
+    with pytest.raises(Problem) as caught:
+        take(request(cut(body, [1000]), content_type), SETTINGS, BLOBS)
+    return caught.value
+
+
+@given(items_of_any_kind, sizes, st.booleans(), st.sampled_from([None, 2]), st.booleans())
+def test_items_in_json_come_out_as_they_went_in(
+    items: list[Any], sizes: list[int], bare: bool, indent: int | None, ascii_only: bool
+) -> None:
+    document = items if bare else {"webhook_url": "https://a.example/", "items": items, "deadline_s": 2.5}
+    body = json.dumps(document, indent=indent, ensure_ascii=ascii_only).encode()
+    taken = take(request(cut(body, sizes)), SETTINGS, BLOBS)
+    assert fields_of(taken.items) == items
+    assert [item.pointer for item in taken.items] == [f"/items/{index}" for index in range(len(items))]
+    assert taken.options == ({} if bare else {"webhook_url": "https://a.example/", "deadline_s": 2.5})
+    assert taken.fingerprint == take(request([body]), SETTINGS, BLOBS).fingerprint
+    assert taken.fingerprint == drain(request(cut(body, [7])), SETTINGS)
+
+
+@given(items_of_any_kind, sizes, st.sampled_from(["\n", "\r\n", "\n\n", "\n \r\n"]), st.booleans())
+def test_items_in_ndjson_come_out_with_their_lines(items: list[Any], sizes: list[int], newline: str, bom: bool) -> None:
+    body = b"\xef\xbb\xbf" * bom + "".join(json.dumps(item) + newline for item in items).encode()
+    taken = take(request(cut(body, sizes), NDJSON), SETTINGS, BLOBS)
+    assert fields_of(taken.items) == items
+    step = newline.count("\n")
+    assert [item.line for item in taken.items] == [1 + step * index for index in range(len(items))]
+    assert taken.fingerprint == drain(request([body], NDJSON), SETTINGS)
+
+
+@given(rows, sizes, st.sampled_from(",;"), st.sampled_from(["\n", "\r\n"]), st.booleans(), st.permutations(COLUMNS))
+def test_rows_in_csv_come_out_with_the_line_where_they_begin(
+    rows: list[dict[str, str]], sizes: list[int], delimiter: str, newline: str, bom: bool, columns: list[str]
+) -> None:
+    # Quotes around all cells: Python's writer leaves a lone carriage return bare.
+    dialect = {"delimiter": delimiter, "lineterminator": newline, "quoting": 1}
+    body = b"\xef\xbb\xbf" * bom + csv_table(rows, columns, **dialect).encode()
+    taken = take(request(cut(body, sizes), CSV), SETTINGS, BLOBS)
+    expected: list[dict[str, Any]] = [{name: cell for name, cell in row.items() if cell} for row in rows]
+    for fields in expected:
+        if image := fields.get("image"):
+            fields["image"] = {"file": image}
+    assert fields_of(taken.items) == expected
+    begins = [csv_table(rows[:before], columns, **dialect).count("\n") + 1 for before in range(len(rows))]
+    assert [item.line for item in taken.items] == begins
+    assert taken.fingerprint == drain(request([body], CSV), SETTINGS)
+
+
+@given(st.binary(max_size=9), st.binary(max_size=9))
+def test_the_fingerprint_tells_bodies_media_types_and_queries_apart(one: bytes, other: bytes) -> None:
+    assume(one != other)
+    first = drain(request([one], CSV, "a=1&b=2"), SETTINGS)
+    assert first == drain(request(cut(one, [1]), CSV, "b=2&a=1"), SETTINGS)
+    assert first != drain(request([other], CSV, "a=1&b=2"), SETTINGS)
+    assert first != drain(request([one], NDJSON, "a=1&b=2"), SETTINGS)
+    assert first != drain(request([one], CSV, "a=1&b=3"), SETTINGS)
+
+
+PARTS: list[Field] = [
+    ("items", "items.ndjson", b'{"image": {"file": "a.jpg"}}\n'),
+    ("images", "a.jpg", b"x"),
+    ("webhook_url", None, b"u"),
+    ("images", "more.zip", zipped([("b.jpg", b"picture" * 20)])),
+]
+WHOLE = {
+    JSON: '{"items": [{"id": "é\\u00e9\\ud83d\\ude00", "n": [1, 2.5e3, null]}], "error_budget": 0.1}'.encode(),
+    NDJSON: '{"id": "é", "n": [1, 2.5e3, null]}\n{"id": "\\u00e9"}\n'.encode(),
+    CSV: 'id,title\n1,"a ""b""\nc"\n2,12" é\n'.encode(),
+    multipart(PARTS)[1]: multipart(PARTS)[0],
+}
+
+
+@given(st.data(), sizes)
+def test_any_bytes_give_items_or_a_problem(data: st.DataObject, sizes: list[int]) -> None:
+    content_type = data.draw(st.sampled_from([*WHOLE, "multipart/form-data; boundary=", "text/html", "", "\xff;="]))
+    body = data.draw(damaged(WHOLE[content_type]) | st.binary() if content_type in WHOLE else st.binary())
+    with suppress_problem(400, 413, 415):
+        take(request(cut(body, sizes), content_type), SETTINGS, BLOBS)
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b"", "must be JSON"),
+        (b'{"items": [{}, {', "The body ends in item 1"),
+        (b'{"items": [{}, {oops}]}', "Item 1 is not JSON at its character 3"),
+        (b'{"items": [{}, ]}', "Item 1 is not JSON"),
+        (b'{"items": [{}}]}', "no comma and no end of the list at byte 14"),
+        (b'{"items": [{]}]}', "Item 0 is not JSON"),
+        (b'{"items": []]', "no comma and no end of the object at byte 13"),
+        (b'{"items": [] "webhook_url": 1}', "no comma"),
+        (b'{"items": [],}', "The name of a member is not JSON"),
+        (b'{"items"}', 'no "name": value at byte 9'),
+        (b"{3: []}", 'no "name": value'),
+        (b'{"items": []} x', "something behind the end of the document at byte 15"),
+        (b'{"items": 3}', 'The member "items" must be a list'),
+        (b'{"webhook_url": "x"}', 'no member "items"'),
+        (b"{}", 'no member "items"'),
+        (b'{"items": [], "typo": 1}', "Unknown member 'typo'"),
+        (b'{"items": [], "\\udfff": 1}', "Unknown member '\\udfff'"),
+        (b'{"items": [], "deadline_s": {}}', "'deadline_s' must be a single value"),
+        (b'{"items": [], "items": []}', "'items' occurs twice"),
+        (b"[" * 100_000, "The body ends in item 0"),
+        (b"[0," + b"[" * 33 + b"]" * 34, "Item 1 is nested over 32 deep"),
+        (b"[" + b"[0]," * 10 + b"[" + b"0," * 5000 + b"0]]", "Item 10 holds over 1,000 values"),
+        (b'["\xff"]', "Item 0 is not UTF-8 at its byte 2"),
+        (b'["\xed\xa0\x80"]', "Item 0 is not UTF-8"),
+        (b"[NaN]", "Item 0 is not JSON: NaN"),
+        (b"[1e999]", "1e999 is too large a number"),
+        (b"[" + b"1" * 5000 + b"]", "Item 0 is not JSON"),
+        (b"7", "must be JSON"),
+    ],
+)
+def test_a_wrong_json_body_is_explained(body: bytes, said: str) -> None:
+    found = problem(body)
+    assert (found.status, found.kind) == (400, "malformed-body")
+    assert said in str(found)
+
+
+@pytest.mark.parametrize(
+    ("body", "line", "said"),
+    [
+        (b"{}\n\n{oops\n", 3, "Line 3 is not JSON at its character 2"),
+        (b'{}\n{"a": "\xff"}', 2, "Line 2 is not UTF-8 at its byte 8"),
+        (b'{"a": NaN}', 1, "NaN"),
+        (b"[" * 33 + b"]" * 33, 1, "nested over 32 deep"),
+        (b"[" + b"0," * 5000 + b"0]", 1, "holds over 1,000 values"),
+        (b"1" * 5000, 1, "Line 1 is not JSON"),
+    ],
+)
+def test_a_wrong_line_of_ndjson_is_named(body: bytes, line: int, said: str) -> None:
+    found = problem(body, NDJSON)
+    assert (found.status, found.more) == (400, {"line": line})
+    assert said in str(found)
+
+
+@pytest.mark.parametrize(
+    ("body", "line", "said"),
+    [
+        (b"\na,b\n1,2\n", 2, "this one has a, b"),
+        (b"id,id\n", 1, "each once"),
+        (b"id,title\n1,2\n1,2,3\n", 3, "Line 3 of the table has 3 cells, but there are 2 columns"),
+        (b'id,title\n1,"a\nb\nc', 2, "begins in line 2 is not closed"),
+        (b'id,title\n1,"a" b\n', 2, "Line 2 of the table"),
+        (b"id,title\n1,caf\xe9\n", 2, "Line 2 of the table is not UTF-8 at its byte 6"),
+    ],
+)
+def test_a_wrong_line_of_csv_is_named(body: bytes, line: int, said: str) -> None:
+    found = problem(body, CSV)
+    assert (found.status, found.more) == (400, {"line": line})
+    assert said in str(found)
+
+
+def test_a_quote_inside_a_csv_cell_opens_nothing() -> None:
+    body = b'id,title\na,12" x\nb,"12"" y"\nc,5" z\n'
+    taken = take(request([body], CSV), SETTINGS, BLOBS)
+    assert [(item.line, item.fields["title"]) for item in taken.items] == [(2, '12" x'), (3, '12" y'), (4, '5" z')]
+
+
+def test_a_url_in_csv_is_no_file_name() -> None:
+    taken = take(request([b"image\nhttps://a.example/x.jpg\nHTTP://a.example/y\nhttp.jpg\n"], CSV), SETTINGS, BLOBS)
+    assert [list(item.fields["image"]) for item in taken.items] == [["url"], ["url"], ["file"]]
+
+
+def test_half_a_surrogate_pair_is_left_to_the_schema() -> None:
+    for body, content_type in ((b'[{"title": "\\ud800"}]', JSON), (b'{"title": "\\ud800"}', NDJSON)):
+        assert fields_of(take(request([body], content_type), SETTINGS, BLOBS).items) == [{"title": "\ud800"}]
+
+
+def test_the_body_overrules_the_query() -> None:
+    body = b'{"items": [], "on_invalid": "skip"}'
+    taken = take(request([body], JSON, "on_invalid=reject&error_budget=0.5&other=1"), SETTINGS, BLOBS)
+    assert taken.options == {"on_invalid": "skip", "error_budget": "0.5"}
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "kind"),
+    [
+        (b'[{"title": "' + b"x" * (ITEM_LIMIT + 1000) + b'"}]', JSON, "item-too-long"),
+        (b"{}\n" + b"x" * ITEM_LIMIT + b"x", NDJSON, "line-too-long"),
+        (b'id\n"' + b"x\n" * ITEM_LIMIT, CSV, "line-too-long"),
+        (b"[" + b" " * 1_000_000, JSON, "item-too-long"),
+        (b"\n" * 1_000_001, NDJSON, "body-too-large"),
+    ],
+)
+def test_what_is_too_long_is_refused(body: bytes, content_type: str, kind: str) -> None:
+    found = problem(body, content_type)
+    assert (found.status, found.kind) == (413, kind)
+
+
+def test_a_body_that_says_it_is_too_large_is_not_read() -> None:
+    pieces = iter([b"{}"])
+    with pytest.raises(Problem, match="larger than 1,000,000 bytes") as caught:
+        take(request(pieces, NDJSON, headers={"content-length": "1000001"}), SETTINGS, BLOBS)
+    assert caught.value.status == 413
+    assert next(pieces) == b"{}"
+
+
+def test_a_fingerprint_is_there_when_the_body_has_ended() -> None:
+    async def early() -> str:
+        async with await ingest.read(request([b"{}\n", b"{}"], NDJSON), SETTINGS, BLOBS) as intake:
+            await anext(intake.items)
+            return intake.fingerprint()
+
+    with pytest.raises(RuntimeError, match="not been read to its end"):
+        asyncio.run(early())
+
+
+def test_a_json_object_is_read_whole_up_to_a_limit() -> None:
+    assert asyncio.run(ingest.json_object(request(cut(b'{"a": 1}', [2])), 8)) == {"a": 1}
+    for body, said in ((b'{"a": 11}', "larger than 8 bytes"), (b"[]", "must be a JSON object"), (b"{", "is not JSON")):
+        with pytest.raises(Problem, match=said):
+            asyncio.run(ingest.json_object(request([body]), 8))
+
+
+def test_one_item_needs_no_body() -> None:
+    async def items() -> list[RawItem]:
+        return [item async for item in ingest.single({"title": "a"}).items]
+
+    assert asyncio.run(items()) == [RawItem(0, {"title": "a"}, "/items/0")]

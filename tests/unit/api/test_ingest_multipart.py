@@ -1,0 +1,224 @@
+"""A table and its pictures in one body: real requests, cut anyhow."""
+
+import asyncio
+import json
+import subprocess
+import sys
+import zipfile
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from starlette.requests import ClientDisconnect
+
+from api import ingest
+from api.http.problems import Problem
+from api.ingest import PictureRefused
+from shared.settings import ROOT, Settings
+from shared.stores.blobs import Blobs
+from tests.unit.api.bodies import (
+    BLOBS,
+    SETTINGS,
+    Field,
+    cut,
+    damaged,
+    drain,
+    multipart,
+    ndjson,
+    request,
+    suppress_problem,
+    take,
+    zipped,
+)
+
+TABLE: Field = ("items", "items.ndjson", b'{"image": {"file": "a.jpg"}}\n')
+PICTURES = [("a.jpg", b"picture" * 20), ("b.jpg", b"other")]
+ARCHIVE, STORED = zipped(PICTURES), zipped(PICTURES, zipfile.ZIP_STORED)
+
+sizes = st.lists(st.integers(1, 60), min_size=1, max_size=5)
+names = st.from_regex(r"[a-zé]{1,8}\.jpg", fullmatch=True)
+files = st.dictionaries(names, st.binary(min_size=1, max_size=90), max_size=4)
+items = st.lists(st.dictionaries(st.text(max_size=5), st.text(max_size=20), max_size=3), max_size=5)
+parts = st.lists(
+    st.tuples(st.sampled_from("ab"), st.sampled_from([None, "", "f", "g"]), st.binary(max_size=3)), max_size=3
+)
+
+
+def refused(*parts: Field, settings: Settings = SETTINGS) -> Problem:
+    body, content_type = multipart(parts)
+    with pytest.raises(Problem) as caught:
+        take(request([body], content_type), settings, BLOBS)
+    return caught.value
+
+
+@given(
+    items, files, sizes, st.integers(0, 4), st.booleans(), st.sampled_from(["items.json", "items.ndjson", "x", None])
+)
+def test_a_table_and_its_pictures_come_out(
+    items: list[Any], files: dict[str, bytes], sizes: list[int], place: int, as_zip: bool, table_name: str | None
+) -> None:
+    as_json = table_name != "items.ndjson" and len(sizes) > 2
+    table = json.dumps({"items": items}).encode() if as_json or table_name == "items.json" else ndjson(items)
+    pictures = [("images", name, content) for name, content in files.items()]
+    if as_zip:
+        inside = [(f"folder/{name}", content) for name, content in files.items()]
+        ignored = [("folder/", b""), ("__MACOSX/folder/x.jpg", b"?"), ("folder/.x.jpg", b"?")]
+        pictures = [("images", "all.ZIP", zipped([*inside, *ignored]))]
+    fields: list[Field] = [*pictures, ("on_invalid", None, b"skip"), ("images", "", b"")]
+    fields.insert(place, ("items", table_name, table))
+    body, content_type = multipart(fields)
+    taken = take(request(cut(body, sizes), content_type), SETTINGS, BLOBS)
+    assert [item.fields for item in taken.items] == items
+    assert taken.options == {"on_invalid": "skip"}
+    assert taken.pictures == {name: sha256(content).hexdigest() for name, content in files.items()}
+    assert all(BLOBS.get(str(taken.pictures[name])) == content for name, content in files.items())
+    again, content_type = multipart(fields, "another-boundary")
+    assert take(request([again], content_type), SETTINGS, BLOBS).fingerprint == taken.fingerprint
+    assert drain(request(cut(again, [11]), content_type), SETTINGS) == taken.fingerprint
+
+
+@given(parts, parts)
+@example([("a", None, b"1"), ("a", None, b"2")], [("a", None, b"12")])
+@example([("a", None, b"1")], [("a", "", b"1")])
+def test_the_fingerprint_tells_different_content_apart(one: list[Field], other: list[Field]) -> None:
+    prints = [drain(request([body], kind), SETTINGS) for body, kind in map(multipart, (one, other))]
+    assert (prints[0] == prints[1]) == (one == other)
+
+
+@given(damaged(ARCHIVE) | damaged(STORED))
+def test_a_damaged_zip_gives_pictures_or_a_problem(archive: bytes) -> None:
+    body, content_type = multipart([TABLE, ("images", "a.zip", archive)])
+    with suppress_problem(400, 413):
+        take(request([body], content_type), SETTINGS, BLOBS)
+
+
+@pytest.mark.parametrize(
+    ("table", "options"),
+    [
+        (("items", "Items.CSV", b"id;title\n1;a\n"), {}),
+        (("items", None, b' {"deadline_s": 5, "items": [{"id": "1", "title": "a"}]}'), {"deadline_s": 5}),
+        (("items", "items", b'\n[{"id": "1", "title": "a"}]'), {}),
+        (("items", "items.txt", b'{"id": "1", "title": "a"}'), {}),
+    ],
+)
+def test_the_tables_form_shows_in_its_name_or_beginning(table: Field, options: dict[str, Any]) -> None:
+    body, content_type = multipart([table])
+    taken = take(request([body], content_type), SETTINGS, BLOBS)
+    assert [item.fields for item in taken.items] == [{"id": "1", "title": "a"}]
+    assert taken.options == options
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ([("images", "a.jpg", b"x")], "no field named items"),
+        ([TABLE, TABLE], "'items' occurs twice"),
+        ([TABLE, ("on_invalid", None, b"a"), ("on_invalid", None, b"b")], "'on_invalid' occurs twice"),
+        ([TABLE, ("colour", None, b"red")], "Unknown field 'colour'"),
+        ([TABLE, ("webhook_url", None, b"\xff")], "'webhook_url' is not UTF-8"),
+        ([TABLE, ("images", "x/a.jpg", b"1"), ("images", "y/a.jpg", b"2")], "Two pictures are named 'a.jpg'"),
+        ([TABLE, ("images", "a.jpg", b"1"), ("images", "a.zip", ARCHIVE)], "Two pictures are named 'a.jpg'"),
+        ([TABLE, ("images", "", b"1")], "has no file name"),
+        ([TABLE, ("images", "a.zip", b"no zip")], "The zip cannot be read"),
+        ([TABLE, ("images", "a.zip", zipped([("a", b"x" * 99)], zipfile.ZIP_BZIP2))], "another method than deflate"),
+        ([TABLE, ("images", "a.zip", STORED.replace(b"other", b"0ther"))], "'b.jpg' in the zip cannot be read"),
+    ],
+)
+def test_a_wrong_body_is_explained(fields: list[Field], said: str) -> None:
+    found = refused(*fields)
+    assert (found.status, found.kind) == (400, "malformed-body")
+    assert said in str(found)
+
+
+def test_an_encrypted_zip_is_refused() -> None:
+    flags = ARCHIVE.index(b"PK\x01\x02") + 8
+    archive = ARCHIVE[:flags] + b"\x01" + ARCHIVE[flags + 1 :]
+    assert "'a.jpg' in the zip is encrypted" in str(refused(TABLE, ("images", "a.zip", archive)))
+
+
+@pytest.mark.parametrize("as_zip", [False, True])
+def test_a_picture_that_is_too_large_or_empty_is_not_kept(as_zip: bool) -> None:
+    limit = SETTINGS.max_image_bytes
+    pictures = [("fits.jpg", b"x" * limit), ("large.jpg", b"x" * (limit + 1)), ("empty.jpg", b"")]
+    sent = [("images", name, content) for name, content in pictures]
+    body, content_type = multipart([TABLE, *([("images", "a.zip", zipped(pictures))] if as_zip else sent)])
+    taken = take(request(cut(body, [7000]), content_type), SETTINGS, BLOBS)
+    assert taken.pictures == {
+        "fits.jpg": sha256(b"x" * limit).hexdigest(),
+        "large.jpg": PictureRefused("the picture has 30,001 bytes, over 30,000"),
+        "empty.jpg": PictureRefused("the picture is empty"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("pictures", "kind"),
+    [
+        ([("images", f"{i}.jpg", b"x") for i in range(51)], "too-many-pictures"),
+        ([("images", "a.zip", zipped((f"{i}.jpg", b"x") for i in range(51)))], "too-many-pictures"),
+        ([("images", f"{n}.zip", zipped((f"{n}{i}", b"x") for i in range(26))) for n in "ab"], "too-many-pictures"),
+        ([("images", "a.zip", zipped((str(i), b"0" * 30_000) for i in range(34)))], "body-too-large"),
+        ([("z", "z.zip", zipped((f"{n}{i}", b"0" * 30_000) for i in range(20))) for n in "ab"], "body-too-large"),
+        ([("webhook_url", None, b"x" * 20_000)], "field-too-long"),
+    ],
+    ids=["parts", "entries", "entries of two zips", "a bomb", "two half bombs", "a field"],
+)
+def test_too_much_is_refused(pictures: list[Field], kind: str) -> None:
+    found = refused(TABLE, *pictures)
+    assert (found.status, found.kind) == (413, kind)
+
+
+def test_a_zip_that_unpacks_to_more_than_it_says_is_refused() -> None:
+    archive = bytearray(zipped([("a.jpg", b"0" * 1_000_000)]))
+    size = archive.index(b"PK\x01\x02") + 24
+    archive[size : size + 4] = (20_000).to_bytes(4, "little")
+    assert "'a.jpg' in the zip cannot be read" in str(refused(TABLE, ("images", "a.zip", bytes(archive))))
+
+
+def test_an_intake_that_is_closed_early_leaves_no_file_open() -> None:
+    table = ndjson({"title": "x" * 1000} for _ in range(3000))
+    body, content_type = multipart([("items", "items.ndjson", table)])
+
+    def open_files() -> int:
+        return len(list(Path("/proc/self/fd").iterdir()))
+
+    async def files_before_while_and_after() -> tuple[int, int, int]:
+        before = open_files()
+        async with await ingest.read(request(cut(body, [65536]), content_type), Settings(), BLOBS) as intake:
+            await anext(intake.items)
+            during = open_files()
+        return before, during, open_files()
+
+    before, during, after = asyncio.run(files_before_while_and_after())
+    assert (during, after) == (before + 1, before)
+
+
+def test_a_client_that_leaves_is_no_problem_of_the_body() -> None:
+    body, content_type = multipart([TABLE])
+    with pytest.raises(ClientDisconnect):
+        take(request([body[:-20]], content_type, cut_off=True), SETTINGS, BLOBS)
+
+
+def test_a_full_blob_store_is_no_problem_of_the_body(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    body, content_type = multipart([TABLE, ("images", "a.jpg", b"x")])
+    with pytest.raises(OSError, match="Not a directory"):
+        take(request([body], content_type), SETTINGS, Blobs(f"file://{tmp_path}/file"))
+
+
+def test_a_small_form_is_texts_and_bytes() -> None:
+    body, content_type = multipart([("description", None, "é".encode()), ("image", "a.jpg", b"\xff")])
+    form = asyncio.run(ingest.small_form(request(cut(body, [3]), content_type), 1000))
+    assert form == {"description": "é", "image": b"\xff"}
+    with pytest.raises(Problem, match="larger than 100 bytes"):
+        asyncio.run(ingest.small_form(request(cut(body, [3]), content_type), 100))
+
+
+@pytest.mark.parametrize("form", ["json", "ndjson", "csv", "parts", "zip"])
+def test_memory_stays_small(form: str, tmp_path: Path) -> None:
+    """100,000 texts, or 300 MB of pictures."""
+    script = [sys.executable, "-m", "tests.unit.api.ingest_memory", form, str(tmp_path)]
+    growth = subprocess.run(script, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    assert int(growth) < 30_000_000

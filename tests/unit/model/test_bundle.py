@@ -1,0 +1,78 @@
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from shared.model.bundle import FLOAT, IMAGE, INT8, MANIFEST, TEXT, VOCABULARY, Bundle, BundleError
+from shared.taxonomy import CODES
+from tests.conftest import Trained
+from training.pipeline.splits import TRAIN
+
+
+@pytest.fixture
+def copy(trained: Trained, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(trained.bundle.folder, tmp_path / "bundle"))
+
+
+def test_a_sealed_bundle_loads_and_keeps_its_version(trained: Trained, copy: Path) -> None:
+    loaded = Bundle.load(copy)
+    assert loaded.version == trained.bundle.version
+    assert loaded.manifest.labels == CODES
+    assert loaded.manifest.vgg16_weights == trained.prepared.vgg16_weights
+    assert loaded.manifest.review == trained.bundle.manifest.review
+
+
+def test_a_precision_passes_that_is_as_good_as_the_best(trained: Trained) -> None:
+    def passed(precision: str, **evaluated: float) -> bool:
+        manifest = trained.bundle.manifest.model_copy(update={"evaluated": evaluated})
+        return Bundle(trained.bundle.folder, manifest).passed(precision)
+
+    assert passed(INT8, int8=0.800, float=0.804)
+    assert passed(INT8, int8=0.9, float=0.8)
+    assert not passed(INT8, int8=0.798, float=0.804)
+    assert not passed(FLOAT, int8=0.8)  # nobody has evaluated it
+
+
+def test_weights_are_stored_once_and_in_half_precision(trained: Trained) -> None:
+    for name in (TEXT, IMAGE):
+        with np.load(trained.bundle.folder / name) as arrays:
+            assert {arrays[key].dtype.name for key in arrays.files} == {"float16"}
+
+
+def test_it_tells_nobody_what_the_products_were_called(trained: Trained) -> None:
+    told = b"".join((trained.bundle.folder / name).read_bytes() for name in (VOCABULARY, TEXT, IMAGE))
+    words = {word for text in trained.prepared.split(TRAIN).words for word in text if len(word) > 6}
+    assert len(words) > 50
+    assert not [word for word in words if word.encode() in told]
+
+
+def test_a_changed_file_is_named(copy: Path) -> None:
+    (copy / VOCABULARY).write_text("tampered")
+    with pytest.raises(BundleError, match=r"vocabulary\.npy is not the file its manifest names"):
+        Bundle.load(copy)
+
+
+def test_a_missing_file_is_named(copy: Path) -> None:
+    (copy / VOCABULARY).unlink()
+    with pytest.raises(BundleError, match=r"lacks vocabulary\.npy"):
+        Bundle.load(copy)
+
+
+def test_a_folder_without_a_manifest_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match="dvc repro"):
+        Bundle.load(tmp_path)
+
+
+def test_a_manifest_without_a_threshold_is_refused(copy: Path) -> None:
+    path = copy / MANIFEST
+    path.write_text(path.read_text().replace('"review": {', '"reviewed": {'))
+    with pytest.raises(BundleError, match="has no manifest of format 3, train it again"):
+        Bundle.load(copy)
+
+
+def test_a_manifest_of_another_format_is_refused(copy: Path) -> None:
+    path = copy / MANIFEST
+    path.write_text(path.read_text().replace('"format": 3', '"format": 2'))
+    with pytest.raises(BundleError, match="has format 2, this code reads 3"):
+        Bundle.load(copy)

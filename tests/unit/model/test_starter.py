@@ -1,0 +1,53 @@
+"""The model that comes with the repository."""
+
+import numpy as np
+import pytest
+
+from shared.model import runtimes
+from shared.model.bundle import FLOAT, INT8, Bundle
+from shared.model.fusion import fuse
+from shared.settings import ROOT, local_bundle
+from shared.taxonomy import CODES
+from shared.words import words
+from training.pipeline.layout import STARTER
+
+MEGABYTE = 1_000_000
+
+
+@pytest.fixture(scope="module")
+def starter() -> Bundle:
+    return Bundle.load(ROOT / STARTER)
+
+
+def test_it_is_small_enough_for_a_repository_and_carries_its_card(starter: Bundle) -> None:
+    assert sum(path.stat().st_size for path in starter.folder.iterdir()) < 40 * MEGABYTE
+    card = (starter.folder / "README.md").read_text()
+    assert starter.version in card
+    assert "CC BY 4.0" in card
+
+
+def test_its_int8_answers_as_well_as_its_floating_point(starter: Bundle) -> None:
+    assert starter.passed(INT8)
+    assert starter.passed(FLOAT)
+
+
+@pytest.mark.parametrize(
+    ("title", "code"),
+    [
+        ("Piscine tubulaire ronde avec pompe de filtration et échelle", 2583),
+        ("Lot de 3 coussins décoratifs, housse de coussin 45 x 45 cm", 1920),
+        ("Manette sans fil pour console PS4", 50),
+        ("Cahier de brouillon et stylos à bille bleus", 2522),
+        ("Jeu de cartes à collectionner : carte rare brillante", 1160),
+    ],
+)
+def test_it_knows_everyday_products(starter: Bundle, title: str, code: int) -> None:
+    runtime = runtimes.load(starter, "openvino")
+    text = runtime.text(starter.text_encoder().encode([words(title)]))
+    verdict = fuse(starter.manifest.fusion, text, np.full_like(text, np.nan))
+    assert code in [CODES[index] for index in np.argsort(-verdict.fused[0])[:3]]
+
+
+def test_it_serves_until_a_model_was_trained_here() -> None:
+    expected = "models/bundle" if (ROOT / "models/bundle/manifest.json").exists() else "models/starter"
+    assert local_bundle() == ROOT / expected

@@ -1,0 +1,114 @@
+import math
+from bisect import bisect_right
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.drift.profile import BINS, Feature, Profile, Reference, Seen
+from shared.model.bundle import REFERENCE, Bundle
+from shared.model.text import TextEncoder, unknown_share
+from shared.taxonomy import CODES
+from tests.conftest import Trained
+from training.pipeline.splits import VALIDATION
+
+SEEN = st.lists(
+    st.builds(
+        Seen,
+        code=st.sampled_from(CODES),
+        confidence=st.integers(0, 10_000).map(lambda units: units / 10_000),
+        words=st.integers(0, 2000),
+        unknown=st.floats(0, 1),
+        picture=st.booleans(),
+    ),
+    max_size=30,
+)
+
+
+@given(SEEN, SEEN, SEEN)
+def test_profiles_add_up_to_the_profile_of_all_items_in_any_order(a: list[Seen], b: list[Seen], c: list[Seen]) -> None:
+    one, two, three = Profile.of(a), Profile.of(b), Profile.of(c)
+    assert one + two == two + one
+    assert (one + two) + three == one + (two + three) == Profile.of([*c, *a, *b])
+    assert one + Profile() == one
+
+
+@given(SEEN)
+def test_every_item_is_in_one_bin_of_each_feature(items: list[Seen]) -> None:
+    profile = Profile.of(items)
+    with_text = sum(item.words > 0 for item in items)
+    assert {feature: sum(profile.histogram(feature)) for feature in Feature} == {
+        feature: with_text if feature is Feature.UNKNOWN else len(items) for feature in Feature
+    }
+
+
+@given(SEEN.filter(bool))
+def test_the_mean_confidence_and_its_error_are_those_of_the_items(items: list[Seen]) -> None:
+    profile, confidences = Profile.of(items), np.array([item.confidence for item in items])
+    assert profile.confidence == pytest.approx(confidences.mean())
+    error = math.sqrt((confidences * (1 - confidences)).sum()) / len(items)
+    assert profile.confidence_error == pytest.approx(error, abs=1e-9)
+
+
+def test_over_no_items_nothing_is_said() -> None:
+    assert Profile.of([]).items == 0
+    assert Profile.of([]).confidence is None
+
+
+@pytest.mark.parametrize(
+    ("feature", "seen", "name"),
+    [
+        (Feature.TYPE, Seen(2583, 0.5, 3, 0.0, True), "2583"),
+        (Feature.CONFIDENCE, Seen(10, 0.0999, 3, 0.0, True), "below 0.1"),
+        (Feature.CONFIDENCE, Seen(10, 0.1, 3, 0.0, True), "0.1 to 0.2"),
+        (Feature.CONFIDENCE, Seen(10, 1.0, 3, 0.0, True), "0.99 and more"),
+        (Feature.WORDS, Seen(10, 0.5, 0, 0.0, True), "none"),
+        (Feature.WORDS, Seen(10, 0.5, 7, 0.0, True), "4 to 8"),
+        (Feature.WORDS, Seen(10, 0.5, 9999, 0.0, True), "256 and more"),
+        (Feature.UNKNOWN, Seen(10, 0.5, 3, 0.0, True), "none"),
+        (Feature.UNKNOWN, Seen(10, 0.5, 512, 1 / 512, True), "below 0.05"),
+        (Feature.UNKNOWN, Seen(10, 0.5, 3, 0.05, True), "0.05 to 0.1"),
+        (Feature.UNKNOWN, Seen(10, 0.5, 3, 2 / 3, True), "0.5 to 0.75"),
+        (Feature.UNKNOWN, Seen(10, 0.5, 3, 1.0, True), "all"),
+        (Feature.PICTURE, Seen(10, 0.5, 3, 0.0, False), "without"),
+        (Feature.PICTURE, Seen(10, 0.5, 3, 0.0, True), "with"),
+    ],
+)
+def test_a_bins_name_says_what_is_in_it(feature: Feature, seen: Seen, name: str) -> None:
+    assert dict(zip(BINS[feature], Profile.of([seen]).histogram(feature), strict=True))[name] == 1
+
+
+def test_a_word_is_unknown_when_only_its_parts_are_known() -> None:
+    encoder = TextEncoder.fit(
+        [["piscine", "ronde"], ["piscine", "ronde"]], max_words=4, max_subwords=8, size=1000, min_count=1
+    )
+    assert unknown_share(encoder.ids(["piscine", "ronde"])) == 0
+    assert unknown_share(encoder.ids(["piscine", "piscines"])) == 0.5
+    assert unknown_share(encoder.ids(["piscine", "piscine", "piscine", "piscine", "xyz"])) == 0  # past what is read
+    assert unknown_share(encoder.ids([])) == 0
+
+
+def test_a_trained_bundle_carries_the_profile_of_its_validation_split(trained: Trained) -> None:
+    reference, items = trained.bundle.reference, trained.prepared.split(VALIDATION)
+    assert reference is not None
+    assert REFERENCE in trained.bundle.manifest.files
+    assert reference.profile.items == len(items.words)
+    assert reference.accuracy == pytest.approx(trained.bundle.manifest.metrics["fusion"]["accuracy"])
+    assert dict(zip(BINS[Feature.PICTURE], reference.profile.histogram(Feature.PICTURE), strict=True)) == {
+        "with": items.has_image.sum(),
+        "without": (~items.has_image).sum(),
+    }
+    lengths = [bisect_right((1, 2, 4, 8, 12, 16, 24, 32, 48, 64, 96, 128, 256), len(text)) for text in items.words]
+    assert reference.profile.histogram(Feature.WORDS) == np.bincount(lengths, minlength=14).tolist()
+
+
+def test_an_older_bundle_has_no_reference(trained: Trained) -> None:
+    files = {name: digest for name, digest in trained.bundle.manifest.files.items() if name != REFERENCE}
+    older = trained.bundle.manifest.model_copy(update={"files": files})
+    assert Bundle(trained.bundle.folder, older).reference is None
+
+
+def test_a_reference_is_read_as_it_was_written() -> None:
+    reference = Reference(accuracy=0.8, counts=dict(Profile.of([Seen(10, 0.75, 3, 0.5, True)]).counts))
+    assert Reference.model_validate_json(reference.model_dump_json()).profile == reference.profile

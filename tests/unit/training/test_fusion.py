@@ -1,0 +1,111 @@
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shared.model.fusion import Fusion, Probabilities, fuse, softmax
+from training.fit.fusion import fit_fusion, out_of_fold, unfitted
+from training.judge.scores import calibration_error, score
+
+CLASSES = 5
+
+
+def _branch(random: np.random.Generator, classes: npt.NDArray[np.int64], skill: float, heat: float) -> Probabilities:
+    """A branch that is right more often with more skill, and too sure of itself with more heat."""
+    scores = random.normal(size=(len(classes), CLASSES)) + skill * np.eye(CLASSES)[classes]
+    return softmax(heat * scores)
+
+
+@pytest.fixture
+def items() -> tuple[Probabilities, Probabilities, npt.NDArray[np.int64]]:
+    random = np.random.default_rng(3)
+    classes = random.integers(0, CLASSES, 3000)
+    return _branch(random, classes, 2.0, 3.0), _branch(random, classes, 1.0, 3.0), classes
+
+
+def test_the_fusion_beats_either_branch_and_is_calibrated(
+    items: tuple[Probabilities, Probabilities, npt.NDArray[np.int64]],
+) -> None:
+    text, image, classes = items
+    fusion = fit_fusion(text[:1500], image[:1500], classes[:1500])
+    verdict = fuse(fusion, text[1500:], image[1500:])
+    held_out = classes[1500:]
+    fused = score(verdict.fused, held_out)
+    assert (
+        fused["weighted_f1"]
+        > score(text[1500:], held_out)["weighted_f1"]
+        > score(image[1500:], held_out)["weighted_f1"]
+    )
+    assert fused["calibration_error"] < 0.04 < calibration_error(text[1500:], held_out)
+    assert fusion.text > fusion.image > 0
+
+
+def test_an_item_with_one_branch_is_decided_by_it(
+    items: tuple[Probabilities, Probabilities, npt.NDArray[np.int64]],
+) -> None:
+    text, image, classes = items
+    fusion = fit_fusion(text, image, classes)
+    text, image = text[:3].copy(), image[:3].copy()
+    text[0], image[1] = np.nan, np.nan
+    fused = fuse(fusion, text, image).fused
+    assert fused.argmax(axis=1)[:2].tolist() == [image[0].argmax(), text[1].argmax()]
+    assert fused.sum(axis=1) == pytest.approx(1, abs=1e-5)
+
+
+def test_an_item_with_neither_gets_no_answer() -> None:
+    nothing = np.full((1, CLASSES), np.nan, np.float32)
+    fusion = Fusion(text=1, image=1, text_alone=1, image_alone=1, bias=(0,) * CLASSES)
+    assert np.isnan(fuse(fusion, nothing, nothing).fused).all()
+
+
+def test_a_branch_that_was_never_seen_leaves_the_other_usable() -> None:
+    random = np.random.default_rng(1)
+    classes = random.integers(0, CLASSES, 200)
+    text = _branch(random, classes, 2.0, 1.0)
+    fusion = fit_fusion(text, np.full_like(text, np.nan), classes)
+    assert fusion.text_alone > 0
+    assert not np.isnan(fusion.only_text(text)).any()
+
+
+def test_out_of_fold_an_items_own_class_says_nothing_of_it() -> None:
+    random = np.random.default_rng(2)
+    # The first item is the only one of its class, 0 or 1, and before all others either way: the folds stay the same.
+    zero = np.concatenate([[0], random.integers(2, CLASSES, 39)])
+    one = np.concatenate([[1], zero[1:]])
+    text, image = _branch(random, zero, 1.0, 1.0), _branch(random, zero, 1.0, 1.0)
+    said_with_zero, said_with_one = (out_of_fold(text, image, classes, seed=4) for classes in (zero, one))
+    assert said_with_zero[0].tolist() == said_with_one[0].tolist()
+    differs = (said_with_zero != said_with_one).any(axis=1)
+    assert differs.sum() == 32, "each other fold was fitted with it"
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, CLASSES - 1), st.booleans(), st.booleans()), max_size=12))
+def test_out_of_fold_copes_with_the_smallest_splits(items: list[tuple[int, bool, bool]]) -> None:
+    classes = np.array([item[0] for item in items], np.int64)
+    random = np.random.default_rng(0)
+    text, image = _branch(random, classes, 1.0, 1.0), _branch(random, classes, 1.0, 1.0)
+    text[[not item[1] for item in items]] = np.nan
+    image[[not item[2] for item in items]] = np.nan
+    fused = out_of_fold(text, image, classes, seed=0)
+    spoke = [item[1] or item[2] for item in items]
+    assert (~np.isnan(fused).any(axis=1)).tolist() == spoke
+    assert fused[spoke].sum(axis=1) == pytest.approx(1, abs=1e-5)
+
+
+def test_unfitted_the_branches_stay_as_they_are(
+    items: tuple[Probabilities, Probabilities, npt.NDArray[np.int64]],
+) -> None:
+    text, image, _ = items
+    as_it_is = unfitted(CLASSES)
+    assert fuse(as_it_is, text, text).fused == pytest.approx(text, abs=1e-4)
+    assert as_it_is.only_text(text) == pytest.approx(text, abs=1e-4)
+    assert as_it_is.only_image(image) == pytest.approx(image, abs=1e-4)
+
+
+def test_the_scores_count_only_what_was_answered() -> None:
+    answers = np.array([[0.9, 0.1], [np.nan, np.nan], [0.2, 0.8]], np.float32)
+    figures = score(answers, np.array([0, 0, 0]))
+    assert figures["items"] == 2
+    assert figures["accuracy"] == 0.5

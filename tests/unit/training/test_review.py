@@ -1,0 +1,71 @@
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.model.fusion import Probabilities
+from shared.model.review import Review
+from training.judge.review import choose_threshold, judged, review_figures
+
+# Few distinct confidences, so that ties are common; NaN is an item without an answer.
+_CONFIDENCE = st.integers(0, 20).map(lambda twentieths: twentieths / 20) | st.just(float("nan"))
+_ITEMS = st.lists(st.tuples(_CONFIDENCE, st.booleans()), max_size=60)
+_PRECISION = st.sampled_from([0.05, 0.5, 0.9, 0.95, 1.0])
+
+
+def _accepted(items: list[tuple[float, bool]], threshold: float) -> list[bool]:
+    """Whether each item that is accepted was right."""
+    return [right for confidence, right in items if confidence >= threshold]
+
+
+@given(_ITEMS, _PRECISION)
+def test_what_is_accepted_is_precise_enough_and_no_lower_threshold_is(
+    items: list[tuple[float, bool]], precision: float
+) -> None:
+    confidence, correct = np.array([item[0] for item in items]), np.array([item[1] for item in items], bool)
+    review = choose_threshold(confidence, correct, precision)
+    if review.threshold is None:
+        assert review.coverage == 0
+    else:
+        accepted = _accepted(items, review.threshold)
+        assert sum(accepted) / len(accepted) >= precision
+        assert review.coverage == len(accepted) / len(items)
+    threshold = np.inf if review.threshold is None else review.threshold
+    for lower in (value for value, _ in items if value < threshold):
+        accepted = _accepted(items, lower)
+        assert sum(accepted) / len(accepted) < precision
+    figures = review_figures(review, confidence, correct)
+    assert figures["review_coverage"] == review.coverage
+    assert figures.get("review_precision", 1) >= precision
+
+
+def test_items_of_one_confidence_are_accepted_together() -> None:
+    confidence = np.array([0.9, 0.8, 0.8, 0.7])
+    review = choose_threshold(confidence, np.array([True, True, False, False]), precision=0.95)
+    assert (review.threshold, review.coverage) == (0.9, 0.25)
+
+
+def test_where_no_confidence_is_precise_enough_every_item_needs_a_look() -> None:
+    review = choose_threshold(np.array([0.99, 0.5]), np.array([False, True]), precision=0.95)
+    assert review == Review(threshold=None, precision=0.95, coverage=0)
+    assert review.needs_review(1.0)
+    assert Review.model_validate_json(review.model_dump_json()) == review
+
+
+def test_the_threshold_itself_is_accepted() -> None:
+    review = Review(threshold=0.8, precision=0.95, coverage=0.5)
+    assert [review.needs_review(confidence) for confidence in (0.7999, 0.8, 0.8001)] == [True, False, False]
+
+
+def test_an_item_without_an_answer_is_never_accepted_and_counts() -> None:
+    answers: Probabilities = np.array([[0.87654, 0.12346], [np.nan, np.nan]], np.float32)
+    confidence, correct = judged(answers, np.array([0, 0]))
+    assert confidence[0] == 0.8765, "as a result carries it"
+    review = choose_threshold(confidence, correct)
+    assert (review.threshold, review.coverage) == (0.8765, 0.5)
+
+
+def test_figures_on_another_split() -> None:
+    review = Review(threshold=0.8, precision=0.95, coverage=0.9)
+    figures = review_figures(review, np.array([0.9, 0.8, 0.7, np.nan]), np.array([True, False, True, False]))
+    assert figures == {"review_coverage": 0.5, "review_precision": 0.5}
+    assert review_figures(review, np.array([0.1]), np.array([True])) == {"review_coverage": 0}

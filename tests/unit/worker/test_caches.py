@@ -1,0 +1,201 @@
+"""Predictions kept in a real Redis, by several threads and workers."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from redis import Redis
+
+from shared.ledger import Guess, ItemStatus, Outcome, QueuedItem
+from shared.settings import Settings
+from shared.stores.opening import open_redis
+from stack.processes import free_port
+from worker.classify.caches import CachedAnswer, PredictionCache, prediction_key
+from worker.classify.caches.predictions import pack, unpack
+
+ITEM = QueuedItem(7, "sku-7", "Lampe", "En bois", blob="ab" * 32)
+CURRENT, PREVIOUS = (f"catalog:cache:predictions:{generation}" for generation in ("current", "previous"))
+
+_SHARES = st.integers(0, 10_000).map(lambda places: places / 10_000)
+_GUESSES = st.builds(Guess, st.integers(0, 2**32 - 1), _SHARES)
+_ANSWERS = st.builds(
+    CachedAnswer,
+    guesses=st.lists(_GUESSES, max_size=4).map(tuple),
+    needs_review=st.booleans(),
+    text=st.none() | _GUESSES,
+    image=st.none() | _GUESSES,
+    weights=st.none() | st.tuples(_SHARES, _SHARES),
+)
+
+
+def key(number: int) -> bytes:
+    return number.to_bytes(16)
+
+
+def outcome(number: int) -> Outcome:
+    """A different one for each number up to 10,000."""
+    return Outcome(number, f"sku-{number}", guesses=(Guess(10, number / 10_000), Guess(40, 0.1)), weights=(1.0, 0.0))
+
+
+def answer(number: int) -> CachedAnswer:
+    return CachedAnswer.of(outcome(number))
+
+
+@given(_ANSWERS)
+def test_an_answer_comes_out_as_it_went_in(answer: CachedAnswer) -> None:
+    packed = pack(answer)
+    assert unpack(packed) == answer
+    assert len(packed) < 50
+
+
+@given(_ANSWERS, st.data())
+def test_an_answer_that_was_changed_is_not_taken_for_one(answer: CachedAnswer, data: st.DataObject) -> None:
+    packed = bytearray(pack(answer))
+    packed[data.draw(st.integers(0, len(packed) - 1))] ^= data.draw(st.integers(1, 255))
+    with pytest.raises(ValueError, match="checksum"):
+        unpack(bytes(packed))
+
+
+def test_an_item_has_the_same_key_wherever_it_stands_and_another_one_for_another_model_or_content() -> None:
+    def named(item: QueuedItem = ITEM, version: str = "v1", runtime: str = "openvino bf16", tenant: str = "") -> bytes:
+        return prediction_key(version, runtime, item, item.blob, tenant)
+
+    assert named(replace(ITEM, index=0, id="other")) == named()
+    others = [
+        named(version="v2"),
+        named(runtime="openvino f32"),
+        named(tenant="acme"),
+        named(replace(ITEM, title="Lampe ")),
+        named(replace(ITEM, title=None)),
+        named(replace(ITEM, title="LampeEn bois", description="")),
+        named(replace(ITEM, blob="cd" * 32)),
+        named(replace(ITEM, blob=None)),
+    ]
+    assert len({named(), *others}) == len(others) + 1
+
+
+def test_what_is_put_is_known_to_all_and_says_that_it_is_cached(redis: Redis) -> None:
+    PredictionCache(redis, 100).put({key(1): outcome(1), key(2): outcome(2)})
+    found = PredictionCache(redis, 100).get([key(2), key(3), key(1)])
+    assert found == [answer(2), None, answer(1)]
+    assert found[0] is not None
+    again = found[0].outcome(ITEM)
+    assert again == replace(outcome(2), index=ITEM.index, id=ITEM.id, cached=True)
+
+
+def test_failures_and_cached_answers_are_not_kept(redis: Redis) -> None:
+    cache = PredictionCache(redis, 100)
+    cache.put({key(1): Outcome.failed(ITEM, "image_unreachable", "…"), key(2): replace(outcome(2), cached=True)})
+    cache.put({key(3): Outcome(3, "sku-3", ItemStatus.EXPIRED)})
+    assert list(redis.scan_iter("catalog:cache:*")) == []
+
+
+class PredictionMachine(RuleBasedStateMachine):
+    """Two workers' caches over one Redis; keys come again and again."""
+
+    client: Redis
+    keys = st.integers(0, 30)
+    workers = st.sampled_from((0, 1))
+
+    @initialize(share=st.integers(1, 6), odd=st.booleans())
+    def start(self, share: int, odd: bool) -> None:
+        self.client.flushdb()
+        self.share, self.limit = share, 2 * share + odd
+        self.caches = [PredictionCache(self.client, self.limit) for _ in range(2)]
+        self.latest: list[int] = []
+
+    @rule(numbers=st.lists(keys, min_size=1, max_size=8, unique=True), worker=workers)
+    def put(self, numbers: list[int], worker: int) -> None:
+        self.caches[worker].put({key(number): outcome(number) for number in numbers})
+        self._used(numbers)
+
+    @rule(number=keys, worker=workers)
+    def get(self, number: int, worker: int) -> None:
+        (found,) = self.caches[worker].get([key(number)])
+        if number in self.latest[-self.share :]:
+            assert found is not None
+        if found is not None:
+            assert found == answer(number)
+            self._used([number])
+
+    @rule(numbers=st.lists(keys, min_size=1, max_size=20), worker=workers)
+    def get_many(self, numbers: list[int], worker: int) -> None:
+        found = self.caches[worker].get([key(number) for number in numbers])
+        assert all(found in (answer(number), None) for number, found in zip(numbers, found, strict=True))
+        self.latest = []  # which of them counts as the last is not said
+
+    @rule(worker=workers)
+    def trim(self, worker: int) -> None:
+        assert self.caches[worker].trim() == 0
+
+    @invariant()
+    def it_is_bounded(self) -> None:
+        assert self.client.hlen(CURRENT) + self.client.hlen(PREVIOUS) <= self.limit
+
+    def _used(self, numbers: list[int]) -> None:
+        self.latest = [number for number in self.latest if number not in numbers] + numbers
+
+
+def test_any_interleaving_keeps_the_latest_half_and_the_bound(redis: Redis) -> None:
+    PredictionMachine.client = redis
+    chosen = settings(max_examples=60, stateful_step_count=30, deadline=None)
+    run_state_machine_as_test(PredictionMachine, settings=chosen)
+
+
+def test_many_threads_get_what_was_put_within_the_bound(redis: Redis) -> None:
+    cache = PredictionCache(redis, 60)
+
+    def work(seed: int) -> None:
+        numbers = np.random.default_rng(seed).permutation(100).tolist()
+        for start in range(0, 100, 10):
+            chunk = numbers[start : start + 10]
+            cache.put({key(number): outcome(number) for number in chunk})
+            assert redis.hlen(CURRENT) <= 30
+            assert redis.hlen(PREVIOUS) <= 30
+            found = cache.get([key(number) for number in numbers])
+            assert all(found in (answer(number), None) for number, found in zip(numbers, found, strict=True))
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(work, range(16)))
+
+
+def test_a_lower_limit_holds_once_the_cache_is_trimmed(redis: Redis) -> None:
+    PredictionCache(redis, 100).put({key(number): outcome(number) for number in range(80)})
+    assert (redis.hlen(PREVIOUS), redis.hlen(CURRENT)) == (50, 30)
+    assert PredictionCache(redis, 60).trim() == 50
+    assert PredictionCache(redis, 60).get([key(79)]) == [answer(79)]
+    assert PredictionCache(redis, 0).trim() == 30
+    assert list(redis.scan_iter("catalog:cache:*")) == []
+
+
+def test_off_keeps_and_knows_nothing(redis: Redis) -> None:
+    PredictionCache(redis, 100).put({key(1): outcome(1)})
+    off = PredictionCache(redis, 0)
+    off.put({key(2): outcome(2)})
+    assert off.get([key(1), key(2)]) == [None, None]
+    assert PredictionCache(redis, 100).get([key(1), key(2)]) == [answer(1), None]
+
+
+def test_garbage_is_a_miss_with_a_line_in_the_log(redis: Redis, caplog: pytest.LogCaptureFixture) -> None:
+    cache = PredictionCache(redis, 100)
+    cache.put({key(number): outcome(number) for number in range(4)})
+    redis.hset(CURRENT, mapping={key(0): b"", key(1): b"\0" * 4, key(2): b"garbage of some length"})
+    assert cache.get([key(number) for number in range(4)]) == [None, None, None, answer(3)]
+    assert caplog.text.count("cannot be read") == 3
+    redis.set(CURRENT, "no hash at all")
+    assert cache.get([key(3)]) == [None]
+    cache.put({key(3): outcome(3)})
+    assert "predictions are not cached" in caplog.text
+
+
+def test_a_redis_that_is_away_is_a_miss_with_a_line_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    away = open_redis(Settings(redis_url=f"redis://127.0.0.1:{free_port()}"))
+    cache = PredictionCache(away, 100)
+    assert cache.get([key(1), key(2)]) == [None, None]
+    cache.put({key(1): outcome(1)})
+    assert "no cached predictions, 2 items are computed" in caplog.text
+    assert "predictions are not cached" in caplog.text

@@ -1,0 +1,85 @@
+"""The schema of products.parquet, and its violations in words for the people who keep the catalogue."""
+
+import pandas as pd
+import pandera.pandas as pa
+
+from shared.taxonomy import CODES
+from training.catalogue.challenge import CatalogueError
+
+# What the service accepts in a request (api/jobs/schemas.py): a model is not to learn from what it will never be asked.
+TITLE_LIMIT = 10_000
+DESCRIPTION_LIMIT = 50_000
+
+CONTENT = ["designation", "description", "picture"]
+SOME_CONTENT = " or ".join(CONTENT)
+RULES = {
+    "row": "a whole number from 0, each once. Number each row once",
+    "designation": f"text of at most {TITLE_LIMIT:,} characters, or none. Shorten it",
+    "description": f"text of at most {DESCRIPTION_LIMIT:,} characters, or none. Shorten it",
+    "productid": "a whole number from 0, each once. Correct it, or leave out the copies",
+    "imageid": "a whole number from 0. Correct it",
+    "prdtypecode": "one of the 27 product types of shared/taxonomy.py. Correct the label",
+    "picture": "the sha256 of the picture's bytes as 64 hex digits, or none. Import the catalogue again",
+    SOME_CONTENT: "there, one of them at least. Add one, or leave out the row",
+}
+"""What a field must be, and what to do where it is not."""
+
+
+class Products(pa.DataFrameModel):
+    """The columns of products.parquet; texts and picture are null where the catalogue has none."""
+
+    row: int = pa.Field(ge=0, unique=True)
+    designation: str = pa.Field(nullable=True, str_length={"max_value": TITLE_LIMIT})
+    description: str = pa.Field(nullable=True, str_length={"max_value": DESCRIPTION_LIMIT})
+    productid: int = pa.Field(ge=0, unique=True)
+    imageid: int = pa.Field(ge=0)
+    prdtypecode: int = pa.Field(isin=CODES)
+    picture: str = pa.Field(nullable=True, str_matches=r"^[0-9a-f]{64}$")
+
+    class Config:
+        strict = True
+
+    @pa.dataframe_check
+    @classmethod
+    def has_content(cls, products: pd.DataFrame) -> "pd.Series[bool]":
+        return products.reindex(columns=CONTENT).notna().any(axis=1)
+
+
+class SchemaError(CatalogueError):
+    """The products do not follow their schema; the message names each field, its rows and what to do."""
+
+
+def check_schema(products: pd.DataFrame) -> None:
+    """Raises `SchemaError`, which lists every violation and quotes no text of a product."""
+    products = products.reset_index(drop=True)
+    try:
+        Products.validate(products, lazy=True)
+    except pa.errors.SchemaErrors as errors:
+        lines = [
+            f"{field}, {_where(positions, products)}: must be {RULES.get(field, 'left out: it is not in the schema')}."
+            for field, positions in _violations(errors.failure_cases).items()
+        ]
+        raise SchemaError("\n  ".join(["the products do not follow training/catalogue/schema.py:", *lines])) from None
+
+
+def _violations(failures: pd.DataFrame) -> dict[str, set[int] | None]:
+    """The positions of the rows that are wrong, by field; None where the whole column is."""
+    wrong: dict[str, set[int] | None] = {}
+    for context, column, check, value, position in failures[
+        ["schema_context", "column", "check", "failure_case", "index"]
+    ].itertuples(index=False):
+        field = SOME_CONTENT if check == "has_content" else str(column if context == "Column" else value)
+        known = wrong.setdefault(field, set())
+        if pd.isna(position):
+            wrong[field] = None
+        elif known is not None:
+            known.add(int(position))
+    return wrong
+
+
+def _where(positions: set[int] | None, products: pd.DataFrame) -> str:
+    if positions is None:
+        return "every row"
+    rows = products.get("row", products.index)
+    numbers = [str(rows[position]) for position in sorted(positions)]
+    return f"{'row' if len(numbers) == 1 else 'rows'} {', '.join(numbers)}"

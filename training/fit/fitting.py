@@ -1,0 +1,82 @@
+"""How both networks are fitted: one schedule, one loop, one history."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from shared.model.fusion import Probabilities
+from shared.taxonomy import CODES
+from training.fit.epochs import EpochBar
+
+History = list[dict[str, float]]
+"""Per epoch: `epoch`, `loss`, `accuracy`, `val_loss`, `val_accuracy`."""
+Batch = tuple[npt.NDArray[Any], npt.NDArray[np.float32]]
+"""Inputs, and targets of shape (items, classes)."""
+Batches = Callable[[], Iterator[Batch]]
+"""One epoch's, anew at each call."""
+
+# A small catalogue gets small batches, so that an epoch has enough steps to learn from.
+_SMALLEST_BATCH, _STEPS = 8, 64
+_READ_AHEAD = 4
+_WARM_UP, _FIRST, _LAST = 0.1, 0.05, 0.01
+"""Share of the steps in which the rate rises, from and down to these shares of its highest value."""
+
+
+def batching(items: int, wanted: int) -> tuple[int, int]:
+    """The size of a batch, and how many make an epoch."""
+    size = min(wanted, max(_SMALLEST_BATCH, items // _STEPS))
+    return size, -(-items // size)
+
+
+def schedule(rate: float, steps: int) -> Any:
+    """A rate that rises for a tenth of the steps, then falls along a cosine."""
+    warm_up = int(steps * _WARM_UP)
+    return keras.optimizers.schedules.CosineDecay(
+        rate * _FIRST, steps - warm_up, alpha=_LAST, warmup_target=rate, warmup_steps=warm_up
+    )
+
+
+def fit(
+    network: Any,
+    name: str,
+    training: Batches,
+    steps: int,
+    validation: list[Batch],
+    optimizer: Any,
+    loss: Any,
+    epochs: int,
+) -> History:
+    """`training` yields `steps` batches an epoch.
+
+    Every epoch of the schedule is run: it ends at a rate so low that stopping early would gain nothing."""
+    network.compile(optimizer=optimizer, loss=loss, metrics=["accuracy"])
+    history = network.fit(
+        _dataset(network, training, steps),
+        validation_data=_dataset(network, lambda: iter(validation), len(validation)),
+        epochs=epochs,
+        callbacks=[EpochBar(name)],
+        shuffle=False,  # the batches come shuffled
+        verbose=0,
+    ).history
+    return [
+        {"epoch": float(epoch), **{column: float(values[epoch]) for column, values in history.items()}}
+        for epoch in range(epochs)
+    ]
+
+
+def one_hot(classes: npt.NDArray[np.int64]) -> Probabilities:
+    """(items,) to (items, classes)."""
+    return np.eye(len(CODES), dtype=np.float32)[classes]
+
+
+def _dataset(network: Any, batches: Batches, count: int) -> Any:
+    signature = (
+        tf.TensorSpec((None, *network.input_shape[1:]), network.inputs[0].dtype),
+        tf.TensorSpec((None, len(CODES)), tf.float32),
+    )
+    found = tf.data.Dataset.from_generator(batches, output_signature=signature)
+    return found.apply(tf.data.experimental.assert_cardinality(count)).prefetch(_READ_AHEAD)

@@ -1,0 +1,128 @@
+"""Fit the LSTM, with a teacher and all the texts at hand."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from shared.model.fusion import Probabilities, log, softmax
+from shared.model.networks import text_network
+from shared.model.text import TextEncoder
+from shared.pipeline.params import TextParams
+from shared.taxonomy import CODES
+from training.fit.embeddings import Vectors, pretrained
+from training.fit.fitting import Batch, History, batching, fit, one_hot, schedule
+from training.fit.teacher import teach
+from training.pipeline.prepared import Items
+
+Texts = list[list[str]]
+
+_PREDICTED_AT_ONCE = 256
+_BUCKET = 32
+"""Batches whose texts are sorted by length together: less padding, and still a shuffle."""
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Texts and the probabilities to learn, of shape (texts, classes)."""
+
+    texts: Texts
+    targets: Probabilities
+
+    @classmethod
+    def labelled(cls, items: Items) -> "Examples":
+        """The items that have a text."""
+        seen = np.flatnonzero(items.has_text)
+        return cls([items.words[row] for row in seen], one_hot(items.classes[seen]))
+
+
+def fit_text(
+    training: Items, validation: Items, unlabelled: Texts, encoder: TextEncoder, params: TextParams, seed: int
+) -> tuple[Any, dict[str, History]]:
+    """The LSTM that serves, and the histories of what was trained for it.
+
+    A linear model and, where there are unlabelled texts, a first LSTM teach the one that serves (Hinton, Vinyals and
+    Dean 2015, "Distilling the Knowledge in a Neural Network"). It learns the labels, softened by what the linear model
+    made of texts that it had not seen, and what both teachers make of the unlabelled texts.
+    """
+    labelled, checked = Examples.labelled(training), Examples.labelled(validation)
+    lstm = _Lstm(encoder, params, pretrained(labelled.texts + unlabelled, encoder, params, seed), checked, seed)
+    linear, guesses = teach(labelled.texts, labelled.targets.argmax(axis=1), unlabelled, len(CODES), seed)
+    softened = (1 - params.teacher_share) * labelled.targets + params.teacher_share * linear
+    if not unlabelled:
+        network, history = lstm.fit("text", Examples(labelled.texts, softened))
+        return network, {"text": history}
+    first, first_history = lstm.fit("text-teacher", labelled)
+    agreed = softmax((log(guesses) + log(predict_text(first, encoder, unlabelled))) / 2)
+    lesson = Examples(labelled.texts + unlabelled, np.concatenate([softened, agreed]))
+    student = replace(lstm, params=params.model_copy(update=params.student.model_dump()))
+    network, history = student.fit("text", lesson)
+    return network, {"text-teacher": first_history, "text": history}
+
+
+def predict_text(network: Any, encoder: TextEncoder, texts: Texts) -> Probabilities:
+    """(texts, classes)."""
+    signature = [tf.TensorSpec(network.input_shape, "int32")]  # traced once, whatever the texts' lengths
+    answering = tf.function(lambda tokens: network(tokens, training=False), input_signature=signature)
+    answers = np.empty((len(texts), len(CODES)), np.float32)
+    order = np.argsort([len(text) for text in texts], kind="stable")
+    for start in range(0, len(order), _PREDICTED_AT_ONCE):
+        rows = order[start : start + _PREDICTED_AT_ONCE]
+        answers[rows] = answering(encoder.encode([texts[row] for row in rows]))
+    return answers
+
+
+@dataclass(frozen=True)
+class _Lstm:
+    """What every LSTM of one training has in common."""
+
+    encoder: TextEncoder
+    params: TextParams
+    vectors: Vectors
+    checked: Examples
+    seed: int
+
+    def fit(self, name: str, lesson: Examples) -> tuple[Any, History]:
+        params, items = self.params, len(lesson.texts)
+        network = text_network(
+            self.encoder.size,
+            self.encoder.max_subwords,
+            len(CODES),
+            embedding=params.embedding,
+            units=params.units,
+            dropout=params.dropout,
+            word_dropout=params.word_dropout,
+        )
+        network.get_layer("embedding").set_weights([self.vectors])
+        size, steps = batching(items, params.batch_size)
+        lengths = np.array([min(len(text), params.max_words) for text in lesson.texts])
+        random = np.random.default_rng(self.seed)
+
+        def training() -> Iterator[Batch]:
+            return self._batches(lesson, by_length(lengths, size, random))
+
+        rows = np.arange(len(self.checked.texts))
+        check = list(self._batches(self.checked, np.split(rows, rows[_PREDICTED_AT_ONCE::_PREDICTED_AT_ONCE])))
+        rate = schedule(params.learning_rate, params.epochs * steps)
+        loss = keras.losses.CategoricalCrossentropy()
+        optimizer = keras.optimizers.Adam(rate, clipnorm=1.0)
+        return network, fit(network, name, training, steps, check, optimizer, loss, params.epochs)
+
+    def _batches(self, examples: Examples, batches: list[npt.NDArray[np.intp]]) -> Iterator[Batch]:
+        for rows in batches:
+            yield self.encoder.encode([examples.texts[row] for row in rows]), examples.targets[rows]
+
+
+def by_length(lengths: npt.NDArray[np.int64], size: int, random: np.random.Generator) -> list[npt.NDArray[np.intp]]:
+    """Shuffled batches of rows of similar length."""
+    order = random.permutation(len(lengths))
+    batches = []
+    for start in range(0, len(order), size * _BUCKET):
+        bucket = order[start : start + size * _BUCKET]
+        bucket = bucket[np.argsort(lengths[bucket], kind="stable")]
+        batches += np.split(bucket, range(size, len(bucket), size))
+    return [batches[number] for number in random.permutation(len(batches))]

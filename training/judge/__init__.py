@@ -1,0 +1,1 @@
+"""Judging a bundle: answers, scores, the gate's checks and the report."""

@@ -1,0 +1,58 @@
+"""A bundle's answers over prepared items, on whichever runtime."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from shared.model.bundle import Bundle
+from shared.model.fusion import Verdict, fuse
+from shared.model.runtimes import Backbone, Runtime
+from shared.taxonomy import CODES
+from training.catalogue.pictures import iter_pictures
+from training.pipeline.prepared import Items
+from training.vgg16.features import FeatureStore, compute_missing
+
+_BATCH = 256
+
+
+def answer(bundle: Bundle, runtime: Runtime, items: Items) -> Verdict:
+    """What the bundle says of the items, branch by branch and fused."""
+    encoder, features = bundle.text_encoder(), items.features.astype(np.float32)
+    text = np.full((len(items.words), len(CODES)), np.nan, np.float32)
+    image = text.copy()
+    for rows in _batches(items.has_text):
+        text[rows] = runtime.text(encoder.encode([items.words[row] for row in rows]))
+    for rows in _batches(items.has_image):
+        image[rows] = runtime.image(features[rows])
+    return fuse(bundle.manifest.fusion, text, image)
+
+
+def seen_by(
+    bundle: Bundle, backbone: Backbone, computed_in: str, items: Items, imported: Path, store_folder: Path
+) -> Items:
+    """The items with the features that this bundle's VGG16 makes of their pictures; they are kept like the others.
+
+    Args:
+        backbone: the bundle's, on some runtime.
+        computed_in: that runtime's arithmetic, by the name that the feature store knows it by.
+        imported: what `import_data` left, which has the pictures.
+    """
+    picture_of = pd.read_parquet(imported / "products.parquet", columns=["row", "picture"]).set_index("row")["picture"]
+    hashes = [picture_of[row] for row in items.rows[items.has_image]]
+    if not hashes:
+        return items
+    size = bundle.manifest.image_size
+    store = FeatureStore.of(store_folder, bundle.folder, size, computed_in)
+    compute_missing(store, backbone, iter_pictures(imported / "pictures.parquet"), hashes, size)
+    found = store.matrix(hashes)
+    features = np.full((len(items), found.shape[1]), np.nan, np.float16)
+    features[items.has_image] = found
+    return replace(items, features=features)
+
+
+def _batches(present: npt.NDArray[np.bool_]) -> list[npt.NDArray[np.int64]]:
+    rows = np.flatnonzero(present)
+    return [rows[start : start + _BATCH] for start in range(0, len(rows), _BATCH)]

@@ -1,0 +1,18 @@
+"""What the Keras networks say, to hold the quantised artefact's answers against."""
+
+from pathlib import Path
+
+from shared.model.bundle import Bundle
+from shared.model.fusion import Verdict
+from shared.model.runtimes.tensorflow import TensorFlowRuntime
+from training.judge.answering import answer, seen_by
+from training.pipeline.prepared import Items
+
+
+def keras_verdict(bundle: Bundle, items: Items, imported: Path, store_folder: Path) -> Verdict:
+    """The same items through TensorFlow, from their pictures on, in single precision.
+
+    Keras computes a handful of pictures a second on a CPU; its features are kept like the others.
+    """
+    runtime = TensorFlowRuntime(bundle, "f32")
+    return answer(bundle, runtime, seen_by(bundle, runtime, "keras", items, imported, store_folder))

@@ -1,0 +1,92 @@
+"""The wrong answers, the surest first: a table of all, a contact sheet of the worst."""
+
+import html
+import textwrap
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from shared.model.fusion import Probabilities, Verdict
+from shared.model.images import decode
+from shared.taxonomy import CODES, PRODUCT_TYPES
+from training.catalogue.pictures import iter_pictures
+from training.judge.report.style import MARK, PALE, drawn
+from training.judge.review import judged
+from training.pipeline.prepared import Items
+
+SHOWN = 24
+_COLUMNS = 6
+_PIXELS = 160
+_LETTERS = 30
+"""In a line beside a picture."""
+
+
+def list_mistakes(verdict: Verdict, items: Items, products: pd.DataFrame) -> pd.DataFrame:
+    """row, productid, actual, predicted, confidence, text, image: a row per wrong answer, the most confident first.
+
+    The types are codes; text and image are what each branch said by itself, missing where it had no input. `products`
+    is products.parquet.
+    """
+    confidence, correct = judged(verdict.fused, items.classes)
+    wrong = np.flatnonzero(~np.isnan(confidence) & ~correct)
+    wrong = wrong[np.lexsort((items.rows[wrong], -confidence[wrong]))]
+    return pd.DataFrame(
+        {
+            "row": items.rows[wrong],
+            "productid": products.set_index("row")["productid"].reindex(items.rows[wrong]).to_numpy(),
+            "actual": np.array(CODES)[items.classes[wrong]],
+            "predicted": _guesses(verdict.fused[wrong]),
+            "confidence": confidence[wrong],
+            "text": _guesses(verdict.text[wrong]),
+            "image": _guesses(verdict.image[wrong]),
+        }
+    )
+
+
+def draw_mistakes(mistakes: pd.DataFrame, imported: Path, path: Path) -> None:
+    """The first `SHOWN` of `list_mistakes`, each with its picture and title from the imported catalogue."""
+    worst = mistakes.head(SHOWN)
+    products = pd.read_parquet(imported / "products.parquet").set_index("row").loc[worst["row"]]
+    wanted = set(products["picture"].dropna())
+    pictures = {sha256: data for sha256, data in iter_pictures(imported / "pictures.parquet") if sha256 in wanted}
+    rows = max(1, -(-len(worst) // _COLUMNS))
+    with drawn(path, 13, 0.6 + 3.1 * rows) as figure:
+        figure.suptitle(f"Wrong answers: the {len(worst)} surest of {len(mistakes)}", x=0.01, ha="left")
+        grid = figure.subplots(rows, _COLUMNS, squeeze=False)
+        for axes in grid.flat[len(worst) :]:
+            axes.set_axis_off()
+        told = worst.assign(title=products["designation"].array, picture=products["picture"].array)
+        for axes, mistake in zip(grid.flat, told.to_dict(orient="records"), strict=False):
+            _show(axes, pictures.get(mistake["picture"]))
+            title = "(no title)" if pd.isna(mistake["title"]) else html.unescape(mistake["title"])
+            # A title is no mathematics, whatever dollar signs it holds.
+            axes.set_title(_lines(title), fontsize=7.5, parse_math=False)
+            answer = f"→ {PRODUCT_TYPES[mistake['predicted']]} ({mistake['confidence']:.2f})"
+            said = f"{_lines(PRODUCT_TYPES[mistake['actual']])}\n{_lines(answer)}"
+            axes.set_xlabel(said, fontsize=7.5, loc="left", color=MARK)
+
+
+def _show(axes: Axes, picture: bytes | None) -> None:
+    """The picture as the network sees it, or an empty box."""
+    axes.grid(visible=False)
+    axes.set(xticks=[], yticks=[])
+    axes.spines[:].set(visible=True, color=PALE)
+    if picture is None:
+        axes.set(facecolor="#f4f4f4", aspect="equal")
+        axes.text(0.5, 0.5, "no picture", ha="center", va="center", color="#8c8c8c", fontsize=8)
+    else:
+        axes.imshow(decode(picture, _PIXELS))
+
+
+def _lines(text: str) -> str:
+    """The text in at most two lines, shortened with an ellipsis."""
+    return "\n".join(textwrap.wrap(text, _LETTERS, max_lines=2, placeholder=" …"))
+
+
+def _guesses(probabilities: Probabilities) -> pd.Series:
+    """Each row's most probable code, missing where the row is NaN."""
+    spoke = ~np.isnan(probabilities[:, 0])
+    best = np.where(spoke[:, None], probabilities, 0).argmax(axis=1)
+    return pd.Series(np.array(CODES)[best], dtype="Int64").where(spoke)

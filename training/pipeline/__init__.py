@@ -1,0 +1,1 @@
+"""What the stages share: where files lie, splits, progress and MLflow."""

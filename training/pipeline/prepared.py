@@ -1,0 +1,100 @@
+"""What `preprocess` leaves, as the later stages read it."""
+
+import hashlib
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from shared.model.bundle import sha256
+from shared.model.known import Identities, KnownItems
+from shared.taxonomy import CODES
+from training.pipeline.splits import TEST, VALIDATION
+
+
+@dataclass(frozen=True)
+class Items:
+    """Rows of the catalogue: words, features where there is a picture, and the class."""
+
+    rows: npt.NDArray[np.int64]
+    identities: Identities
+    words: list[list[str]]
+    features: npt.NDArray[np.float16]
+    """(items, features); rows of NaN where there is no picture."""
+    classes: npt.NDArray[np.int64]
+    """Index into `shared.taxonomy.CODES`."""
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def where(self, chosen: npt.NDArray[np.bool_]) -> "Items":
+        """Those for which `chosen`, of shape (items,), is true."""
+        words = [text for text, taken in zip(self.words, chosen, strict=True) if taken]
+        arrays = (self.rows[chosen], self.identities[chosen])
+        return Items(*arrays, words=words, features=self.features[chosen], classes=self.classes[chosen])
+
+    @property
+    def has_text(self) -> npt.NDArray[np.bool_]:
+        return np.array([bool(text) for text in self.words], bool)
+
+    @property
+    def has_image(self) -> npt.NDArray[np.bool_]:
+        return ~np.isnan(self.features[:, 0])
+
+
+class Prepared:
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._items = pd.read_parquet(folder / "items.parquet")
+        self._features: npt.NDArray[np.float16] = np.load(folder / "features.npy")
+        about = json.loads((folder / "about.json").read_text())
+        self.vgg16_weights: str = about["vgg16_weights"]
+        self.image_size: int = about["image_size"]
+
+    @property
+    def unlabelled(self) -> list[list[str]]:
+        """The words of each distinct text without a label."""
+        return [text.split() for text in pd.read_parquet(self.folder / "unlabelled.parquet")["words"]]
+
+    @property
+    def digest(self) -> str:
+        """sha256 over everything a model sees."""
+        files = ("items.parquet", "features.npy", "validation_float.npy", "unlabelled.parquet", "about.json")
+        return hashlib.sha256("".join(sha256(self.folder / name) for name in files).encode()).hexdigest()
+
+    def split(self, name: str) -> Items:
+        """The items of `train`, `validation` or `test`."""
+        rows = self._items[self._items["split"] == name]
+        indices = rows["feature"].to_numpy()
+        features = np.full((len(rows), self._features.shape[1]), np.nan, np.float16)
+        features[indices >= 0] = self._features[indices[indices >= 0]]
+        return Items(
+            rows=rows["row"].to_numpy(),
+            identities=rows["identity"].to_numpy(),
+            words=[text.split() for text in rows["words"]],
+            features=features,
+            classes=rows["prdtypecode"]
+            .map({code: index for index, code in enumerate(CODES)})
+            .to_numpy()
+            .astype(np.int64),
+        )
+
+    def known(self) -> KnownItems:
+        """Every labelled item, for the bundle that a training makes of them."""
+        distinct = self._items.drop_duplicates(["identity", "prdtypecode"]).sort_values(["identity", "prdtypecode"])
+        return KnownItems(
+            identities=distinct["identity"].to_numpy(),
+            codes=distinct["prdtypecode"].to_numpy(),
+            learned=(distinct["split"] != TEST).to_numpy(),
+        )
+
+    def validation_in_float(self) -> Items:
+        """The items of `validation`, their features by VGG16 in floating point instead of int8."""
+        items = self.split(VALIDATION)
+        features = np.full_like(items.features, np.nan)
+        if items.has_image.any():
+            features[items.has_image] = np.load(self.folder / "validation_float.npy")
+        return replace(items, features=features)

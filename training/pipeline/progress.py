@@ -1,0 +1,15 @@
+"""How far a stage is, for whoever runs it: a line per step, in the file that the environment names."""
+
+import os
+import sys
+from pathlib import Path
+
+from shared.pipeline.stages import PROGRESS_FILE, Progress
+
+
+def report(what: str, done: int, total: int) -> None:
+    """`done` of `total`; `what` says of which. Does nothing where nobody asked."""
+    if file := os.environ.get(PROGRESS_FILE):
+        progress = Progress(stage=Path(sys.argv[0]).stem, what=what, done=done, total=total)
+        with Path(file).open("a", encoding="utf-8") as lines:
+            lines.write(progress.model_dump_json() + "\n")

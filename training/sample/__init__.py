@@ -1,0 +1,1 @@
+"""The generated sample catalogue: texts and pictures that anybody may have."""

@@ -1,0 +1,1 @@
+"""VGG16: its weights, its quantised form, its fine-tuning, and the features of pictures."""

@@ -1,0 +1,55 @@
+"""Train VGG16's last block on the catalogue's own pictures, before the backbone is frozen. Meant for a GPU."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from shared.model.images import decode
+from shared.pipeline.params import FineTuneParams
+from shared.taxonomy import CODES
+from training.fit.epochs import EpochBar
+from training.fit.fitting import schedule
+
+_LAST_BLOCK = "block5"
+_DROPOUT = 0.5
+_READ_AHEAD = 4
+
+
+def fine_tune(backbone: Any, examples: Sequence[tuple[bytes, int]], params: FineTuneParams, seed: int) -> None:
+    """Train the block in place, under a head that is thrown away.
+
+    Args:
+        backbone: as `shared.model.backbone.build_backbone` makes it.
+        examples: encoded pictures of the training split alone, and their prdtypecode.
+    """
+    for layer in backbone.get_layer("vgg16").layers:
+        layer.trainable = layer.name.startswith(_LAST_BLOCK)
+    pixels = keras.Input(backbone.input_shape[1:], dtype="uint8")
+    roots = keras.ops.sqrt(keras.ops.maximum(backbone(pixels), 1e-6))  # the slope of a root at zero is infinite
+    kept = keras.layers.Dropout(_DROPOUT)(keras.layers.BatchNormalization()(roots))
+    network = keras.Model(pixels, keras.layers.Dense(len(CODES), activation="softmax")(kept))
+    steps = -(-len(examples) // params.batch_size)
+    rate = schedule(params.learning_rate, params.epochs * steps)
+    optimizer = keras.optimizers.Adam(rate, clipnorm=1.0)
+    network.compile(optimizer=optimizer, loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+    pictures = _pictures(examples, backbone.input_shape[1], params.batch_size, seed)
+    pictures = pictures.apply(tf.data.experimental.assert_cardinality(steps))
+    network.fit(pictures, epochs=params.epochs, callbacks=[EpochBar("VGG16's last block")], shuffle=False, verbose=0)
+
+
+def _pictures(examples: Sequence[tuple[bytes, int]], size: int, batch: int, seed: int) -> Any:
+    """Batches in a new order each epoch; every other picture is mirrored."""
+    random = np.random.default_rng(seed)
+    classes = {code: index for index, code in enumerate(CODES)}
+
+    def shuffled() -> Iterator[tuple[Any, int]]:
+        for number in random.permutation(len(examples)):
+            data, code = examples[number]
+            picture = decode(data, size)
+            yield (picture[:, ::-1] if random.random() < 0.5 else picture), classes[code]
+
+    signature = (tf.TensorSpec((size, size, 3), tf.uint8), tf.TensorSpec((), tf.int64))
+    return tf.data.Dataset.from_generator(shuffled, output_signature=signature).batch(batch).prefetch(_READ_AHEAD)

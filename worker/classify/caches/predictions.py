@@ -1,0 +1,198 @@
+"""Answers that a model gave to items, in Redis, so that all workers know them.
+
+Redis holds the ledger and must evict nothing by itself, so the cache bounds itself: `lua/common.lua` says how.
+"""
+
+import hashlib
+import json
+import logging
+import struct
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from struct import Struct
+from typing import Self
+
+from redis import Redis, RedisError
+from redis.commands.core import Script
+
+from shared.ledger import Guess, ItemStatus, Outcome, QueuedItem
+from shared.model.review import PLACES
+from worker.classify.caches.code import code_hash
+
+log = logging.getLogger(__name__)
+
+_LUA = Path(__file__).parent / "lua"
+_ANSWERING = (
+    "shared/model",
+    "shared/words.py",
+    "worker/classify/classification.py",
+    "worker/classify/outcomes.py",
+    "worker/classify/engine.py",
+    "worker/classify/caches",
+)
+"""The code that makes an answer of an item."""
+
+_SCALE = 10**PLACES
+_CHECKSUM, _HEAD, _GUESS, _WEIGHTS = Struct("<I"), Struct("<BHH"), Struct("<IH"), Struct("<HH")
+_LONGEST = 2**16 - 1
+"""Words that are told apart: more than any bin of a profile."""
+_NEEDS_REVIEW, _TEXT, _IMAGE, _WEIGHTED = 1, 2, 4, 8
+
+
+def prediction_key(version: str, runtime: str, item: QueuedItem, picture: str | None, tenant: str = "") -> bytes:
+    """Names the answer to an item: 16 bytes.
+
+    Args:
+        version: The bundle's.
+        runtime: Its name; another precision gives another answer.
+        picture: The sha256 of its bytes.
+        tenant: Whose answers to share; another tenant must not learn from `cached` what this one has sent.
+    """
+    parts = (code_hash(*_ANSWERING), version, runtime, tenant, item.title, item.description, picture)
+    return hashlib.blake2b(json.dumps(parts).encode(), digest_size=16).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class CachedAnswer:
+    """What an `Outcome` says, but for whose it is."""
+
+    guesses: tuple[Guess, ...]
+    needs_review: bool
+    text: Guess | None
+    image: Guess | None
+    weights: tuple[float, float] | None
+    words: int = 0
+    unknown: float = 0.0
+
+    @classmethod
+    def of(cls, outcome: Outcome) -> Self:
+        branches = (outcome.text, outcome.image, outcome.weights)
+        return cls(outcome.guesses, outcome.needs_review, *branches, outcome.words, outcome.unknown)
+
+    def outcome(self, item: QueuedItem) -> Outcome:
+        return Outcome(
+            index=item.index,
+            id=item.id,
+            guesses=self.guesses,
+            needs_review=self.needs_review,
+            text=self.text,
+            image=self.image,
+            weights=self.weights,
+            cached=True,
+            words=self.words,
+            unknown=self.unknown,
+        )
+
+
+class PredictionCache:
+    """Used by any number of threads and processes at once.
+
+    Args:
+        redis: A client that does not decode responses.
+        limit: How many answers are kept; the latest half of them for certain, so a catalogue of that size is known
+            whole when it is sent again. Below 2 the cache is off.
+    """
+
+    def __init__(self, redis: "Redis", limit: int) -> None:
+        self._share = limit // 2
+        self._get = _load(redis, "get")
+        self._put = _load(redis, "put")
+        self._trim = _load(redis, "trim")
+
+    def get(self, keys: Sequence[bytes]) -> list[CachedAnswer | None]:
+        """What is known, one per key; in one round trip."""
+        if not keys or not self._share:
+            return [None] * len(keys)
+        try:
+            values = self._get(args=[self._share, *keys])
+        except RedisError as error:
+            log.warning("no cached predictions, %d items are computed: %s", len(keys), error)
+            return [None] * len(keys)
+        return [None if value is None else _unpacked(value) for value in values]
+
+    def put(self, outcomes: Mapping[bytes, Outcome]) -> None:
+        """Keep those that succeeded and are no cached answers themselves; in one round trip."""
+        if not self._share:
+            return
+        packed: list[bytes] = []
+        for key, outcome in outcomes.items():
+            if outcome.status is ItemStatus.SUCCEEDED and not outcome.cached and (value := _packed(outcome)):
+                packed += (key, value)
+        if not packed:
+            return
+        try:
+            self._put(args=[self._share, *packed])
+        except RedisError as error:
+            log.warning("predictions are not cached: %s", error)
+
+    def trim(self) -> int:
+        """Drop what is beyond a limit that was lowered since; returns how many entries went.
+
+        Raises:
+            RedisError: Redis is away.
+        """
+        return int(self._trim(args=[self._share]))
+
+
+def _load(redis: "Redis", name: str) -> Script:
+    return redis.register_script(_source(name))
+
+
+@cache
+def _source(name: str) -> str:
+    return "\n".join((_LUA / f"{part}.lua").read_text(encoding="utf-8") for part in ("common", name))
+
+
+def pack(answer: CachedAnswer) -> bytes:
+    """49 bytes with four guesses and both branches; numbers to `PLACES` decimals, as outcomes have them.
+
+    Raises:
+        struct.error, ValueError, OverflowError: a code or a number that no answer has.
+    """
+    flags = (
+        _NEEDS_REVIEW * answer.needs_review
+        | _TEXT * (answer.text is not None)
+        | _IMAGE * (answer.image is not None)
+        | _WEIGHTED * (answer.weights is not None)
+    )
+    guesses = [*(guess for guess in (answer.text, answer.image) if guess is not None), *answer.guesses]
+    body = _HEAD.pack(flags, min(answer.words, _LONGEST), round(answer.unknown * _SCALE))
+    if answer.weights is not None:
+        body += _WEIGHTS.pack(*(round(weight * _SCALE) for weight in answer.weights))
+    body += b"".join(_GUESS.pack(guess.code, round(guess.confidence * _SCALE)) for guess in guesses)
+    return _CHECKSUM.pack(zlib.crc32(body)) + body
+
+
+def unpack(packed: bytes) -> CachedAnswer:
+    """Raises `ValueError` for what `pack` did not write."""
+    body = packed[_CHECKSUM.size :]
+    if packed[: _CHECKSUM.size] != _CHECKSUM.pack(zlib.crc32(body)) or not body:
+        raise ValueError("the checksum is wrong")
+    flags, length, unknown = _HEAD.unpack_from(body)
+    weights, start = None, _HEAD.size
+    if flags & _WEIGHTED:
+        text, image = _WEIGHTS.unpack_from(body, start)
+        weights, start = (text / _SCALE, image / _SCALE), start + _WEIGHTS.size
+    guesses = [Guess(code, confidence / _SCALE) for code, confidence in _GUESS.iter_unpack(body[start:])]
+    said = {branch: guesses.pop(0) for branch in (_TEXT, _IMAGE) if flags & branch}
+    branches = (said.get(_TEXT), said.get(_IMAGE), weights)
+    return CachedAnswer(tuple(guesses), bool(flags & _NEEDS_REVIEW), *branches, length, unknown / _SCALE)
+
+
+def _packed(outcome: Outcome) -> bytes | None:
+    try:
+        return pack(CachedAnswer.of(outcome))
+    except (struct.error, ValueError, OverflowError) as error:
+        log.warning("a prediction cannot be cached: %s", error)
+        return None
+
+
+def _unpacked(value: bytes) -> CachedAnswer | None:
+    try:
+        return unpack(value)
+    except ValueError as error:
+        log.warning("a cached prediction cannot be read: %s", error)
+        return None

@@ -1,0 +1,165 @@
+"""Chunks that their workers did not survive, or could not compute: item by item, in a process of its own.
+
+An item that ends this process, or holds it up, is the culprit: it fails alone, its neighbours are classified, and the
+worker lives on. Parent and child speak JSON, a line per item, over the child's standard input and output.
+"""
+
+import faulthandler
+import json
+import logging
+import os
+import selectors
+import subprocess
+import sys
+from dataclasses import asdict, replace
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Self
+
+from shared.ledger import Outcome, QueuedItem
+from shared.ledger.records import pack_outcomes, unpack_outcomes
+from shared.model import runtimes
+from shared.model.bundle import Bundle
+from shared.settings import Settings, get_settings
+from shared.stores.opening import open_blobs
+from shared.telemetry import logs
+from worker.classify.batching import Priority
+from worker.classify.classification import Classifier
+from worker.classify.engine import Engine
+from worker.classify.pictures import Pictures
+from worker.classify.sources import Sources
+
+log = logging.getLogger(__name__)
+
+_TRIES = 2
+_START_S = 120
+"""For loading the model."""
+
+
+class ApartError(RuntimeError):
+    """The process cannot be started, or the stores cannot be reached from there: no item's fault."""
+
+
+class _DiedError(RuntimeError):
+    """The process ended or stood still; the message says which, for people."""
+
+
+def classify_apart(items: list[QueuedItem], bundle: Path, settings: Settings) -> list[Outcome]:
+    """An outcome per item, in order; raises `ApartError`."""
+    with _Apart(bundle, settings) as apart:
+        return [_tried(apart, item) for item in items]
+
+
+def _tried(apart: "_Apart", item: QueuedItem) -> Outcome:
+    for attempt in range(1, _TRIES + 1):
+        try:
+            return apart.classify(item)
+        except _DiedError as error:
+            with logs.bound(item=item.id):
+                log.warning("item %r %s (try %d of %d)", item.id, error, attempt, _TRIES)
+            failure = str(error)
+    message = f"computing this item {failure}, {_TRIES} times; the others of its chunk were computed without it"
+    return Outcome.failed(item, "item_kills_worker", message)
+
+
+class _Apart:
+    """The child process, started when it is needed."""
+
+    def __init__(self, bundle: Path, settings: Settings) -> None:
+        self._bundle = bundle
+        self._timeout_s = settings.item_timeout_s
+        self._child: subprocess.Popen[bytes] | None = None
+
+    def classify(self, item: QueuedItem) -> Outcome:
+        """Raises `_DiedError` and `ApartError`."""
+        child = self._started()
+        try:
+            _send(child.stdin, asdict(item))
+        except BrokenPipeError:
+            raise self._dead("ended the process that computes it") from None
+        answer = self._answer(child, self._timeout_s)
+        if "unavailable" in answer:
+            raise ApartError(answer["unavailable"])
+        _, (outcome,) = unpack_outcomes(bytes.fromhex(answer["outcome"]))
+        return replace(outcome, words=answer["words"], unknown=answer["unknown"])
+
+    def _started(self) -> "subprocess.Popen[bytes]":
+        if self._child is None:
+            command = [sys.executable, "-m", "worker.classify.isolation", str(self._bundle), json.dumps(logs.ids())]
+            self._child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: S603  # ours
+            try:
+                self._answer(self._child, _START_S)
+            except _DiedError as error:
+                raise ApartError(f"the process for single items did not start: loading the model {error}") from error
+        return self._child
+
+    def _answer(self, child: "subprocess.Popen[bytes]", timeout_s: float) -> dict[str, Any]:
+        assert child.stdout is not None  # noqa: S101  # it is a pipe
+        with selectors.DefaultSelector() as selector:
+            selector.register(child.stdout, selectors.EVENT_READ)
+            if not selector.select(timeout_s):
+                raise self._dead(f"took more than {timeout_s:g} s")
+        line = child.stdout.readline()
+        if not line:
+            raise self._dead("ended the process that computes it")
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+    def _dead(self, how: str) -> _DiedError:
+        self.close()
+        return _DiedError(how)
+
+    def close(self) -> None:
+        if self._child is not None:
+            self._child.kill()
+            self._child.communicate()
+            self._child = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _send(pipe: IO[bytes] | None, message: dict[str, object]) -> None:
+    assert pipe is not None  # noqa: S101  # it is a pipe
+    pipe.write(json.dumps(message).encode() + b"\n")
+    pipe.flush()
+
+
+def main(bundle: Path) -> None:
+    """The child: an answer per line, until the parent closes its end."""
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what a library prints must not get in between
+    settings = get_settings()
+    loaded = Bundle.load(bundle)
+    engine = Engine(loaded, runtimes.load(loaded, settings.runtime), micro_batch=1)
+    pictures = Pictures(engine, Sources(settings, open_blobs(settings)), settings.max_image_pixels, features=None)
+    classifier = Classifier(engine, pictures)
+    _send(answers, {"ready": loaded.version})
+    for line in sys.stdin.buffer:
+        # Should the parent be gone: an item that never ends must not leave this process behind.
+        faulthandler.dump_traceback_later(2 * settings.item_timeout_s, exit=True)
+        _send(answers, _classified(classifier, QueuedItem(**json.loads(line))))
+        faulthandler.cancel_dump_traceback_later()
+
+
+def _classified(classifier: Classifier, item: QueuedItem) -> dict[str, object]:
+    try:
+        outcome = classifier.item(item, Priority.BULK)
+    except OSError as error:
+        return {"unavailable": f"{type(error).__name__}: {error}"}
+    except Exception as error:
+        with logs.bound(item=item.id):
+            log.exception("item %r cannot be computed", item.id)
+        outcome = Outcome.failed(item, "item_failed", f"computing this item failed: {type(error).__name__}")
+    return {"outcome": pack_outcomes("", [outcome]).hex(), "words": outcome.words, "unknown": outcome.unknown}
+
+
+if __name__ == "__main__":
+    logs.configure("worker", get_settings())
+    logs.bind(**json.loads(sys.argv[2]))
+    main(Path(sys.argv[1]))

@@ -1,0 +1,59 @@
+"""An item's picture to what the image branch says of it."""
+
+import hashlib
+from concurrent.futures import Future
+from functools import partial
+
+from shared.ledger import QueuedItem
+from shared.model.images import UnreadableImageError, decode
+from worker import metrics
+from worker.classify.batching import Priority
+from worker.classify.caches import FeatureCache
+from worker.classify.engine import Engine, ImageAnswers
+from worker.classify.sources import PictureError, Sources
+
+
+class Pictures:
+    """Fetched, decoded and submitted to the engine; a picture whose features are known is not even fetched.
+
+    Args:
+        max_pixels: Larger pictures are refused.
+        features: `None`: every picture is computed.
+    """
+
+    def __init__(self, engine: Engine, sources: Sources, max_pixels: int, features: FeatureCache | None) -> None:
+        self._engine = engine
+        self._sources = sources
+        self._max_pixels = max_pixels
+        self._features = features
+
+    def submit(self, item: QueuedItem, priority: Priority) -> "Future[ImageAnswers]":
+        """Raises `PictureError`, which is this item's outcome; anything else is not its fault."""
+        if item.blob is not None and (known := self._known(item.blob, priority)):
+            return known
+        with metrics.FETCH.time():
+            data = self._sources.picture(item)
+        sha256 = item.blob or hashlib.sha256(data).hexdigest()
+        if item.blob is None and (known := self._known(sha256, priority)):
+            return known
+        try:
+            with metrics.DECODE.time():
+                pixels = decode(data, self._engine.bundle.manifest.image_size, self._max_pixels)
+        except UnreadableImageError as error:
+            raise PictureError(error.code, str(error)) from error
+        answer = self._engine.pictures([pixels], priority)
+        if self._features is not None:
+            answer.add_done_callback(partial(_keep, self._features, sha256))
+        return answer
+
+    def _known(self, sha256: str, priority: Priority) -> "Future[ImageAnswers] | None":
+        if self._features is None:
+            return None
+        features = self._features.get(sha256)
+        metrics.looked_up(metrics.Cache.FEATURES, features is not None, features is None)
+        return None if features is None else self._engine.known_pictures([features], priority)
+
+
+def _keep(cache: FeatureCache, sha256: str, answer: "Future[ImageAnswers]") -> None:
+    if answer.exception() is None:
+        cache.put(sha256, answer.result().features[0])

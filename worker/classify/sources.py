@@ -1,0 +1,34 @@
+"""An item's picture, from the blob store or from where its URL points."""
+
+from shared.ledger import QueuedItem
+from shared.settings import Settings
+from shared.stores.blobs import BlobNotFoundError, Blobs
+from worker.outbound import FetchError, fetch, outbound_client
+
+
+class PictureError(Exception):
+    """The picture is not to be had: a stable code and a message for people."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class Sources:
+    def __init__(self, settings: Settings, blobs: Blobs) -> None:
+        self._blobs = blobs
+        self._max_bytes = settings.max_image_bytes
+        self._timeout_s = settings.image_timeout_s
+        self._http = outbound_client(timeout_s=settings.image_timeout_s, allowed=settings.allowed_networks, redirects=3)
+
+    def picture(self, item: QueuedItem) -> bytes:
+        """The bytes of an item that has one; raises `PictureError`."""
+        if item.blob is not None:
+            try:
+                return self._blobs.get(item.blob)
+            except BlobNotFoundError:
+                raise PictureError("image_lost", "the picture is no longer in the blob store: send it again") from None
+        try:
+            return fetch(self._http, item.url or "", max_bytes=self._max_bytes, timeout_s=self._timeout_s)
+        except FetchError as error:
+            raise PictureError("image_unreachable", str(error)) from error

@@ -1,0 +1,104 @@
+"""MLflow's registry, changed by one at a time; after each change everybody knows of it."""
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urlparse
+
+from mlflow.exceptions import MlflowException
+from redis import Redis
+from redis.exceptions import LockError
+
+from shared.model.bundle import Bundle
+from shared.registry import mlflow as registry
+from shared.registry.mlflow import RegistryError
+from shared.registry.state import Answer, ChangeKind, Models, RegistryState, Request
+from shared.settings import Settings
+from worker.serving.bundles import Bundles
+
+log = logging.getLogger(__name__)
+
+_LOCK = "catalog:models:lock"
+_LOCK_S, _PATIENCE_S = 60, 10
+
+
+class Registry:
+    """Args: redis: A client that does not decode responses."""
+
+    def __init__(self, settings: Settings, redis: "Redis") -> None:
+        self._settings = settings
+        self._redis = redis
+        self._models = Models(redis)
+        self._bundles = Bundles(settings, redis)
+
+    def promote(self, version: str, by: str, why: str) -> RegistryState:
+        """Let the registry's version serve.
+
+        Raises:
+            RegistryError: there is no such version.
+            MlflowException, OSError: the registry cannot be reached.
+        """
+        return self._published(lambda: registry.promote(version, by, why, self._settings.registered_model))
+
+    def rollback(self, by: str, why: str) -> RegistryState:
+        """Let the one serve that served before; raises as `promote` does, where nothing was ever promoted."""
+        return self._published(lambda: registry.rollback(by, why, self._settings.registered_model))
+
+    def refresh(self) -> RegistryState:
+        """Bring the copy in Redis up to date; raises as `promote` does."""
+        return self._published(self._read)
+
+    def champion(self) -> Bundle:
+        """The bundle in service, as the copy says: the champion, or the local one where there is none.
+
+        Raises:
+            BundleError: it cannot be had.
+        """
+        return self._bundles.fetch(self._bundles.wanted()[0])
+
+    def tend(self) -> None:
+        """`refresh`, where a registry that is away is no error: the copy stays as it was."""
+        try:
+            self.refresh()
+        except (MlflowException, RegistryError, OSError) as error:
+            log.warning("the registry cannot be read, its copy stays as it was: %s", error)
+
+    def serve(self, ticket: str) -> None:
+        """Do what somebody asked for who waits for an answer; whatever goes wrong is one."""
+        request = self._models.take(ticket)
+        if request is None:
+            log.info("ticket %s came too late: nobody waits for it any more", ticket)
+            return
+        try:
+            answer = Answer(state=self._done(request))
+        except RegistryError as error:
+            answer = Answer(state=None, problem=str(error), refused=True)
+        except Exception as error:
+            log.exception("%s was not done", request)
+            answer = Answer(state=None, problem=f"{type(error).__name__}: {error}")
+        self._models.answer(ticket, answer)
+
+    def _done(self, request: Request) -> RegistryState:
+        if request.kind is ChangeKind.ROLLBACK:
+            return self.rollback(request.by, request.why)
+        if request.version is None:
+            raise RegistryError("a promotion names a version")
+        return self.promote(request.version, request.by, request.why)
+
+    def _read(self) -> RegistryState:
+        store = urlparse(self._settings.mlflow_tracking_uri)
+        if store.scheme == "sqlite" and not Path(store.path[1:]).exists():  # asking would make the file
+            if (copy := self._models.copy()) is not None and copy.state.versions:
+                raise FileNotFoundError(f"{store.path[1:]} is gone, and there were versions in it")
+            return RegistryState(name=self._settings.registered_model)
+        return registry.state(self._settings.registered_model)
+
+    def _published(self, step: Callable[[], RegistryState]) -> RegistryState:
+        """A reader is one at a time, too: what it has read must not come after what another has changed."""
+        try:
+            with self._redis.lock(_LOCK, timeout=_LOCK_S, blocking_timeout=_PATIENCE_S):
+                state = step()
+                self._models.publish(state)
+                return state
+        except LockError as error:
+            raise RegistryError("another change of the registry is under way: try again in a minute") from error

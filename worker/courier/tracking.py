@@ -1,0 +1,86 @@
+"""Each finished job as one run in MLflow, off the hot path."""
+
+import logging
+from collections import Counter
+
+import numpy as np
+from mlflow import MlflowClient
+from mlflow.entities import Metric
+from mlflow.exceptions import MlflowException
+from redis import Redis
+
+from shared.ledger import ItemStatus, Job, JobNotFoundError, Ledger, Outbox, Outcome, Results
+from shared.registry.mlflow import client, ensure_experiment
+from shared.settings import Settings
+from shared.telemetry.logs import bound
+from shared.telemetry.tracing import span
+from worker import metrics
+
+log = logging.getLogger(__name__)
+
+EXPERIMENT = "rakuten-prediction-api"
+_RETRY_S = 60.0
+
+
+class JobTracking:
+    def __init__(self, settings: Settings, redis: "Redis") -> None:
+        self._ledger = Ledger(redis)
+        self._results = Results(redis)
+        self._outbox = Outbox(redis, "tracking")
+        self._enabled = settings.track_predictions
+
+    def track(self, job_id: str) -> None:
+        """Log the job once; when MLflow is away, it is tried again in a minute."""
+        with bound(job=job_id):
+            try:
+                if self._enabled:
+                    job = self._ledger.job(job_id)
+                    with span("log to MLflow", {"catalog.job": job.id}, within=job.traceparent):
+                        self._log(job)
+            except JobNotFoundError:
+                log.info("job %s has expired before it was logged to MLflow", job_id)
+            except MlflowException as error:
+                log.warning("job %s is not logged to MLflow yet: %s", job_id, error)
+                self._outbox.postpone(job_id, _RETRY_S)
+                metrics.POSTPONED.inc()
+                return
+            self._outbox.settle(job_id)
+
+    def _log(self, job: Job) -> None:
+        mlflow = client()
+        experiment = ensure_experiment(EXPERIMENT)
+        if mlflow.search_runs([experiment], f"tags.job = '{job.id}' and attributes.status = 'FINISHED'"):
+            return
+        results = [answer for page in self._results.pages(job) for answer in page.outcomes]
+        models = sorted({model for model, _ in results if model})
+        tags = {"job": job.id, "tenant": job.tenant, "state": job.state.value, "lane": job.lane}
+        tags["model_version"] = ",".join(models)
+        run = mlflow.create_run(experiment, tags=tags, run_name=f"job {job.id}")
+        _log_metrics(mlflow, run.info.run_id, _figures(job, [outcome for _, outcome in results]))
+        mlflow.set_terminated(run.info.run_id)
+        metrics.LOGGED.inc()
+
+
+def _figures(job: Job, outcomes: list[Outcome]) -> dict[str, float]:
+    figures: dict[str, float] = {name: count for name, count in job.counts.items() if name != "pending"}
+    figures["items"] = figures.pop("total")
+    if job.succeeded:
+        figures["needs_review.share"] = job.needs_review / job.succeeded
+    if job.finished_at is not None:
+        figures["latency_s"] = job.finished_at - job.created_at
+    if job.finished_at is not None and job.started_at is not None:
+        figures["waited_s"] = job.started_at - job.created_at
+        figures["items_per_s"] = (job.succeeded + job.failed) / max(job.finished_at - job.started_at, 1e-3)
+    best = [outcome.guesses[0] for outcome in outcomes if outcome.guesses]
+    if best:
+        confidences = [guess.confidence for guess in best]
+        figures["confidence.mean"] = float(np.mean(confidences))
+        figures |= {f"confidence.p{p}": float(np.percentile(confidences, p)) for p in (10, 50, 90)}
+    figures |= {f"type.{code}": count for code, count in Counter(guess.code for guess in best).items()}
+    errors = Counter(outcome.error for outcome in outcomes if outcome.status is ItemStatus.FAILED)
+    return figures | {f"error.{error}": count for error, count in errors.items()}
+
+
+def _log_metrics(mlflow: MlflowClient, run_id: str, figures: dict[str, float]) -> None:
+    metrics = [Metric(name, float(value), timestamp=0, step=0) for name, value in figures.items()]
+    mlflow.log_batch(run_id, metrics=metrics)

@@ -1,0 +1,221 @@
+"""Tell a job's owner that it has ended: signed by the Standard Webhooks scheme, tried again when the receiver fails."""
+
+import json
+import logging
+import random
+import time
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+
+import httpx
+from standardwebhooks import Webhook
+
+from shared.ledger import (
+    Admission,
+    Breaker,
+    Deliveries,
+    DeliveryOutcome,
+    Job,
+    JobNotFoundError,
+    Ledger,
+    Outbox,
+    Verdict,
+    WebhookState,
+)
+from shared.queues import TRAINING
+from shared.settings import Settings
+from shared.telemetry.logs import bound
+from shared.telemetry.tracing import Facts, SpanKind, fail, span, traceparent
+from shared.tenants.webhook_secrets import signing_secrets
+from worker import metrics
+from worker.outbound import outbound_client, within
+
+log = logging.getLogger(__name__)
+
+_AT_ONCE = 4
+"""Attempts of one endpoint under way: a receiver that hangs must leave threads for the others."""
+_GRACE_S = 5
+_JITTER = 0.2
+_LONGEST_RETRY_AFTER_S = 24 * 3600
+_THROTTLING = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
+
+_NOT_MADE = {
+    Verdict.PAUSED: "the receiver kept failing, so it is left alone for a while",
+    Verdict.BUSY: "other deliveries to this receiver are under way",
+    Verdict.DISABLED: "the receiver answered 410 Gone before: request a redelivery to enable it again",
+}
+
+_ENDS = {
+    WebhookState.DELIVERED: metrics.WebhookEnd.DELIVERED,
+    WebhookState.DISABLED: metrics.WebhookEnd.DISABLED,
+    WebhookState.FAILED: metrics.WebhookEnd.GIVEN_UP,
+    WebhookState.RETRYING: metrics.WebhookEnd.FAILED,
+}
+"""Of an attempt, by what the webhook is then."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    status: int | None = None
+    error: str | None = None
+    """`None`: it was a 2xx."""
+    retry_after_s: float = 0
+
+
+class Webhooks:
+    """Args: outbox: `webhook`, where what is to be delivered comes from.
+
+    Raises:
+        ValueError: a master secret is malformed.
+    """
+
+    def __init__(self, settings: Settings, ledger: Ledger, outbox: Outbox, deliveries: Deliveries) -> None:
+        signing_secrets(settings.webhook_secrets, "")  # a malformed one shows here, not at a delivery
+        self._ledger = ledger
+        self._outbox = outbox
+        self._deliveries = deliveries
+        self._masters = settings.webhook_secrets
+        self._pauses = settings.webhook_retries_s
+        self._breaker = Breaker(settings.webhook_breaker_failures, settings.webhook_breaker_pause_s)
+        self._public_url = settings.public_url.rstrip("/")
+        self._timeout_s = settings.webhook_timeout_s
+        self._http = outbound_client(timeout_s=settings.webhook_timeout_s, allowed=settings.allowed_networks)
+
+    def deliver(self, job_id: str) -> None:
+        """One attempt, if one is due; the ledger learns what came of it and when the next one is."""
+        try:
+            job = self._ledger.job(job_id)
+            admission = self._deliveries.admit(job, at_once=_AT_ONCE, hold_s=self._timeout_s + _GRACE_S)
+            if admission is None:
+                return
+            with bound(**{_kind(job): job.id}):
+                if admission.verdict is Verdict.GO:
+                    self._traced(job, admission)
+                else:
+                    self._put_off(job, admission)
+        except JobNotFoundError:
+            self._outbox.settle(job_id)
+
+    def _put_off(self, job: Job, admission: Admission) -> None:
+        """No attempt is made: the receiver wants none, or none now."""
+        pause: float | None = None
+        if admission.verdict is Verdict.DISABLED:
+            outcome, state = DeliveryOutcome.DISABLED, WebhookState.DISABLED
+        else:
+            outcome, state = DeliveryOutcome.POSTPONED, WebhookState.WAITING
+            pause = admission.wait_s * _jitter()
+            if admission.tries:
+                state = WebhookState.RETRYING
+        metrics.webhook(metrics.WebhookEnd(admission.verdict.value))
+        why = _NOT_MADE[admission.verdict]
+        log.debug("job %s: webhook %s: %s", job.id, outcome, why)
+        attempt = admission.attempt(outcome, error=why)
+        self._deliveries.report(job, admission, attempt, state, pause_s=pause, breaker=self._breaker)
+
+    def _traced(self, job: Job, admission: Admission) -> None:
+        facts: Facts = {f"catalog.{_kind(job)}": job.id, "catalog.attempt": admission.number}
+        with span("deliver webhook", facts, kind=SpanKind.CLIENT, within=job.traceparent) as step:
+            answer = self._attempt(job, admission)
+            if answer.status is not None:
+                step.set_attribute("http.response.status_code", answer.status)
+            if answer.error is not None:
+                fail(step, "webhook_failed" if answer.status is None else str(answer.status))
+
+    def _attempt(self, job: Job, admission: Admission) -> _Answer:
+        begun = time.monotonic()
+        answer = self._post(job, admission.at)
+        took_s = time.monotonic() - begun
+        metrics.WEBHOOK_SECONDS.observe(took_s)
+        outcome = DeliveryOutcome.DELIVERED if answer.error is None else DeliveryOutcome.FAILED
+        attempt = admission.attempt(outcome, answer.status, answer.error, round(took_s * 1000))
+        pause: float | None = None
+        if answer.error is None:
+            state = WebhookState.DELIVERED
+        elif answer.status == HTTPStatus.GONE:
+            state = WebhookState.DISABLED
+        elif admission.tries > len(self._pauses):
+            state = WebhookState.FAILED
+        else:
+            state = WebhookState.RETRYING
+            pause = max(self._pauses[admission.tries - 1] * _jitter(), answer.retry_after_s)
+        metrics.webhook(_ENDS[state])
+        next_one = "" if pause is None else f", next attempt in {pause:.0f} s"
+        what = answer.error or f"it answered {answer.status}"
+        level = logging.WARNING if state in (WebhookState.FAILED, WebhookState.DISABLED) else logging.INFO
+        log.log(level, "job %s: attempt %d, webhook %s: %s%s", job.id, admission.number, state, what, next_one)
+        self._deliveries.report(job, admission, attempt, state, pause_s=pause, breaker=self._breaker)
+        return answer
+
+    def _post(self, job: Job, at: float) -> _Answer:
+        """What the receiver answered. Nothing that it sent, or that the URL holds beside its host, is in the error."""
+        signers = [Webhook(key.get_secret_value()) for key in signing_secrets(self._masters, job.tenant)]
+        if job.webhook_url is None or not signers:
+            return _Answer(error="the service has no signing secret")
+        now = datetime.fromtimestamp(at, UTC)
+        identifier, body = f"msg_{job.id}", json.dumps(self._payload(job))
+        headers = {
+            "Content-Type": "application/json",
+            "webhook-id": identifier,
+            "webhook-timestamp": str(int(at)),
+            "webhook-signature": " ".join(signer.sign(identifier, now, body) for signer in signers),
+        }
+        if parent := traceparent():
+            headers["traceparent"] = parent  # random numbers, and nothing else of what we know of the trace
+        try:
+            url = httpx.URL(job.webhook_url)
+            # Credentials go into their header only: httpx logs the URLs that it asks.
+            auth = httpx.BasicAuth(url.username, url.password) if url.userinfo else None
+            request = self._http.build_request("POST", url.copy_with(userinfo=b""), content=body, headers=headers)
+            with within(self._timeout_s), closing(self._http.send(request, auth=auth, stream=True)) as response:
+                return _read(response, at)
+        except httpx.TimeoutException:
+            return _Answer(error=f"no answer within {self._timeout_s:g} s")
+        except httpx.InvalidURL:
+            return _Answer(error="the URL is malformed")
+        except (httpx.ConnectError, httpx.UnsupportedProtocol) as error:
+            return _Answer(error=f"cannot be reached: {error}")
+        except httpx.HTTPError as error:
+            return _Answer(error=f"the connection broke off ({type(error).__name__})")
+
+    def _payload(self, job: Job) -> dict[str, object]:
+        """Thin, and the same for each attempt: the receiver fetches the rest."""
+        kind = _kind(job)
+        url = f"{self._public_url}/v1/{kind}s/{job.id}"
+        data: dict[str, object] = {"id": job.id, "state": job.state, "reason": job.reason, "url": url}
+        if kind == "job":
+            data |= {"parent": job.parent, "counts": job.counts, "results_url": f"{url}/results"}
+        return {
+            "type": f"{kind}.{job.state}",
+            "timestamp": datetime.fromtimestamp(job.finished_at or job.read_at, UTC).isoformat(),
+            "data": data,
+        }
+
+
+def _kind(job: Job) -> str:
+    return "training" if job.lane == TRAINING else "job"
+
+
+def _read(response: httpx.Response, at: float) -> _Answer:
+    """Status and headers say it all: the body stays unread."""
+    status = response.status_code
+    if response.is_success:
+        return _Answer(status)
+    error = f"it answered {status}" + ("; redirects are not followed" if response.is_redirect else "")
+    return _Answer(status, error, _retry_after(response, at) if status in _THROTTLING else 0)
+
+
+def _retry_after(response: httpx.Response, at: float) -> float:
+    """Seconds from `at` on, at most a day; 0 where the header says nothing that can be understood."""
+    given = response.headers.get("Retry-After", "").strip()
+    try:
+        seconds = float(given) if given.isdecimal() else parsedate_to_datetime(given).timestamp() - at
+    except (ValueError, OverflowError):
+        return 0
+    return min(max(seconds, 0), _LONGEST_RETRY_AFTER_S)
+
+
+def _jitter() -> float:
+    return random.uniform(1, 1 + _JITTER)  # noqa: S311  # no secret

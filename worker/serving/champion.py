@@ -1,0 +1,166 @@
+"""Which bundle this worker serves: the registry's champion, followed while work goes on, or the one that is pinned.
+
+A change is told over Redis at once; should nobody tell, the worker looks every few seconds. A bundle that fails stays
+out, and the one that serves goes on.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from redis import Redis, RedisError
+
+from shared.model.bundle import BundleError, UnreachableError
+from shared.registry.state import Models
+from shared.settings import Settings
+from worker import metrics
+from worker.classify.engine import Engine
+from worker.serving.bundles import Bundles, Wanted
+from worker.serving.handover import give_memory_back, keep_weights_apart, make_ready
+
+log = logging.getLogger(__name__)
+
+_RETRY_S = 5.0
+"""While there is no model, or no Redis."""
+_LOOK_S = 10.0
+_UNREACHABLE_S = 30.0
+"""A bundle that could not be fetched is asked for again after so long."""
+
+
+@dataclass(frozen=True)
+class _Refused:
+    """A bundle that does not serve although it should."""
+
+    wanted: Wanted
+    again_at: float
+    """By the monotonic clock; infinite: not before another one was wanted."""
+
+
+class Champion:
+    """Args: hand_over: given each engine that is to serve; returns when the one before is no longer in use."""
+
+    def __init__(
+        self, settings: Settings, redis: "Redis", hand_over: Callable[[Engine], None] = lambda _: None
+    ) -> None:
+        self._settings = settings
+        self._hand_over = hand_over
+        self._models = Models(redis)
+        self._bundles = Bundles(settings, redis)
+        self._serving: Wanted | None = None
+        self._refused: _Refused | None = None
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="champion", daemon=True)
+        self.engine: Engine | None = None
+        """`None` until a bundle is loaded and has answered once."""
+        self.reason: str | None = None
+        """Why it computes on the runtime that it computes on, for people."""
+        self.problem: str | None = "loading"
+        """Why there is none, for people."""
+        self.warning: str | None = None
+        """Why it is not the one that should serve, for people."""
+
+    def start(self) -> None:
+        keep_weights_apart()
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopped.set()
+        if self.engine is not None:
+            self.engine.close()
+
+    def _run(self) -> None:
+        """Follow, through all that may go wrong with Redis, which is told once each time."""
+        if self._bundles.pinned:
+            while not self._look() and not self._stopped.wait(_RETRY_S):
+                pass
+            return
+        away = False
+        while not self._stopped.is_set():
+            try:
+                with self._models.listening() as listener:
+                    while not self._stopped.is_set():
+                        before, served = self._serving, self._look()
+                        if self._serving != before:
+                            give_memory_back()
+                        away = False
+                        listener.wait(_LOOK_S if served else _RETRY_S)
+            except RedisError as error:
+                if not away:
+                    log.warning("the champion cannot be followed, Redis is away: %s", error)
+                away = True
+                self._stopped.wait(_RETRY_S)
+
+    def _look(self) -> bool:
+        """Whether a model serves, after a look at what should; raises `RedisError` where nobody knows."""
+        wanted = self._bundles.wanted()
+        if self.engine is None:
+            self._begin(wanted)
+        else:
+            self._follow(wanted[0], self.engine)
+        return self.engine is not None
+
+    def _begin(self, candidates: Sequence[Wanted]) -> None:
+        """Serve the first that can be: any model is better than none."""
+        problems = []
+        for wanted in candidates:
+            if (error := self._tried(wanted, None)) is None:
+                break
+            problems.append((wanted, error))
+        if not problems:
+            return
+        if self.engine is None:
+            told = str(problems[0][1])
+            if told != self.problem:
+                log.warning("no model to serve: %s", told)
+            self.problem = told
+        else:
+            self._refuse(*problems[0], self.engine)
+
+    def _follow(self, wanted: Wanted, engine: Engine) -> None:
+        if wanted == self._serving or wanted.bundle == engine.bundle.version:
+            self._serving, self._refused, self.warning = wanted, None, None
+        elif not self._is_out(wanted) and (error := self._tried(wanted, engine)) is not None:
+            self._refuse(wanted, error, engine)
+
+    def _is_out(self, wanted: Wanted) -> bool:
+        refused = self._refused
+        return refused is not None and refused.wanted == wanted and time.monotonic() < refused.again_at
+
+    def _tried(self, wanted: Wanted, beside: Engine | None) -> Exception | None:
+        """Let it serve; or why it cannot."""
+        try:
+            bundle = self._bundles.fetch(wanted)
+            if wanted.bundle not in (None, bundle.version):
+                return BundleError(f"{wanted.place} is bundle {bundle.version}, not {wanted.bundle}: train it again")
+            engine, reason = make_ready(bundle, self._settings, beside)
+        except (BundleError, ImportError, ValueError) as error:
+            return error
+        except Exception as error:
+            log.exception("%s cannot be loaded", wanted)
+            return error
+        log.info("serving bundle %s on %s (%s)", bundle.version, engine.runtime.name, reason)
+        log.info("micro-batches of %d pictures, %.1f pictures/s", engine.micro_batch, engine.pictures_per_s)
+        self.engine, self.reason, self.problem = engine, reason, None
+        self._serving, self._refused, self.warning = wanted, None, None
+        self._hand_over(engine)
+        if beside is not None:
+            beside.close()
+            log.info("bundle %s has gone", beside.bundle.version)
+            metrics.SWAPS.inc()
+        return None
+
+    def _refuse(self, wanted: Wanted, error: Exception, engine: Engine) -> None:
+        """Raise an alarm, once for each reason."""
+        pause = _UNREACHABLE_S if isinstance(error, UnreachableError) else float("inf")
+        self._refused = _Refused(wanted, time.monotonic() + pause)
+        warning = f"{wanted} should serve and does not, bundle {engine.bundle.version} goes on: {_told(error)}"
+        if warning != self.warning:
+            log.critical("%s", warning)
+            metrics.REFUSALS.inc()
+        self.warning = warning
+
+
+def _told(error: Exception) -> str:
+    return str(error) if isinstance(error, BundleError) else f"{type(error).__name__}: {error}"

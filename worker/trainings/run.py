@@ -1,0 +1,260 @@
+"""One training from its request to its verdict: stage by stage, each in a process tree of its own."""
+
+import logging
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+from redis import Redis, RedisError
+
+from shared.ledger import Lease, StageState, Training, Trainings
+from shared.model.bundle import Bundle
+from shared.pipeline import dvc_remote as remote
+from shared.pipeline.stages import BUNDLE, GATE, PROGRESS_FILE, STAGES, VERDICT, GateVerdict, Progress
+from shared.settings import Settings
+from shared.telemetry.tracing import span
+from worker.trainings.checkouts import Checkout, check_out, tool_env, workspace_of
+from worker.trainings.process_tree import ProcessTree, end_marked
+from worker.trainings.promotion import Promotion
+
+log = logging.getLogger(__name__)
+
+_REPRO = (sys.executable, "-m", "dvc", "repro", "--single-item")
+_LOOK_S = 0.2
+_TELL_S = 1.0
+_SHOWN_BYTES, _SHOWN_LINES = 64 * 1024, 1000
+_QUOTED_LINES = 15
+_SHOWN_REASON = 1000
+"""Characters."""
+_NOT_THEIRS = {"CATALOG_REDIS_URL", "CATALOG_BROKER_URL", "CATALOG_WEBHOOK_SECRETS", "CATALOG_BLOB_URL"}
+"""Of our settings: a stage knows neither ledger nor queue nor receivers."""
+
+
+class StageError(RuntimeError):
+    """A stage has failed; the message holds the end of what it printed."""
+
+    def __init__(self, stage: str, message: str) -> None:
+        super().__init__(message)
+        self.stage = stage
+
+
+class StoppedError(RuntimeError):
+    """The training is to go no further here: it was ended, is another trainer's, or we are to stop."""
+
+
+class Hold:
+    """A lease in hand; `stop` is set when the work must end."""
+
+    def __init__(self, lease: Lease) -> None:
+        self.lease = lease
+        self.stop = threading.Event()
+
+
+class TrainingRun:
+    """Args: hold: Whose lease somebody else renews."""
+
+    def __init__(self, settings: Settings, redis: "Redis", hold: Hold, name: str) -> None:
+        self._settings = settings
+        self._redis = redis
+        self._trainings = Trainings(redis)
+        self._hold = hold
+        self._name = name
+        self._checkout: Checkout = workspace_of(settings, hold.lease.job)
+        self._told = 0.0
+        self._read = 0
+        """How far the progress file was read."""
+
+    def run(self) -> None:
+        """All of it that no earlier attempt has finished here.
+
+        Raises:
+            StageError, CheckoutError: it cannot be done.
+            StoppedError: nothing is to be reported any more.
+        """
+        lease = self._hold.lease
+        if left := end_marked(lease.job):
+            log.warning("training %s: %d processes of an earlier attempt were still running", lease.job, left)
+        training = self._trainings.training(lease.job)
+        # What the last attempt was in the middle of begins anew; its progress must not pass for this one's.
+        begun = {stage.name: {"state": StageState.RUNNING} for stage in training.stages if stage == training.stage}
+        self._report(attempts=lease.attempt, trainer=self._name, stages=begun)
+        done = self._begin(training)
+        repro = [*_REPRO, remote.PULL] if self._reached(remote.FETCH) else _REPRO
+        for stage in STAGES:
+            if stage not in done:
+                self._stage(stage, [*repro, stage])
+        bundle = Bundle.load(self._checkout.repository / BUNDLE)
+        self._report(bundle=bundle.version, data=self._data())
+        promotion = Promotion(self._settings, self._redis)
+        version = self._registered(bundle, promotion)
+        self._report(model_version=version)
+        verdict = self._judge(training, done, promotion)
+        self._report(verdict=verdict.model_dump(mode="json"))  # whose lease is lost gets no further
+        self._report(promoted=promotion.settle(training, version, verdict))
+        self._reached(remote.PUSH)
+        self._trainings.complete(lease, bundle.version)
+
+    def _reached(self, command: Sequence[str]) -> bool:
+        """Whether a DVC command has had its way with the remote, where one is set.
+
+        Without the remote a training is as right: it computes what it might have fetched, and can be pushed later.
+        """
+        if self._settings.dvc_remote is None:
+            return False
+        began = self._log_size()
+        if status := self._watch("remote", command):
+            said = self._log_from(began).strip()[-_SHOWN_REASON:]
+            log.warning("training %s: the remote was not reached, status %d: %s", self._hold.lease.job, status, said)
+        return status == 0
+
+    def _registered(self, bundle: Bundle, promotion: Promotion) -> str:
+        """The bundle's version; one that DVC's cache has brought may be new to the registry."""
+        if (version := promotion.version_of(bundle)) is None:
+            stage = STAGES[-1]
+            self._stage(stage, [*_REPRO, "--force", stage])
+            version = promotion.version_of(bundle)
+        if version is None:
+            name = self._settings.registered_model
+            raise StageError(
+                STAGES[-1],
+                f"bundle {bundle.version} is not among the versions of {name} in MLflow's registry: "
+                "leave evaluate.registered_model as the service has it",
+            )
+        return version
+
+    def _judge(self, training: Training, done: set[str], promotion: Promotion) -> GateVerdict:
+        """The challenger against the champion, as a stage like the others."""
+        champion, verdict = promotion.champion(), self._checkout.repository / VERDICT
+        before = training.verdict if GATE in done else None
+        if before is not None and before.champion == champion.version:
+            return before
+        command = [sys.executable, "-m", "training.gate", "--champion", str(champion.folder), "--output", str(verdict)]
+        self._stage(GATE, command)
+        return GateVerdict.model_validate_json(verdict.read_bytes())
+
+    def _begin(self, training: Training) -> set[str]:
+        """The stages that are finished in the workspace, which is there afterwards."""
+        checkout = self._checkout
+        if checkout.exists:
+            done = {stage.name for stage in training.stages if stage.state is StageState.DONE}
+            log.info("training %s goes on behind %s", training.job.id, ", ".join(sorted(done)) or "nothing")
+        else:
+            done = set[str]()
+            check_out(checkout, training.request, self._settings)
+        self._report(revision=checkout.revision)
+        return done
+
+    def _stage(self, stage: str, command: Sequence[str]) -> None:
+        """Run the command as a stage of this name; raises `StageError` and `StoppedError`."""
+        with span(f"stage {stage}") as step:
+            self._report(stages={stage: {"state": StageState.RUNNING}})
+            began = self._log_size()
+            status = self._watch(stage, command)
+            said = self._log_from(began)
+            if status:
+                end = "\n".join(said.splitlines()[-_QUOTED_LINES:])
+                self._tell(stage, force=True)
+                raise StageError(stage, f"the stage {stage} ended with status {status}:\n{end}")
+            cached = stage in STAGES and f"Running stage '{stage}':" not in said
+            step.set_attribute("catalog.cached", cached)
+            self._report(stages={stage: {"state": StageState.DONE, "cached": cached}}, log=self._log_tail())
+
+    def _watch(self, stage: str, command: Sequence[str]) -> int:
+        lease = self._hold.lease
+        self._checkout.progress.unlink(missing_ok=True)
+        self._read = 0
+        tree = ProcessTree(
+            command, f"{lease.job} {lease.attempt}", self._checkout.repository, self._env(), self._checkout.log
+        )
+        try:
+            while (status := tree.poll()) is None:
+                if self._hold.stop.wait(_LOOK_S):
+                    raise StoppedError
+                self._tell(stage)
+        finally:
+            if tree.poll() is None:
+                tree.end()
+        return status
+
+    def _env(self) -> dict[str, str]:
+        """What a clone would look for in its own folder is where we have it."""
+        ours = {name: value for name, value in tool_env().items() if name not in _NOT_THEIRS}
+        return {
+            **ours,
+            "CATALOG_MLFLOW_TRACKING_URI": self._settings.mlflow_tracking_uri,
+            PROGRESS_FILE: str(self._checkout.progress),
+            "PYTHONUNBUFFERED": "1",
+        }
+
+    # Reporting
+
+    def _report(self, **facts: Any) -> None:
+        """Until it has reached the ledger; raises `StoppedError` where it counts no more."""
+
+        def report() -> bool:
+            return self._trainings.report(self._hold.lease, **facts)
+
+        if not self._insist(report):
+            raise StoppedError
+
+    def _insist(self, step: Callable[[], bool]) -> bool:
+        """The step's answer: a ledger that is away is waited for, as long as the training is ours."""
+        while not self._hold.stop.is_set():
+            try:
+                return step()
+            except RedisError as error:
+                log.warning("training %s: the ledger cannot be reached: %s", self._hold.lease.job, error)
+                self._hold.stop.wait(_TELL_S)
+        return False
+
+    def _tell(self, stage: str, *, force: bool = False) -> None:
+        """How far the stage is, and what it has printed."""
+        if not force and time.monotonic() - self._told < _TELL_S:
+            return
+        self._told = time.monotonic()
+        progress = self._progress()
+        change = progress and {"what": progress.what, "done": progress.done, "total": progress.total}
+        self._report(stages={stage: change} if change else None, log=self._log_tail())
+
+    def _progress(self) -> Progress | None:
+        """The last that was written since the last look."""
+        try:
+            with self._checkout.progress.open("rb") as file:
+                file.seek(self._read)
+                written = file.read()
+        except FileNotFoundError:
+            return None
+        complete = written.rpartition(b"\n")[0]
+        self._read += len(complete) + 1 if complete else 0
+        for line in reversed(complete.splitlines()):
+            try:
+                return Progress.model_validate_json(line)
+            except ValidationError:
+                continue
+        return None
+
+    def _log_size(self) -> int:
+        return self._checkout.log.stat().st_size if self._checkout.log.exists() else 0
+
+    def _log_from(self, position: int) -> str:
+        if not self._checkout.log.exists():
+            return ""
+        with self._checkout.log.open("rb") as file:
+            file.seek(max(position, self._log_size() - 4 * _SHOWN_BYTES, 0))
+            return file.read().decode(errors="replace")
+
+    def _log_tail(self) -> str:
+        return "\n".join(self._log_from(self._log_size() - _SHOWN_BYTES).splitlines()[-_SHOWN_LINES:])
+
+    def _data(self) -> dict[str, Any]:
+        """What DVC says of the data: hashes by path, as far as the stages have run; and which labels are in it."""
+        labels, lock = self._checkout.labels, self._checkout.repository / "dvc.lock"
+        stages = yaml.safe_load(lock.read_text(encoding="utf-8"))["stages"] if lock.exists() else {}
+        outs = [out for stage in STAGES[:2] for out in stages.get(stage, {}).get("outs", ())]
+        last = labels.last and labels.last.isoformat()
+        return {**{out["path"]: out["md5"] for out in outs}, "labels": {**asdict(labels), "last": last}}

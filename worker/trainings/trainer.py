@@ -1,0 +1,149 @@
+"""What a trainer does when it is woken up: one training at a time, and a heartbeat that keeps its lease."""
+
+import logging
+import threading
+
+from redis import RedisError
+
+from shared.ledger import JobNotFoundError, Lease, Ledger, Trainings
+from shared.settings import Settings
+from shared.stores.opening import open_redis
+from shared.telemetry.logs import bound
+from shared.telemetry.tracing import Facts, SpanKind, span
+from shared.telemetry.worker_status import HEARTBEAT_S, TrainerStatus, announce, withdraw
+from worker import metrics
+from worker.trainings.checkouts import CheckoutError, prune
+from worker.trainings.run import Hold, StageError, StoppedError, TrainingRun
+from worker.vitals import HEART_LIMIT_S, Pulse
+
+log = logging.getLogger(__name__)
+
+_MOST_LOSSES = 3
+_END_S = 10.0
+
+
+class Trainer:
+    """One per process. Loads no model: what needs one runs in the stages' processes."""
+
+    def __init__(self, settings: Settings, name: str) -> None:
+        self._settings = settings
+        self._name = name
+        self._redis = open_redis(settings)
+        self._ledger = Ledger(self._redis)
+        self._trainings = Trainings(self._redis)
+        self._hold: Hold | None = None
+        self._woken = threading.Event()
+        self._stopped = threading.Event()
+        self.pulse = Pulse("the heartbeat", HEART_LIMIT_S)
+        self._work = threading.Thread(target=self._take_turns, name="training", daemon=True)
+        self._heart = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
+
+    def start(self) -> None:
+        self._heart.start()
+        self._work.start()
+        self.wake()  # the wake-ups that came before found nobody
+
+    def wake(self) -> None:
+        """Look for a training, unless one is in hand."""
+        self._woken.set()
+
+    def drain(self) -> None:
+        """Take no more, and end the processes of the one in hand; another trainer goes on with it."""
+        self._stopped.set()
+        self._woken.set()
+        if (hold := self._hold) is not None:
+            hold.stop.set()
+
+    def stop(self) -> None:
+        """Hand back what is in hand, and say goodbye."""
+        self.drain()
+        self._work.join(_END_S)
+        self._heart.join()
+        try:
+            withdraw(self._redis, self._name, TrainerStatus)
+        except RedisError as error:
+            log.warning("the trainer's status is left to run out: %s", error)
+
+    def _take_turns(self) -> None:
+        while not self._stopped.is_set():
+            self._woken.wait()
+            self._woken.clear()
+            while not self._stopped.is_set() and (lease := self._lease()) is not None:
+                with bound(training=lease.job):
+                    self._train(lease)
+
+    def _lease(self) -> Lease | None:
+        try:
+            return self._trainings.lease()
+        except RedisError as error:
+            log.warning("no training can be taken: %s", error)  # the housekeeper wakes us again
+            return None
+
+    def _train(self, lease: Lease) -> None:
+        """Whatever goes wrong is the training's end, and not ours."""
+        hold = self._hold = Hold(lease)
+        if self._stopped.is_set():
+            hold.stop.set()
+        log.info("training %s begins, attempt %d", lease.job, lease.attempt)
+        try:
+            self._announce()
+            with metrics.TRAINING_SECONDS.time():
+                self._run(hold)
+            self._prune()
+        except RedisError as error:
+            log.warning("training %s is left to its lease: %s", lease.job, error)
+        finally:
+            self._hold = None
+            log.info("training %s is out of hand", lease.job)
+
+    def _run(self, hold: Hold) -> None:
+        lease = hold.lease
+        try:
+            if lease.losses >= _MOST_LOSSES:
+                self._trainings.fail(lease, f"its trainer vanished {lease.losses} times: it is not tried again")
+                return
+            facts: Facts = {"catalog.training": lease.job, "catalog.attempt": lease.attempt}
+            with span("train", facts, kind=SpanKind.CONSUMER, within=lease.traceparent):
+                TrainingRun(self._settings, self._redis, hold, self._name).run()
+        except StoppedError:
+            log.warning("training %s stops here", lease.job)
+            if self._stopped.is_set():
+                self._trainings.release(lease)
+        except StageError as error:
+            self._trainings.fail(lease, str(error), error.stage)
+        except CheckoutError as error:
+            self._trainings.fail(lease, str(error))
+        except RedisError:
+            raise
+        except Exception as error:
+            log.exception("training %s failed", lease.job)
+            self._trainings.fail(lease, f"the trainer could not go on: {type(error).__name__}: {error}")
+
+    def _prune(self) -> None:
+        def ended(job: str) -> bool:
+            try:
+                return self._ledger.job(job).ended
+            except JobNotFoundError:
+                return True
+
+        try:
+            prune(self._settings, ended)
+        except OSError as error:
+            log.warning("old workspaces cannot be removed: %s", error)
+
+    def _beat(self) -> None:
+        while not self._stopped.is_set():
+            self.pulse.beat()
+            try:
+                self._announce()
+                hold = self._hold
+                if hold is not None and not self._trainings.report(hold.lease):
+                    hold.stop.set()
+            except RedisError as error:
+                log.warning("heartbeat missed: %s", error)
+                metrics.HEARTBEATS_MISSED.inc()
+            self._stopped.wait(HEARTBEAT_S)
+
+    def _announce(self) -> None:
+        hold = self._hold
+        announce(self._redis, TrainerStatus(self._name, hold.lease.job if hold else None))
