@@ -25,6 +25,7 @@ RUN --mount=type=bind,source=requirements.lock,target=/requirements.lock \
 # What each image needs, apart from the rest of pyproject.toml: a layer of packages is made anew only where this changes.
 FROM python AS requirements
 RUN --mount=type=bind,source=pyproject.toml,target=pyproject.toml \
+    --mount=type=bind,source=client/pyproject.toml,target=client/pyproject.toml \
     --mount=type=bind,source=deploy/containers/requirements.py,target=/requirements.py \
     mkdir /requirements \
     && python /requirements.py api client s3 tracing > /requirements/api.txt \
@@ -92,7 +93,7 @@ RUN --mount=from=uv,source=/uv/bin/uv,target=/bin/uv --mount=type=cache,target=/
 FROM packages AS project
 COPY . /app
 RUN --mount=from=uv,source=/uv/bin/uv,target=/bin/uv --mount=type=cache,target=/root/.cache/uv \
-    uv pip install --quiet --no-deps --build-constraints requirements.lock --editable . \
+    uv pip install --quiet --no-deps --build-constraints requirements.lock --editable . --editable ./client \
     && python -m compileall -q . \
     && mv models /models \
     && rm requirements*.lock

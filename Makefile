@@ -49,6 +49,7 @@ lint: $(READY)  ## ruff and the import rules
 	ruff check .
 	ruff format --check .
 	lint-imports
+	cd client && lint-imports
 
 types: $(READY)  ## mypy, strict
 	mypy
@@ -60,10 +61,10 @@ audit: $(READY)  ## bandit on the code; known vulnerabilities of what requiremen
 	.ci/audit
 
 lock: $(READY)  ## Resolve the dependencies anew into requirements.lock
-	uv pip compile pyproject.toml --all-extras --group dev --universal --python-version 3.11 \
+	uv pip compile pyproject.toml client/pyproject.toml --all-extras --group dev --universal --python-version 3.11 \
 		--generate-hashes --no-header --quiet --upgrade --output-file requirements.lock
-	uv pip compile pyproject.toml --extra worker --extra client --extra s3 --extra tracing --group gpu --constraint requirements.lock \
-		--python-version 3.11 --python-platform x86_64-manylinux_2_34 \
+	uv pip compile pyproject.toml client/pyproject.toml --extra worker --extra cli --extra s3 --extra tracing --group gpu \
+		--constraint requirements.lock --python-version 3.11 --python-platform x86_64-manylinux_2_34 \
 		--generate-hashes --no-header --quiet --upgrade --output-file requirements-gpu.lock
 	uv pip compile --group deploy --universal --python-version 3.11 \
 		--generate-hashes --no-header --quiet --upgrade --output-file requirements-deploy.lock
@@ -79,6 +80,6 @@ $(TOOLS)/.ready: $(READY) requirements-deploy.lock
 	UV_SYSTEM_CERTS=true uv pip sync --quiet --python $(TOOLS)/bin/python --require-hashes requirements-deploy.lock
 	@touch $@
 
-$(READY): setup_project.sh requirements.lock pyproject.toml
+$(READY): setup_project.sh requirements.lock pyproject.toml client/pyproject.toml
 	./setup_project.sh
 	@touch $@

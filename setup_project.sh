@@ -43,5 +43,5 @@ echo "Installing what requirements.lock pins"
 # Compiled bytecode: TensorFlow's import would take 11 s instead of 4 in every process.
 # A quiet sync, so that a log holds what matters; errors are printed all the same.
 "$uv" pip sync --quiet --python .venv/bin/python --require-hashes --compile-bytecode requirements.lock
-"$uv" pip install --quiet --python .venv/bin/python --no-deps --build-constraints requirements.lock --editable .
+"$uv" pip install --quiet --python .venv/bin/python --no-deps --build-constraints requirements.lock --editable . --editable ./client
 echo "Ready: .venv/bin/catalog --help"

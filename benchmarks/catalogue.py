@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.pictures import Product, as_item, with_other_bytes
-from client.service import Service
+from catalog_client.service import Service
 from shared.settings import ROOT
 from stack.services import Stack, pick_ports
 

@@ -21,7 +21,7 @@ from benchmarks.contenders import export, setup
 from benchmarks.contenders.servers import IN_FLIGHT, ORIGINAL, SERVERS, Server
 from benchmarks.harness import Options, Result, Table, alternate, medians, rate_table
 from benchmarks.pictures import Product
-from client.service import Service
+from catalog_client.service import Service
 from shared.model.bundle import GOLDEN, Bundle
 from stack.services import bundle_folder
 

@@ -18,7 +18,7 @@ import numpy as np
 from benchmarks import catalogue, pictures
 from benchmarks.harness import Options, Result, alternate, medians, rate_table
 from benchmarks.pictures import Product
-from client.service import Service
+from catalog_client.service import Service
 from shared.model import runtimes
 from shared.model.bundle import Bundle
 from shared.model.images import decode

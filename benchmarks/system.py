@@ -15,7 +15,7 @@ from redis import Redis
 
 from benchmarks.bundles import altered
 from benchmarks.catalogue import CACHES_OFF
-from client.service import Service
+from catalog_client.service import Service
 from shared.ledger import Ledger
 from shared.model.bundle import GOLDEN, Bundle
 from shared.settings import ROOT, local_bundle

@@ -37,7 +37,7 @@ def run(api: str, items: int) -> None:
         python("-m", "training.sample.catalogue", folder, "--test-items", str(items))
         table, pictures = Path(folder, "X_test_update.csv"), Path(folder, "images/image_test")
         python(
-            *("-m", "client.main", "submit", str(table), "--pictures", str(pictures)),
+            *("-m", "catalog_client", "submit", str(table), "--pictures", str(pictures)),
             *("--webhook", receiver.url, "--url", api, "--key", key),
         )
         event = receiver.received.get(timeout=WEBHOOK_S)

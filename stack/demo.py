@@ -31,7 +31,7 @@ def run() -> None:
         with WebhookReceiver(stack.webhook_secret) as receiver:
             table, pictures = sample / "X_test_update.csv", sample / "images/image_test"
             python(
-                *("-m", "client.main", "submit", str(table), "--pictures", str(pictures)),
+                *("-m", "catalog_client", "submit", str(table), "--pictures", str(pictures)),
                 *("--webhook", receiver.url, "--url", stack.url),
             )
             event = receiver.received.get(timeout=WEBHOOK_S)

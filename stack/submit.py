@@ -10,7 +10,7 @@ def run(arguments: list[str]) -> int:
     """The exit status of `catalog submit`, which gets the arguments as they are."""
     state = ROOT / ".run/submit"
     with Stack(ROOT, state, pick_ports(mlflow=False, preferred=False)) as stack:
-        command = [sys.executable, "-m", "client.main", "submit", *arguments, "--url", stack.url]
+        command = [sys.executable, "-m", "catalog_client", "submit", *arguments, "--url", stack.url]
         return subprocess.run(command, check=False).returncode
 
 

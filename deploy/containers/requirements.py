@@ -1,6 +1,7 @@
 """`python requirements.py EXTRA...`: what pyproject.toml says that those extras need, a line each.
 
-So a change of anything else in that file installs no package again.
+`client` stands for the command `catalog`, which client/pyproject.toml describes. A change of anything else in the two
+files installs no package again.
 """
 
 import sys
@@ -10,12 +11,18 @@ from collections.abc import Iterator
 with open("pyproject.toml", "rb") as file:  # noqa: PTH123  # in a build there is nothing but this
     document = tomllib.load(file)
 project, groups = document["project"], document["dependency-groups"]
+with open("client/pyproject.toml", "rb") as file:  # noqa: PTH123
+    client = tomllib.load(file)["project"]
+extras = {
+    **project["optional-dependencies"],
+    "client": [*client["dependencies"], *client["optional-dependencies"]["cli"]],
+}
 
 
 def needed(names: list[str]) -> Iterator[str]:
     """Of the extras and groups of these names; an extra may name others."""
     for name in names:
-        for requirement in project["optional-dependencies"].get(name) or groups[name]:
+        for requirement in extras.get(name) or groups[name]:
             if requirement.startswith(f"{project['name']}["):
                 yield from needed(requirement.partition("[")[2].rstrip("]").split(","))
             else:

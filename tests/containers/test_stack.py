@@ -31,7 +31,7 @@ def submit(compose: Compose, catalogue: Path, *options: str) -> str:
     """The id of a job with the catalogue's products."""
     key = compose.headers["Authorization"].removeprefix("Bearer ")
     table, pictures = catalogue / "X_test_update.csv", catalogue / "images/image_test"
-    command = [sys.executable, "-m", "client.main", "submit", str(table), "--pictures", str(pictures), "--no-wait"]
+    command = [sys.executable, "-m", "catalog_client", "submit", str(table), "--pictures", str(pictures), "--no-wait"]
     command += ["--url", compose.url, "--key", key, *options]
     told = subprocess.run(command, cwd=ROOT, check=True, stderr=subprocess.PIPE, text=True).stderr
     return told.partition("job ")[2].partition(":")[0]

@@ -19,7 +19,7 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _catalog(stack: Stack, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "client.main", *arguments, "--url", stack.url]
+    command = [sys.executable, "-m", "catalog_client", *arguments, "--url", stack.url]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
@@ -65,6 +65,6 @@ def test_errors_are_for_people(stack: Stack, tmp_path: Path) -> None:
     assert "line 2 (id b)" in refused.stderr
     assert "Traceback" not in refused.stderr
     assert "There is no job nope" in _catalog(stack, "status", "nope").stderr
-    command = [sys.executable, "-m", "client.main", "status", "x", "--url", "http://127.0.0.1:9"]
+    command = [sys.executable, "-m", "catalog_client", "status", "x", "--url", "http://127.0.0.1:9"]
     away = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (away.returncode, "cannot be reached" in away.stderr) == (1, True)

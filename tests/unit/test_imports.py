@@ -7,7 +7,7 @@ import pytest
 HEAVY = ("tensorflow", "keras", "openvino", "mlflow", "pandas", "numpy", "PIL")
 
 
-@pytest.mark.parametrize("module", ["api.app", "client.main"])
+@pytest.mark.parametrize("module", ["api.app", "catalog_client.command.app"])
 def test_the_front_and_the_client_load_no_model_runtime(module: str) -> None:
     code = f"import sys, {module}; print(*[name for name in {HEAVY} if name in sys.modules])"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -151,7 +151,8 @@ def test_a_single_prediction_says_it_too(api: httpx.Client) -> None:
 def test_the_client_tells_how_many_are_earlier_answers(stack: Stack, tmp_path: Path) -> None:
     table, output = tmp_path / "items.csv", tmp_path / "results.csv"
     table.write_text("id,title\n1,Console de jeux\n2,Manette de jeux\n")
-    command = [sys.executable, "-m", "client.main", "submit", str(table), "--output", str(output), "--url", stack.url]
+    options = ("--output", str(output), "--url", stack.url)
+    command = [sys.executable, "-m", "catalog_client", "submit", str(table), *options]
     first = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "earlier answers" not in first.stderr
     table.write_text("id,title\n1,Console de jeux\n2,Manette de jeux rouge\n")

@@ -257,7 +257,7 @@ def test_the_client_walks_the_loop(loop: Loop, first: dict[str, Any], tmp_path: 
 
 def _catalog(loop: Loop, *arguments: str) -> str:
     """What it tells people."""
-    command = [sys.executable, "-m", "client.main", *arguments, "--url", str(loop.api.base_url)]
+    command = [sys.executable, "-m", "catalog_client", *arguments, "--url", str(loop.api.base_url)]
     ran = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, "COLUMNS": "200"})
     assert ran.returncode == 0, ran.stderr
     return ran.stderr

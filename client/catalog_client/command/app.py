@@ -15,10 +15,10 @@ from rich.box import SIMPLE
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from client import loop
-from client.options import DEFAULT_URL, Key, Url, console
-from client.service import Service, ServiceError
-from client.tables import TableError, count_items, read_items
+from catalog_client.command import loop
+from catalog_client.command.options import DEFAULT_URL, Key, Url, console
+from catalog_client.service import Service, ServiceError
+from catalog_client.tables import TableError, count_items, read_items
 
 app = typer.Typer(no_args_is_help=True, help="Classify a catalogue of products into Rakuten France's 27 types.")
 app.add_typer(loop.app)

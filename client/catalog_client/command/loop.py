@@ -11,9 +11,9 @@ from rich.box import SIMPLE
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from client.options import DEFAULT_URL, Key, Url, console
-from client.service import Service, ServiceError
-from client.tables import read_labels
+from catalog_client.command.options import DEFAULT_URL, Key, Url, console
+from catalog_client.service import Service, ServiceError
+from catalog_client.tables import read_labels
 
 app = typer.Typer()
 

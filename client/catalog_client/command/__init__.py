@@ -1,0 +1,1 @@
+"""The commands of `catalog`: the library at a terminal."""
