@@ -38,9 +38,9 @@ def health(stores: StoresDep, caller: OptionalCaller, response: Response) -> dic
         response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
         log.warning("Redis cannot be reached: %s", error)
         return {"status": "fail"}
-    models = sorted({worker.model for worker in workers if worker.model})
+    bundles = sorted({worker.bundle for worker in workers if worker.bundle})
     warnings = [f"{worker.name}: {worker.warning}" for worker in workers if worker.warning]
-    status = "pass" if models and not warnings else "warn"
+    status = "pass" if bundles and not warnings else "warn"
     if caller is None:
         return {"status": status}
     return {
@@ -48,7 +48,7 @@ def health(stores: StoresDep, caller: OptionalCaller, response: Response) -> dic
         "access": "keys" if caller.key_id else "loopback only: no API key is configured",
         "redis": "ok",
         "workers": workers,
-        "models": models,
+        "bundles": bundles,
         "warnings": warnings,
         "waiting_chunks": waiting,
         "trainers": trainers,

@@ -66,7 +66,7 @@ def registry(folder: Path) -> dict[str, str]:
     for number in (1, 2):
         fusion = served.manifest.fusion.model_copy(update={"image_alone": number / 4})
         bundle = altered(served, folder / str(number), fusion=fusion)
-        mlflow.create_model_version(name, bundle.folder.as_uri(), tags={"bundle": bundle.version})
+        mlflow.create_model_version(name, bundle.folder.as_uri(), tags={"bundle": bundle.id})
     return {"CATALOG_MLFLOW_TRACKING_URI": store, "CATALOG_MODEL_CACHE": str(folder / "cache")}
 
 
@@ -75,7 +75,7 @@ def promote(system: System, version: str) -> None:
     with httpx.Client(base_url=system.url, timeout=60) as api:
         told = api.post(f"/v1/models/{version}/promote", json={"force": True}).raise_for_status().json()
         bundle = next(model["bundle"] for model in told["models"] if model["version"] == version)
-        system.workers[0].wait_until(lambda: api.get("/health").json()["models"] == [bundle], _SERVED_S)
+        system.workers[0].wait_until(lambda: api.get("/health").json()["bundles"] == [bundle], _SERVED_S)
 
 
 def models_gone(worker: Process) -> int:
@@ -123,8 +123,8 @@ def _check(system: System, job: str, items: int) -> None:
     for _ in system.progress(job):
         pass
     ended, indices = system.ledger.job(job), [result["index"] for result in system.service.results(job)]
-    if sorted(indices) != list(range(items)) or sum(ended.model_versions.values()) != items:
-        raise RuntimeError(f"{len(indices)} results for {items} items: {ended.counts}, {dict(ended.model_versions)}")
+    if sorted(indices) != list(range(items)) or sum(ended.bundles.values()) != items:
+        raise RuntimeError(f"{len(indices)} results for {items} items: {ended.counts}, {dict(ended.bundles)}")
 
 
 def main() -> None:

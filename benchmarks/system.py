@@ -79,7 +79,7 @@ class System(Stack):
     def serving(self) -> list[dict[str, Any]]:
         """What `/health` says of each worker that has a model."""
         health = httpx.get(f"{self.url}/health", timeout=5).json()
-        return [worker for worker in health["workers"] if worker["model"]]
+        return [worker for worker in health["workers"] if worker["bundle"]]
 
     def submit(self, items: Sequence[dict[str, Any]] | Items) -> str:
         """The accepted job's id."""

@@ -109,7 +109,7 @@ class Settings(BaseSettings):
     In Redis it takes what the item took while it waited, 65 to 102 bytes. Without it a correction brings the item
     along."""
     keep_drift_days: int = Field(default=90, ge=7)
-    """For so long each model's counts of a day are kept, which tell how its items change."""
+    """For so long each bundle's counts of a day are kept, which tell how its items change."""
     keep_idempotency_s: int = 24 * 3600
     """For so long an Idempotency-Key replays its first answer."""
     blob_grace_s: int = 24 * 3600

@@ -50,7 +50,7 @@ def judge(
 ) -> GateVerdict:
     """Raises `GateError` where the challenger was not trained on what lies in `prepared`."""
     if challenger.manifest.data != prepared.digest:
-        raise GateError(f"bundle {challenger.version} was not trained on what lies in {prepared.folder}: run dvc repro")
+        raise GateError(f"bundle {challenger.id} was not trained on what lies in {prepared.folder}: run dvc repro")
     known = champion.known if champion is not None else None
     held_out = hold_out(_answerable(prepared.split(TEST)), known)
     runtime = runtimes.load(challenger)
@@ -116,7 +116,7 @@ def _check_golden(bundle: Bundle, runtime: Runtime) -> GateCheck:
     except GoldenError as error:
         return GateCheck(name="golden", passed=False, detail=str(error), figures={})
     if off is None:
-        told = f"Bundle {bundle.version} has no golden set: train it again."
+        told = f"Bundle {bundle.id} has no golden set: train it again."
         return GateCheck(name="golden", passed=False, detail=told, figures={})
     told = ", ".join(f"{name} within {value:.4f}" for name, value in off.items())
     return GateCheck(name="golden", passed=True, detail=f"The golden answers come again: {told}.", figures=off)
@@ -124,14 +124,14 @@ def _check_golden(bundle: Bundle, runtime: Runtime) -> GateCheck:
 
 def _verdict(challenger: Bundle, champion: Bundle | None, held_out: HeldOut, checks: list[GateCheck]) -> GateVerdict:
     refused = [check for check in checks if not check.passed]
-    against = "where no model is in service" if champion is None else f"in place of {champion.version}"
+    against = "where no model is in service" if champion is None else f"in place of {champion.id}"
     why = " ".join(check.detail for check in refused or checks if refused or check.name == "weighted_f1")
     return GateVerdict(
-        challenger=challenger.version,
-        champion=champion.version if champion is not None else None,
+        challenger=challenger.id,
+        champion=champion.id if champion is not None else None,
         items=len(held_out.items),
         passed=not refused,
-        detail=f"{challenger.version} may {'not ' if refused else ''}serve {against}. {why}",
+        detail=f"{challenger.id} may {'not ' if refused else ''}serve {against}. {why}",
         checks=tuple(checks),
     )
 
@@ -153,7 +153,7 @@ def main() -> None:
     with tracking.resume(TRAINING_REPORT, challenger, params.train) as run:
         run.log_verdict(verdict)
     name = params.evaluate.registered_model
-    if (version := version_of(challenger.version, name)) is not None:
+    if (version := version_of(challenger.id, name)) is not None:
         tag_verdict(version, verdict, name)
     log.info("%s", verdict.detail)
     for check in verdict.checks:

@@ -2,7 +2,7 @@
 
 .venv/bin/python -m training.rebuild VERSION --into FOLDER
 
-VERSION is a version of the registry, a bundle's version, or the id of an MLflow run. What DVC's cache or the remote has
+VERSION is a version of the registry, a bundle's hash, or the id of an MLflow run. What DVC's cache or the remote has
 need not be computed: then it is checked that the recorded inputs are the ones that gave the bundle. `--anew` computes
 all of it.
 """
@@ -47,7 +47,7 @@ class Record:
 
     @classmethod
     def find(cls, name: str) -> "Record":
-        """Of a version of the registry, a bundle's version, or a run's id.
+        """Of a version of the registry, a bundle, or a run's id.
 
         Raises:
             RebuildError: there is no such thing, or it says too little.
@@ -107,7 +107,7 @@ def rebuild(record: Record, into: Path, *, anew: bool = False) -> Bundle:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m training.rebuild", description=__doc__)
-    parser.add_argument("version", help="of the registry or of a bundle, or the id of a run")
+    parser.add_argument("version", help="a version of the registry, a bundle, or the id of a run")
     parser.add_argument("--into", type=Path, required=True, help="the folder of the checkout, which must not exist")
     parser.add_argument("--anew", action="store_true", help="compute all stages, whatever the cache has")
     asked = parser.parse_args()
@@ -120,8 +120,8 @@ def main() -> None:
     if record.dirty:
         told += f"; what was changed in that tree is in no revision, {record.revision} was taken without it"
     print(told)  # noqa: T201
-    if rebuilt.version != record.bundle:
-        raise SystemExit(f"another bundle: {asked.into} came to {rebuilt.version} (code {rebuilt.manifest.code})")
+    if rebuilt.id != record.bundle:
+        raise SystemExit(f"another bundle: {asked.into} came to {rebuilt.id} (code {rebuilt.manifest.code})")
     print(f"the same bundle: {asked.into / BUNDLE}")  # noqa: T201
 
 

@@ -158,7 +158,7 @@ def main() -> None:
         bundle = train(Prepared(PREPARED), BUNDLE, TRAINING_REPORT, params)
         run.log_training(bundle, params, pd.read_csv(TRAINING_REPORT / HISTORY))
         (TRAINING_REPORT / tracking.RUN_FILE).write_text(run.ids.model_dump_json(indent=1) + "\n")
-    log.info("bundle %s in %s, on the validation split:", bundle.version, BUNDLE)
+    log.info("bundle %s in %s, on the validation split:", bundle.id, BUNDLE)
     for branch, figures in bundle.manifest.metrics.items():
         log.info("  %-6s weighted F1 %.3f over %d items", branch, figures.get("weighted_f1", 0), figures["items"])
 

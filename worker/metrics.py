@@ -122,14 +122,14 @@ def committed(lane: Lane, outcomes: Sequence[Outcome]) -> None:
 
 # The model
 
-_MODEL = Gauge("catalog_model_info", "1 for the model that this worker serves.", ("model", "runtime"))
+_MODEL = Gauge("catalog_model_info", "1 for the model that this worker serves.", ("bundle", "runtime"))
 SWAPS = Counter("catalog_bundle_swaps", "Models that have taken another's place while work went on.")
 REFUSALS = Counter("catalog_bundle_refusals", "Models that should have served and could not.")
 
 
-def serving(model: str, runtime: str, micro_batch: int, pictures_per_s: float | None) -> None:
+def serving(bundle: str, runtime: str, micro_batch: int, pictures_per_s: float | None) -> None:
     _MODEL.clear()
-    _MODEL.labels(model, runtime).set(1)
+    _MODEL.labels(bundle, runtime).set(1)
     MICRO_BATCH.set(micro_batch)
     PICTURES_PER_S.set(pictures_per_s or 0)
 

@@ -49,7 +49,7 @@ class Reconciler:
             metrics.CHUNKS_RECOVERED.inc(lapsed)
         if expired := self._ledger.expire():
             log.info("%d jobs have expired", expired)
-        slots = sum(worker.slots for worker in alive(self._redis) if worker.model)
+        slots = sum(worker.slots for worker in alive(self._redis) if worker.bundle)
         for lane in Lane:
             wake(self._app, lane, min(self._ledger.ready(lane), slots))
         idle = sum(trainer.training is None for trainer in trainers_alive(self._redis))

@@ -11,7 +11,7 @@ from math import hypot
 from typing import Any
 
 from api.drift.assessment import Assessment, Level, assess
-from shared.drift.counters import ModelDrift, total
+from shared.drift.counters import BundleDrift, total
 from shared.drift.profile import Feature
 
 ACCURACY = "estimated_accuracy"
@@ -28,7 +28,7 @@ verdict before the new model serves."""
 
 @dataclass(frozen=True)
 class Alert:
-    model: str
+    bundle: str
     feature: str
     """A `Feature`, or `ACCURACY`."""
     value: float
@@ -41,19 +41,19 @@ class Alert:
     proposal: dict[str, Any] = field(default_factory=_PROPOSAL.copy)
 
 
-def alerts(models: Sequence[ModelDrift], today: date) -> list[Alert]:
-    """What stands for the models in service: those of the latest day on which any has answered, within a week.
+def alerts(drifts: Sequence[BundleDrift], today: date) -> list[Alert]:
+    """What stands for the bundles in service: those of the latest day on which any has answered, within a week.
 
     It is judged by the latest day with enough items, or where no day of the week has, by the week together.
     """
-    answered = {drift.model: max((d.last for d in drift.days if d.profile.items), default=None) for drift in models}
+    answered = {drift.bundle: max((d.last for d in drift.days if d.profile.items), default=None) for drift in drifts}
     latest = max((day for day in answered.values() if day is not None), default=None)
     if latest is None or latest < today - WEEK:
         return []
-    return [alert for drift in models if answered[drift.model] == latest for alert in _of_model(drift, today)]
+    return [alert for drift in drifts if answered[drift.bundle] == latest for alert in _of_bundle(drift, today)]
 
 
-def _of_model(drift: ModelDrift, today: date) -> list[Alert]:
+def _of_bundle(drift: BundleDrift, today: date) -> list[Alert]:
     judged = [day for counts in drift.days if (day := assess(counts, drift.reference)).judged]
     if not judged or judged[-1].counts.last < today - WEEK:
         week = assess(total(drift.days, today - WEEK, today), drift.reference)
@@ -62,13 +62,13 @@ def _of_model(drift: ModelDrift, today: date) -> list[Alert]:
         return []
     standing = {feature: _value(feature, judged[-1], drift) for feature in (*Feature, ACCURACY)}
     return [
-        Alert(drift.model, feature, *found[:2], since=_since(feature, judged, drift), detail=found[2])
+        Alert(drift.bundle, feature, *found[:2], since=_since(feature, judged, drift), detail=found[2])
         for feature, found in standing.items()
         if found is not None
     ]
 
 
-def _since(feature: str, judged: Sequence[Assessment], drift: ModelDrift) -> date:
+def _since(feature: str, judged: Sequence[Assessment], drift: BundleDrift) -> date:
     first = judged[-1]
     for day in reversed(judged):
         if _value(feature, day, drift) is None:
@@ -77,7 +77,7 @@ def _since(feature: str, judged: Sequence[Assessment], drift: ModelDrift) -> dat
     return first.counts.first
 
 
-def _value(feature: str, day: Assessment, drift: ModelDrift) -> tuple[float, float, str] | None:
+def _value(feature: str, day: Assessment, drift: BundleDrift) -> tuple[float, float, str] | None:
     """Value, threshold and detail where it is an alert."""
     if feature == ACCURACY:
         return _drop(day, drift)
@@ -87,7 +87,7 @@ def _value(feature: str, day: Assessment, drift: ModelDrift) -> tuple[float, flo
     return None
 
 
-def _drop(day: Assessment, drift: ModelDrift) -> tuple[float, float, str] | None:
+def _drop(day: Assessment, drift: BundleDrift) -> tuple[float, float, str] | None:
     """Of the estimate against the one for the validation split: so miscalibration that was always there is no alert."""
     expected = drift.reference.profile if drift.reference else None
     if expected is None or expected.confidence is None or day.estimated_accuracy is None:

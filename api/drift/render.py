@@ -6,22 +6,22 @@ from api.drift.alerts import WEEK, Alert
 from api.drift.assessment import Assessment, assess
 from api.drift.schemas import (
     AlertOut,
+    BundleDriftOut,
     DistanceOut,
     EstimateOut,
     LabelledAccuracyOut,
-    ModelDriftOut,
     PeriodOut,
     ReferenceOut,
 )
-from shared.drift.counters import ModelDrift, total
+from shared.drift.counters import BundleDrift, total
 
 _PLACES = 4
 
 
-def model_drift_out(drift: ModelDrift, first: date, today: date) -> ModelDriftOut:
+def bundle_drift_out(drift: BundleDrift, first: date, today: date) -> BundleDriftOut:
     reference = drift.reference
-    return ModelDriftOut(
-        model=drift.model,
+    return BundleDriftOut(
+        bundle=drift.bundle,
         reference=reference
         and ReferenceOut(
             items=reference.profile.items,
@@ -76,7 +76,7 @@ def _labels(found: Assessment) -> LabelledAccuracyOut | None:
 
 def alert_out(alert: Alert) -> AlertOut:
     return AlertOut(
-        model=alert.model,
+        bundle=alert.bundle,
         feature=alert.feature,
         value=_rounded(alert.value),
         threshold=_rounded(alert.threshold),

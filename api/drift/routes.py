@@ -1,4 +1,4 @@
-"""How the catalogue moves away from what each model was validated on."""
+"""How the catalogue moves away from what each bundle was validated on."""
 
 from datetime import timedelta
 from typing import Annotated
@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 from api.access.authentication import ObserveCaller
 from api.dependencies import StoresDep
 from api.drift.alerts import alerts
-from api.drift.render import alert_out, model_drift_out
+from api.drift.render import alert_out, bundle_drift_out
 from api.drift.schemas import DriftOut
 
 router = APIRouter(prefix="/v1/drift", tags=["observation"])
@@ -19,17 +19,17 @@ def drift(
     stores: StoresDep,
     _: ObserveCaller,
     days: Annotated[int, Query(ge=1, le=366, description="How many, today included.")] = 7,
-    model: Annotated[str | None, Query(max_length=64, description="A bundle's version; all by default.")] = None,
+    bundle: Annotated[str | None, Query(max_length=64, description="Only this one; all by default.")] = None,
 ) -> DriftOut:
-    """Per model and day, how items and answers differ from the validation split's, and how many are likely to be right.
+    """How each bundle's items and answers differ, day by day, from its validation split, and how many are likely right.
 
     All tenants together. An alert proposes a training; it starts none.
     """
     today, kept = stores.drift.today(), stores.drift.read()
     first = today - timedelta(days=days - 1)
-    chosen = [found for found in kept if model in (None, found.model) and found.days[-1].last >= first]
+    chosen = [found for found in kept if bundle in (None, found.bundle) and found.days[-1].last >= first]
     return DriftOut(
         today=today,
-        alerts=[alert_out(alert) for alert in alerts(kept, today) if model in (None, alert.model)],
-        models=[model_drift_out(found, first, today) for found in chosen],
+        alerts=[alert_out(alert) for alert in alerts(kept, today) if bundle in (None, alert.bundle)],
+        bundles=[bundle_drift_out(found, first, today) for found in chosen],
     )

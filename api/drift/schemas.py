@@ -37,7 +37,7 @@ class PeriodOut(BaseModel):
     items: int
     estimate: EstimateOut | None = Field(description="null where nothing was answered.")
     labels: LabelledAccuracyOut | None = Field(description="null where there is none.")
-    distances: list[DistanceOut] = Field(description="Empty for a model without a reference.")
+    distances: list[DistanceOut] = Field(description="Empty for a bundle without a reference.")
 
 
 class ReferenceOut(BaseModel):
@@ -47,7 +47,7 @@ class ReferenceOut(BaseModel):
 
 
 class AlertOut(BaseModel):
-    model: str
+    bundle: str
     feature: str
     value: float
     threshold: float
@@ -56,8 +56,8 @@ class AlertOut(BaseModel):
     proposal: dict[str, Any] = Field(description="The body of a POST to /v1/trainings; nothing is started by itself.")
 
 
-class ModelDriftOut(BaseModel):
-    model: str = Field(description="The bundle's version.")
+class BundleDriftOut(BaseModel):
+    bundle: str = Field(description="What results carry as `bundle`.")
     reference: ReferenceOut | None = Field(description="null for a bundle that was trained before there was one.")
     week: PeriodOut = Field(description="The last seven days together.")
     days: list[PeriodOut] = Field(description="Those on which it answered, the oldest first.")
@@ -65,5 +65,5 @@ class ModelDriftOut(BaseModel):
 
 class DriftOut(BaseModel):
     today: date = Field(description="Days are UTC's.")
-    alerts: list[AlertOut] = Field(description="What stands now, for the models in service.")
-    models: list[ModelDriftOut] = Field(description="The one that answered last first.")
+    alerts: list[AlertOut] = Field(description="What stands now, for the bundles in service.")
+    bundles: list[BundleDriftOut] = Field(description="The one that answered last first.")

@@ -13,7 +13,7 @@ from shared.telemetry.tracing import trace_id
 
 COLUMNS = (
     "index", "id", "status", "prdtypecode", "category", "confidence", "needs_review",
-    "model_version", "error", "message", "cached",
+    "bundle", "model_version", "error", "message", "cached",
 )  # fmt: skip
 _LONGEST_PAUSE_S = 30
 
@@ -26,7 +26,8 @@ def job_out(job: Job, lane: LaneStatus | None) -> JobOut:
         state=job.state,
         reason=job.reason,
         counts=Counts(**job.counts),
-        model_versions=dict(job.model_versions),
+        bundles=dict(job.bundles),
+        model_versions=dict(job.bundles),
         progress=round(job.done / job.total, 4),
         rate=None if rate is None else round(rate, 3),
         queue=lane and QueueOut(lane=job.lane, position=lane.position, waiting_items=lane.pending),
@@ -61,7 +62,7 @@ def masked(url: str) -> str:
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
-def result_out(model: str, outcome: Outcome) -> ResultOut:
+def result_out(bundle: str, outcome: Outcome) -> ResultOut:
     if outcome.status is not ItemStatus.SUCCEEDED:
         return ResultOut(
             id=outcome.id,
@@ -73,7 +74,8 @@ def result_out(model: str, outcome: Outcome) -> ResultOut:
                 pointer=outcome.pointer,
                 line=outcome.line,
             ),
-            model_version=model or None,
+            bundle=bundle or None,
+            model_version=bundle or None,
         )
     text_weight, image_weight = outcome.weights or (0.0, 0.0)
     best, *others = (_category(guess) for guess in outcome.guesses)
@@ -91,7 +93,8 @@ def result_out(model: str, outcome: Outcome) -> ResultOut:
             image_weight=image_weight,
         ),
         cached=outcome.cached,
-        model_version=model,
+        bundle=bundle,
+        model_version=bundle,
     )
 
 
@@ -119,7 +122,8 @@ def row(result: ResultOut) -> tuple[object, ...]:
         category.name if category else None,
         category.confidence if category else None,
         result.needs_review,
-        result.model_version,
+        result.bundle,
+        result.bundle,
         error.code if error else None,
         error.message if error else None,
         result.cached,

@@ -165,7 +165,7 @@ def _all(first: Page, rest: Iterator[Page]) -> Iterator[list[ResultOut]]:
 
 
 def _rendered(page: Page) -> list[ResultOut]:
-    return [render.result_out(model, outcome) for model, outcome in page.outcomes]
+    return [render.result_out(bundle, outcome) for bundle, outcome in page.outcomes]
 
 
 def _refuse_gone(job: Job) -> None:

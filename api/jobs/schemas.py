@@ -62,9 +62,11 @@ class JobOut(BaseModel):
     state: JobState
     reason: Literal["deadline", "error_budget"] | None = Field(description="Why it ended before its items did.")
     counts: Counts
-    model_versions: dict[str, int] = Field(
-        description="How many of the succeeded each model answered; more than one: it was swapped while the job ran."
+    bundles: dict[str, int] = Field(
+        description="How many of the succeeded items each bundle answered. More than one: the model was changed while "
+        "the job ran."
     )
+    model_versions: dict[str, int] = Field(deprecated=True, description="The same as `bundles`: use that.")
     progress: float = Field(description="Share of the items that have an outcome, 0 to 1.")
     rate: float | None = Field(description="Items a second since it began; null before the first.")
     queue: QueueOut | None = Field(description="While it has not ended; left out of the answer that accepts it.")
@@ -121,8 +123,11 @@ class ResultOut(BaseModel):
     alternatives: list[CategoryOut] = []
     branches: BranchesOut | None = None
     error: ItemErrorOut | None = None
-    cached: bool = Field(False, description="Whether it is an earlier answer to the same item by the same model.")
-    model_version: str | None = Field(description="null where no model has seen the item")
+    cached: bool = Field(False, description="Whether this is an earlier answer to the same item by the same bundle.")
+    bundle: str | None = Field(
+        description="The bundle that answered: the hash of a model. null where none has seen the item."
+    )
+    model_version: str | None = Field(deprecated=True, description="The same as `bundle`: use that.")
 
 
 class ResultsOut(BaseModel):

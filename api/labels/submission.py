@@ -207,9 +207,9 @@ class Labelling:
     def _tell_drift(self, labels: list[Label], days: Mapping[str, date]) -> None:
         """Which answers were right: what the estimate of accuracy without labels is held against."""
         for label in labels:
-            if label.kind and label.job and label.model and label.confidence is not None:
+            if label.kind and label.job and label.bundle and label.confidence is not None:
                 right = label.kind is LabelKind.CONFIRMATION
-                self._drift.label(label.model, days[label.job], label.confidence, right)
+                self._drift.label(label.bundle, days[label.job], label.confidence, right)
 
     def _accepted_before(self, names: list[str], identifier: str) -> str | None:
         """The file that this very request wrote before its process died without an answer."""
@@ -235,7 +235,7 @@ def _completed(label: Label, known: "dict[str, KnownItem] | ItemError") -> Label
         return label
     guess = found.outcome.guesses[0]
     kind = LabelKind.CONFIRMATION if guess.code == label.code else LabelKind.CORRECTION
-    return replace(label, kind=kind, model=found.model, guess=guess.code, confidence=guess.confidence)
+    return replace(label, kind=kind, bundle=found.bundle, guess=guess.code, confidence=guess.confidence)
 
 
 def _check_content(label: Label) -> None:

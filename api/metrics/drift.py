@@ -1,4 +1,4 @@
-"""How each model's items and answers differ from those that it was validated on."""
+"""How each bundle's items and answers differ from those that it was validated on."""
 
 from collections.abc import Iterator
 
@@ -13,7 +13,7 @@ from shared.drift.profile import Feature
 
 
 class DriftCollector(Collector):
-    """Of each model that answered within a week: today (UTC), and the last seven days together."""
+    """Of each bundle that answered within a week: today (UTC), and the last seven days together."""
 
     def __init__(self, drift: Drift) -> None:
         self._drift = drift
@@ -21,17 +21,17 @@ class DriftCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         today, kept = self._drift.today(), self._drift.read()
         starts = {"today": today, "7d": today - WEEK}
-        models = [model for model in kept if total(model.days, today - WEEK, today).profile.items]
+        shown = [drift for drift in kept if total(drift.days, today - WEEK, today).profile.items]
         periods = [
-            ((model.model, window), assess(total(model.days, start, today), model.reference))
-            for model in models
+            ((drift.bundle, window), assess(total(drift.days, start, today), drift.reference))
+            for drift in shown
             for window, start in starts.items()
         ]
         distances = [((*key, found.feature), found) for key, period in periods for found in period.distances]
-        standing = {(alert.model, alert.feature) for alert in alerts(kept, today)}
-        features = [(model.model, feature) for model in models for feature in (*Feature, ACCURACY)]
+        standing = {(alert.bundle, alert.feature) for alert in alerts(kept, today)}
+        features = [(drift.bundle, feature) for drift in shown for feature in (*Feature, ACCURACY)]
 
-        by_period, by_feature = ("model", "window"), ("model", "window", "feature")
+        by_period, by_feature = ("bundle", "window"), ("bundle", "window", "feature")
         yield gauge(
             "answered_items",
             "Items answered.",
@@ -40,7 +40,7 @@ class DriftCollector(Collector):
         )
         yield gauge(
             "drift_psi",
-            "Population stability index against the model's validation split.",
+            "Population stability index against the bundle's validation split.",
             by_feature,
             ((key, found.psi) for key, found in distances),
         )
@@ -53,7 +53,7 @@ class DriftCollector(Collector):
         yield gauge(
             "drift_alert",
             "1 where an alert stands, else 0.",
-            ("model", "feature"),
+            ("bundle", "feature"),
             ((key, float(key in standing)) for key in features),
         )
         yield gauge(
@@ -82,7 +82,7 @@ class DriftCollector(Collector):
         )
         yield gauge(
             "reference_accuracy",
-            "Share of right answers on the model's validation split.",
-            ("model",),
-            (((model.model,), model.reference.accuracy) for model in models if model.reference),
+            "Share of right answers on the bundle's validation split.",
+            ("bundle",),
+            (((drift.bundle,), drift.reference.accuracy) for drift in shown if drift.reference),
         )

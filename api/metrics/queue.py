@@ -91,11 +91,11 @@ class WorkersCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         workers, trainers = alive(self._redis), trainers_alive(self._redis)
-        serving = Counter((worker.runtime or _NONE, worker.model or _NONE) for worker in workers)
+        serving = Counter((worker.runtime or _NONE, worker.bundle or _NONE) for worker in workers)
         yield gauge(
             "workers",
             "Workers alive, by what they serve; none: no model yet.",
-            ("runtime", "model"),
+            ("runtime", "bundle"),
             ({(_NONE, _NONE): 0} | serving).items(),
         )
         refusing = sum(worker.warning is not None for worker in workers)

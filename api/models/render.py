@@ -9,7 +9,7 @@ from shared.telemetry.worker_status import alive
 def models_out(stores: Stores) -> ModelsOut:
     copy = stores.models.copy()
     state = copy.state if copy else RegistryState(name=stores.settings.registered_model)
-    serving = [worker.model for worker in alive(stores.redis)]
+    serving = [worker.bundle for worker in alive(stores.redis)]
     return ModelsOut(
         name=state.name,
         champion=state.aliases.get(CHAMPION),

@@ -12,7 +12,7 @@ _WHY_LIMIT = 500
 
 class ModelOut(BaseModel):
     version: str = Field(description="The registry's number, which promotions name.")
-    bundle: str = Field(description="What results carry as their model_version.")
+    bundle: str = Field(description="What results carry as `bundle`: the hash of what serves.")
     aliases: list[str] = Field(description="champion: it serves; previous: it served before; challenger: the newest.")
     created_at: datetime
     run_id: str | None = Field(description="MLflow's run of the training.")

@@ -37,7 +37,7 @@ def training_out(training: Training, position: int | None, durations: Mapping[st
         commit=training.revision,
         data=None if training.data is None else dict(training.data),
         bundle=training.bundle,
-        model_version=training.model_version,
+        version=training.version,
         verdict=training.verdict,
         promoted=training.promoted,
         error=training.error and TrainingErrorOut(stage=training.failed_stage, message=training.error),

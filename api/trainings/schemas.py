@@ -84,8 +84,8 @@ class TrainingOut(BaseModel):
     estimated_finish_at: datetime | None = Field(description="By what the stages took in the last training.")
     commit: str | None = Field(description="What was checked out.")
     data: dict[str, Any] | None = Field(description="What it is trained on: hashes by path, and the labels.")
-    bundle: str | None = Field(description="Version of the bundle that it made: what results carry.")
-    model_version: str | None = Field(description="The bundle's version in the model registry.")
+    bundle: str | None = Field(description="The bundle that it made: what results carry as `bundle`.")
+    version: str | None = Field(description="The bundle's number in the model registry, which promotions name.")
     verdict: GateVerdict | None
     promoted: bool | None = Field(description="Whether its model took the champion's place when it ended.")
     error: TrainingErrorOut | None

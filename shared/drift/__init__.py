@@ -3,6 +3,6 @@
 Tenants are counted together, because it is about the model; no item, and nothing of one, is kept.
 """
 
-from shared.drift.counters import DayCounts, Drift, Labels, ModelDrift, total
+from shared.drift.counters import BundleDrift, DayCounts, Drift, Labels, total
 
-__all__ = ["DayCounts", "Drift", "Labels", "ModelDrift", "total"]
+__all__ = ["BundleDrift", "DayCounts", "Drift", "Labels", "total"]

@@ -1,10 +1,10 @@
-"""The counters in Redis, per day (UTC, by Redis's clock) and model.
+"""The counters in Redis, per day (UTC, by Redis's clock) and bundle.
 
 Keys, below the prefix `catalog:drift:`:
 
-    {day}:{model}        hash: the counts of `shared.drift.profile.Profile`, and of labels; the day counts from 1970
-    reference:{model}    JSON: the model's `Reference`
-    days                 zset: "day model" → day
+    {day}:{bundle}       hash: the counts of `shared.drift.profile.Profile`, and of labels; the day counts from 1970
+    reference:{bundle}   JSON: the bundle's `Reference`
+    days                 zset: "day bundle" → day
 """
 
 from collections import Counter
@@ -59,7 +59,7 @@ class Labels:
 
 @dataclass(frozen=True)
 class DayCounts:
-    """A model's day, or several days together."""
+    """A bundle's day, or several days together."""
 
     first: date
     last: date
@@ -68,13 +68,12 @@ class DayCounts:
 
 
 @dataclass(frozen=True)
-class ModelDrift:
-    """All that is kept of a model."""
+class BundleDrift:
+    """All that is kept of a bundle."""
 
-    model: str
-    """The bundle's version."""
+    bundle: str
     reference: Reference | None
-    """`None`: its bundle was trained before there was one."""
+    """`None`: it was trained before bundles had one."""
     days: tuple[DayCounts, ...]
     """Days on which it answered, or one of its answers was labelled, the oldest first."""
 
@@ -87,18 +86,18 @@ class Drift:
         self._keep_s = keep_days * 24 * 3600
         self._count = redis.register_script(_LUA.read_text(encoding="utf-8"))
 
-    def count(self, model: str, profile: Profile) -> None:
+    def count(self, bundle: str, profile: Profile) -> None:
         """Add a chunk's answers to today's; in one round trip."""
         if profile.items:
             pairs = [part for pair in profile.counts.items() for part in pair]
-            self._count(args=[self._keep_s, model, *pairs])
+            self._count(args=[self._keep_s, bundle, *pairs])
 
-    def publish(self, model: str, reference: Reference | None) -> None:
-        """Let the API know what the model is compared with; it is cheap to repeat."""
+    def publish(self, bundle: str, reference: Reference | None) -> None:
+        """Let the API know what the bundle is compared with; it is cheap to repeat."""
         if reference is not None:
-            self._redis.set(f"{_PREFIX}reference:{model}", reference.model_dump_json(), nx=True, ex=self._keep_s)
+            self._redis.set(f"{_PREFIX}reference:{bundle}", reference.model_dump_json(), nx=True, ex=self._keep_s)
 
-    def label(self, model: str, day: date, confidence: float, right: bool) -> None:
+    def label(self, bundle: str, day: date, confidence: float, right: bool) -> None:
         """Tell that an answer was confirmed or corrected.
 
         Args:
@@ -107,36 +106,36 @@ class Drift:
             right: Whether its product type is the one that was said to be right.
         """
         number = (day - _EPOCH).days
-        key = f"{_PREFIX}{number}:{model}"
+        key = f"{_PREFIX}{number}:{bundle}"
         with self._redis.pipeline() as pipe:
             pipe.hincrby(key, _LABELS, 1)
             pipe.hincrby(key, _RIGHT, int(right))
             pipe.hincrby(key, _CONFIDENCE, round(confidence * _SCALE))
             pipe.expire(key, self._keep_s)
-            pipe.zadd(_DAYS, {f"{number} {model}": number})
+            pipe.zadd(_DAYS, {f"{number} {bundle}": number})
             pipe.execute()
 
     def today(self) -> date:
         return datetime.fromtimestamp(self._redis.time()[0], UTC).date()
 
-    def read(self) -> list[ModelDrift]:
-        """Every model that is kept, the one that answered last first."""
+    def read(self) -> list[BundleDrift]:
+        """Every bundle that is kept, the one that answered last first."""
         members = [member.decode().split(" ") for member in self._redis.zrange(_DAYS, 0, -1)]
-        models = sorted({model for _, model in members})
+        bundles = sorted({bundle for _, bundle in members})
         with self._redis.pipeline(transaction=False) as pipe:
-            for day, model in members:
-                pipe.hgetall(f"{_PREFIX}{day}:{model}")
-            for model in models:
-                pipe.get(f"{_PREFIX}reference:{model}")
+            for day, bundle in members:
+                pipe.hgetall(f"{_PREFIX}{day}:{bundle}")
+            for bundle in bundles:
+                pipe.get(f"{_PREFIX}reference:{bundle}")
             answers = pipe.execute()
-        days: dict[str, list[DayCounts]] = {model: [] for model in models}
-        for (day, model), fields in zip(members, answers, strict=False):
+        days: dict[str, list[DayCounts]] = {bundle: [] for bundle in bundles}
+        for (day, bundle), fields in zip(members, answers, strict=False):
             if fields:  # else its time is over
-                days[model].append(_day(_EPOCH + timedelta(days=int(day)), fields))
+                days[bundle].append(_day(_EPOCH + timedelta(days=int(day)), fields))
         found = [
-            ModelDrift(model, None if packed is None else Reference.model_validate_json(packed), tuple(days[model]))
-            for model, packed in zip(models, answers[len(members) :], strict=True)
-            if days[model]
+            BundleDrift(bundle, None if packed is None else Reference.model_validate_json(packed), tuple(days[bundle]))
+            for bundle, packed in zip(bundles, answers[len(members) :], strict=True)
+            if days[bundle]
         ]
         return sorted(found, key=lambda drift: drift.days[-1].last, reverse=True)
 

@@ -162,7 +162,7 @@ class Ledger:
         if leases:
             self._renew(args=[LEASE_S, *(lease.member for lease in leases)])
 
-    def commit(self, lease: Lease, model: str, outcomes: Sequence[Outcome]) -> JobState | None:
+    def commit(self, lease: Lease, bundle: str, outcomes: Sequence[Outcome]) -> JobState | None:
         """Write a chunk's results; returns the job's state, or `None` where they came too late and changed nothing.
 
         Raises:
@@ -173,9 +173,9 @@ class Ledger:
         failed = {outcome.index for outcome in outcomes if outcome.status is ItemStatus.FAILED}
         unsure = sum(outcome.needs_review for outcome in outcomes)
         again = pack_items([item for item in lease.items if item.index in failed]) if failed else b""
-        packed = pack_outcomes(model, outcomes)
+        packed = pack_outcomes(bundle, outcomes)
         counts = (len(outcomes) - len(failed), len(failed), unsure)
-        state = self._commit(args=[lease.job, lease.chunk, packed, again, *counts, model])
+        state = self._commit(args=[lease.job, lease.chunk, packed, again, *counts, bundle])
         return JobState(state.decode()) if state else None
 
     def release(self, leases: Sequence[Lease]) -> None:

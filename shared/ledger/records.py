@@ -9,7 +9,8 @@ from typing import Any
 
 from shared.ledger.states import TERMINAL, ItemStatus, JobState, WebhookState
 
-_MODEL = "model:"
+_BUNDLE = "model:"
+"""How the fields begin that count a job's results per bundle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ class Outcome:
     line: int | None = None
     """Where it stood in the request."""
     cached: bool = False
-    """It is an earlier answer to the same item by the same model."""
+    """It is an earlier answer to the same item by the same bundle."""
     words: int = 0
     """How many the text has; this and `unknown` are for counting drift, and are not kept with the result."""
     unknown: float = 0.0
@@ -93,10 +94,10 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Outcomes in the order of their commit, the model that gave each, and where the next page begins."""
+    """Outcomes in the order of their commit, the bundle that gave each, and where the next page begins."""
 
     outcomes: list[tuple[str, Outcome]]
-    """Model version and outcome."""
+    """Bundle ("" for none) and outcome."""
     cursor: str
     """Pass it on for the rest; while the job runs, more may come behind it."""
     complete: bool
@@ -108,8 +109,8 @@ class KnownItem:
     """An item that was classified, or was to be, and what became of it."""
 
     outcome: Outcome
-    model: str
-    """The version that gave the outcome."""
+    bundle: str
+    """The one that gave the outcome."""
     item: QueuedItem | None
     """What was sent; `None` where it is no longer kept."""
 
@@ -163,8 +164,8 @@ class Job:
     expired: int
     needs_review: int
     """How many of the succeeded."""
-    model_versions: Mapping[str, int]
-    """How many of the succeeded each model answered; more than one: the champion was changed meanwhile."""
+    bundles: Mapping[str, int]
+    """How many of the succeeded each bundle answered; more than one: the champion was changed meanwhile."""
     chunks: int
     times: Mapping[JobState, float]
     """When each state was entered."""
@@ -233,7 +234,7 @@ class Job:
             cancelled=0,
             expired=0,
             needs_review=0,
-            model_versions={},
+            bundles={},
             times={JobState.QUEUED: self.created_at},
             read_at=self.created_at,
             results_expire_at=None,
@@ -252,8 +253,10 @@ class Job:
             reason=text.get("reason"),
             lane=text["lane"],
             **{name: int(text[name]) for name in counts},
-            model_versions={
-                name.removeprefix(_MODEL): int(count) for name, count in sorted(text.items()) if name.startswith(_MODEL)
+            bundles={
+                name.removeprefix(_BUNDLE): int(count)
+                for name, count in sorted(text.items())
+                if name.startswith(_BUNDLE)
             },
             times={state: float(text[f"{state}_at"]) for state in JobState if f"{state}_at" in text},
             read_at=read_at,
@@ -299,14 +302,14 @@ def count_items(packed: bytes) -> int:
     return len(_unpack(packed))
 
 
-def pack_outcomes(model: str, outcomes: Sequence[Outcome]) -> bytes:
-    return _pack([model, [_to_row(outcome) for outcome in outcomes]])
+def pack_outcomes(bundle: str, outcomes: Sequence[Outcome]) -> bytes:
+    return _pack([bundle, [_to_row(outcome) for outcome in outcomes]])
 
 
 def unpack_outcomes(packed: bytes) -> tuple[str, list[Outcome]]:
-    """The model's version, and the outcomes it gave."""
-    model, rows = _unpack(packed)
-    return model, [_from_row(*row) for row in rows]
+    """The bundle ("" for none), and the outcomes it gave."""
+    bundle, rows = _unpack(packed)
+    return bundle, [_from_row(*row) for row in rows]
 
 
 _ITEM = attrgetter(*(field.name for field in fields(QueuedItem)))

@@ -57,10 +57,10 @@ class Results:
                 return Page(outcomes, f"{position}.{offset}", complete=job.ended)
             if (read := self._chunk(job, chunk.decode())) is None:
                 return Page(outcomes, f"{position}.{offset}", complete=False)
-            model, found = read
+            bundle, found = read
             while offset < len(found) and len(outcomes) < limit:
                 if status is None or found[offset].status is status:
-                    outcomes.append((model, found[offset]))
+                    outcomes.append((bundle, found[offset]))
                 offset += 1
             if offset >= len(found):
                 position, offset = position + 1, 0
@@ -96,10 +96,10 @@ class Results:
             chunk = self._redis.lindex(job_key(job.id, "order"), position)
             if chunk is None or (read := self._chunk(job, chunk.decode())) is None:
                 break
-            model, outcomes = read
+            bundle, outcomes = read
             if outcomes := [outcome for outcome in outcomes if outcome.id in wanted and _was_sent(outcome)]:
                 items = self._items(job, chunk)
-                found |= {outcome.id: KnownItem(outcome, model, items.get(outcome.index)) for outcome in outcomes}
+                found |= {outcome.id: KnownItem(outcome, bundle, items.get(outcome.index)) for outcome in outcomes}
         return found
 
     def _items(self, job: Job, chunk: bytes) -> dict[int, QueuedItem]:
@@ -108,7 +108,7 @@ class Results:
         return {item.index: item for item in unpack_items(packed)} if packed else {}
 
     def _chunk(self, job: Job, chunk: str) -> tuple[str, list[Outcome]] | None:
-        """The model ("" for none) and what it gave; `None` if the job has ended since it was read."""
+        """The bundle ("" for none) and what it gave; `None` if the job has ended since it was read."""
         packed = self._redis.hget(job_key(job.id, "results"), chunk)
         if packed is not None:
             return unpack_outcomes(packed)

@@ -80,9 +80,9 @@ class Training:
     """What it was trained on: DVC's hashes by path, and the labels' snapshot."""
     verdict: GateVerdict | None = None
     bundle: str | None = None
-    """Version of the bundle that it made."""
-    model_version: str | None = None
-    """The bundle's version number in MLflow's registry."""
+    """The bundle that it made."""
+    version: str | None = None
+    """The bundle's number in the model registry."""
     promoted: bool | None = None
     """Whether the model was promoted at the training's end; `None`: it has not come to that."""
     failed_stage: str | None = None

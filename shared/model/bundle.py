@@ -36,7 +36,7 @@ class UnreachableError(BundleError):
 
 
 class Manifest(BaseModel):
-    """Everything about the model but its weights. The same inputs give the same manifest, hence the same version."""
+    """Everything about the model but its weights. The same inputs give the same manifest, hence the same id."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -69,7 +69,8 @@ class Bundle:
     def __init__(self, folder: Path, manifest: Manifest) -> None:
         self.folder = folder
         self.manifest = manifest
-        self.version = hashlib.sha256(_canonical(manifest)).hexdigest()[:12]
+        self.id = hashlib.sha256(_canonical(manifest)).hexdigest()[:12]
+        """Names what serves; public documents call it `bundle`."""
 
     @classmethod
     def load(cls, folder: Path) -> "Bundle":

@@ -67,7 +67,7 @@ def verify(bundle: Bundle, runtime: Runtime) -> dict[str, float] | None:
     ]
     if wrong:
         raise GoldenError(
-            f"bundle {bundle.version} on {runtime.name} does not give its golden answers: off are {', '.join(wrong)}. "
+            f"bundle {bundle.id} on {runtime.name} does not give its golden answers: off are {', '.join(wrong)}. "
             "Do not serve it here; fetch or train it again, or choose another runtime."
         )
     return off

@@ -68,9 +68,9 @@ class GateVerdict(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     challenger: str
-    """Bundle version."""
+    """The bundle that was trained."""
     champion: str | None
-    """Bundle version; `None`: nothing was in service."""
+    """The bundle in service; `None`: there was none."""
     items: int
     """Held-out items that both answered."""
     passed: bool

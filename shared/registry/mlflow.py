@@ -76,7 +76,7 @@ def register(bundle: Bundle, name: str, run_id: str, figures: dict[str, float]) 
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
     source = f"{mlflow.get_run(run_id).info.artifact_uri}/bundle"
-    tags = {_BUNDLE: bundle.version, **{key: f"{value:.4f}" for key, value in figures.items()}}
+    tags = {_BUNDLE: bundle.id, **{key: f"{value:.4f}" for key, value in figures.items()}}
     version = str(mlflow.create_model_version(name, source, run_id=run_id, tags=tags).version)
     mlflow.set_registered_model_alias(name, CHALLENGER, version)
     return version
@@ -165,8 +165,8 @@ def fetch(model: str, cache: Path) -> Bundle:
     except (MlflowException, OSError) as error:
         raise UnreachableError(f"{model} cannot be fetched from MLflow's registry: {error}") from error
     bundle = Bundle.load(folder)
-    if bundle.version != version.tags.get(_BUNDLE, bundle.version):
-        raise BundleError(f"{model} is bundle {bundle.version}, registered was {version.tags[_BUNDLE]}: train it again")
+    if bundle.id != version.tags.get(_BUNDLE, bundle.id):
+        raise BundleError(f"{model} is bundle {bundle.id}, registered was {version.tags[_BUNDLE]}: train it again")
     return bundle
 
 

@@ -37,7 +37,7 @@ class ModelVersion(_Record):
     version: str
     """The registry's number."""
     bundle: str
-    """The bundle's version, which results carry."""
+    """What serves and results carry: the hash of the bundle's manifest."""
     run_id: str | None
     """MLflow's run of the training."""
     created_at: datetime

@@ -53,8 +53,8 @@ class Label:
     job: str | None = None
     item: str | None = None
     """The item's id in that job."""
-    model: str | None = None
-    """The version whose answer this is about, the code it gave, and its confidence."""
+    bundle: str | None = None
+    """The one whose answer this is about, the code it gave, and its confidence."""
     guess: int | None = None
     confidence: float | None = None
     file: str = ""
@@ -77,6 +77,8 @@ class Label:
     @classmethod
     def read(cls, line: bytes, file: str) -> "Label":
         facts = json.loads(line)
+        if "model" in facts:  # as files called it before
+            facts["bundle"] = facts.pop("model")
         kind = LabelKind(facts["kind"]) if "kind" in facts else None
         return cls(**{**facts, "at": datetime.fromisoformat(facts["at"]), "kind": kind, "file": file})
 

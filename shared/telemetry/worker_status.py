@@ -18,8 +18,8 @@ _TRAINER_PREFIX = "catalog:trainer:"
 @dataclass(frozen=True)
 class WorkerStatus:
     name: str
-    model: str | None
-    """The served bundle's version; `None` while none is loaded."""
+    bundle: str | None
+    """The one it serves; `None` while none is loaded."""
     runtime: str | None
     reason: str | None
     """Why it is this runtime, for people."""

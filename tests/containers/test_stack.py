@@ -73,7 +73,7 @@ def test_a_caller_from_outside_needs_a_key(compose: Compose) -> None:
     assert httpx.get(f"{compose.url}/v1/jobs/0").status_code == httpx.codes.UNAUTHORIZED
     health = compose.get("/health").json()
     assert health["status"] == "pass"
-    assert len(health["models"]) == 1
+    assert len(health["bundles"]) == 1
 
 
 def test_one_command_sends_a_batch_and_gets_its_results_and_its_webhook(compose: Compose) -> None:
@@ -133,4 +133,4 @@ def test_a_training_runs_in_its_container(compose: Compose) -> None:
     ended = training()
     assert ended["state"] == "completed", ended
     assert {stage["state"] for stage in ended["stages"]} == {"done"}
-    assert ended["model_version"] == "1"
+    assert ended["version"] == "1"

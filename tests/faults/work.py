@@ -86,7 +86,7 @@ def key(job: Job, part: str) -> str:
 
 def serving(redis: "Redis") -> int:
     """How many workers have a model loaded."""
-    return sum(worker.model is not None for worker in alive(redis))
+    return sum(worker.bundle is not None for worker in alive(redis))
 
 
 def freeze(worker: Process) -> None:

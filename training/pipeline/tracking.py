@@ -55,7 +55,7 @@ class TrainingRun:
     def log_training(self, bundle: Bundle, params: TrainParams, history: pd.DataFrame) -> None:
         """The bundle and its figures, on the parent; each branch's share of them, on a child run of its own."""
         manifest = bundle.manifest
-        tags = {"bundle": bundle.version, "data": manifest.data, "code": manifest.code}
+        tags = {"bundle": bundle.id, "data": manifest.data, "code": manifest.code}
         mlflow.set_tags(tags)
         mlflow.log_metrics(dict(_flat(manifest.metrics, "validation.")))
         mlflow.log_artifacts(str(bundle.folder), artifact_path="bundle")

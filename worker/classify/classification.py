@@ -52,9 +52,9 @@ class Classifier:
         """
         if self._predictions is None:
             return self._computed(items, pool, priority)
-        version, runtime = self.engine.bundle.version, self.engine.runtime.name
+        bundle, runtime = self.engine.bundle.id, self.engine.runtime.name
         keys = {
-            item.index: prediction_key(version, runtime, item, item.blob, tenant) for item in items if item.url is None
+            item.index: prediction_key(bundle, runtime, item, item.blob, tenant) for item in items if item.url is None
         }
         known = dict(zip(keys, self._predictions.get(list(keys.values())), strict=True))
         found = {item.index: answer.outcome(item) for item in items if (answer := known.get(item.index))}

@@ -139,7 +139,7 @@ def main(bundle: Path) -> None:
     engine = Engine(loaded, runtimes.load(loaded, settings.runtime), micro_batch=1)
     pictures = Pictures(engine, Sources(settings, open_blobs(settings)), settings.max_image_pixels, features=None)
     classifier = Classifier(engine, pictures)
-    _send(answers, {"ready": loaded.version})
+    _send(answers, {"ready": loaded.id})
     for line in sys.stdin.buffer:
         # Should the parent be gone: an item that never ends must not leave this process behind.
         faulthandler.dump_traceback_later(2 * settings.item_timeout_s, exit=True)

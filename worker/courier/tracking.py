@@ -52,9 +52,9 @@ class JobTracking:
         if mlflow.search_runs([experiment], f"tags.job = '{job.id}' and attributes.status = 'FINISHED'"):
             return
         results = [answer for page in self._results.pages(job) for answer in page.outcomes]
-        models = sorted({model for model, _ in results if model})
+        bundles = sorted({bundle for bundle, _ in results if bundle})
         tags = {"job": job.id, "tenant": job.tenant, "state": job.state.value, "lane": job.lane}
-        tags["model_version"] = ",".join(models)
+        tags["bundle"] = ",".join(bundles)
         run = mlflow.create_run(experiment, tags=tags, run_name=f"job {job.id}")
         _log_metrics(mlflow, run.info.run_id, _figures(job, [outcome for _, outcome in results]))
         mlflow.set_terminated(run.info.run_id)

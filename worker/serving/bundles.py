@@ -29,7 +29,7 @@ class Wanted:
     place: str
     """A folder, or a URI of MLflow's registry."""
     bundle: str | None = None
-    """Its version, where that is known beforehand."""
+    """Its id, where that is known beforehand."""
 
     def __str__(self) -> str:
         return f"{self.place} (bundle {self.bundle})" if self.bundle else self.place
@@ -80,9 +80,9 @@ class Bundles:
     def _registered(self, version: ModelVersion) -> Wanted:
         return Wanted(f"{REGISTRY_SCHEME}{self._settings.registered_model}/{version.version}", version.bundle or None)
 
-    def _known(self, version: str) -> Bundle | None:
+    def _known(self, bundle_id: str) -> Bundle | None:
         """One that was fetched before needs no MLflow; a damaged one is fetched anew."""
-        folder = self._settings.model_cache / version
+        folder = self._settings.model_cache / bundle_id
         try:
             bundle = Bundle.load(folder)
         except BundleError as error:

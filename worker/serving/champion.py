@@ -119,7 +119,7 @@ class Champion:
             self._refuse(*problems[0], self.engine)
 
     def _follow(self, wanted: Wanted, engine: Engine) -> None:
-        if wanted == self._serving or wanted.bundle == engine.bundle.version:
+        if wanted == self._serving or wanted.bundle == engine.bundle.id:
             self._serving, self._refused, self.warning = wanted, None, None
         elif not self._is_out(wanted) and (error := self._tried(wanted, engine)) is not None:
             self._refuse(wanted, error, engine)
@@ -132,22 +132,22 @@ class Champion:
         """Let it serve; or why it cannot."""
         try:
             bundle = self._bundles.fetch(wanted)
-            if wanted.bundle not in (None, bundle.version):
-                return BundleError(f"{wanted.place} is bundle {bundle.version}, not {wanted.bundle}: train it again")
+            if wanted.bundle not in (None, bundle.id):
+                return BundleError(f"{wanted.place} is bundle {bundle.id}, not {wanted.bundle}: train it again")
             engine, reason = make_ready(bundle, self._settings, beside)
         except (BundleError, ImportError, ValueError) as error:
             return error
         except Exception as error:
             log.exception("%s cannot be loaded", wanted)
             return error
-        log.info("serving bundle %s on %s (%s)", bundle.version, engine.runtime.name, reason)
+        log.info("serving bundle %s on %s (%s)", bundle.id, engine.runtime.name, reason)
         log.info("micro-batches of %d pictures, %.1f pictures/s", engine.micro_batch, engine.pictures_per_s)
         self.engine, self.reason, self.problem = engine, reason, None
         self._serving, self._refused, self.warning = wanted, None, None
         self._hand_over(engine)
         if beside is not None:
             beside.close()
-            log.info("bundle %s has gone", beside.bundle.version)
+            log.info("bundle %s has gone", beside.bundle.id)
             metrics.SWAPS.inc()
         return None
 
@@ -155,7 +155,7 @@ class Champion:
         """Raise an alarm, once for each reason."""
         pause = _UNREACHABLE_S if isinstance(error, UnreachableError) else float("inf")
         self._refused = _Refused(wanted, time.monotonic() + pause)
-        warning = f"{wanted} should serve and does not, bundle {engine.bundle.version} goes on: {_told(error)}"
+        warning = f"{wanted} should serve and does not, bundle {engine.bundle.id} goes on: {_told(error)}"
         if warning != self.warning:
             log.critical("%s", warning)
             metrics.REFUSALS.inc()

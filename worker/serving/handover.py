@@ -1,7 +1,7 @@
 """From one model to the next while work goes on: the new one is made ready beside the old one, which then goes.
 
 New chunks go to the new model at once, those in hand end with the old one. So a job that runs meanwhile has answers of
-both; its record counts them per model.
+both; its record counts them per bundle.
 """
 
 import ctypes

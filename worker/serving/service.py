@@ -128,7 +128,7 @@ class ClassifierService:
                     outcomes = classifier.chunk(lease.items, self._pools[lane], priority, lease.tenant)
                 step.set_attributes(_tally(outcomes))
                 with span("commit"):
-                    state = self._ledger.commit(lease, bundle.version, outcomes)
+                    state = self._ledger.commit(lease, bundle.id, outcomes)
                 if state is None:
                     metrics.chunk_ended(lane, metrics.ChunkEnd.LATE)
                 else:
@@ -142,9 +142,9 @@ class ClassifierService:
     def _count(self, bundle: Bundle, outcomes: list[Outcome]) -> None:
         """A chunk that is committed and not counted is no harm; one that is counted twice would be."""
         try:
-            self._drift.count(bundle.version, profile_of(outcomes))
+            self._drift.count(bundle.id, profile_of(outcomes))
         except RedisError as error:
-            log.warning("a chunk is missing in the drift of model %s: %s", bundle.version, error)
+            log.warning("a chunk is missing in the drift of bundle %s: %s", bundle.id, error)
 
     def _outcomes_apart(self, lease: Lease, bundle: Bundle) -> list[Outcome]:
         log.warning("chunk %s was lost %d times: its items are computed apart", lease.member, lease.losses)
@@ -157,7 +157,7 @@ class ClassifierService:
         before, self._features = self._features, self._features_of(engine)
         pictures = Pictures(engine, self._sources, self._settings.max_image_pixels, self._features)
         self._post.hand_over(Classifier(engine, pictures, self._predictions))
-        metrics.serving(engine.bundle.version, engine.runtime.name, engine.micro_batch, engine.pictures_per_s)
+        metrics.serving(engine.bundle.id, engine.runtime.name, engine.micro_batch, engine.pictures_per_s)
         if before is not None and before is not self._features:
             before.close()
         self._tell()
@@ -220,7 +220,7 @@ class ClassifierService:
     def _publish_reference(self) -> None:
         """Apart from `_beat`, whose variable would hold a model that has gone until the next beat."""
         if engine := self._champion.engine:
-            self._drift.publish(engine.bundle.version, engine.bundle.reference)
+            self._drift.publish(engine.bundle.id, engine.bundle.reference)
 
     def _end(self, status: int) -> None:
         self._leave()
@@ -240,7 +240,7 @@ class ClassifierService:
         engine = self._champion.engine
         return WorkerStatus(
             name=self._name,
-            model=engine.bundle.version if engine else None,
+            bundle=engine.bundle.id if engine else None,
             runtime=engine.runtime.name if engine else None,
             reason=self._champion.reason,
             micro_batch=engine.micro_batch if engine else None,
@@ -260,7 +260,7 @@ def _facts(lease: Lease, lane: Lane, bundle: Bundle) -> Facts:
         "catalog.items": len(lease.items),
         "catalog.attempt": lease.attempt,
         "catalog.losses": lease.losses,
-        "catalog.model": bundle.version,
+        "catalog.bundle": bundle.id,
     }
 
 

@@ -19,7 +19,7 @@ class Promotion:
     def version_of(self, bundle: Bundle) -> str | None:
         """Its number in the registry; `None`: the registry does not know it."""
         versions = self._registry.refresh().versions  # the newest first
-        return next((known.version for known in versions if known.bundle == bundle.version), None)
+        return next((known.version for known in versions if known.bundle == bundle.id), None)
 
     def champion(self) -> Bundle:
         """The bundle in service."""

@@ -89,15 +89,15 @@ class TrainingRun:
             if stage not in done:
                 self._stage(stage, [*repro, stage])
         bundle = Bundle.load(self._checkout.repository / BUNDLE)
-        self._report(bundle=bundle.version, data=self._data())
+        self._report(bundle=bundle.id, data=self._data())
         promotion = Promotion(self._settings, self._redis)
         version = self._registered(bundle, promotion)
-        self._report(model_version=version)
+        self._report(version=version)
         verdict = self._judge(training, done, promotion)
         self._report(verdict=verdict.model_dump(mode="json"))  # whose lease is lost gets no further
         self._report(promoted=promotion.settle(training, version, verdict))
         self._reached(remote.PUSH)
-        self._trainings.complete(lease, bundle.version)
+        self._trainings.complete(lease, bundle.id)
 
     def _reached(self, command: Sequence[str]) -> bool:
         """Whether a DVC command has had its way with the remote, where one is set.
@@ -113,7 +113,7 @@ class TrainingRun:
         return status == 0
 
     def _registered(self, bundle: Bundle, promotion: Promotion) -> str:
-        """The bundle's version; one that DVC's cache has brought may be new to the registry."""
+        """The bundle's number in the registry; one that DVC's cache has brought may be new to the registry."""
         if (version := promotion.version_of(bundle)) is None:
             stage = STAGES[-1]
             self._stage(stage, [*_REPRO, "--force", stage])
@@ -122,7 +122,7 @@ class TrainingRun:
             name = self._settings.registered_model
             raise StageError(
                 STAGES[-1],
-                f"bundle {bundle.version} is not among the versions of {name} in MLflow's registry: "
+                f"bundle {bundle.id} is not among the versions of {name} in MLflow's registry: "
                 "leave evaluate.registered_model as the service has it",
             )
         return version
@@ -131,7 +131,7 @@ class TrainingRun:
         """The challenger against the champion, as a stage like the others."""
         champion, verdict = promotion.champion(), self._checkout.repository / VERDICT
         before = training.verdict if GATE in done else None
-        if before is not None and before.champion == champion.version:
+        if before is not None and before.champion == champion.id:
             return before
         command = [sys.executable, "-m", "training.gate", "--champion", str(champion.folder), "--output", str(verdict)]
         self._stage(GATE, command)

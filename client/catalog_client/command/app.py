@@ -28,7 +28,7 @@ Challenge = Annotated[bool, typer.Option("--challenge", help="Write only the col
 JobId = Annotated[str, typer.Argument(help="The job's id.")]
 
 _SHOWN = 15
-_COLUMNS = ("id", "status", "prdtypecode", "category", "confidence", "needs_review", "error", "model_version", "cached")
+_COLUMNS = ("id", "status", "prdtypecode", "category", "confidence", "needs_review", "error", "bundle", "cached")
 
 
 @app.command()
@@ -186,7 +186,7 @@ def _flat(result: dict[str, Any]) -> dict[str, Any]:
         category.get("confidence", ""),
         "" if result["needs_review"] is None else str(result["needs_review"]).lower(),
         error.get("message", ""),
-        result["model_version"],
+        result["bundle"],
         str(result["cached"]).lower(),
     )
     return dict(zip(_COLUMNS, values, strict=True))

@@ -175,7 +175,7 @@ def _conclude(training: Mapping[str, Any]) -> None:
         console.print(table)
         console.print(verdict["detail"])
     became = "now the champion" if training["promoted"] else "not promoted"
-    console.print(f"version {training['model_version']}, bundle {training['bundle']}: {became}")
+    console.print(f"version {training['version']}, bundle {training['bundle']}: {became}")
 
 
 def _models_table(answer: Mapping[str, Any]) -> Table:

@@ -1,4 +1,4 @@
--- ARGV: id, chunk, results, what of the input can be retried or '', succeeded, failed, needs_review, model version. The first commit of a
+-- ARGV: id, chunk, results, what of the input can be retried or '', succeeded, failed, needs_review, bundle. The first commit of a
 -- chunk counts, whoever makes it; a later one, or one after the job's end or deadline, changes nothing and returns false.
 -- Returns the job's state.
 

@@ -49,7 +49,7 @@ def test_a_training_is_a_parent_with_a_child_per_branch(workspace: Workspace, tr
     manifest = trained.bundle.manifest
     for run in (parent, *children.values()):
         assert run.info.status == "FINISHED"
-        tags = {"bundle": trained.bundle.version, "data": trained.prepared.digest, "code": manifest.code}
+        tags = {"bundle": trained.bundle.id, "data": trained.prepared.digest, "code": manifest.code}
         assert tags.items() <= run.data.tags.items()
     assert parent.data.tags["dvc.lock"] != parent.data.tags["dvc.lock.evaluate"]
     assert parent.data.params["text.units"] == children["text"].data.params["units"] == "32"
@@ -82,7 +82,7 @@ def test_the_evaluation_is_in_its_trainings_runs_and_the_bundle_in_the_registry(
     version = mlflow.get_model_version_by_alias("rakuten-classification", "challenger")
     assert version.run_id == parent.info.run_id
     assert "champion" not in mlflow.get_registered_model("rakuten-classification").aliases, "nobody has promoted it"
-    assert version.tags["bundle"] == trained.bundle.version
+    assert version.tags["bundle"] == trained.bundle.id
     assert {experiment.name for experiment in mlflow.search_experiments()} == {"Default", "rakuten-classification"}
 
 
@@ -107,7 +107,7 @@ def test_a_training_that_this_mlflow_does_not_know_is_logged_anew_and_once(
     assert parent.data.tags["restored_from"] == known.info.run_id
     assert parent.data.metrics == known.data.metrics
     assert parent.data.params == known.data.params
-    assert parent.data.tags["bundle"] == trained.bundle.version
+    assert parent.data.tags["bundle"] == trained.bundle.id
     children, known_children = _children(mlflow, parent), _children(_client(workspace), known)
     assert {branch: child.data.metrics for branch, child in children.items()} == {
         branch: child.data.metrics for branch, child in known_children.items()
@@ -149,5 +149,5 @@ def test_each_job_is_one_run(api: httpx.Client, stack: Stack) -> None:
     assert metrics["latency_s"] > 0
     assert 0 < metrics["confidence.p50"] <= 1
     assert sum(value for name, value in metrics.items() if name.startswith("type.")) == 2
-    assert run.data.tags["model_version"] == api.get("/health").json()["models"][0]
+    assert run.data.tags["bundle"] == api.get("/health").json()["bundles"][0]
     assert run.data.tags["state"] == "partial"

@@ -81,7 +81,7 @@ def test_chunks_add_up_per_day_and_model(drift: Drift, redis: Redis) -> None:
     drift.count("one", strange(20))
     drift.count("other", strange(5))
     drift.count("other", Profile())
-    kept = {found.model: found for found in drift.read()}
+    kept = {found.bundle: found for found in drift.read()}
     assert {model: len(found.days) for model, found in kept.items()} == {"one": 1, "other": 1}
     (day,) = kept["one"].days
     assert day.profile == ordinary(30) + strange(20)
@@ -165,7 +165,7 @@ def test_a_model_that_no_longer_answers_has_no_alerts(drift: Drift, redis: Redis
 
 def test_nothing_can_be_said_against_no_reference(drift: Drift, front: TestClient) -> None:
     drift.count("one", strange(500))
-    (model,) = front.get("/v1/drift").json()["models"]
+    (model,) = front.get("/v1/drift").json()["bundles"]
     assert model["reference"] is None
     assert model["week"]["distances"] == []
     assert model["week"]["estimate"]["accuracy"] == 0.3
@@ -178,7 +178,7 @@ def test_labels_tell_how_wrong_the_estimate_was(drift: Drift, front: TestClient)
     for number in range(10):
         drift.label("one", drift.today(), 0.9, right=number < 6)
     drift.label("one", yesterday, 0.5, right=True)
-    (model,) = front.get("/v1/drift").json()["models"]
+    (model,) = front.get("/v1/drift").json()["bundles"]
     before, today = model["days"]
     assert (before["last"], before["items"], before["estimate"]) == (str(yesterday), 0, None)
     assert before["labels"]["accuracy"] == 1
@@ -192,7 +192,7 @@ def test_labels_tell_how_wrong_the_estimate_was(drift: Drift, front: TestClient)
     assert model["week"]["labels"]["items"] == 11
 
 
-def test_the_answer_shows_the_days_and_the_model_that_were_asked_for(
+def test_the_answer_shows_the_days_and_the_bundle_that_were_asked_for(
     drift: Drift, redis: Redis, front: TestClient
 ) -> None:
     for days_ago in (20, 3):
@@ -201,19 +201,19 @@ def test_the_answer_shows_the_days_and_the_model_that_were_asked_for(
     drift.count("other", ordinary(20))
 
     def shown(query: str) -> dict[str, int]:
-        models = front.get(f"/v1/drift{query}").raise_for_status().json()["models"]
-        return {model["model"]: len(model["days"]) for model in models}
+        bundles = front.get(f"/v1/drift{query}").raise_for_status().json()["bundles"]
+        return {bundle["bundle"]: len(bundle["days"]) for bundle in bundles}
 
     assert shown("") == {"other": 1, "one": 1}
     assert shown("?days=30") == {"other": 1, "one": 2}
     assert shown("?days=2") == {"other": 1}
-    assert shown("?model=one&days=30") == {"one": 2}
-    assert shown("?model=nobody") == {}
+    assert shown("?bundle=one&days=30") == {"one": 2}
+    assert shown("?bundle=nobody") == {}
     assert front.get("/v1/drift?days=0").status_code == 422
 
 
 def gauges(text: str) -> dict[tuple[str, ...], float]:
-    """By name and the labels' values, in the order of the labels' names: feature, model, window."""
+    """By name and the labels' values, in the order of the labels' names: bundle, feature, window."""
     return {
         (sample.name, *(value for _, value in sorted(sample.labels.items()))): sample.value
         for family in text_string_to_metric_families(text)
@@ -230,18 +230,18 @@ def test_prometheus_reads_the_same(drift: Drift, redis: Redis, front: TestClient
     drift.count("retired", ordinary(300))
     put_back(redis, "retired", 9)
 
-    told, scraped = front.get("/v1/drift").json()["models"][0], front.get("/metrics")
+    told, scraped = front.get("/v1/drift").json()["bundles"][0], front.get("/metrics")
     assert scraped.headers["Content-Type"].startswith("text/plain; version=")
     found = gauges(scraped.text)
     assert found["catalog_answered_items", "one", "today"] == 200
     assert found["catalog_answered_items", "one", "7d"] == 500
-    assert found["catalog_drift_alert", "picture", "one"] == 1
+    assert found["catalog_drift_alert", "one", "picture"] == 1
     assert found["catalog_estimated_accuracy", "one", "today"] == pytest.approx(0.3)
     assert found["catalog_labelled_accuracy", "one", "today"] == 0
     assert found["catalog_labelled_items", "one", "7d"] == 1
     assert found["catalog_reference_accuracy", "one"] == 0.83
     for distance in told["week"]["distances"]:
-        key = (distance["feature"], "one", "7d")
+        key = ("one", distance["feature"], "7d")
         assert found["catalog_drift_psi", *key] == pytest.approx(distance["psi"], abs=1e-4)
         assert found["catalog_drift_psi_threshold", *key] == pytest.approx(distance["threshold"], abs=1e-4)
     assert not [key for key in found if "retired" in key]
@@ -251,7 +251,7 @@ def test_an_alert_that_is_over_is_told_as_zero(drift: Drift, front: TestClient) 
     drift.publish("one", reference())
     drift.count("one", ordinary(300))
     found = gauges(front.get("/metrics").text)
-    assert [found["catalog_drift_alert", feature, "one"] for feature in (*Feature, ACCURACY)] == [0] * 6
+    assert [found["catalog_drift_alert", "one", feature] for feature in (*Feature, ACCURACY)] == [0] * 6
 
 
 def test_figures_over_all_tenants_need_their_own_scope(front: TestClient, redis: Redis) -> None:
@@ -285,7 +285,7 @@ def validation_items(workspace: Workspace, trained: Trained) -> list[dict[str, A
 def test_from_an_ordinary_job_to_a_strange_one_and_an_alert(
     stack: Stack, api: httpx.Client, workspace: Workspace, trained: Trained
 ) -> None:
-    model, validation = trained.bundle.version, trained.bundle.reference
+    bundle, validation = trained.bundle.id, trained.bundle.reference
     assert validation is not None
     with Redis(port=stack.ports.redis) as redis:  # other tests have sent what they liked
         for key in redis.scan_iter("catalog:drift:*"):
@@ -299,10 +299,10 @@ def test_from_an_ordinary_job_to_a_strange_one_and_an_alert(
         assert finished(api, accepted["url"])["counts"]["succeeded"] == len(items)
 
     def answer(items: int) -> dict[str, Any] | None:
-        """What is said of the model once so many are counted, which is done behind the commit."""
-        found: dict[str, Any] = api.get("/v1/drift", params={"model": model}).raise_for_status().json()
-        models = found["models"]
-        return found if models and models[0]["reference"] and models[0]["week"]["items"] == items else None
+        """The bundle's drift once this many items are counted, which happens after the commit."""
+        found: dict[str, Any] = api.get("/v1/drift", params={"bundle": bundle}).raise_for_status().json()
+        bundles = found["bundles"]
+        return found if bundles and bundles[0]["reference"] and bundles[0]["week"]["items"] == items else None
 
     # The validation split through HTTP, Redis and the engine: what training saw to the item, cached answers too.
     for _ in range(times):
@@ -310,9 +310,9 @@ def test_from_an_ordinary_job_to_a_strange_one_and_an_alert(
     sent = times * len(ordinary_items)
     told = wait_for("the ordinary items are counted", lambda: answer(sent))
     same = {"words", "unknown_words", "picture"}
-    week = {distance["feature"]: distance for distance in told["models"][0]["week"]["distances"]}
+    week = {distance["feature"]: distance for distance in told["bundles"][0]["week"]["distances"]}
     assert {feature: week[feature]["jensen_shannon"] for feature in same} == dict.fromkeys(same, 0)
-    assert told["models"][0]["reference"]["items"] == len(ordinary_items)
+    assert told["bundles"][0]["reference"]["items"] == len(ordinary_items)
     assert not same & {alert["feature"] for alert in told["alerts"]}
 
     classified([{"title": f"qzx{index}w vvkq{index}j jjxw{index}"} for index in range(12 * sent)])
@@ -322,4 +322,4 @@ def test_from_an_ordinary_job_to_a_strange_one_and_an_alert(
     assert standing["unknown_words"]["since"] == told["today"]
     assert standing["unknown_words"]["proposal"]["promote"] == "manual"
     scraped = gauges(api.get("/metrics").text)
-    assert scraped["catalog_drift_alert", "unknown_words", model] == 1
+    assert scraped["catalog_drift_alert", bundle, "unknown_words"] == 1

@@ -174,7 +174,7 @@ def test_another_model_answers_by_itself_from_the_features_that_are_known(
     with worker(stack, api, {"CATALOG_MODEL": str(retrained.folder)}):
         new: Items = [{"id": "planted", "image": picture(2)}, {"id": "unknown", "image": picture(3)}]
         after = classified(api, known + new)
-        assert {result["model_version"] for result in after.values()} == {retrained.version}
+        assert {result["bundle"] for result in after.values()} == {retrained.id}
         assert not any(result["cached"] for result in after.values())
         assert after["known"]["branches"]["image"] == before["known"]["branches"]["image"]
         assert after["known"]["category"] != before["known"]["category"]

@@ -128,7 +128,7 @@ def test_invalid_items_are_skipped_on_request_and_each_is_a_result(api: httpx.Cl
         "pointer": "/colour",
         "line": 4,
     }
-    assert found[0]["model_version"] is None
+    assert found[0]["bundle"] is None
 
 
 def test_a_cell_that_is_too_long_is_its_items_own_error(api: httpx.Client) -> None:

@@ -45,14 +45,14 @@ def test_text_pictures_and_both_are_classified_and_say_what_they_are_from(api: h
         "total": 3, "pending": 0, "succeeded": 3, "failed": 0, "invalid": 0, "cancelled": 0, "expired": 0,
         "needs_review": unsure,
     }  # fmt: skip
-    version = api.get("/health").json()["models"][0]
+    bundle = api.get("/health").json()["bundles"][0]
     for name, branches in {"both": (True, True), "text": (True, False), "image": (False, True)}.items():
         result = found[name]
         assert result["category"]["code"] in CODES
         assert result["category"]["name"]
         assert 0 < result["category"]["confidence"] <= 1
         assert len(result["alternatives"]) == 3
-        assert result["model_version"] == version
+        assert result["bundle"] == result["model_version"] == bundle
         said = result["branches"]
         assert (said["text"] is not None, said["image"] is not None) == branches
         assert said["text_weight"] + said["image_weight"] == pytest.approx(1, abs=1e-3)

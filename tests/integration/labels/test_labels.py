@@ -116,10 +116,10 @@ def test_a_label_of_a_result_brings_its_item(
     lamp, book, console = store.labels()
     assert (lamp.title, lamp.kind, lamp.guess) == ("Lampe", None, None), "the model had no answer"
     assert store.picture(str(lamp.picture)) == picture
-    assert (book.title, book.kind, book.guess, book.model) == ("Livre", LabelKind.CORRECTION, SAID, "v1")
+    assert (book.title, book.kind, book.guess, book.bundle) == ("Livre", LabelKind.CORRECTION, SAID, "v1")
     assert (console.kind, console.confidence, console.job, console.item) == (LabelKind.CONFIRMATION, 0.9, job, "c")
-    (model,) = Drift(redis, 90).read()
-    assert (model.model, model.days[-1].labels.items, model.days[-1].labels.right) == ("v1", 2, 1), "drift is told"
+    (drift,) = Drift(redis, 90).read()
+    assert (drift.bundle, drift.days[-1].labels.items, drift.days[-1].labels.right) == ("v1", 2, 1), "drift is told"
 
 
 @pytest.mark.parametrize(

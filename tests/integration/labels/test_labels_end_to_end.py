@@ -60,7 +60,7 @@ def test_results_of_the_running_service_are_corrected_by_their_ids(
     assert (out["accepted"], out["confirmations"], out["corrections"]) == (2, 1, 1)
     store = LabelStore(stack.env["CATALOG_LABELS_URL"])
     confirmed, corrected = store.labels([f"{out['id']}.ndjson"])
-    assert (confirmed.kind, confirmed.model) == (LabelKind.CONFIRMATION, answers["sent"]["model_version"])
+    assert (confirmed.kind, confirmed.bundle) == (LabelKind.CONFIRMATION, answers["sent"]["bundle"])
     assert store.picture(str(confirmed.picture)) == picture
     assert (corrected.title, corrected.picture, corrected.guess) == (
         "Console de jeux",

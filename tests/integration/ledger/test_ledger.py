@@ -276,7 +276,7 @@ def test_what_was_classified_stays_beside_its_results_for_corrections(
     wanted = ["item-1", "item-2", "item-5", "item-7", "nothing"]
     found = results.known(ledger.job(job), wanted)
     assert found.keys() == {"item-1", "item-2"}, "neither what waits nor what was skipped has a result"
-    assert (found["item-1"].item, found["item-1"].model) == (first.items[1], "v1")
+    assert (found["item-1"].item, found["item-1"].bundle) == (first.items[1], "v1")
     assert (found["item-2"].item, found["item-2"].outcome.status) == (second.items[0], ItemStatus.FAILED)
     ledger.cancel(job)
     assert results.known(ledger.job(job), wanted).keys() == {"item-1", "item-2", "item-5"}

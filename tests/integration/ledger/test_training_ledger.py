@@ -71,7 +71,7 @@ def test_a_completed_training_tells_how_long_its_stages_take(ledger: Ledger, tra
     for name, cached in (("import_data", True), ("train", False)):
         trainings.report(lease, stages={name: {"state": StageState.RUNNING}})
         trainings.report(lease, stages={name: {"state": StageState.DONE, "cached": cached}})
-    trainings.report(lease, verdict=VERDICT.model_dump(), bundle="b2", model_version="2", promoted=True)
+    trainings.report(lease, verdict=VERDICT.model_dump(), bundle="b2", version="2", promoted=True)
     assert trainings.durations() == {}
     assert trainings.complete(lease, "b2") is JobState.COMPLETED
     training = trainings.training(job)

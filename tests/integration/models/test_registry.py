@@ -74,9 +74,9 @@ def test_what_is_registered_serves_only_once_it_is_promoted(register: Register, 
     state = registry.state()
     assert _aliases(state) == (None, None, "3")
     assert [version.version for version in state.versions] == ["3", "2", "1"]
-    assert [version.bundle for version in state.versions] == [bundle.version for bundle in reversed(bundles)]
+    assert [version.bundle for version in state.versions] == [bundle.id for bundle in reversed(bundles)]
     assert state.versions[0].figures == {"test.fusion.weighted_f1": 0.75}
-    assert registry.version_of(bundles[1].version) == "2"
+    assert registry.version_of(bundles[1].id) == "2"
     assert registry.version_of("000000000000") is None
 
     assert _aliases(registry.promote("1", "ann", "the first one")) == ("1", None, "3")
@@ -121,7 +121,7 @@ def test_the_gates_verdict_is_on_the_version(register: Register, bundles: list[B
     version = register(bundles[0])
     check = GateCheck(name="weighted_f1", passed=True, detail="0.8 instead of 0.7", figures={"difference": 0.1})
     verdict = GateVerdict(
-        challenger=bundles[0].version, champion=None, items=10, passed=True, detail="better", checks=(check,)
+        challenger=bundles[0].id, champion=None, items=10, passed=True, detail="better", checks=(check,)
     )
     registry.tag_verdict(version, verdict)
     found = registry.state().find(version)
@@ -137,11 +137,11 @@ def test_the_cache_keeps_what_aliases_name_and_the_last_few(
     for bundle in made:
         version = register(bundle)
         fetched = registry.fetch(f"models:/{NAME}/{version}", settings.model_cache)
-        assert fetched.version == bundle.version
+        assert fetched.id == bundle.id
         if version == "1":
             registry.promote(version, "ann", "")
     kept = {path.name for path in settings.model_cache.iterdir()}
-    assert kept == {bundle.version for bundle in (made[0], *made[-5:])}
+    assert kept == {bundle.id for bundle in (made[0], *made[-5:])}
 
 
 def test_what_is_damaged_in_the_cache_is_fetched_anew_and_in_the_store_refused(
@@ -150,7 +150,7 @@ def test_what_is_damaged_in_the_cache_is_fetched_anew_and_in_the_store_refused(
     uri = f"models:/{NAME}/{register(bundles[0])}"
     folder = registry.fetch(uri, settings.model_cache).folder
     (folder / "text.npz").write_bytes(b"damaged")
-    assert registry.fetch(uri, settings.model_cache).version == bundles[0].version
+    assert registry.fetch(uri, settings.model_cache).id == bundles[0].id
     shutil.rmtree(folder)
     stored = Path(str(registry.client().get_model_version(NAME, "1").source).removeprefix("file://"))
     (stored / "text.npz").write_bytes(b"damaged")
@@ -178,11 +178,11 @@ def test_each_change_is_in_the_copy_and_told_at_once(
     copy = models.copy()
     assert copy is not None
     assert copy.state == registry.state()
-    assert desk.champion().version == bundles[0].version
+    assert desk.champion().id == bundles[0].id
     desk.promote(versions[1], "ann", "better")
     desk.rollback("ann", "or not")
     desk.rollback("ann", "it is")
-    assert desk.champion().version == bundles[1].version
+    assert desk.champion().id == bundles[1].id
 
 
 def test_who_waits_is_answered_whatever_happens(

@@ -33,7 +33,7 @@ class Registered:
 
     def damage(self, version: str) -> None:
         """What a worker has fetched, and what it could fetch."""
-        (self.cache / self.bundles[version].version / "text.npz").write_bytes(b"damaged")
+        (self.cache / self.bundles[version].id / "text.npz").write_bytes(b"damaged")
         (self.bundles[version].folder / "text.npz").write_bytes(b"damaged")
 
 
@@ -45,7 +45,7 @@ def registered(tmp_path_factory: pytest.TempPathFactory) -> Registered:
     starter, bundles = Bundle.load(ROOT / STARTER), {}
     for number in (1, 2, 3):
         bundle = another(starter, folder / str(number), number / 10)
-        tags = {"bundle": bundle.version, "test.fusion.weighted_f1": "0.8000"}
+        tags = {"bundle": bundle.id, "test.fusion.weighted_f1": "0.8000"}
         mlflow.create_model_version(NAME, bundle.folder.as_uri(), tags=tags)
         bundles[str(number)] = bundle
     (bundles["3"].folder / "text.npz").write_bytes(b"damaged")
@@ -79,7 +79,7 @@ def _promote(api: httpx.Client, version: str) -> dict[str, Any]:
 
 
 def _served(api: httpx.Client, bundle: str) -> None:
-    wait_for(f"bundle {bundle} is served", lambda: api.get("/health").json()["models"] == [bundle])
+    wait_for(f"bundle {bundle} is served", lambda: api.get("/health").json()["bundles"] == [bundle])
 
 
 def _running(api: httpx.Client, items: int = ITEMS) -> str:
@@ -97,17 +97,17 @@ def _versions(api: httpx.Client, job: str, items: int = ITEMS) -> Counter[str]:
     lines = api.get(f"{job}/results", params={"format": "ndjson"}).raise_for_status().text.splitlines()
     results = [json.loads(line) for line in lines]
     assert sorted(result["index"] for result in results) == list(range(items))
-    versions = Counter(str(result["model_version"]) for result in results)
-    assert ended["model_versions"] == versions
-    return versions
+    bundles = Counter(str(result["bundle"]) for result in results)
+    assert ended["bundles"] == ended["model_versions"] == bundles
+    return bundles
 
 
 def test_promotions_and_a_rollback_reach_a_running_job_and_no_item_is_lost_or_doubled(
     api: httpx.Client, registered: Registered
 ) -> None:
-    local = Bundle.load(local_bundle()).version
-    first, second = (registered.bundles[version].version for version in ("1", "2"))
-    assert api.get("/health").json()["models"] == [local], "nothing was ever promoted"
+    local = Bundle.load(local_bundle()).id
+    first, second = (registered.bundles[version].id for version in ("1", "2"))
+    assert api.get("/health").json()["bundles"] == [local], "nothing was ever promoted"
     assert api.post("/v1/models/rollback").status_code == 409
 
     told = _promote(api, "1")
@@ -116,7 +116,7 @@ def test_promotions_and_a_rollback_reach_a_running_job_and_no_item_is_lost_or_do
         "kind": "promote", "at": None, "by": "local", "why": "a test", "champion": "1", "previous": None,
     }  # fmt: skip
     _served(api, first)
-    assert api.post("/predict", json={"description": "x"}).json()["result"]["model_version"] == first
+    assert api.post("/predict", json={"description": "x"}).json()["result"]["bundle"] == first
 
     _promote(api, "2")
     _served(api, second)  # from now on the worker has both at hand, and no job is done before they are fetched
@@ -139,13 +139,13 @@ def test_promotions_and_a_rollback_reach_a_running_job_and_no_item_is_lost_or_do
 def test_a_damaged_bundle_stays_out_raises_an_alarm_and_the_old_one_goes_on(
     api: httpx.Client, stack: Stack, registered: Registered
 ) -> None:
-    before = api.get("/health").json()["models"]
+    before = api.get("/health").json()["bundles"]
     _promote(api, "3")
     wait_for("the alarm is raised", lambda: api.get("/health").json()["warnings"])
     health = api.get("/health").json()
     assert health["status"] == "warn"
     assert "sha256 differs" in health["warnings"][0]
-    assert health["models"] == before
+    assert health["bundles"] == before
     assert _versions(api, _running(api, 500), 500).keys() == set(before)
     assert "CRITICAL" in stack.worker.tail(1000)
     api.post("/v1/models/rollback").raise_for_status()
@@ -155,7 +155,7 @@ def test_a_damaged_bundle_stays_out_raises_an_alarm_and_the_old_one_goes_on(
 def test_a_worker_that_starts_with_a_damaged_champion_serves_the_one_before(
     api: httpx.Client, stack: Stack, registered: Registered
 ) -> None:
-    first, second = (registered.bundles[version].version for version in ("1", "2"))
+    first, second = (registered.bundles[version].id for version in ("1", "2"))
     for version in ("1", "2"):
         _promote(api, version)
     _served(api, second)
@@ -165,7 +165,7 @@ def test_a_worker_that_starts_with_a_damaged_champion_serves_the_one_before(
     stack.start_worker()
     _served(api, first)
     wait_for("it says why", lambda: api.get("/health").json()["warnings"])
-    assert api.post("/predict", json={"description": "x"}).json()["result"]["model_version"] == first
+    assert api.post("/predict", json={"description": "x"}).json()["result"]["bundle"] == first
 
     shutil.rmtree(registered.cache / second, ignore_errors=True)
     api.post("/v1/models/rollback").raise_for_status()
@@ -183,4 +183,4 @@ def test_a_registry_that_is_away_leaves_the_workers_alone(
     stack.worker.stop()
     wait_for("it says goodbye", lambda: not api.get("/health").json()["workers"])
     stack.start_worker()
-    _served(api, registered.bundles["1"].version)
+    _served(api, registered.bundles["1"].id)

@@ -10,7 +10,7 @@ def test_health_names_redis_workers_and_the_model(api: httpx.Client) -> None:
     health = api.get("/health").raise_for_status().json()
     assert (health["status"], health["redis"]) == ("pass", "ok")
     worker = health["workers"][0]
-    assert worker["model"] == health["models"][0]
+    assert worker["bundle"] == health["bundles"][0]
     assert worker["runtime"].startswith("openvino")
     assert api.get("/health/live").json() == api.get("/health/ready").json() == {"status": "pass"}
 

@@ -179,7 +179,7 @@ def test_the_figures_of_a_job_add_up(stack: Stack, api: httpx.Client) -> None:
     assert front("catalog_queue_items") == front("catalog_queue_in_flight_items") == 0
     assert front("catalog_items_accepted_total") - front_before("catalog_items_accepted_total") == 25
     assert front("catalog_jobs_total", state="partial") - front_before("catalog_jobs_total", state="partial") == 1
-    assert front("catalog_workers", model=api.get("/health").json()["models"][0]) == 1
+    assert front("catalog_workers", bundle=api.get("/health").json()["bundles"][0]) == 1
     attempts = "catalog_webhook_attempts_total"
     assert delivered(attempts, outcome="delivered") - sent_before(attempts, outcome="delivered") == 1
     assert delivered("catalog_webhook_duration_seconds_count") > 0

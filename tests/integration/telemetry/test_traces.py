@@ -79,9 +79,9 @@ def test_a_job_is_one_trace_from_its_request_to_its_webhook(
     assert {chunk.facts["catalog.chunk"] for chunk in chunks} == {0, 1}
     assert sum(chunk.facts["catalog.items"] for chunk in chunks) == 22
     assert sum(chunk.facts["catalog.items.failed"] for chunk in chunks) == 1
-    model = caller.get("/health").json()["models"][0]
+    bundle = caller.get("/health").json()["bundles"][0]
     for chunk in chunks:
-        said = {"catalog.job": job["id"], "catalog.lane": "bulk", "catalog.attempt": 1, "catalog.model": model}
+        said = {"catalog.job": job["id"], "catalog.lane": "bulk", "catalog.attempt": 1, "catalog.bundle": bundle}
         assert said.items() <= chunk.facts.items()
         assert (chunk.process, chunk.parent) == ("catalog-worker", request.id)
         below = [span.name for span in spans if span.parent == chunk.id]
@@ -139,7 +139,7 @@ def test_without_the_variable_no_sdk_is_loaded(environment: dict[str, str]) -> N
     """In the processes' own order: the modules, what a start sets up, and a step."""
     code = """
 import sys, api.app, worker.tasks
-from shared import tracing
+from shared.telemetry import tracing
 api.app.create_app()
 tracing.start("worker")
 with tracing.span("step"):

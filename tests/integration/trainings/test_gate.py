@@ -78,7 +78,7 @@ def shuffle_labels(path: Path, share: float) -> None:
 def test_a_model_passes_against_itself_and_everybody_is_told(judging: Workspace, trained: Trained) -> None:
     found = verdict(judging, "--champion", str(BUNDLE))
     assert found.passed, found.detail
-    assert found.champion == found.challenger == trained.bundle.version
+    assert found.champion == found.challenger == trained.bundle.id
     assert sorted(by_name(found)) == sorted(NAMES)
     assert by_name(found)["weighted_f1"].figures["gain"] == 0
     store = MlflowClient(f"sqlite:///{judging.folder}/mlflow-store/mlflow.db")

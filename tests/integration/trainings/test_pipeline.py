@@ -63,7 +63,7 @@ def test_what_was_trained_can_be_fetched_from_the_registry(workspace: Workspace,
         "print(fetch('models:/rakuten-classification@challenger', Path('models/cache')).folder)"
     )
     folder = workspace.python("-c", code).strip().splitlines()[-1]
-    assert Bundle.load(workspace.folder / folder).version == trained.bundle.version
+    assert Bundle.load(workspace.folder / folder).id == trained.bundle.id
 
 
 def test_texts_without_a_label_teach_a_student(trained: Trained) -> None:
@@ -99,7 +99,7 @@ def test_the_same_seed_and_data_give_the_same_bundle_and_report(
     again = workspace.copy(tmp_path / "again")
     again.run("dvc", "repro", "--force", "--single-item", "train", "evaluate")
     bundle = Bundle.load(again.folder / BUNDLE)
-    assert bundle.version == trained.bundle.version
+    assert bundle.id == trained.bundle.id
     assert bundle.manifest.metrics == trained.bundle.manifest.metrics
     assert _output(again, "evaluate", EVALUATION_REPORT) == _output(workspace, "evaluate", EVALUATION_REPORT)
 

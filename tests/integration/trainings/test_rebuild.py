@@ -16,8 +16,8 @@ def test_a_registered_bundle_is_rebuilt_from_its_record(
 ) -> None:
     origin = workspace.copy(tmp_path / "origin")
     origin.set_params({"train": {"text": {"epochs": 1}}})  # what lies there now is not what was trained
-    told = origin.run("training.rebuild", trained.bundle.version if name == "bundle" else name, "--into", "again")
-    assert f"made bundle {trained.bundle.version}" in told
+    told = origin.run("training.rebuild", trained.bundle.id if name == "bundle" else name, "--into", "again")
+    assert f"made bundle {trained.bundle.id}" in told
     assert "what was changed in that tree is in no revision" in told  # the fixture's parameters
     assert told.splitlines()[-1].startswith("the same bundle")
 

@@ -44,7 +44,7 @@ def test_what_was_trained_elsewhere_is_not_trained_again(
     connect(with_lock.folder, url)
     run(with_lock, FETCH)
     with_lock.run("dvc", "checkout")
-    assert Bundle.load(with_lock.folder / BUNDLE).version == trained.bundle.version
+    assert Bundle.load(with_lock.folder / BUNDLE).id == trained.bundle.id
     assert with_lock.run("dvc", "repro").endswith("Data and pipelines are up to date.\n")
 
     # A training's checkout: dvc.lock is not in git.
@@ -52,7 +52,7 @@ def test_what_was_trained_elsewhere_is_not_trained_again(
     connect(without.folder, url)
     run(without, FETCH)
     assert "Running stage" not in without.run("dvc", "repro", PULL)
-    assert Bundle.load(without.folder / BUNDLE).version == trained.bundle.version
+    assert Bundle.load(without.folder / BUNDLE).id == trained.bundle.id
 
 
 def test_an_empty_remote_has_nothing_and_that_is_no_error(workspace: Workspace, url: str, tmp_path: Path) -> None:

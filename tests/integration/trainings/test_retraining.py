@@ -102,7 +102,7 @@ class Loop:
         return found
 
     def served(self, bundle: str) -> None:
-        wait_for(f"bundle {bundle} is served", lambda: self.api.get("/health").json()["models"] == [bundle], 30)
+        wait_for(f"bundle {bundle} is served", lambda: self.api.get("/health").json()["bundles"] == [bundle], 30)
 
 
 @pytest.fixture(scope="module")
@@ -152,7 +152,7 @@ def first(loop: Loop) -> dict[str, Any]:
     """A training that has learned little, in service because somebody insisted."""
     training = loop.trained(loop.train(params=SMALL, promote="never"))
     assert training["promoted"] is False
-    version = training["model_version"]
+    version = training["version"]
     refused = loop.api.post(f"/v1/models/{version}/promote")
     if not training["verdict"]["passed"]:
         assert refused.status_code == 409, refused.text
@@ -166,7 +166,7 @@ def test_corrections_lead_to_a_better_model_in_service_and_there_is_a_way_back(
 ) -> None:
     before = loop.classify(product.item for product in loop.products)
     answers = loop.results(before)
-    assert {answer["model_version"] for answer in answers.values()} == {first["bundle"]}
+    assert {answer["bundle"] for answer in answers.values()} == {first["bundle"]}
 
     job = before.rpartition("/")[2]
     told = loop.label(
@@ -189,24 +189,24 @@ def test_corrections_lead_to_a_better_model_in_service_and_there_is_a_way_back(
         assert training["promoted"] is True, training["verdict"]
         loop.served(second := training["bundle"])
         at_once.set()
-        mixed = Counter(result["model_version"] for result in loop.results(bulk).values())
+        mixed = Counter(result["bundle"] for result in loop.results(bulk).values())
     assert training["verdict"]["passed"]
     assert training["verdict"]["champion"] == first["bundle"]
     assert _check(training, "weighted_f1")["figures"]["gain"] > 0
     assert training["data"]["labels"]["count"] == len(loop.products)
     assert mixed.total() == BULK_ITEMS
     assert mixed.keys() == {first["bundle"], second}, "the bulk job saw no swap"
-    assert loop.api.get(bulk).json()["model_versions"] == mixed
+    assert loop.api.get(bulk).json()["bundles"] == mixed
 
     after = loop.results(loop.classify(product.item for product in loop.products))
-    assert {answer["model_version"] for answer in after.values()} == {second}
+    assert {answer["bundle"] for answer in after.values()} == {second}
     models = loop.models()
-    assert (models["champion"], models["previous"]) == (training["model_version"], first["model_version"])
+    assert (models["champion"], models["previous"]) == (training["version"], first["version"])
 
     loop.api.post("/v1/models/rollback", json={"reason": "a test"}).raise_for_status()
     loop.served(first["bundle"])
     again = loop.results(loop.classify(product.item for product in loop.products[:5]))
-    assert {answer["model_version"] for answer in again.values()} == {first["bundle"]}
+    assert {answer["bundle"] for answer in again.values()} == {first["bundle"]}
     assert [change["kind"] for change in loop.models()["history"]] == ["rollback", "promote", "promote"]
 
     loop.api.post("/v1/models/rollback", json={"reason": "undone"}).raise_for_status()
@@ -229,8 +229,8 @@ def test_poisoned_labels_are_refused_and_the_champion_stays(loop: Loop, first: d
     assert "another label" in training["verdict"]["detail"]
     models = loop.models()
     assert models["champion"] == champion
-    assert models["champion"] != training["model_version"]
-    (refused,) = [model for model in models["models"] if model["version"] == training["model_version"]]
+    assert models["champion"] != training["version"]
+    (refused,) = [model for model in models["models"] if model["version"] == training["version"]]
     assert refused["gate"]["passed"] is False
 
 

@@ -171,7 +171,7 @@ def test_only_what_has_changed_is_trained_and_the_model_promoted(service: Servic
     assert service.repository.git("status", "--porcelain") == before
     assert training["verdict"]["passed"], training["verdict"]
     assert training["verdict"]["challenger"] == training["bundle"]
-    assert (training["model_version"], training["promoted"]) == ("2", True)
+    assert (training["version"], training["promoted"]) == ("2", True)
     copy = service.models.copy()
     assert copy is not None
     assert copy.state.aliases[CHAMPION] == "2"

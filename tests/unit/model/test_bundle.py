@@ -17,7 +17,7 @@ def copy(trained: Trained, tmp_path: Path) -> Path:
 
 def test_a_sealed_bundle_loads_and_keeps_its_version(trained: Trained, copy: Path) -> None:
     loaded = Bundle.load(copy)
-    assert loaded.version == trained.bundle.version
+    assert loaded.id == trained.bundle.id
     assert loaded.manifest.labels == CODES
     assert loaded.manifest.vgg16_weights == trained.prepared.vgg16_weights
     assert loaded.manifest.review == trained.bundle.manifest.review

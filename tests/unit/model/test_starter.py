@@ -22,7 +22,7 @@ def starter() -> Bundle:
 def test_it_is_small_enough_for_a_repository_and_carries_its_card(starter: Bundle) -> None:
     assert sum(path.stat().st_size for path in starter.folder.iterdir()) < 40 * MEGABYTE
     card = (starter.folder / "README.md").read_text()
-    assert starter.version in card
+    assert starter.id in card
     assert "CC BY 4.0" in card
 
 

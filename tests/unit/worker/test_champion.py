@@ -25,6 +25,6 @@ def test_a_worker_waits_for_its_model_and_says_why(
     shutil.copytree(starter.folder, tmp_path / "coming")
     (tmp_path / "coming").rename(folder)
     engine = wait_for("the model is served", lambda: waiting.engine)
-    assert engine.bundle.version == starter.version
+    assert engine.bundle.id == starter.id
     assert waiting.problem is None
     waiting.stop()

@@ -42,16 +42,16 @@ _LONGEST = 2**16 - 1
 _NEEDS_REVIEW, _TEXT, _IMAGE, _WEIGHTED = 1, 2, 4, 8
 
 
-def prediction_key(version: str, runtime: str, item: QueuedItem, picture: str | None, tenant: str = "") -> bytes:
+def prediction_key(bundle: str, runtime: str, item: QueuedItem, picture: str | None, tenant: str = "") -> bytes:
     """Names the answer to an item: 16 bytes.
 
     Args:
-        version: The bundle's.
+        bundle: Its id.
         runtime: Its name; another precision gives another answer.
         picture: The sha256 of its bytes.
         tenant: Whose answers to share; another tenant must not learn from `cached` what this one has sent.
     """
-    parts = (code_hash(*_ANSWERING), version, runtime, tenant, item.title, item.description, picture)
+    parts = (code_hash(*_ANSWERING), bundle, runtime, tenant, item.title, item.description, picture)
     return hashlib.blake2b(json.dumps(parts).encode(), digest_size=16).digest()
 
 
