@@ -16,7 +16,7 @@ from shared.pipeline.params import ImageParams, PreprocessParams
 from shared.taxonomy import CODES
 from training.fit.fusion import out_of_fold
 from training.fit.image import fit_image
-from training.judge.answering import answer
+from training.judge.answers import answer
 from training.pipeline.layout import STARTER
 from training.pipeline.prepared import Items
 from training.pipeline.splits import TRAIN, identify, split

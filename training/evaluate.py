@@ -9,8 +9,8 @@ from shared.model.fusion import Verdict
 from shared.model.review import Review
 from shared.pipeline.params import load_params
 from shared.registry.mlflow import register
-from training.judge.answering import answer
-from training.judge.reference import keras_verdict
+from training.judge.answers import answer
+from training.judge.keras_answers import keras_verdict
 from training.judge.report import write_report
 from training.judge.review import judged, review_figures
 from training.judge.scores import Classes, Metrics, score

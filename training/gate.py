@@ -19,7 +19,7 @@ from shared.pipeline.params import GateParams, ParamsError, load_params
 from shared.pipeline.stages import VERDICT, GateCheck, GateVerdict
 from shared.registry.mlflow import tag_verdict, version_of
 from training.judge import latency
-from training.judge.answering import answer, seen_by
+from training.judge.answers import answer, seen_by
 from training.judge.gate_checks import (
     Answers,
     check_calibration,

@@ -16,9 +16,10 @@ from shared.words import words
 from training.catalogue.pictures import iter_pictures
 from training.pipeline.layout import FEATURE_STORE, IMPORTED, PREPARED, STARTER
 from training.pipeline.splits import TRAIN, VALIDATION, identify, split
+from training.vgg16.backbone_files import copy_backbone
 from training.vgg16.features import FeatureStore, HalfFeatures, compute_missing
 from training.vgg16.fine_tune import fine_tune
-from training.vgg16.weights import WeightsError, copy_backbone, keep_quantised, load_vgg16
+from training.vgg16.weights import WeightsError, keep_quantised, load_vgg16
 
 log = logging.getLogger(__name__)
 

@@ -27,7 +27,7 @@ from training.pipeline import tracking
 from training.pipeline.layout import BUNDLE, HISTORY, PREPARED, TRAINING_REPORT
 from training.pipeline.prepared import Items, Prepared
 from training.pipeline.splits import TRAIN, VALIDATION
-from training.vgg16.weights import copy_backbone
+from training.vgg16.backbone_files import copy_backbone
 
 log = logging.getLogger(__name__)
 

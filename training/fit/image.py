@@ -9,7 +9,8 @@ import numpy as np
 from shared.model.networks import image_network
 from shared.pipeline.params import ImageParams
 from shared.taxonomy import CODES
-from training.fit.fitting import Batch, History, batching, fit, one_hot, schedule
+from training.fit.schedule import schedule
+from training.fit.training_loop import Batch, History, batching, fit, one_hot
 from training.pipeline.prepared import Items
 
 

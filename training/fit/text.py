@@ -15,8 +15,9 @@ from shared.model.text import TextEncoder
 from shared.pipeline.params import TextParams
 from shared.taxonomy import CODES
 from training.fit.embeddings import Vectors, pretrained
-from training.fit.fitting import Batch, History, batching, fit, one_hot, schedule
+from training.fit.schedule import schedule
 from training.fit.teacher import teach
+from training.fit.training_loop import Batch, History, batching, fit, one_hot
 from training.pipeline.prepared import Items
 
 Texts = list[list[str]]

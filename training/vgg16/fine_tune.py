@@ -10,8 +10,8 @@ import tensorflow as tf
 from shared.model.images import decode
 from shared.pipeline.params import FineTuneParams
 from shared.taxonomy import CODES
-from training.fit.epochs import EpochBar
-from training.fit.fitting import schedule
+from training.fit.epoch_bar import EpochBar
+from training.fit.schedule import schedule
 
 _LAST_BLOCK = "block5"
 _DROPOUT = 0.5

@@ -2,7 +2,6 @@
 
 import hashlib
 import logging
-import shutil
 from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
@@ -18,6 +17,7 @@ from shared.model.backbone import build_backbone, load_backbone
 from shared.model.bundle import BACKBONE, Bundle
 from shared.model.images import decode
 from training.pipeline.layout import STARTER
+from training.vgg16.backbone_files import copy_backbone
 
 log = logging.getLogger(__name__)
 
@@ -57,12 +57,6 @@ def keep_quantised(backbone: Any, pictures: Iterable[bytes], kept: Path, folder:
         quantise(backbone, pictures, unfinished)
         unfinished.rename(home)
     copy_backbone(home, folder)
-
-
-def copy_backbone(source: Path, folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in (BACKBONE, Path(BACKBONE).with_suffix(".bin")):
-        shutil.copyfile(source / name, folder / name)
 
 
 def quantise(backbone: Any, pictures: Iterable[bytes], folder: Path) -> None:

@@ -32,7 +32,7 @@ from shared.words import words
 from tests.bundles import another
 from tests.conftest import Trained
 from training.catalogue.challenge import PICTURES_FOLDER, PRODUCTS_FILE
-from training.judge.answering import answer
+from training.judge.answers import answer
 from training.pipeline.layout import STARTER
 from training.pipeline.splits import TEST
 

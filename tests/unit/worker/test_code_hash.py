@@ -1,15 +1,16 @@
-"""Caches know whose answers they keep: those of this very code."""
+"""The keys of caches hold a hash of the code that made what is kept."""
 
 from pathlib import Path
 
 import pytest
 
 from shared.settings import ROOT
+from tests.import_graph import code_behind, covered
 from worker.classify.caches import code, features, predictions
 from worker.classify.caches.code import code_hash
 
 
-def test_it_follows_every_change_of_the_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_hash_changes_with_every_file_of_the_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(code, "ROOT", tmp_path)
     (tmp_path / "model/runtimes").mkdir(parents=True)
     hashes = []
@@ -24,6 +25,40 @@ def test_it_follows_every_change_of_the_code(tmp_path: Path, monkeypatch: pytest
     code_hash.cache_clear()
 
 
-def test_the_code_that_is_named_is_there() -> None:
-    for path in (*predictions._ANSWERING, *features._SEEING):
-        assert (ROOT / path).exists()
+MAKES_NO_ANSWER = {
+    "shared/__init__.py": "sets the environment of MLflow's client",
+    "shared/drift": "counts answers",
+    "shared/ledger": "carries items and outcomes",
+    "shared/settings.py": "bounds sizes and times",
+    "shared/telemetry": "logs and traces",
+    "shared/stores": "keeps bytes under the hash that the key holds",
+    "worker/metrics.py": "counts and times",
+    "worker/outbound.py": "fetches bytes, whose hash the key holds",
+}
+"""Code behind the classification that no answer depends on, with the reason."""
+
+MAKES_NO_FEATURE = MAKES_NO_ANSWER | {
+    "shared/taxonomy.py": "names classes, which features know nothing of",
+    "worker/classify/sources.py": "fetches bytes, whose hash the key holds",
+}
+
+
+@pytest.mark.parametrize(
+    ("module", "listed", "without"),
+    [
+        ("worker.classify.classification", predictions._ANSWERING, MAKES_NO_ANSWER),
+        ("worker.classify.pictures", features._SEEING, MAKES_NO_FEATURE),
+    ],
+    ids=["predictions", "features"],
+)
+def test_the_key_holds_all_code_behind_what_is_kept(
+    module: str, listed: tuple[str, ...], without: dict[str, str]
+) -> None:
+    code = code_behind([module], without=without)
+    missing = sorted(file for file in code if not covered(file, listed))
+    assert not missing, f"add to the cache's list of code, or to the exclusions with a reason: {missing}"
+    assert [path for path in listed if not any(covered(file, [path]) for file in code)] == []
+
+
+def test_the_exclusions_exist() -> None:
+    assert [path for path in MAKES_NO_FEATURE if not (ROOT / path).exists()] == []

@@ -25,8 +25,14 @@ from worker.classify.caches.feature_file import DamagedError, FeatureFile, open_
 
 log = logging.getLogger(__name__)
 
-_SEEING = ("shared/model", "worker/classify/caches")
-"""The code that makes features of a picture's bytes, and some more."""
+_SEEING = (
+    "shared/model",
+    "worker/classify/batching.py",
+    "worker/classify/caches",
+    "worker/classify/engine.py",
+    "worker/classify/pictures.py",
+)
+"""The code that a picture's features depend on; `tests/unit/worker/test_code_hash.py` holds it against the imports."""
 _KEPT = np.dtype("<f2")
 
 _GATHER_S = 0.5

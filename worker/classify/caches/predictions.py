@@ -25,15 +25,8 @@ from worker.classify.caches.code import code_hash
 log = logging.getLogger(__name__)
 
 _LUA = Path(__file__).parent / "lua"
-_ANSWERING = (
-    "shared/model",
-    "shared/words.py",
-    "worker/classify/classification.py",
-    "worker/classify/outcomes.py",
-    "worker/classify/engine.py",
-    "worker/classify/caches",
-)
-"""The code that makes an answer of an item."""
+_ANSWERING = ("shared/model", "shared/words.py", "worker/classify")
+"""The code that an answer to an item depends on; `tests/unit/worker/test_code_hash.py` holds it against the imports."""
 
 _SCALE = 10**PLACES
 _CHECKSUM, _HEAD, _GUESS, _WEIGHTS = Struct("<I"), Struct("<BHH"), Struct("<IH"), Struct("<HH")

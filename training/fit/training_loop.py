@@ -1,16 +1,15 @@
-"""How both networks are fitted: one schedule, one loop, one history."""
+"""The training loop that fits both branches' networks, and the history that it returns."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import keras
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
 from shared.model.fusion import Probabilities
 from shared.taxonomy import CODES
-from training.fit.epochs import EpochBar
+from training.fit.epoch_bar import EpochBar
 
 History = list[dict[str, float]]
 """Per epoch: `epoch`, `loss`, `accuracy`, `val_loss`, `val_accuracy`."""
@@ -22,22 +21,12 @@ Batches = Callable[[], Iterator[Batch]]
 # A small catalogue gets small batches, so that an epoch has enough steps to learn from.
 _SMALLEST_BATCH, _STEPS = 8, 64
 _READ_AHEAD = 4
-_WARM_UP, _FIRST, _LAST = 0.1, 0.05, 0.01
-"""Share of the steps in which the rate rises, from and down to these shares of its highest value."""
 
 
 def batching(items: int, wanted: int) -> tuple[int, int]:
     """The size of a batch, and how many make an epoch."""
     size = min(wanted, max(_SMALLEST_BATCH, items // _STEPS))
     return size, -(-items // size)
-
-
-def schedule(rate: float, steps: int) -> Any:
-    """A rate that rises for a tenth of the steps, then falls along a cosine."""
-    warm_up = int(steps * _WARM_UP)
-    return keras.optimizers.schedules.CosineDecay(
-        rate * _FIRST, steps - warm_up, alpha=_LAST, warmup_target=rate, warmup_steps=warm_up
-    )
 
 
 def fit(

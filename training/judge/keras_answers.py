@@ -5,7 +5,7 @@ from pathlib import Path
 from shared.model.bundle import Bundle
 from shared.model.fusion import Verdict
 from shared.model.runtimes.tensorflow import TensorFlowRuntime
-from training.judge.answering import answer, seen_by
+from training.judge.answers import answer, seen_by
 from training.pipeline.prepared import Items
 
 

@@ -1,0 +1,54 @@
+"""Which files a module's import runs, to hold lists of code against."""
+
+import ast
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+
+import grimp
+
+from shared.settings import ROOT
+
+
+def code_behind(modules: Iterable[str], without: Iterable[str] = ()) -> set[str]:
+    """The files that importing `modules` runs, relative to the repository's root.
+
+    Imports within functions count, and so do the packages that a module lies in; a package whose `__init__.py` holds
+    only its docstring is left out.
+
+    Args:
+        without: Files and folders to leave out, together with what is imported by nothing else.
+    """
+    excluded = tuple(without)
+    found: set[str] = set()
+    pending = list(modules)
+    while pending:
+        module = pending.pop()
+        file = _file_of(module)
+        if file in found or covered(file, excluded):
+            continue
+        found.add(file)
+        pending += _graph().find_modules_directly_imported_by(module)
+        if package := module.rpartition(".")[0]:
+            pending.append(package)
+    return {file for file in found if not _is_docstring(file)}
+
+
+def covered(file: str, paths: Iterable[str]) -> bool:
+    """Whether the file is one of the paths or lies below one."""
+    return any(file == path or file.startswith(f"{path}/") for path in paths)
+
+
+@cache
+def _graph() -> grimp.ImportGraph:
+    return grimp.build_graph("shared", "training", "worker", cache_dir=None)
+
+
+def _file_of(module: str) -> str:
+    path = Path(*module.split("."))
+    return str(path / "__init__.py" if (ROOT / path).is_dir() else path.with_suffix(".py"))
+
+
+def _is_docstring(file: str) -> bool:
+    body = ast.parse((ROOT / file).read_text(encoding="utf-8")).body
+    return not body or (len(body) == 1 and ast.get_docstring(ast.Module(body, [])) is not None)
