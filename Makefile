@@ -1,6 +1,6 @@
 # `make demo` and `make test` need nothing but Python 3.11: everything else is installed into .venv.
 .DEFAULT_GOAL := help
-.PHONY: help demo up train test test-faults test-deploy test-containers bench bench-long lint types unit audit lock rules clean
+.PHONY: help demo up train test test-faults test-browser test-deploy test-containers bench bench-long lint types unit audit lock rules clean
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -29,6 +29,9 @@ test: lint types unit  ## Lint, types and the tests but for the slow ones of tes
 
 test-faults: $(READY)  ## What may fail, and what must then be true: real processes are killed
 	pytest tests/faults
+
+test-browser: $(READY)  ## The pages that a training leaves, in a headless Chromium without a network
+	pytest tests/browser
 
 test-deploy: $(READY) $(TOOLS)/.ready  ## The deployment's files: linted, and against their schemas
 	pytest tests/deploy

@@ -44,4 +44,5 @@ echo "Installing what requirements.lock pins"
 # A quiet sync, so that a log holds what matters; errors are printed all the same.
 "$uv" pip sync --quiet --python .venv/bin/python --require-hashes --compile-bytecode requirements.lock
 "$uv" pip install --quiet --python .venv/bin/python --no-deps --build-constraints requirements.lock --editable . --editable ./client
+.venv/bin/python -m training.plots
 echo "Ready: .venv/bin/catalog --help"
