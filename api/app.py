@@ -29,6 +29,7 @@ from api.models import routes as models
 from api.trainings import routes as trainings
 from shared.settings import Settings, get_settings
 from shared.telemetry import tracing
+from shared.tenants.api_keys import KeyStore
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -44,10 +45,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.stores = open_stores(given)
-        await run_in_threadpool(access.announce_access, app.state.stores.keys)
+        await run_in_threadpool(access.announce_access, KeyStore(app.state.stores.redis))
         yield
-        await app.state.stores.waiting.aclose()
-        app.state.stores.redis.close()
+        await app.state.stores.close()
         await run_in_threadpool(tracing.finish)
 
     # /docs with its scripts from here instead of a content delivery network.

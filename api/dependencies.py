@@ -1,91 +1,99 @@
-"""The stores behind the routes, opened once per process."""
+"""What routes are handed: the stores, opened once per process, and the services built on them.
 
-from dataclasses import dataclass
-from typing import Annotated
+Each subject declares its own services in the same way, next to the service's class.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Annotated, Any, TypeVar, cast
 
 from celery import Celery
 from fastapi import Depends, Request
-from prometheus_client import CollectorRegistry
 from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
 
-from api.access.rate_limits import RateLimits
-from api.jobs.submission import Submissions
-from api.labels.submission import Labelling
-from api.metrics import stores_registry
-from api.trainings.submission import TrainingRequests
 from shared.drift import Drift
-from shared.ledger import Deliveries, Idempotency, Ledger, Results, Trainings
+from shared.ledger import Ledger, Results, Trainings
 from shared.queues import celery_app
-from shared.registry.state import Models
 from shared.settings import Settings
 from shared.stores.blobs import Blobs
 from shared.stores.opening import open_blobs, open_broker, open_redis
-from shared.tenants.api_keys import KeyStore
 
 LONGEST_WAIT_S = 30
-"""What a client may ask a job's status to wait for."""
+"""The longest time a client may ask a status request to wait."""
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Stores:
     settings: Settings
     redis: Redis
-    waiting: AsyncRedis
-    """For blocking on the end of a job without holding a thread."""
-    keys: KeyStore
-    rate_limits: RateLimits
-    ledger: Ledger
-    idempotency: Idempotency
-    results: Results
-    deliveries: Deliveries
-    models: Models
+    async_redis: AsyncRedis
+    """For waiting without holding a thread."""
+    broker: Redis
+    """Celery's; it may be the same server."""
     blobs: Blobs
     queue: Celery
-    submissions: Submissions
-    drift: Drift
-    metrics: CollectorRegistry
-    trainings: Trainings
-    training_requests: TrainingRequests
-    labels: Labelling
+    services: dict[Callable[["Stores"], object], object] = field(default_factory=dict)
+    """By the function that built them; see `service`."""
+
+    async def close(self) -> None:
+        await self.async_redis.aclose()
+        self.redis.close()
+
+
+_builders: list[Callable[[Stores], object]] = []
 
 
 def open_stores(settings: Settings) -> Stores:
-    client = open_redis(settings)
-    blobs = open_blobs(settings)
-    queue = celery_app(settings)
-    drift = Drift(client, settings.keep_drift_days)
-    return Stores(
+    """Open the stores and build every declared service, so that a wrong setting stops the server at its start."""
+    stores = Stores(
         settings=settings,
-        redis=client,
-        waiting=_open_waiting(settings),
-        keys=KeyStore(client),
-        rate_limits=RateLimits(client, settings.rate_limit),
-        ledger=Ledger(client),
-        idempotency=Idempotency(client),
-        results=Results(client),
-        deliveries=Deliveries(client),
-        models=Models(client),
-        blobs=blobs,
-        queue=queue,
-        submissions=Submissions(settings, client, blobs, queue),
-        drift=drift,
-        metrics=stores_registry(client, open_broker(settings), drift),
-        trainings=Trainings(client),
-        training_requests=TrainingRequests(settings, client, queue),
-        labels=Labelling(settings, client, blobs, drift),
+        redis=open_redis(settings),
+        async_redis=_open_async_redis(settings),
+        broker=open_broker(settings),
+        blobs=open_blobs(settings),
+        queue=celery_app(settings),
     )
+    stores.services.update({build: build(stores) for build in _builders})
+    return stores
 
 
-def _open_waiting(settings: Settings) -> AsyncRedis:
-    """A command that waits on the server is answered once its time is over, or the server is away."""
-    patience_s = max(settings.predict_timeout_s, LONGEST_WAIT_S) + settings.redis_timeout_s
-    return AsyncRedis.from_url(settings.redis_url, socket_connect_timeout=2, socket_timeout=patience_s)
+def _open_async_redis(settings: Settings) -> AsyncRedis:
+    """A client whose timeout is longer than the longest command that waits on the server."""
+    timeout_s = max(settings.predict_timeout_s, LONGEST_WAIT_S) + settings.redis_timeout_s
+    return AsyncRedis.from_url(settings.redis_url, socket_connect_timeout=2, socket_timeout=timeout_s)
 
 
-def _stores(request: Request) -> Stores:
+# The dependencies are coroutines, because FastAPI would run plain functions in a thread.
+
+
+async def _stores(request: Request) -> Stores:
     stores: Stores = request.app.state.stores
     return stores
 
 
 StoresDep = Annotated[Stores, Depends(_stores)]
+
+
+def service(build: Callable[[Stores], T]) -> Any:
+    """Declare what `build` makes of the stores: it is built once, at the server's start, and handed to each request."""
+    _builders.append(build)
+
+    async def provide(stores: StoresDep) -> T:
+        return cast(T, stores.services[build])
+
+    return Depends(provide)
+
+
+SettingsDep = Annotated[Settings, service(lambda stores: stores.settings)]
+RedisDep = Annotated[Redis, service(lambda stores: stores.redis)]
+AsyncRedisDep = Annotated[AsyncRedis, service(lambda stores: stores.async_redis)]
+BlobsDep = Annotated[Blobs, service(lambda stores: stores.blobs)]
+QueueDep = Annotated[Celery, service(lambda stores: stores.queue)]
+
+LedgerDep = Annotated[Ledger, service(lambda stores: Ledger(stores.redis))]
+ResultsDep = Annotated[Results, service(lambda stores: Results(stores.redis))]
+TrainingsDep = Annotated[Trainings, service(lambda stores: Trainings(stores.redis))]
+DriftDep = Annotated[Drift, service(lambda stores: Drift(stores.redis, stores.settings.keep_drift_days))]

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Response
 from redis import RedisError
 
 from api.access.authentication import KEY_IS_OPTIONAL, OptionalCaller
-from api.dependencies import StoresDep
+from api.dependencies import LedgerDep, RedisDep
 from api.http.openapi import problems
 from api.http.problems import Problem
 from shared.queues import TRAINING, Lane
@@ -25,15 +25,15 @@ router = APIRouter(tags=["health"])
     responses={HTTPStatus.SERVICE_UNAVAILABLE: {"description": "Redis is away.", "content": {"application/json": {}}}}
     | problems(HTTPStatus.TOO_MANY_REQUESTS),
 )
-def health(stores: StoresDep, caller: OptionalCaller, response: Response) -> dict[str, Any]:
+def health(redis: RedisDep, ledger: LedgerDep, caller: OptionalCaller, response: Response) -> dict[str, Any]:
     """`pass`; `warn` where jobs wait for a worker or a model, or a worker cannot serve the champion; `fail` (503).
 
     A caller with a key is also told of Redis, the workers, the model they serve, the trainers, and who is let in.
     """
     try:
-        workers = alive(stores.redis)
-        waiting = {lane.value: stores.ledger.ready(lane) for lane in Lane}
-        trainers, trainings = trainers_alive(stores.redis), stores.ledger.ready(TRAINING)
+        workers = alive(redis)
+        waiting = {lane.value: ledger.ready(lane) for lane in Lane}
+        trainers, trainings = trainers_alive(redis), ledger.ready(TRAINING)
     except RedisError as error:
         response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
         log.warning("Redis cannot be reached: %s", error)
@@ -63,10 +63,10 @@ async def live() -> dict[str, str]:
 
 
 @router.get("/health/ready", responses=problems(HTTPStatus.SERVICE_UNAVAILABLE))
-def ready(stores: StoresDep) -> dict[str, str]:
+def ready(redis: RedisDep) -> dict[str, str]:
     """Jobs can be accepted: Redis answers."""
     try:
-        stores.redis.ping()
+        redis.ping()
     except RedisError as error:
         detail = "Redis cannot be reached, so no job can be accepted right now."
         headers = {"Retry-After": "5"}

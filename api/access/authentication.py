@@ -18,8 +18,8 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Send
 from starlette.types import Scope as AsgiScope
 
-from api.access.rate_limits import Standing
-from api.dependencies import Stores, StoresDep
+from api.access.rate_limits import RateLimits, Standing
+from api.dependencies import service
 from api.http.problems import Problem
 from shared.tenants.api_keys import LOCAL_TENANT, KeyStore, Scope
 
@@ -49,12 +49,17 @@ class Principal:
     """`None`: a caller on this machine, while there is no key at all."""
 
 
+KeyStoreDep = Annotated[KeyStore, service(lambda stores: KeyStore(stores.redis))]
+RateLimitsDep = Annotated[RateLimits, service(lambda stores: RateLimits(stores.redis, stores.settings.rate_limit))]
+
+
 # The dependencies are plain functions, because Redis is asked: FastAPI runs them in a thread.
 
 
 def authenticate(
     request: Request,
-    stores: StoresDep,
+    keys: KeyStoreDep,
+    rate_limits: RateLimitsDep,
     credentials: Annotated[HTTPAuthorizationCredentials | None, Security(bearer)],
     needed: SecurityScopes,
 ) -> Principal:
@@ -64,7 +69,7 @@ def authenticate(
         Problem: 401 without a valid key, 403 where it lacks a scope or (without any key) the caller is elsewhere,
             429 past the limit.
     """
-    principal = _identify(request, stores, credentials)
+    principal = _identify(request, keys, rate_limits, credentials)
     for scope in needed.scopes:
         if scope not in principal.scopes:
             detail = f"This needs a key with the scope {scope}; yours has {', '.join(sorted(principal.scopes))}."
@@ -74,12 +79,13 @@ def authenticate(
 
 def recognise(
     request: Request,
-    stores: StoresDep,
+    keys: KeyStoreDep,
+    rate_limits: RateLimitsDep,
     credentials: Annotated[HTTPAuthorizationCredentials | None, Security(bearer)],
 ) -> Principal | None:
     """The caller where it can be known, for a route that is open to all; raises `Problem` (429) past the limit."""
     try:
-        return _identify(request, stores, credentials)
+        return _identify(request, keys, rate_limits, credentials)
     except RedisError:
         return None
     except Problem as problem:
@@ -119,10 +125,12 @@ def install(app: FastAPI) -> None:
     app.add_middleware(_RateLimitHeaders)
 
 
-def _identify(request: Request, stores: Stores, credentials: HTTPAuthorizationCredentials | None) -> Principal:
+def _identify(
+    request: Request, keys: KeyStore, rate_limits: RateLimits, credentials: HTTPAuthorizationCredentials | None
+) -> Principal:
     if "authorization" in request.headers:
-        return _key_holder(request, stores, credentials)
-    if stores.keys.configured():
+        return _key_holder(request, keys, rate_limits, credentials)
+    if keys.configured():
         raise _unauthorized("This needs an API key, as the header 'Authorization: Bearer <key>'.")
     if not _on_this_machine(request):
         raise Problem(
@@ -134,19 +142,21 @@ def _identify(request: Request, stores: Stores, credentials: HTTPAuthorizationCr
     return Principal(LOCAL_TENANT, frozenset(Scope), None)
 
 
-def _key_holder(request: Request, stores: Stores, credentials: HTTPAuthorizationCredentials | None) -> Principal:
+def _key_holder(
+    request: Request, keys: KeyStore, rate_limits: RateLimits, credentials: HTTPAuthorizationCredentials | None
+) -> Principal:
     """Raises `Problem`: 401 for a wrong key, 429 past the limit of the key or of wrong ones from one address.
 
     A valid key is served however many wrong ones came from the same address: else anybody behind the same proxy could
     lock others out, and 256 random bits are not guessed.
     """
-    key = stores.keys.find(credentials.credentials) if credentials else None
+    key = keys.find(credentials.credentials) if credentials else None
     if key is None:
-        standing = stores.rate_limits.failure(request.client.host if request.client else "")
+        standing = rate_limits.failure(request.client.host if request.client else "")
         if not standing.allowed:
             raise _rate_limited(standing, "Too many requests with a wrong key came from this address")
         raise _unauthorized("The key is not valid: mistyped, revoked, or not of this service.")
-    standing = stores.rate_limits.request(key.id)
+    standing = rate_limits.request(key.id)
     request.state.rate_limit = standing
     if not standing.allowed:
         limit = f"{standing.limit.amount:,} requests in {standing.limit.get_expiry():,} s"

@@ -8,8 +8,7 @@ from fastapi import Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, SecurityScopes
 from redis import RedisError
 
-from api.access.authentication import Principal, authenticate, bearer
-from api.dependencies import StoresDep
+from api.access.authentication import KeyStoreDep, Principal, RateLimitsDep, authenticate, bearer
 from api.http.problems import Problem
 from shared.tenants.api_keys import Scope
 
@@ -34,14 +33,15 @@ class Observers:
 
 def observe(
     request: Request,
-    stores: StoresDep,
+    keys: KeyStoreDep,
+    rate_limits: RateLimitsDep,
     credentials: Annotated[HTTPAuthorizationCredentials | None, Security(bearer)],
     needed: SecurityScopes,
 ) -> Principal | None:
     """The caller; `None` for one who is remembered while Redis is away. Raises as `authenticate` does."""
     observers: Observers = request.app.state.observers
     try:
-        principal = authenticate(request, stores, credentials, needed)
+        principal = authenticate(request, keys, rate_limits, credentials, needed)
     except RedisError:
         if credentials is not None and observers.knows(credentials):
             return None

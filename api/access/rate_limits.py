@@ -38,7 +38,7 @@ class RateLimits:
         rate_limit: Of a key, in the notation of the library `limits`; raises `ValueError` where it is not.
     """
 
-    def __init__(self, redis: "Redis", rate_limit: str) -> None:
+    def __init__(self, redis: Redis, rate_limit: str) -> None:
         # The URL is not used beside a pool; it only tells Redis from Valkey's client.
         storage = RedisStorage("redis://", connection_pool=redis.connection_pool, key_prefix="catalog:limit")
         self._window = SlidingWindowCounterRateLimiter(storage)

@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from api.access.authentication import ObserveCaller
-from api.dependencies import StoresDep
+from api.dependencies import DriftDep
 from api.drift.alerts import alerts
 from api.drift.render import alert_out, bundle_drift_out
 from api.drift.schemas import DriftOut
@@ -16,7 +16,7 @@ router = APIRouter(prefix="/v1/drift", tags=["observation"])
 
 @router.get("")
 def drift(
-    stores: StoresDep,
+    counters: DriftDep,
     _: ObserveCaller,
     days: Annotated[int, Query(ge=1, le=366, description="How many, today included.")] = 7,
     bundle: Annotated[str | None, Query(max_length=64, description="Only this one; all by default.")] = None,
@@ -25,7 +25,7 @@ def drift(
 
     All tenants together. An alert proposes a training; it starts none.
     """
-    today, kept = stores.drift.today(), stores.drift.read()
+    today, kept = counters.today(), counters.read()
     first = today - timedelta(days=days - 1)
     chosen = [found for found in kept if bundle in (None, found.bundle) and found.days[-1].last >= first]
     return DriftOut(

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import Header
+from fastapi import Depends, Header
 from fastapi.concurrency import run_in_threadpool
 from redis import RedisError
 
-from api.dependencies import Stores
+from api.dependencies import service
 from api.http.problems import Problem
-from shared.ledger import Answered, Claim, Idempotency, InFlightError, Job
+from shared.ledger import Answered, Claim, Idempotency, InFlightError, Job, Ledger
 from shared.ledger.idempotency import CLAIM_S
 
 HEADER = "Idempotency-Key"
@@ -38,6 +38,9 @@ IdempotencyKey = Annotated[
 ]
 
 
+_KeysDep = Annotated[Idempotency, service(lambda stores: Idempotency(stores.redis))]
+
+
 @dataclass(frozen=True)
 class Attempt:
     """One request: the first with its key, without a key, or a repetition."""
@@ -47,44 +50,60 @@ class Attempt:
     """What the first request with the key led to."""
 
 
-@asynccontextmanager
-async def attempt(stores: Stores, tenant: str, operation: str, key: str | None) -> AsyncIterator[Attempt]:
-    """Claim the key for as long as the body runs; a failure gives it up.
+@dataclass(frozen=True)
+class IdempotentRequest:
+    """A request with or without the header."""
 
-    Raises:
-        Problem: the key cannot be one, or another request with it is being worked on.
-    """
-    if key is None:
-        yield Attempt()
-        return
-    if not _KEY.fullmatch(key):
-        detail = f"The header {HEADER} must have 1 to 255 visible ASCII characters."
-        raise Problem(HTTPStatus.BAD_REQUEST, "malformed-idempotency-key", detail)
-    keys = stores.idempotency
-    try:
-        found = await run_in_threadpool(keys.claim, tenant, operation, key)
-    except InFlightError as error:
-        detail = "The first request with this Idempotency-Key is being worked on: ask again when it is done."
-        headers = {"Retry-After": str(error.retry_after_s)}
-        raise Problem(HTTPStatus.CONFLICT, "idempotency-key-in-use", detail, headers=headers) from None
-    if isinstance(found, Answered):
-        yield Attempt(answered=found)
-        return
-    renewing = asyncio.create_task(_renew(keys, found))
-    try:
-        yield Attempt(claim=found)
-    except BaseException:
-        with contextlib.suppress(RedisError):
-            await run_in_threadpool(keys.release, found)  # changes nothing once the job is open
-        raise
-    finally:
-        renewing.cancel()
+    keys: Idempotency
+    key: str | None
+
+    @asynccontextmanager
+    async def attempt(self, tenant: str, operation: str) -> AsyncIterator[Attempt]:
+        """Claim the key while the context is open; an exception releases it.
+
+        Raises:
+            Problem: the key is malformed, or another request with it is still being processed.
+        """
+        if self.key is None:
+            yield Attempt()
+            return
+        claim = await self._claim(tenant, operation, self.key)
+        if isinstance(claim, Answered):
+            yield Attempt(answered=claim)
+            return
+        renewing = asyncio.create_task(_renew(self.keys, claim))
+        try:
+            yield Attempt(claim=claim)
+        except BaseException:
+            with contextlib.suppress(RedisError):
+                await run_in_threadpool(self.keys.release, claim)  # changes nothing once the job is open
+            raise
+        finally:
+            renewing.cancel()
+
+    async def _claim(self, tenant: str, operation: str, key: str) -> Claim | Answered:
+        if not _KEY.fullmatch(key):
+            detail = f"The header {HEADER} must have 1 to 255 visible ASCII characters."
+            raise Problem(HTTPStatus.BAD_REQUEST, "malformed-idempotency-key", detail)
+        try:
+            return await run_in_threadpool(self.keys.claim, tenant, operation, key)
+        except InFlightError as error:
+            detail = "The first request with this Idempotency-Key is still being processed: send this one again later."
+            headers = {"Retry-After": str(error.retry_after_s)}
+            raise Problem(HTTPStatus.CONFLICT, "idempotency-key-in-use", detail, headers=headers) from None
 
 
-async def replay(stores: Stores, answered: Answered, fingerprint: Awaitable[str]) -> Job:
+async def _idempotent(keys: _KeysDep, key: IdempotencyKey = None) -> IdempotentRequest:
+    return IdempotentRequest(keys, key)
+
+
+IdempotentDep = Annotated[IdempotentRequest, Depends(_idempotent)]
+
+
+async def replay(ledger: Ledger, answered: Answered, fingerprint: Awaitable[str]) -> Job:
     """The job as it was accepted; raises as `check_same` does."""
     await check_same(answered, fingerprint)
-    job = await run_in_threadpool(stores.ledger.job, answered.job)
+    job = await run_in_threadpool(ledger.job, answered.job)
     return job.as_accepted()
 
 

@@ -2,14 +2,15 @@
 
 import math
 
-from api.dependencies import Stores
+from redis.asyncio import Redis as AsyncRedis
+
 from shared.ledger import Job, done_key
 
 
-async def ended_within(stores: Stores, job: Job, seconds: float) -> bool:
-    """Whether the job has ended by then; at once where it has already."""
+async def ended_within(redis: AsyncRedis, job: Job, seconds: float) -> bool:
+    """Wait until the job has ended or the time is over; return whether it has ended."""
     if job.ended or seconds <= 0:
         return job.ended
     done = done_key(job.id)
-    # Moved onto itself, so that whoever else waits sees it too.
-    return await stores.waiting.blmove(done, done, math.ceil(seconds), "LEFT", "RIGHT") is not None
+    # Moved onto itself, so that every other request that waits sees it too.
+    return await redis.blmove(done, done, math.ceil(seconds), "LEFT", "RIGHT") is not None

@@ -2,16 +2,25 @@
 
 from datetime import datetime
 from http import HTTPStatus
+from typing import Annotated
 
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from api.access.ownership import JobDep
-from api.dependencies import Stores, StoresDep
+from api.dependencies import LedgerDep, QueueDep, service
 from api.http.openapi import problems
 from api.http.problems import Problem
 from api.jobs.render import masked, maybe_time, time_of
-from shared.ledger import DeliveryAttempt, DeliveryOutcome, Job, NothingToDeliverError, Trigger, WebhookState
+from shared.ledger import (
+    Deliveries,
+    DeliveryAttempt,
+    DeliveryOutcome,
+    Job,
+    NothingToDeliverError,
+    Trigger,
+    WebhookState,
+)
 from shared.queues import tend_soon
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"], responses=problems(HTTPStatus.NOT_FOUND))
@@ -36,33 +45,36 @@ class DeliveriesOut(BaseModel):
     deliveries: list[DeliveryOut] = Field(description="The last 200, the newest last.")
 
 
+DeliveriesDep = Annotated[Deliveries, service(lambda stores: Deliveries(stores.redis))]
+
+
 @router.get("/{job_id}/deliveries")
-def deliveries(job: JobDep, stores: StoresDep) -> DeliveriesOut:
+def deliveries(job: JobDep, log: DeliveriesDep) -> DeliveriesOut:
     """Each attempt to deliver the job's webhook, and when the next one is due."""
-    return _answer(job, stores)
+    return _answer(job, log)
 
 
 @router.post("/{job_id}/deliveries", status_code=HTTPStatus.ACCEPTED, responses=problems(HTTPStatus.CONFLICT))
-def redeliver(job: JobDep, stores: StoresDep) -> DeliveriesOut:
+def redeliver(job: JobDep, log: DeliveriesDep, ledger: LedgerDep, queue: QueueDep) -> DeliveriesOut:
     """Deliver the webhook of an ended job (again) now; a receiver that had answered 410 gets deliveries again.
 
     It carries the `webhook-id` that it always had, and is tried again on the same schedule.
     """
     try:
-        stores.deliveries.request(job)
+        log.request(job)
     except NothingToDeliverError as error:
         raise Problem(HTTPStatus.CONFLICT, "nothing-to-deliver", f"There is nothing to deliver: {error}.") from error
-    tend_soon(stores.queue)
-    return _answer(stores.ledger.job(job.id), stores)
+    tend_soon(queue)
+    return _answer(ledger.job(job.id), log)
 
 
-def _answer(job: Job, stores: Stores) -> DeliveriesOut:
+def _answer(job: Job, log: Deliveries) -> DeliveriesOut:
     return DeliveriesOut(
         job_id=job.id,
         url=None if job.webhook_url is None else masked(job.webhook_url),
         state=job.webhook_state,
         attempts=job.webhook_attempts,
-        deliveries=[_delivery(attempt) for attempt in stores.deliveries.log(job)],
+        deliveries=[_delivery(attempt) for attempt in log.log(job)],
     )
 
 

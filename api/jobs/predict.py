@@ -10,13 +10,15 @@ from pydantic import ValidationError
 
 from api import ingest
 from api.access.authentication import ClassifyCaller
-from api.dependencies import Stores, StoresDep
+from api.dependencies import AsyncRedisDep, LedgerDep, ResultsDep, SettingsDep
 from api.http.long_poll import ended_within
 from api.http.openapi import problems, ref
 from api.http.problems import Problem, invalid_request
 from api.jobs import render
-from api.jobs.schemas import ModelWeightsOut, PredictIn, PredictOut, ResultOut
+from api.jobs.schemas import ModelWeightsOut, PredictIn, PredictOut
+from api.jobs.submission import JobSubmissionsDep
 from shared.ledger import Job
+from shared.settings import Settings
 
 router = APIRouter(tags=["predict"])
 
@@ -51,11 +53,23 @@ _BODIES = {
         HTTPStatus.INSUFFICIENT_STORAGE,
     ),
 )
-async def predict(request: Request, stores: StoresDep, caller: ClassifyCaller) -> PredictOut:
+async def predict(
+    request: Request,
+    settings: SettingsDep,
+    ledger: LedgerDep,
+    results: ResultsDep,
+    async_redis: AsyncRedisDep,
+    submissions: JobSubmissionsDep,
+    caller: ClassifyCaller,
+) -> PredictOut:
     """Classify one item now; it overtakes bulk jobs at the next micro-batch."""
-    item = await _item(request, stores)
-    job = await stores.submissions.accept(ingest.single(item), caller.tenant, passing=True)
-    result = await _result(stores, job)
+    item = await _item(request, settings)
+    job = await submissions.accept(ingest.single(item), caller.tenant, passing=True)
+    if not await ended_within(async_redis, job, settings.predict_timeout_s):
+        raise _not_done(job, settings.predict_timeout_s)
+    job = await run_in_threadpool(ledger.job, job.id)
+    page = await run_in_threadpool(results.page, job)
+    result = render.result_out(*page.outcomes[0])
     if result.category is None or result.needs_review is None or result.branches is None:
         error = result.error
         kind = error.code.replace("_", "-") if error else "item-failed"
@@ -71,9 +85,9 @@ async def predict(request: Request, stores: StoresDep, caller: ClassifyCaller) -
     )
 
 
-async def _item(request: Request, stores: Stores) -> dict[str, Any]:
+async def _item(request: Request, settings: Settings) -> dict[str, Any]:
     """The request's two fields as a catalogue item."""
-    limit = ingest.item_limit(stores.settings)
+    limit = ingest.item_limit(settings)
     fields: dict[str, Any]
     if request.headers.get("content-type", "").lower().startswith(ingest.MULTIPART):
         fields = dict(await ingest.small_form(request, limit))
@@ -82,22 +96,15 @@ async def _item(request: Request, stores: Stores) -> dict[str, Any]:
     else:
         fields = await ingest.json_object(request, limit)
     try:
-        given = PredictIn.model_validate(fields)
+        body = PredictIn.model_validate(fields)
     except ValidationError as error:
         raise invalid_request(error.errors()) from error
-    return {"description": given.description, "image": {"base64": given.image} if given.image else None}
+    return {"description": body.description, "image": {"base64": body.image} if body.image else None}
 
 
-async def _result(stores: Stores, job: Job) -> ResultOut:
-    """Wait for the job's end without holding a thread."""
-    timeout = stores.settings.predict_timeout_s
-    if not await ended_within(stores, job, timeout):
-        raise Problem(
-            HTTPStatus.GATEWAY_TIMEOUT,
-            "not-done-in-time",
-            f"No worker has answered within {timeout:g} s. The item stays queued: look at /v1/jobs/{job.id} later.",
-            job_id=job.id,
-        )
-    ended = await run_in_threadpool(stores.ledger.job, job.id)
-    page = await run_in_threadpool(stores.results.page, ended)
-    return render.result_out(*page.outcomes[0])
+def _not_done(job: Job, timeout_s: float) -> Problem:
+    detail = (
+        f"No worker answered within {timeout_s:g} s. The item is still queued: look at /v1/jobs/{job.id} later for its "
+        "result."
+    )
+    return Problem(HTTPStatus.GATEWAY_TIMEOUT, "not-done-in-time", detail, job_id=job.id)

@@ -12,9 +12,9 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from api import ingest
 from api.access.authentication import ClassifyCaller
 from api.access.ownership import JobDep
-from api.dependencies import LONGEST_WAIT_S, Stores, StoresDep
+from api.dependencies import LONGEST_WAIT_S, AsyncRedisDep, BlobsDep, LedgerDep, QueueDep, ResultsDep, SettingsDep
 from api.http import idempotency
-from api.http.idempotency import IdempotencyKey
+from api.http.idempotency import IdempotentDep
 from api.http.long_poll import ended_within
 from api.http.openapi import ACCEPTED, problems
 from api.http.problems import results_expired
@@ -23,7 +23,8 @@ from api.jobs import render
 from api.jobs.bodies import JOB_BODIES
 from api.jobs.parquet import parquet
 from api.jobs.schemas import JobOut, ResultOut, ResultsOut
-from shared.ledger import ItemStatus, Job, Page
+from api.jobs.submission import JobSubmissionsDep
+from shared.ledger import ItemStatus, Job, Ledger, Page
 from shared.queues import tend_soon
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
@@ -52,15 +53,22 @@ _WRITERS: dict[str, tuple[_Writer, str]] = {
     ),
 )
 async def submit(
-    request: Request, response: Response, stores: StoresDep, caller: ClassifyCaller, key: IdempotencyKey = None
+    request: Request,
+    response: Response,
+    settings: SettingsDep,
+    blobs: BlobsDep,
+    ledger: LedgerDep,
+    submissions: JobSubmissionsDep,
+    idempotent: IdempotentDep,
+    caller: ClassifyCaller,
 ) -> JobOut:
     """Send items in bulk; all that are valid are accepted, or none."""
-    async with idempotency.attempt(stores, caller.tenant, "submit", key) as attempt:
+    async with idempotent.attempt(caller.tenant, "submit") as attempt:
         if attempt.answered:
-            job = await idempotency.replay(stores, attempt.answered, ingest.drain(request, stores.settings))
+            job = await idempotency.replay(ledger, attempt.answered, ingest.drain(request, settings))
         else:
-            async with await ingest.read(request, stores.settings, stores.blobs) as intake:
-                job = await stores.submissions.accept(intake, caller.tenant, attempt.claim)
+            async with await ingest.read(request, settings, blobs) as intake:
+                job = await submissions.accept(intake, caller.tenant, attempt.claim)
     return _accepted(job, response, replayed=attempt.answered is not None)
 
 
@@ -72,22 +80,23 @@ async def submit(
 async def retry(
     parent: JobDep,
     response: Response,
-    stores: StoresDep,
+    ledger: LedgerDep,
+    submissions: JobSubmissionsDep,
+    idempotent: IdempotentDep,
     status: Annotated[
         list[Literal["failed", "expired", "cancelled"]] | None,
         Query(description="Which items; failed and expired ones where it is left out"),
     ] = None,
-    key: IdempotencyKey = None,
 ) -> JobOut:
     """A new job with those items of an ended one that failed or were never done; `parent` leads back."""
     statuses = frozenset(ItemStatus(name) for name in status or ("failed", "expired"))
     fingerprint = ",".join(sorted(statuses))
-    async with idempotency.attempt(stores, parent.tenant, f"retry {parent.id}", key) as attempt:
+    async with idempotent.attempt(parent.tenant, f"retry {parent.id}") as attempt:
         if attempt.answered:
-            job = await idempotency.replay(stores, attempt.answered, idempotency.known(fingerprint))
+            job = await idempotency.replay(ledger, attempt.answered, idempotency.known(fingerprint))
         else:
             _refuse_gone(parent)
-            job = await stores.submissions.retry(parent, statuses, attempt.claim, fingerprint)
+            job = await submissions.retry(parent, statuses, attempt.claim, fingerprint)
     return _accepted(job, response, replayed=attempt.answered is not None)
 
 
@@ -95,34 +104,35 @@ async def retry(
 async def status(
     job: JobDep,
     response: Response,
-    stores: StoresDep,
+    ledger: LedgerDep,
+    async_redis: AsyncRedisDep,
     wait: Annotated[
         float, Query(ge=0, le=LONGEST_WAIT_S, description="Seconds to wait for the job's end before answering")
     ] = 0,
 ) -> JobOut:
     """State, counts, progress, place in the queue and an estimate."""
     if wait and not job.ended:
-        await ended_within(stores, job, wait)
-        job = await run_in_threadpool(stores.ledger.job, job.id)
-    return await run_in_threadpool(_answer, job, response, stores)
+        await ended_within(async_redis, job, wait)
+        job = await run_in_threadpool(ledger.job, job.id)
+    return await run_in_threadpool(_answer, job, response, ledger)
 
 
 @router.post("/{job_id}/cancel", responses=problems(HTTPStatus.NOT_FOUND))
-def cancel(job: JobDep, response: Response, stores: StoresDep) -> JobOut:
+def cancel(job: JobDep, response: Response, ledger: LedgerDep, queue: QueueDep) -> JobOut:
     """End the job now; what was classified stays readable. A job that has ended stays as it is."""
-    job = stores.ledger.cancel(job.id)
-    tend_soon(stores.queue)
-    return _answer(job, response, stores)
+    job = ledger.cancel(job.id)
+    tend_soon(queue)
+    return _answer(job, response, ledger)
 
 
 @router.get("/{job_id}/events", response_class=EventSourceResponse, responses=problems(HTTPStatus.NOT_FOUND))
-async def events(job: JobDep, stores: StoresDep) -> AsyncIterator[ServerSentEvent]:
+async def events(job: JobDep, ledger: LedgerDep) -> AsyncIterator[ServerSentEvent]:
     """The job each time it has changed, as server-sent events `progress`; `end` comes last and closes the stream."""
 
     def render(job: Job) -> ServerSentEvent:
-        return ServerSentEvent(data=_out(job, stores), id=str(job.done))
+        return ServerSentEvent(data=_out(job, ledger), id=str(job.done))
 
-    changes = follow(job, lambda: stores.ledger.job(job.id), _moment, render)
+    changes = follow(job, lambda: ledger.job(job.id), _moment, render)
     async for event in changes:
         yield event
 
@@ -135,7 +145,7 @@ async def events(job: JobDep, stores: StoresDep) -> AsyncIterator[ServerSentEven
 )
 def results(
     job: JobDep,
-    stores: StoresDep,
+    records: ResultsDep,
     cursor: Annotated[str | None, Query(description="`next_cursor` of the page before")] = None,
     limit: Annotated[int, Query(ge=1, le=10_000, description="Items per JSON page")] = _PAGE,
     status: Annotated[ItemStatus | None, Query(description="Only items of which this became")] = None,
@@ -148,12 +158,12 @@ def results(
     """
     _refuse_gone(job)
     if output == "json":
-        page = stores.results.page(job, cursor, limit, status)
+        page = records.page(job, cursor, limit, status)
         return ResultsOut(
             job_id=job.id, state=job.state, results=_rendered(page), next_cursor=page.cursor, complete=page.complete
         )
-    pages = stores.results.pages(job, cursor, _PAGE, status)
-    first = next(pages)  # what is wrong with the cursor is said before the answer begins
+    pages = records.pages(job, cursor, _PAGE, status)
+    first = next(pages)  # what is wrong with the cursor must be reported before the answer begins
     write, media_type = _WRITERS[output]
     return StreamingResponse(write(_all(first, pages)), media_type=media_type)
 
@@ -177,12 +187,12 @@ def _moment(job: Job) -> tuple[Hashable, bool]:
     return (job.state, job.done), job.ended
 
 
-def _out(job: Job, stores: Stores) -> JobOut:
-    return render.job_out(job, None if job.ended else stores.ledger.lane_status(job))
+def _out(job: Job, ledger: Ledger) -> JobOut:
+    return render.job_out(job, None if job.ended else ledger.lane_status(job))
 
 
-def _answer(job: Job, response: Response, stores: Stores) -> JobOut:
-    out = _out(job, stores)
+def _answer(job: Job, response: Response, ledger: Ledger) -> JobOut:
+    out = _out(job, ledger)
     if not job.ended:
         response.headers["Retry-After"] = render.retry_after(out, job.read_at)
     return out

@@ -3,13 +3,14 @@
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from http import HTTPStatus
-from typing import Any
+from typing import Annotated, Any
 
 from celery import Celery
 from fastapi.concurrency import run_in_threadpool
 from pydantic import HttpUrl, ValidationError
 from redis import Redis
 
+from api.dependencies import service
 from api.http.problems import Problem, invalid_request
 from api.ingest import Intake
 from api.items.validation import check_valid
@@ -34,8 +35,8 @@ _PASSING_S = 3600
 _LONGEST_WAIT_S = 300
 
 
-class Submissions:
-    def __init__(self, settings: Settings, redis: "Redis", blobs: Blobs, queue: Celery) -> None:
+class JobSubmissions:
+    def __init__(self, settings: Settings, redis: Redis, blobs: Blobs, queue: Celery) -> None:
         signing_secrets(settings.webhook_secrets, "")  # a malformed one is told at the start, not by the first webhook
         self._settings = settings
         self._ledger = Ledger(redis)
@@ -149,6 +150,12 @@ class Submissions:
         if options.deadline_s is not None:
             check_deadline(options.deadline_s, self._settings)
         return options
+
+
+JobSubmissionsDep = Annotated[
+    JobSubmissions,
+    service(lambda stores: JobSubmissions(stores.settings, stores.redis, stores.blobs, stores.queue)),
+]
 
 
 async def _in_threads(items: Iterator[QueuedItem]) -> AsyncIterator[QueuedItem]:

@@ -66,7 +66,7 @@ class LabelCounts:
 class LabelIndex:
     """Args: redis: a client that does not decode responses."""
 
-    def __init__(self, redis: "Redis", store: LabelStore) -> None:
+    def __init__(self, redis: Redis, store: LabelStore) -> None:
         self._redis: Any = redis
         self._store = store
         # Another store's counts are others.

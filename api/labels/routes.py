@@ -6,12 +6,13 @@ from fastapi import APIRouter, Request, Response
 
 from api import ingest
 from api.access.authentication import TrainCaller
-from api.dependencies import StoresDep
+from api.dependencies import BlobsDep, SettingsDep
 from api.http import idempotency
-from api.http.idempotency import IdempotencyKey
+from api.http.idempotency import IdempotentDep
 from api.http.openapi import problems
 from api.labels.bodies import LABEL_BODIES
 from api.labels.schemas import LabelCountsOut, LabelsOut
+from api.labels.submission import LabelSubmissionsDep
 
 router = APIRouter(prefix="/v1/labels", tags=["labels"])
 
@@ -29,20 +30,26 @@ router = APIRouter(prefix="/v1/labels", tags=["labels"])
     ),
 )
 async def send(
-    request: Request, response: Response, stores: StoresDep, caller: TrainCaller, key: IdempotencyKey = None
+    request: Request,
+    response: Response,
+    settings: SettingsDep,
+    blobs: BlobsDep,
+    submissions: LabelSubmissionsDep,
+    idempotent: IdempotentDep,
+    caller: TrainCaller,
 ) -> LabelsOut:
     """Corrections and confirmations in bulk, of items or of results; all that are valid are kept, or none."""
-    async with idempotency.attempt(stores, caller.tenant, "labels", key) as attempt:
+    async with idempotent.attempt(caller.tenant, "labels") as attempt:
         if attempt.answered:
-            await idempotency.check_same(attempt.answered, ingest.drain(request, stores.settings, ingest.LABELS))
+            await idempotency.check_same(attempt.answered, ingest.drain(request, settings, ingest.LABELS))
             response.headers[idempotency.REPLAYED] = "true"
             return LabelsOut.model_validate_json(attempt.answered.job)
-        async with await ingest.read(request, stores.settings, stores.blobs, ingest.LABELS) as intake:
+        async with await ingest.read(request, settings, blobs, ingest.LABELS) as intake:
             by = caller.key_id or caller.tenant
-            return await stores.labels.accept(intake, caller.tenant, by, attempt.claim)
+            return await submissions.accept(intake, caller.tenant, by, attempt.claim)
 
 
 @router.get("")
-def counts(stores: StoresDep, caller: TrainCaller) -> LabelCountsOut:
+def counts(submissions: LabelSubmissionsDep, caller: TrainCaller) -> LabelCountsOut:
     """How many labels there are, of what, and how many items they contradict one another about."""
-    return LabelCountsOut.model_validate(stores.labels.counts(), from_attributes=True)
+    return LabelCountsOut.model_validate(submissions.counts(), from_attributes=True)

@@ -7,12 +7,13 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from http import HTTPStatus
 from itertools import islice
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi.concurrency import run_in_threadpool
 from pydantic import ValidationError
 from redis import Redis
 
+from api.dependencies import service
 from api.http.problems import Problem, invalid_request
 from api.ingest import Intake, RawItem
 from api.items.images import kept_picture
@@ -62,11 +63,11 @@ class _Draft:
         self.invalid.append(invalid(raw, error))
 
 
-class Labelling:
-    def __init__(self, settings: Settings, redis: "Redis", blobs: Blobs, drift: Drift) -> None:
+class LabelSubmissions:
+    def __init__(self, settings: Settings, redis: Redis, blobs: Blobs) -> None:
         self._settings = settings
         self._blobs = blobs
-        self._drift = drift
+        self._drift = Drift(redis, settings.keep_drift_days)
         self._ledger = Ledger(redis)
         self._results = Results(redis)
         self._idempotency = Idempotency(redis)
@@ -216,6 +217,11 @@ class Labelling:
         since = self._ledger.now() - self._settings.keep_idempotency_s
         found = (name for name in names if identifier in name and arrival(name).timestamp() > since)
         return next(found, None)
+
+
+LabelSubmissionsDep = Annotated[
+    LabelSubmissions, service(lambda stores: LabelSubmissions(stores.settings, stores.redis, stores.blobs))
+]
 
 
 def _completed(label: Label, known: "dict[str, KnownItem] | ItemError") -> Label:

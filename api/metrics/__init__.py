@@ -1,29 +1,36 @@
 """What Prometheus scrapes: this process's own requests, and what the stores hold at the scrape.
 
-Every API process tells the same of the stores. A further family of theirs is one more collector in `stores_registry`.
+Every API process tells the same of the stores. A further family of theirs is one more collector in `_stores_registry`.
 """
 
 import logging
+from typing import Annotated
 
 from prometheus_client import CollectorRegistry, Gauge, ProcessCollector, disable_created_metrics, generate_latest
-from redis import Redis, RedisError
+from redis import RedisError
 
+from api.dependencies import Stores, service
 from api.metrics.drift import DriftCollector
 from api.metrics.http import HttpMetrics
 from api.metrics.queue import QueueCollector, RedisCollector, WakeupsCollector, WorkersCollector
 from shared.drift import Drift
 
-__all__ = ["ProcessMetrics", "stores_registry"]
+__all__ = ["ProcessMetrics", "StoresRegistryDep"]
 
 log = logging.getLogger(__name__)
 
 
-def stores_registry(redis: "Redis", broker: "Redis", drift: Drift) -> CollectorRegistry:
+def _stores_registry(stores: Stores) -> CollectorRegistry:
     registry = CollectorRegistry()
-    for collector in (QueueCollector(redis), WorkersCollector(redis), RedisCollector(redis), WakeupsCollector(broker)):
-        registry.register(collector)
-    registry.register(DriftCollector(drift))
+    registry.register(QueueCollector(stores.redis))
+    registry.register(WorkersCollector(stores.redis))
+    registry.register(RedisCollector(stores.redis))
+    registry.register(WakeupsCollector(stores.broker))
+    registry.register(DriftCollector(Drift(stores.redis, stores.settings.keep_drift_days)))
     return registry
+
+
+StoresRegistryDep = Annotated[CollectorRegistry, service(_stores_registry)]
 
 
 class ProcessMetrics:

@@ -20,7 +20,7 @@ _NONE = "none"
 class QueueCollector(Collector):
     """Of the ledger: what waits in each lane, what is in flight, and what has become of it."""
 
-    def __init__(self, redis: "Redis") -> None:
+    def __init__(self, redis: Redis) -> None:
         self._figures = QueueFigures(redis, LANES)
         self._trainings = Trainings(redis)
 
@@ -86,7 +86,7 @@ class QueueCollector(Collector):
 class WorkersCollector(Collector):
     """Who has told Redis in the last seconds that it lives."""
 
-    def __init__(self, redis: "Redis") -> None:
+    def __init__(self, redis: Redis) -> None:
         self._redis = redis
 
     def collect(self) -> Iterator[Metric]:
@@ -110,7 +110,7 @@ class WorkersCollector(Collector):
 class RedisCollector(Collector):
     """Redis evicts nothing: once its memory is full, no job is accepted."""
 
-    def __init__(self, redis: "Redis") -> None:
+    def __init__(self, redis: Redis) -> None:
         self._redis = redis
 
     def collect(self) -> Iterator[Metric]:
@@ -123,7 +123,7 @@ class RedisCollector(Collector):
 class WakeupsCollector(Collector):
     """Celery's broker, which may be another Redis; one that is away leaves the other figures as they are."""
 
-    def __init__(self, broker: "Redis") -> None:
+    def __init__(self, broker: Redis) -> None:
         self._broker = broker
 
     def collect(self) -> Iterator[Metric]:

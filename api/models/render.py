@@ -1,15 +1,19 @@
 """The registry's copy as clients see it."""
 
-from api.dependencies import Stores
+from collections.abc import Sequence
+
 from api.models.schemas import ModelOut, ModelsOut
-from shared.registry.state import CHAMPION, PREVIOUS, RegistryState
-from shared.telemetry.worker_status import alive
+from shared.registry.state import CHAMPION, PREVIOUS, RegistryCopy, RegistryState
 
 
-def models_out(stores: Stores) -> ModelsOut:
-    copy = stores.models.copy()
-    state = copy.state if copy else RegistryState(name=stores.settings.registered_model)
-    serving = [worker.bundle for worker in alive(stores.redis)]
+def models_out(copy: RegistryCopy | None, name: str, serving: Sequence[str | None]) -> ModelsOut:
+    """Render the registry's copy.
+
+    Args:
+        name: The registered model's, where there is no copy yet.
+        serving: Each worker's bundle.
+    """
+    state = copy.state if copy else RegistryState(name=name)
     return ModelsOut(
         name=state.name,
         champion=state.aliases.get(CHAMPION),

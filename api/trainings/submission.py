@@ -2,12 +2,13 @@
 
 from collections.abc import Collection, Iterator
 from http import HTTPStatus
-from typing import Any
+from typing import Annotated, Any
 
 from celery import Celery
 from pydantic import ValidationError
 from redis import Redis
 
+from api.dependencies import service
 from api.http.problems import Problem, invalid_request
 from api.opening import check_deadline, check_webhook, open_job
 from api.trainings.render import url_of
@@ -22,8 +23,8 @@ from shared.training_jobs import new_training
 _FULL_RETRY_S = "300"
 
 
-class TrainingRequests:
-    def __init__(self, settings: Settings, redis: "Redis", queue: Celery) -> None:
+class TrainingSubmissions:
+    def __init__(self, settings: Settings, redis: Redis, queue: Celery) -> None:
         self._settings = settings
         self._ledger = Ledger(redis)
         self._trainings = Trainings(redis)
@@ -85,6 +86,11 @@ class TrainingRequests:
         )
         headers = {"Retry-After": _FULL_RETRY_S}
         return Problem(HTTPStatus.SERVICE_UNAVAILABLE, "queue-full", detail, headers=headers)
+
+
+TrainingSubmissionsDep = Annotated[
+    TrainingSubmissions, service(lambda stores: TrainingSubmissions(stores.settings, stores.redis, stores.queue))
+]
 
 
 def _check_gate(asked: TrainingIn, scopes: Collection[Scope]) -> None:

@@ -15,6 +15,7 @@ from redis import Redis
 
 from shared.ledger import Ledger
 from shared.settings import Settings
+from shared.tenants.api_keys import KeyStore, Scope
 from tests.http import client_of, local_client
 from tests.jobs import outcomes_of
 
@@ -343,9 +344,10 @@ def test_a_large_body_for_a_full_queue_is_not_read_to_its_end(api: httpx.Client)
 
 def test_nobody_sees_another_tenants_job(api: httpx.Client, settings: Settings, ledger: Ledger) -> None:
     app = api.app  # type: ignore[attr-defined]
-    keys = app.state.stores.keys
+    keys = KeyStore(app.state.stores.redis)
     callers = {
-        tenant: client_of(app, key=keys.create(tenant, ["classify", "train", "admin"])[1]) for tenant in ("a", "b")
+        tenant: client_of(app, key=keys.create(tenant, [Scope.CLASSIFY, Scope.TRAIN, Scope.ADMIN])[1])
+        for tenant in ("a", "b")
     }
     job = _submit(callers["a"], key="k", webhook_url="https://example.com/hook")
     _work(ledger, failing=1)

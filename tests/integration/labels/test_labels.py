@@ -16,6 +16,7 @@ from shared.ledger import Ledger
 from shared.settings import Settings
 from shared.stores.blobs import Blobs
 from shared.stores.labels import Label, LabelKind, LabelStore
+from shared.tenants.api_keys import KeyStore, Scope
 from tests.http import client_of, local_client
 from tests.jobs import outcomes_of
 from tests.pictures import in_base64, jpeg
@@ -213,13 +214,13 @@ def test_too_many_and_none_and_other_forms_are_refused(api: httpx.Client) -> Non
 
 def test_labels_need_the_scope_and_anothers_job_does_not_exist(api: httpx.Client, ledger: Ledger) -> None:
     app = api.app  # type: ignore[attr-defined]
-    keys = app.state.stores.keys
+    keys = KeyStore(app.state.stores.redis)
     job = _classified(api, ledger, [{"id": "a", "title": "Livre"}])
-    stranger = client_of(app, key=keys.create("stranger", ["train"])[1])
+    stranger = client_of(app, key=keys.create("stranger", [Scope.TRAIN])[1])
     assert [code for _, _, code in _errors(_send(stranger, {"job_id": job, "item_id": "a", "code": 10}))] == [
         "job_not_found"
     ]
-    reader = client_of(app, key=keys.create("reader", ["classify"])[1])
+    reader = client_of(app, key=keys.create("reader", [Scope.CLASSIFY])[1])
     assert _send(reader, {"title": "Livre", "code": 10}).status_code == 403
     assert reader.get("/v1/labels").status_code == 403
 

@@ -8,7 +8,7 @@ from fastapi.testclient import TestClient
 from redis import Redis
 
 from api.app import create_app
-from api.models import routes
+from api.models import served
 from shared.pipeline.stages import GateVerdict
 from shared.registry.state import CHALLENGER, CHAMPION, Answer, Models, ModelVersion, RegistryState
 from shared.settings import Settings
@@ -79,7 +79,7 @@ def test_only_an_admin_may_change_what_serves(client: TestClient, redis: Redis, 
     assert client_of(client.app).get("/v1/models").status_code == 401  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(("version", "why"), [("3", "It is as good"), ("4", "has not been compared")])
+@pytest.mark.parametrize(("version", "why"), [("3", "It is as good"), ("4", "has not compared it")])
 def test_what_the_gate_did_not_pass_takes_force(client: TestClient, version: str, why: str) -> None:
     refused = client.post(f"/v1/models/{version}/promote", json={"reason": "I like it"})
     assert (refused.status_code, refused.json()["type"].split(":")[-1]) == (409, "gate-not-passed")
@@ -96,7 +96,7 @@ def test_an_unknown_version_and_a_wrong_body_are_refused(client: TestClient) -> 
 def test_without_a_courier_the_caller_is_told_to_come_again(
     client: TestClient, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(routes, "_WAIT_S", 1)
+    monkeypatch.setattr(served, "_WAIT_S", 1)
     refused = client.post("/v1/models/2/promote")
     assert (refused.status_code, refused.json()["type"].split(":")[-1]) == (503, "no-courier")
     assert refused.headers["Retry-After"]
@@ -104,7 +104,7 @@ def test_without_a_courier_the_caller_is_told_to_come_again(
 
 
 def test_a_reason_of_the_registrys_is_passed_on() -> None:
-    impossible = routes._refused(Answer(state=None, problem="nothing to roll back", refused=True))
-    away = routes._refused(Answer(state=None, problem="MLflow is away"))
+    impossible = served._not_changed(Answer(state=None, problem="nothing to roll back", refused=True))
+    away = served._not_changed(Answer(state=None, problem="MLflow is away"))
     assert (impossible.status, away.status) == (409, 503)
     assert "nothing to roll back" in str(impossible)
