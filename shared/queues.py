@@ -9,6 +9,7 @@ from kombu.exceptions import OperationalError
 from redis import Redis, RedisError
 
 from shared.ledger import trainings
+from shared.redis_access import PREFIX
 from shared.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -27,9 +28,6 @@ HOUSEKEEPING = "housekeeping"
 """The queue of recovery and expiry: a worker of its own, so that nothing holds them up."""
 DELIVERY = "delivery"
 """The queue of webhooks and tracking, again a worker of its own: receivers may hang."""
-
-_PREFIX = "catalog:"
-"""Of the broker's keys."""
 
 CLASSIFY = "catalog.classify"
 TRAIN = "catalog.train"
@@ -64,7 +62,7 @@ def celery_app(settings: Settings) -> Celery:
             "socket_connect_timeout": 5,
             "socket_keepalive": True,
             "health_check_interval": 10,
-            "global_keyprefix": _PREFIX,
+            "global_keyprefix": PREFIX,
         },
         task_publish_retry_policy={"max_retries": 1, "interval_start": 0.1},
         worker_prefetch_multiplier=1,
@@ -107,12 +105,12 @@ def tend_soon(app: Celery) -> None:
     _post(app, TEND, HOUSEKEEPING, [None])
 
 
-def messages_waiting(broker: "Redis") -> dict[str, int]:
+def messages_waiting(broker: Redis) -> dict[str, int]:
     """By queue, those that nobody has taken yet; raises `RedisError`."""
     queues = (*(lane.value for lane in Lane), TRAINING, HOUSEKEEPING, DELIVERY)
     with broker.pipeline(transaction=False) as pipe:
         for queue in queues:
-            pipe.llen(_PREFIX + queue)
+            pipe.llen(PREFIX + queue)
         return dict(zip(queues, pipe.execute(), strict=True))
 
 

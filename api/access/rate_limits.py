@@ -9,6 +9,8 @@ from limits.storage import RedisStorage
 from limits.strategies import SlidingWindowCounterRateLimiter
 from redis import Redis
 
+from shared.redis_access import PREFIX
+
 _FAILURES = RateLimitItemPerMinute(30)
 
 
@@ -40,7 +42,7 @@ class RateLimits:
 
     def __init__(self, redis: Redis, rate_limit: str) -> None:
         # The URL is not used beside a pool; it only tells Redis from Valkey's client.
-        storage = RedisStorage("redis://", connection_pool=redis.connection_pool, key_prefix="catalog:limit")
+        storage = RedisStorage("redis://", connection_pool=redis.connection_pool, key_prefix=f"{PREFIX}limit")
         self._window = SlidingWindowCounterRateLimiter(storage)
         self._limit = parse(rate_limit)
 

@@ -8,43 +8,14 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from pathlib import Path
 
 from redis import Redis
 
+from shared.redis_access import PREFIX, LuaScripts, in_bytes
 from shared.stores.labels import Label, LabelKind, LabelStore, arrival
 
-_ADD = """
--- KEYS: files (hash: name → its conflicts), items (hash: identity → the codes it was given), counts (hash).
--- ARGV: a file's name, then identity, code and kind of each of its labels. A file counts once. Returns how many of its
--- labels contradict an earlier one.
-local files, items, counts, name = KEYS[1], KEYS[2], KEYS[3], ARGV[1]
-local counted = redis.call('HGET', files, name)
-if counted then return tonumber(counted) end
-local conflicts = 0
-for at = 2, #ARGV, 3 do
-  local identity, code, kind = ARGV[at], ARGV[at + 1], ARGV[at + 2]
-  local given = redis.call('HGET', items, identity)
-  if not given then
-    redis.call('HSET', items, identity, code)
-    redis.call('HINCRBY', counts, 'items', 1)
-  else
-    local codes, same = 0, false
-    for other in string.gmatch(given, '%d+') do
-      codes, same = codes + 1, same or other == code
-    end
-    if not same then redis.call('HSET', items, identity, given .. ' ' .. code) end
-    if codes > 1 or not same then conflicts = conflicts + 1 end
-    if codes == 1 and not same then redis.call('HINCRBY', counts, 'conflicts', 1) end
-  end
-  redis.call('HINCRBY', counts, 'labels', 1)
-  redis.call('HINCRBY', counts, code, 1)
-  if kind ~= '' then redis.call('HINCRBY', counts, kind, 1) end
-end
-redis.call('HSET', files, name, conflicts)
-if name > (redis.call('HGET', counts, 'newest') or '') then redis.call('HSET', counts, 'newest', name) end
-return conflicts
-"""
+_SCRIPTS = LuaScripts(Path(__file__).parent / "lua")
 
 
 @dataclass(frozen=True)
@@ -64,15 +35,15 @@ class LabelCounts:
 
 
 class LabelIndex:
-    """Args: redis: a client that does not decode responses."""
+    """The counts of a label store."""
 
     def __init__(self, redis: Redis, store: LabelStore) -> None:
-        self._redis: Any = redis
+        self._redis = in_bytes(redis)
         self._store = store
         # Another store's counts are others.
-        prefix = f"catalog:labels:{hashlib.sha256(store.url.encode()).hexdigest()[:16]}"
+        prefix = f"{PREFIX}labels:{hashlib.sha256(store.url.encode()).hexdigest()[:16]}"
         self._keys = [f"{prefix}:{part}" for part in ("files", "items", "counts")]
-        self._add = self._redis.register_script(_ADD)
+        self._add = _SCRIPTS.load(redis, "count")
 
     def add(self, name: str, labels: Sequence[Label]) -> int:
         """Count a file; returns how many of its labels contradict an earlier one of the same item."""

@@ -13,18 +13,18 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from math import sqrt
 from pathlib import Path
-from typing import Any
 
 from redis import Redis
 
 from shared.drift.profile import Profile, Reference
+from shared.redis_access import PREFIX, LuaScripts, in_bytes, now
 
-_PREFIX = "catalog:drift:"
+_PREFIX = f"{PREFIX}drift:"
 _DAYS = f"{_PREFIX}days"
 _EPOCH = date(1970, 1, 1)
 _SCALE = 10_000
 _LABELS, _RIGHT, _CONFIDENCE = "labels", "labels_right", "labels_confidence"
-_LUA = Path(__file__).parent / "count.lua"
+_SCRIPTS = LuaScripts(Path(__file__).parent / "lua")
 
 
 @dataclass(frozen=True)
@@ -79,12 +79,12 @@ class BundleDrift:
 
 
 class Drift:
-    """Args: redis: a client that does not decode responses; keep_days: how long a day's counters stay."""
+    """The counters. Args: keep_days: how long a day's counters stay."""
 
-    def __init__(self, redis: "Redis", keep_days: int) -> None:
-        self._redis: Any = redis  # redis-py's types cannot say that answers are bytes
+    def __init__(self, redis: Redis, keep_days: int) -> None:
+        self._redis = in_bytes(redis)
         self._keep_s = keep_days * 24 * 3600
-        self._count = redis.register_script(_LUA.read_text(encoding="utf-8"))
+        self._count = _SCRIPTS.load(redis, "count")
 
     def count(self, bundle: str, profile: Profile) -> None:
         """Add a chunk's answers to today's; in one round trip."""
@@ -116,7 +116,7 @@ class Drift:
             pipe.execute()
 
     def today(self) -> date:
-        return datetime.fromtimestamp(self._redis.time()[0], UTC).date()
+        return datetime.fromtimestamp(now(self._redis), UTC).date()
 
     def read(self) -> list[BundleDrift]:
         """Every bundle that is kept, the one that answered last first."""

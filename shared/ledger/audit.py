@@ -4,17 +4,17 @@ The atomic steps lose nothing by themselves; this is for what they cannot see, s
 """
 
 from collections.abc import Iterator
-from typing import Any
 
 from redis import Redis
 
 from shared.ledger.records import unpack_items
-from shared.ledger.scripts import PREFIX, job_key, load
+from shared.ledger.scripts import job_key, load
+from shared.redis_access import PREFIX, in_bytes
 
 
 class Audit:
-    def __init__(self, redis: "Redis") -> None:
-        self._redis: Any = redis
+    def __init__(self, redis: Redis) -> None:
+        self._redis = in_bytes(redis)
         self._restore = load(redis, "restore")
 
     def live_jobs(self) -> list[str]:

@@ -17,6 +17,7 @@ from shared.ledger.ledger import JobNotFoundError
 from shared.ledger.records import Job
 from shared.ledger.scripts import job_key, load
 from shared.ledger.states import WebhookState
+from shared.redis_access import in_bytes
 
 _ERROR_LENGTH = 200
 
@@ -101,10 +102,10 @@ class Breaker:
 
 
 class Deliveries:
-    """Args: redis: a client that does not decode responses."""
+    """The delivery logs in Redis."""
 
-    def __init__(self, redis: "Redis") -> None:
-        self._redis: Any = redis
+    def __init__(self, redis: Redis) -> None:
+        self._redis = in_bytes(redis)
         self._admit = load(redis, "admit")
         self._report = load(redis, "report")
         self._redeliver = load(redis, "redeliver")

@@ -51,10 +51,10 @@ class Figures:
 
 
 class QueueFigures:
-    """Args: redis: a client that does not decode responses."""
+    """Reads the figures of these lanes."""
 
-    def __init__(self, redis: "Redis", lanes: Sequence[str]) -> None:
-        self._read: Any = load(redis, "figures")
+    def __init__(self, redis: Redis, lanes: Sequence[str]) -> None:
+        self._read = load(redis, "figures")
         self._lanes = lanes
 
     def read(self) -> Figures:

@@ -42,7 +42,7 @@ class Answered:
 
 
 class Idempotency:
-    def __init__(self, redis: "Redis") -> None:
+    def __init__(self, redis: Redis) -> None:
         self._claim = load(redis, "claim")
         self._keep = load(redis, "keep_claim")
         self._settle = load(redis, "settle_claim")

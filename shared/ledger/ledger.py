@@ -9,6 +9,7 @@ from typing import Any
 
 from redis import Redis, ResponseError
 
+from shared import redis_access
 from shared.ledger.idempotency import Claim
 from shared.ledger.records import (
     Job,
@@ -21,8 +22,9 @@ from shared.ledger.records import (
     pack_outcomes,
     unpack_items,
 )
-from shared.ledger.scripts import PREFIX, job_key, load
+from shared.ledger.scripts import job_key, load
 from shared.ledger.states import ItemStatus, JobState
+from shared.redis_access import PREFIX, in_bytes, in_seconds
 
 LEASE_S = 8.0
 """A chunk whose holder has not renewed its lease for so long is given to another."""
@@ -56,10 +58,10 @@ class NotOnDiskError(RuntimeError):
 
 
 class Ledger:
-    """Job state in Redis. Args: redis: a client that does not decode responses."""
+    """Job state in Redis."""
 
-    def __init__(self, redis: "Redis") -> None:
-        self._redis: Any = redis  # redis-py's types cannot say that answers are bytes
+    def __init__(self, redis: Redis) -> None:
+        self._redis = in_bytes(redis)
         self._open = load(redis, "open")
         self._discard = load(redis, "discard")
         self._lease = load(redis, "lease")
@@ -72,9 +74,8 @@ class Ledger:
         self._expire = load(redis, "expire")
 
     def now(self) -> float:
-        """Redis's clock, in seconds since the epoch: the one that all processes share."""
-        seconds, microseconds = self._redis.time()
-        return float(seconds + microseconds / 1e6)
+        """Seconds since the epoch by Redis's clock, the one that all processes share."""
+        return redis_access.now(self._redis)
 
     # Accepting a job
 
@@ -214,10 +215,10 @@ class Ledger:
         with self._redis.pipeline(transaction=False) as pipe:
             pipe.hgetall(job_key(job))
             pipe.time()
-            fields, (seconds, microseconds) = pipe.execute()
+            fields, time = pipe.execute()
         if not fields:
             raise JobNotFoundError(job)
-        return Job.read(job, fields, seconds + microseconds / 1e6)
+        return Job.read(job, fields, in_seconds(time))
 
     def ready(self, lane: str) -> int:
         """How many chunks of the lane wait for a worker."""

@@ -1,17 +1,16 @@
 """Messages that are due when a job has ended."""
 
-from typing import Any
-
 from redis import Redis
 
-from shared.ledger.scripts import PREFIX, load
+from shared.ledger.scripts import load
+from shared.redis_access import PREFIX, in_bytes, now
 
 
 class Outbox:
     """Args: name: `webhook` or `tracking`."""
 
-    def __init__(self, redis: "Redis", name: str) -> None:
-        self._redis: Any = redis
+    def __init__(self, redis: Redis, name: str) -> None:
+        self._redis = in_bytes(redis)
         self._name = name
         self._key = f"{PREFIX}outbox:{name}"
         self._take = load(redis, "take")
@@ -26,5 +25,4 @@ class Outbox:
 
     def postpone(self, job: str, delay_s: float) -> None:
         """Due in `delay_s` from now, also where it was settled before."""
-        seconds, microseconds = self._redis.time()
-        self._redis.zadd(self._key, {job: seconds + microseconds / 1e6 + delay_s})
+        self._redis.zadd(self._key, {job: now(self._redis) + delay_s})

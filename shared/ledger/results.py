@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Collection, Iterator
-from typing import Any
 
 from redis import Redis
 
 from shared.ledger.records import Job, KnownItem, Outcome, Page, QueuedItem, unpack_items, unpack_outcomes
 from shared.ledger.scripts import job_key
 from shared.ledger.states import ItemStatus, JobState
+from shared.redis_access import in_bytes
 
 _START = "0.0"
 _CURSOR = re.compile(r"([0-9]{1,9})\.([0-9]{1,9})")
@@ -30,8 +30,8 @@ class ResultsGoneError(LookupError):
 
 
 class Results:
-    def __init__(self, redis: "Redis") -> None:
-        self._redis: Any = redis
+    def __init__(self, redis: Redis) -> None:
+        self._redis = in_bytes(redis)
 
     def page(self, job: Job, cursor: str | None = None, limit: int = 1000, status: ItemStatus | None = None) -> Page:
         """Outcomes behind `cursor`, in the order of their commit, also while the job runs.
@@ -79,13 +79,19 @@ class Results:
             cursor = page.cursor
 
     def retryable(self, job: Job, statuses: frozenset[ItemStatus]) -> Iterator[QueuedItem]:
-        """Items of an ended job that failed or were never done, by chunk."""
+        """Yield the items of an ended job that failed or were never done, chunk by chunk.
+
+        Raises:
+            ResultsGoneError: The job's items expired while they were being read.
+        """
         results = job_key(job.id, "results")
         rest = _rest(job)
         for chunk in sorted(self._redis.hkeys(job_key(job.id, "input")), key=int):
             status = ItemStatus.FAILED if self._redis.hexists(results, chunk) else rest
             if status in statuses:
-                yield from unpack_items(self._redis.hget(job_key(job.id, "input"), chunk))
+                if (packed := self._redis.hget(job_key(job.id, "input"), chunk)) is None:
+                    raise ResultsGoneError(job.id)
+                yield from unpack_items(packed)
 
     def known(self, job: Job, ids: Collection[str]) -> dict[str, KnownItem]:
         """What there is of the items with these ids: those with an outcome by now, but skipped ones."""

@@ -29,32 +29,17 @@ Keys, below the prefix `catalog:`:
     endpoint:{e}:slots   zset: the attempts under way, "id round" → when one counts as lost
 """
 
-from functools import cache
 from pathlib import Path
 
 from redis import Redis
 from redis.commands.core import Script
 
 from shared.ledger.states import TRANSITIONS, JobState
-
-PREFIX = "catalog:"
-
-_LUA = Path(__file__).parent / "lua"
+from shared.redis_access import PREFIX, LuaScripts
 
 
 def job_key(job: str, part: str | None = None) -> str:
     return f"{PREFIX}job:{job}" + (f":{part}" if part else "")
-
-
-def load(redis: "Redis", name: str) -> Script:
-    """The step of this name, to be called with `args`."""
-    return redis.register_script(_source(name))
-
-
-@cache
-def _source(name: str) -> str:
-    parts = ("common", name)
-    return "\n".join([_legal(), *((_LUA / f"{part}.lua").read_text(encoding="utf-8") for part in parts)])
 
 
 def _legal() -> str:
@@ -64,3 +49,11 @@ def _legal() -> str:
         return ", ".join(f"{state} = true" for state in sorted(states))
 
     return f"local LEGAL = {{{', '.join(f'{state} = {{{row(after)}}}' for state, after in TRANSITIONS.items())}}}\n"
+
+
+_SCRIPTS = LuaScripts(Path(__file__).parent / "lua", preamble=_legal())
+
+
+def load(redis: Redis, name: str) -> Script:
+    """Return the step of this name, to be called with `args`."""
+    return _SCRIPTS.load(redis, name)

@@ -13,9 +13,10 @@ from redis import Redis
 
 from shared.ledger.ledger import LEASE_S, JobNotFoundError, Ledger
 from shared.ledger.records import Job, Lease, Outcome, QueuedItem
-from shared.ledger.scripts import PREFIX, job_key, load
+from shared.ledger.scripts import job_key, load
 from shared.ledger.states import JobState
 from shared.pipeline.stages import STEPS, GateVerdict, Promote
+from shared.redis_access import PREFIX, in_bytes
 
 LANE = "training"
 """Where trainings wait."""
@@ -110,10 +111,10 @@ class Training:
 
 
 class Trainings:
-    """Args: redis: a client that does not decode responses."""
+    """The records of trainings in Redis."""
 
-    def __init__(self, redis: "Redis") -> None:
-        self._redis: Any = redis
+    def __init__(self, redis: Redis) -> None:
+        self._redis = in_bytes(redis)
         self._ledger = Ledger(redis)
         self._report = load(redis, "report_training")
 

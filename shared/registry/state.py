@@ -16,14 +16,15 @@ from pydantic import BaseModel, ConfigDict
 from redis import Redis
 
 from shared.pipeline.stages import GateVerdict
+from shared.redis_access import PREFIX, in_bytes, now
 
 CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
 """Aliases: what serves, what was trained last, and what served before."""
 
-_COPY = "catalog:models"
-_CHANGED = "catalog:models:changed"
-_TICKET = "catalog:models:ticket:"
-_ANSWER = "catalog:models:answer:"
+_COPY = f"{PREFIX}models"
+_CHANGED = f"{_COPY}:changed"
+_TICKET = f"{_COPY}:ticket:"
+_ANSWER = f"{_COPY}:answer:"
 _ANSWER_KEPT_S = 60
 
 
@@ -112,10 +113,10 @@ class Answer(_Record):
 
 
 class Models:
-    """Args: redis: A client that does not decode responses."""
+    """The copy, and the requests."""
 
-    def __init__(self, redis: "Redis") -> None:
-        self._redis: Any = redis
+    def __init__(self, redis: Redis) -> None:
+        self._redis = in_bytes(redis)
 
     def copy(self) -> RegistryCopy | None:
         """`None`: nobody has made one yet."""
@@ -125,8 +126,8 @@ class Models:
     def publish(self, state: RegistryState) -> None:
         """Bring the copy up to date, and tell those who listen where something is new."""
         before = self.copy()
-        now = datetime.fromtimestamp(self._redis.time()[0], UTC)
-        self._redis.set(_COPY, RegistryCopy(state=state, copied_at=now).model_dump_json())
+        copied_at = datetime.fromtimestamp(now(self._redis), UTC)
+        self._redis.set(_COPY, RegistryCopy(state=state, copied_at=copied_at).model_dump_json())
         if before is None or before.state != state:
             self._redis.publish(_CHANGED, b"")
 

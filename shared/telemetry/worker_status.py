@@ -9,10 +9,12 @@ from typing import Any
 
 from redis import Redis
 
+from shared.redis_access import PREFIX
+
 HEARTBEAT_S = 2.0
 _KEPT_S = 10
-_PREFIX = "catalog:worker:"
-_TRAINER_PREFIX = "catalog:trainer:"
+_PREFIX = f"{PREFIX}worker:"
+_TRAINER_PREFIX = f"{PREFIX}trainer:"
 
 
 @dataclass(frozen=True)

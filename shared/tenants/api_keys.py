@@ -8,14 +8,15 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any
 
 from redis import Redis
+
+from shared.redis_access import PREFIX, in_bytes
 
 LOCAL_TENANT = "local"
 """Whose the jobs are that were sent without a key; no key can be made for it."""
 
-_PREFIX = "catalog:key:"
+_PREFIX = f"{PREFIX}key:"
 _ALL = f"{_PREFIX}ids"
 _ID = re.compile("[0-9a-f]{16}")
 _TEXT = re.compile("cat_([0-9a-f]{16})_([0-9a-f]{64})")
@@ -53,13 +54,10 @@ class KeyStore:
     """Keys in Redis, each `cat_<id>_<secret>`.
 
     A secret has 256 random bits, so that a plain SHA-256 of it cannot be reversed and a slow hash would gain nothing.
-
-    Args:
-        redis: A client that does not decode responses.
     """
 
-    def __init__(self, redis: "Redis") -> None:
-        self._redis: Any = redis  # redis-py's types cannot say that answers are bytes
+    def __init__(self, redis: Redis) -> None:
+        self._redis = in_bytes(redis)
 
     def create(self, tenant: str, scopes: Collection[Scope], name: str = "") -> tuple[ApiKey, str]:
         """A new key and its text, which nobody can find out again.

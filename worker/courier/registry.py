@@ -10,6 +10,7 @@ from redis import Redis
 from redis.exceptions import LockError
 
 from shared.model.bundle import Bundle
+from shared.redis_access import PREFIX
 from shared.registry import mlflow as registry
 from shared.registry.mlflow import RegistryError
 from shared.registry.state import Answer, ChangeKind, Models, RegistryState, Request
@@ -18,12 +19,12 @@ from worker.serving.bundles import Bundles
 
 log = logging.getLogger(__name__)
 
-_LOCK = "catalog:models:lock"
+_LOCK = f"{PREFIX}models:lock"
 _LOCK_S, _PATIENCE_S = 60, 10
 
 
 class Registry:
-    """Args: redis: A client that does not decode responses."""
+    """The registry, and its copy in Redis."""
 
     def __init__(self, settings: Settings, redis: "Redis") -> None:
         self._settings = settings

@@ -266,6 +266,18 @@ def test_what_is_classified_is_no_longer_kept_as_input_and_what_failed_can_be_re
     assert retryable(ItemStatus.EXPIRED) == []
 
 
+def test_items_that_expire_while_a_retry_reads_them_are_not_silently_left_out(
+    ledger: Ledger, results: Results, redis: Redis
+) -> None:
+    job = opened(ledger, [2, 2])
+    ledger.cancel(job)
+    items = results.retryable(ledger.job(job), frozenset({ItemStatus.CANCELLED}))
+    assert [next(items).id, next(items).id] == ["item-0", "item-1"]
+    redis.delete(f"catalog:job:{job}:input")
+    with pytest.raises(ResultsGoneError):
+        next(items)
+
+
 def test_what_was_classified_stays_beside_its_results_for_corrections(
     ledger: Ledger, results: Results, redis: Redis
 ) -> None:

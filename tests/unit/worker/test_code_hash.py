@@ -29,6 +29,7 @@ MAKES_NO_ANSWER = {
     "shared/__init__.py": "sets the environment of MLflow's client",
     "shared/drift": "counts answers",
     "shared/ledger": "carries items and outcomes",
+    "shared/redis_access.py": "how Redis is called",
     "shared/settings.py": "bounds sizes and times",
     "shared/telemetry": "logs and traces",
     "shared/stores": "keeps bytes under the hash that the key holds",

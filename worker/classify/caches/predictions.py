@@ -10,21 +10,20 @@ import struct
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from struct import Struct
 from typing import Self
 
 from redis import Redis, RedisError
-from redis.commands.core import Script
 
 from shared.ledger import Guess, ItemStatus, Outcome, QueuedItem
 from shared.model.review import PLACES
+from shared.redis_access import LuaScripts
 from worker.classify.caches.code import code_hash
 
 log = logging.getLogger(__name__)
 
-_LUA = Path(__file__).parent / "lua"
+_SCRIPTS = LuaScripts(Path(__file__).parent / "lua")
 _ANSWERING = ("shared/model", "shared/words.py", "worker/classify")
 """The code that an answer to an item depends on; `tests/unit/worker/test_code_hash.py` holds it against the imports."""
 
@@ -84,16 +83,15 @@ class PredictionCache:
     """Used by any number of threads and processes at once.
 
     Args:
-        redis: A client that does not decode responses.
         limit: How many answers are kept; the latest half of them for certain, so a catalogue of that size is known
             whole when it is sent again. Below 2 the cache is off.
     """
 
     def __init__(self, redis: "Redis", limit: int) -> None:
         self._share = limit // 2
-        self._get = _load(redis, "get")
-        self._put = _load(redis, "put")
-        self._trim = _load(redis, "trim")
+        self._get = _SCRIPTS.load(redis, "get")
+        self._put = _SCRIPTS.load(redis, "put")
+        self._trim = _SCRIPTS.load(redis, "trim")
 
     def get(self, keys: Sequence[bytes]) -> list[CachedAnswer | None]:
         """What is known, one per key; in one round trip."""
@@ -128,15 +126,6 @@ class PredictionCache:
             RedisError: Redis is away.
         """
         return int(self._trim(args=[self._share]))
-
-
-def _load(redis: "Redis", name: str) -> Script:
-    return redis.register_script(_source(name))
-
-
-@cache
-def _source(name: str) -> str:
-    return "\n".join((_LUA / f"{part}.lua").read_text(encoding="utf-8") for part in ("common", name))
 
 
 def pack(answer: CachedAnswer) -> bytes:
