@@ -1,52 +1,40 @@
-"""What trainings have made, shared through a DVC remote: a folder, an S3-compatible store, a machine with SSH.
+"""What trainings make, shared through a DVC remote: a folder, an S3-compatible store, a machine with SSH.
 
-The run cache travels along: it knows which inputs gave which outputs, so what has run anywhere is not run again. Where
-the remote is, is a setting; who may use it comes from the environment alone (`AWS_ACCESS_KEY_ID`, `AWS_ENDPOINT_URL`,
-an SSH agent), never from a file in the repository.
+The run cache travels along. It knows which inputs gave which outputs, so a stage that ran on any machine is not run
+again. A setting says where the remote is; its credentials come from the environment alone (`AWS_ACCESS_KEY_ID`,
+`AWS_ENDPOINT_URL`, an SSH agent), never from a file in the repository.
 """
 
-import subprocess
-import sys
 from pathlib import Path
 
-_DVC = (sys.executable, "-m", "dvc")
+from shared.pipeline.workspace import DVC, WorkspaceError, dvc
 
-FETCH = (*_DVC, "fetch", "--run-cache")
-"""Brings the run cache, and of `dvc.lock`'s outputs what this machine lacks; changes no file of the workspace.
+FETCH = (*DVC, "fetch", "--run-cache")
+"""The command that brings the run cache, and those of `dvc.lock`'s outputs that this machine lacks.
 
-What the remote lacks is no error: its stage makes it."""
-PUSH = (*_DVC, "push", "--run-cache")
-"""All outputs of the workspace, and the run cache."""
+It changes no file of the workspace. What the remote lacks is no error: its stage makes it."""
+PUSH = (*DVC, "push", "--run-cache")
+"""The command that sends all outputs of the workspace, and the run cache."""
 PULL = "--pull"
-"""For `dvc repro`: outputs that only the run cache knows are brought when they are needed."""
+"""An option of `dvc repro`: outputs that only the run cache knows are fetched when they are needed."""
 
-_OURS = "catalog"
-"""What a remote that is given by its URL is called in the workspace's own configuration."""
-
-
-class RemoteError(RuntimeError):
-    """DVC has no such remote; the message is its own."""
+_BY_URL = "catalog"
+"""The name that the workspace's own configuration gives to a remote that is named by its URL."""
 
 
 def connect(workspace: Path, remote: str) -> None:
-    """Make `remote` the workspace's: one that the repository's `.dvc/config` names, or a URL.
-
-    The commands above are for this workspace then. Whoever runs them gives them the environment, and can end them.
+    """Make `remote`, a URL or a name from the repository's `.dvc/config`, the one that the commands above use.
 
     Raises:
-        RemoteError: neither.
+        WorkspaceError: The name is unknown, or DVC refuses the URL.
     """
     if "/" in remote:
-        _dvc(workspace, "remote", "add", "--local", "--force", "--default", _OURS, remote)
+        dvc(workspace, "remote", "add", "--local", "--force", "--default", _BY_URL, remote)
         return
-    known = [line.split()[0] for line in _dvc(workspace, "remote", "list").splitlines() if line.strip()]
+    known = [line.split()[0] for line in dvc(workspace, "remote", "list").splitlines() if line.strip()]
     if remote not in known:
-        raise RemoteError(f"DVC knows no remote {remote!r} here, only {', '.join(known) or 'none'}; or give its URL")
-    _dvc(workspace, "remote", "default", "--local", remote)
-
-
-def _dvc(workspace: Path, *arguments: str) -> str:
-    ran = subprocess.run([*_DVC, *arguments], cwd=workspace, capture_output=True, text=True, check=False)  # noqa: S603
-    if ran.returncode:
-        raise RemoteError(ran.stderr.strip())
-    return ran.stdout
+        raise WorkspaceError(
+            f"CATALOG_DVC_REMOTE: DVC knows no remote {remote!r} here, only {', '.join(known) or 'none'}; "
+            "or give its URL"
+        )
+    dvc(workspace, "remote", "default", "--local", remote)

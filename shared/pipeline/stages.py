@@ -18,6 +18,9 @@ BUNDLE = Path("models/bundle")
 FEATURE_STORE = Path("data/feature-store")
 """No stage's output: kept between runs, so that only new pictures are computed."""
 
+LABELS = Path("data/labels/dataset")
+"""The labels that a training learns from: `worker/trainings/label_snapshot.py` puts a copy there."""
+
 VERDICT = Path("data/gate/verdict.json")
 """What `python -m training.gate` leaves."""
 

@@ -2,15 +2,14 @@
 
 from pathlib import Path
 
-from shared.pipeline.stages import BUNDLE, FEATURE_STORE
+from shared.pipeline.stages import BUNDLE, FEATURE_STORE, LABELS
 
 __all__ = [
-    "BUNDLE", "EVALUATION_REPORT", "FEATURE_STORE", "HISTORY", "IMPORTED", "PREPARED", "STARTER", "TRAINING_REPORT",
+    "BUNDLE", "EVALUATION_REPORT", "FEATURE_STORE", "HISTORY", "IMPORTED", "LABELS", "PREPARED", "STARTER",
+    "TRAINING_REPORT",
 ]  # fmt: skip
 
 IMPORTED = Path("data/imported")
-LABELS = Path("data/labels/dataset")
-"""A copy of the label store, where a training has taken one (`worker/trainings/label_snapshot.py`)."""
 PREPARED = Path("data/prepared")
 TRAINING_REPORT = Path("data/training")
 HISTORY = "history.csv"

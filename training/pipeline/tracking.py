@@ -1,7 +1,6 @@
 """MLflow: each training is a parent run with the child runs `text`, `image` and `fusion`; evaluations resume them."""
 
 import hashlib
-import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +16,7 @@ from pydantic import BaseModel, ConfigDict
 from shared.model.bundle import Bundle
 from shared.pipeline.params import PATH, TrainParams
 from shared.pipeline.stages import GateVerdict
+from shared.pipeline.workspace import WorkspaceError, git
 from shared.registry.mlflow import client, ensure_experiment
 from shared.settings import get_settings
 from training.judge.scores import Metrics
@@ -156,8 +156,10 @@ def _log_epochs(history: pd.DataFrame, prefix: str = "") -> None:
 
 def _git(*arguments: str) -> str:
     """What git prints; nothing where it fails."""
-    command = ["git", "--no-optional-locks", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()  # noqa: S603
+    try:
+        return git(Path(), "--no-optional-locks", *arguments)
+    except WorkspaceError:
+        return ""
 
 
 def _dvc_lock_digest() -> str:

@@ -16,15 +16,16 @@ from shared.ledger import Lease, StageState, Training, Trainings
 from shared.model.bundle import Bundle
 from shared.pipeline import dvc_remote as remote
 from shared.pipeline.stages import BUNDLE, GATE, PROGRESS_FILE, STAGES, VERDICT, GateVerdict, Progress
+from shared.pipeline.workspace import DVC, tool_env
 from shared.settings import Settings
 from shared.telemetry.tracing import span
-from worker.trainings.checkouts import Checkout, check_out, tool_env, workspace_of
+from worker.trainings.checkouts import Checkout, check_out, workspace_of
 from worker.trainings.process_tree import ProcessTree, end_marked
 from worker.trainings.promotion import Promotion
 
 log = logging.getLogger(__name__)
 
-_REPRO = (sys.executable, "-m", "dvc", "repro", "--single-item")
+_REPRO = (*DVC, "repro", "--single-item")
 _LOOK_S = 0.2
 _TELL_S = 1.0
 _SHOWN_BYTES, _SHOWN_LINES = 64 * 1024, 1000
@@ -73,7 +74,7 @@ class TrainingRun:
         """All of it that no earlier attempt has finished here.
 
         Raises:
-            StageError, CheckoutError: it cannot be done.
+            StageError, WorkspaceError: it cannot be done.
             StoppedError: nothing is to be reported any more.
         """
         lease = self._hold.lease

@@ -6,13 +6,14 @@ import threading
 from redis import RedisError
 
 from shared.ledger import JobNotFoundError, Lease, Ledger, Trainings
+from shared.pipeline.workspace import WorkspaceError
 from shared.settings import Settings
 from shared.stores.opening import open_redis
 from shared.telemetry.logs import bound
 from shared.telemetry.tracing import Facts, SpanKind, span
 from shared.telemetry.worker_status import HEARTBEAT_S, TrainerStatus, announce, withdraw
 from worker import metrics
-from worker.trainings.checkouts import CheckoutError, prune
+from worker.trainings.checkouts import prune
 from worker.trainings.run import Hold, StageError, StoppedError, TrainingRun
 from worker.vitals import HEART_LIMIT_S, Pulse
 
@@ -111,7 +112,7 @@ class Trainer:
                 self._trainings.release(lease)
         except StageError as error:
             self._trainings.fail(lease, str(error), error.stage)
-        except CheckoutError as error:
+        except WorkspaceError as error:
             self._trainings.fail(lease, str(error))
         except RedisError:
             raise

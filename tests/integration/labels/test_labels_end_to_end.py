@@ -11,16 +11,15 @@ from stack.services import Stack
 from tests.pictures import in_base64, jpeg
 from tests.waiting import finished
 from tests.workspace import Workspace
-from training.pipeline.layout import IMPORTED, LABELS
-from worker.trainings.label_snapshot import DATASET, DataSeen, seen, take
+from training.pipeline.layout import IMPORTED
+from worker.trainings.label_snapshot import LabelSnapshot, snapshot_in, take
 
 _LABEL = Label(index=0, code=40, by="anna", at=datetime(2026, 1, 1, tzinfo=UTC), tenant="local", title="Jeu jamais vu")
 
 
 def test_a_training_sees_the_labels_of_its_start(workspace: Workspace, tmp_path: Path) -> None:
     checkout, store = workspace.copy(tmp_path / "checkout"), LabelStore(str(tmp_path / "store"))
-    assert DATASET == LABELS
-    assert take(store, checkout.folder) == DataSeen(0, None, None)
+    assert take(store, checkout.folder) == LabelSnapshot(0, None, None)
     assert "didn't change" in checkout.run("dvc", "repro", "import_data"), "an empty store changes nothing"
     before = pd.read_parquet(checkout.folder / IMPORTED / "products.parquet")
 
@@ -31,7 +30,7 @@ def test_a_training_sees_the_labels_of_its_start(workspace: Workspace, tmp_path:
     assert told.md5 is not None
     assert told.md5.endswith(".dir")
     store.append(LabelStore.name(1_800_000_001, "1" * 24), [_LABEL])
-    assert seen(checkout.folder) == told, "what came later is for the next training"
+    assert snapshot_in(checkout.folder) == told, "what came later is for the next training"
     assert "Running stage 'import_data'" in checkout.run("dvc", "repro", "import_data")
     after = pd.read_parquet(checkout.folder / IMPORTED / "products.parquet")
     assert len(after) == len(before) + 1

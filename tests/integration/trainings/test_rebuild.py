@@ -18,11 +18,11 @@ def test_a_registered_bundle_is_rebuilt_from_its_record(
     origin.set_params({"train": {"text": {"epochs": 1}}})  # what lies there now is not what was trained
     told = origin.run("training.rebuild", trained.bundle.id if name == "bundle" else name, "--into", "again")
     assert f"made bundle {trained.bundle.id}" in told
-    assert "what was changed in that tree is in no revision" in told  # the fixture's parameters
+    assert "the changes in that tree are in no revision" in told  # the fixture's parameters
     assert told.splitlines()[-1].startswith("the same bundle")
 
 
-def test_what_is_not_on_record_is_said(workspace: Workspace, tmp_path: Path) -> None:
+def test_rebuild_refuses_unknown_names_and_existing_folders(workspace: Workspace, tmp_path: Path) -> None:
     origin = workspace.copy(tmp_path / "origin")
     for asked, reason in (("99", "neither a version, a bundle nor a run 99"), ("1", "exists")):
         (origin.folder / "there").mkdir(exist_ok=True)

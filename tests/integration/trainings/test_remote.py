@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from shared.model.bundle import Bundle
-from shared.pipeline.dvc_remote import FETCH, PULL, PUSH, RemoteError, connect
+from shared.pipeline.dvc_remote import FETCH, PULL, PUSH, connect
+from shared.pipeline.workspace import WorkspaceError
 from tests import seaweedfs
 from tests.conftest import Trained
 from tests.workspace import Workspace
@@ -67,7 +68,7 @@ def test_a_remote_can_be_one_that_the_repository_names(workspace: Workspace, tmp
     there.run("dvc", "remote", "add", "ours", str(tmp_path / "remote"))
     connect(there.folder, "ours")
     assert there.run("dvc", "config", "core.remote").strip() == "ours"
-    with pytest.raises(RemoteError, match="no remote 'theirs' here, only ours"):
+    with pytest.raises(WorkspaceError, match="no remote 'theirs' here, only ours"):
         connect(there.folder, "theirs")
 
 

@@ -1,0 +1,86 @@
+"""Git and DVC as commands, and workspaces: clones of a repository that share its DVC cache.
+
+Everything here that fails raises `WorkspaceError`, whose message is the command's own.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+DVC = (sys.executable, "-m", "dvc")
+
+_LIMIT_S = 600
+"""For a command whose output is awaited; cloning and copying labels take longest."""
+_LOCAL_CONFIG = Path(".dvc/config.local")
+
+
+class WorkspaceError(RuntimeError):
+    """A command of git or DVC failed, or the repository lacks what was asked for."""
+
+
+def clone(repository: Path, revision: str, folder: Path) -> None:
+    """Check out a revision of the repository in a new folder, on no branch.
+
+    DVC's cache and local configuration, credentials included, are the repository's, so what ran in one workspace is
+    known in all. Git's objects are the repository's too (`--shared`): a workspace is for use on this machine. The
+    repository's own working tree is not touched.
+    """
+    try:
+        git(repository, "rev-parse", "--git-dir")
+    except WorkspaceError as error:
+        raise WorkspaceError(f"{repository} is not a git repository: {error}") from error
+    try:
+        commit = git(repository, "rev-parse", "--verify", "--end-of-options", f"{revision}^{{commit}}")
+    except WorkspaceError as error:
+        raise WorkspaceError(f"the repository has no revision {revision!r}") from error
+    git(repository, "clone", "--quiet", "--shared", "--no-checkout", str(repository), str(folder))
+    git(folder, "checkout", "--quiet", "--detach", commit)
+    _share_cache(repository, folder)
+
+
+def hide_changes(workspace: Path, file: Path) -> None:
+    """Have git call the file unchanged: what differs is on record elsewhere, and the tree is not dirty for it."""
+    git(workspace, "update-index", "--skip-worktree", str(file))
+
+
+def git(folder: Path, *arguments: str) -> str:
+    """Return what git prints."""
+    return _run(["git", *arguments], folder)
+
+
+def dvc(folder: Path, *arguments: str) -> str:
+    """Return what DVC prints."""
+    return _run([*DVC, *arguments], folder)
+
+
+def show(command: list[str], folder: Path, env: Mapping[str, str]) -> None:
+    """Run a command that may take hours and prints its progress to our own output."""
+    if subprocess.run(command, cwd=folder, env=env, check=False).returncode:  # noqa: S603  # ours
+        raise WorkspaceError(f"in {folder}: {' '.join(command)} failed")
+
+
+def tool_env() -> dict[str, str]:
+    """The environment of stages: `python`, which dvc.yaml calls, is this process's interpreter."""
+    return {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
+
+
+def _share_cache(repository: Path, folder: Path) -> None:
+    if (repository / _LOCAL_CONFIG).exists():
+        shutil.copy2(repository / _LOCAL_CONFIG, folder / _LOCAL_CONFIG)
+    dvc(folder, "config", "--local", "cache.dir", str(repository / dvc(repository, "cache", "dir")))
+
+
+def _run(command: list[str], folder: Path) -> str:
+    name = " ".join(command[command[0] == sys.executable and 2 :][:3])
+    try:
+        ran = subprocess.run(  # noqa: S603  # ours
+            command, cwd=folder, env=tool_env(), capture_output=True, text=True, check=False, timeout=_LIMIT_S
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise WorkspaceError(f"{name}: {error}") from error
+    if ran.returncode:
+        raise WorkspaceError(f"{name}: {ran.stderr.strip() or ran.stdout.strip()}")
+    return ran.stdout.strip()
