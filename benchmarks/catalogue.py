@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.pictures import Product, as_item, with_other_bytes
-from catalog_client.service import Service
+from catalog_client import Catalog
 from shared.settings import ROOT
 from stack.services import Stack, pick_ports
 
@@ -30,7 +30,7 @@ def rounds(products: Sequence[Product], count: int) -> Iterator[list[dict[str, A
     return iter(ready)
 
 
-def classify(service: Service, items: Sequence[dict[str, Any]]) -> list[Answer]:
+def classify(catalog: Catalog, items: Sequence[dict[str, Any]]) -> list[Answer]:
     """From the first byte of the first request to the last result; an answer per item, in order.
 
     Raises:
@@ -40,25 +40,24 @@ def classify(service: Service, items: Sequence[dict[str, Any]]) -> list[Answer]:
     sent: deque[str] = deque()
     for start in range(0, len(items), JOB_ITEMS):
         if len(sent) == JOBS_IN_FLIGHT:
-            answers += _answers(service, sent.popleft())
-        sent.append(_send(service, items[start : start + JOB_ITEMS]))
+            answers += _answers(catalog, sent.popleft())
+        sent.append(_send(catalog, items[start : start + JOB_ITEMS]))
     for job in sent:
-        answers += _answers(service, job)
+        answers += _answers(catalog, job)
     return answers
 
 
-def _send(service: Service, items: Sequence[dict[str, Any]]) -> str:
+def _send(catalog: Catalog, items: Sequence[dict[str, Any]]) -> str:
     """The job's id."""
-    return str(service.submit(lambda: items, {})["id"])
+    return catalog.submit(items).id
 
 
-def _answers(service: Service, job: str) -> list[Answer]:
+def _answers(catalog: Catalog, job: str) -> list[Answer]:
     """Waits for the job's end."""
-    for _ in service.watch(job):
-        pass
+    catalog.wait(job)
     answers: dict[int, Answer] = {}
-    for result in service.results(job):
-        if result["status"] != "succeeded":
-            raise RuntimeError(f"item {result['index']} of a job {result['status']}: {result['error']}")
-        answers[result["index"]] = (result["category"]["code"], result["category"]["confidence"])
+    for result in catalog.results(job):
+        if result.category is None:
+            raise RuntimeError(f"item {result.index} of a job {result.status}: {result.error}")
+        answers[result.index] = (result.category.code, result.category.confidence)
     return [answers[index] for index in range(len(answers))]

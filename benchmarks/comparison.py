@@ -21,7 +21,7 @@ from benchmarks.contenders import export, setup
 from benchmarks.contenders.servers import IN_FLIGHT, ORIGINAL, SERVERS, Server
 from benchmarks.harness import Options, Result, Table, alternate, medians, rate_table
 from benchmarks.pictures import Product
-from catalog_client.service import Service
+from catalog_client import Catalog
 from shared.model.bundle import GOLDEN, Bundle
 from stack.services import bundle_folder
 
@@ -82,10 +82,10 @@ def _asked(server: Server, products: Sequence[Product], answers: Answers) -> Cal
 
 
 def _served(url: str, name: str, products: Sequence[Product], rounds: int, answers: Answers) -> Callable[[], None]:
-    service, waiting = Service(url), catalogue.rounds(products, rounds)
+    catalog, waiting = Catalog(url), catalogue.rounds(products, rounds)
 
     def run() -> None:
-        answers[name] = catalogue.classify(service, next(waiting))
+        answers[name] = catalogue.classify(catalog, next(waiting))
 
     return run
 

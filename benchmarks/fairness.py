@@ -43,7 +43,7 @@ def measure(
         for job, line in zip((first, second), lines, strict=True):
             _look(system, job, start, line)
     for job in (first, second):
-        system.service.cancel(job)
+        system.catalog.cancel(job)
     return accepted, lines
 
 

@@ -36,9 +36,9 @@ def ask(system: System, products: Sequence[Product], mark: str, go_on: Callable[
     pause, asked = random.Random(7), 0
     while go_on(asked):
         product = with_other_bytes(products[asked % len(products)], f"{mark} {asked}")
-        item = {"description": product.title, "image": base64.b64encode(product.picture).decode()}
+        image = {"base64": base64.b64encode(product.picture).decode()}
         start = time.perf_counter()
-        system.service.predict(item)
+        system.catalog.predict(product.title, image=image)
         yield time.perf_counter() - start
         asked += 1
         time.sleep(pause.uniform(0, _LONGEST_PAUSE_S))
@@ -52,7 +52,7 @@ def under_load(system: System, products: Sequence[Product], size: int, longest_s
     running = lambda _: time.perf_counter() < until and not system.ledger.job(job).ended  # noqa: E731
     waits = list(ask(system, products, "loaded", running))
     after = next(system.progress(job))
-    system.service.cancel(job)
+    system.catalog.cancel(job)
     done = after[1] - before[1] + len(waits)
     return Loaded(waits, done / (after[0] - before[0]))
 

@@ -39,7 +39,7 @@ def take_many(system: System, items: list[dict[str, Any]]) -> tuple[float, int, 
     before = resident_bytes(api)
     job = system.submit(items)
     queued = bytes_per_item(system, job)
-    system.service.cancel(job)
+    system.catalog.cancel(job)
     return queued, before, resident_bytes(api, "VmHWM")
 
 

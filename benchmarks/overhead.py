@@ -18,7 +18,7 @@ import numpy as np
 from benchmarks import catalogue, pictures
 from benchmarks.harness import Options, Result, alternate, medians, rate_table
 from benchmarks.pictures import Product
-from catalog_client.service import Service
+from catalog_client import Catalog
 from shared.model import runtimes
 from shared.model.bundle import Bundle
 from shared.model.images import decode
@@ -51,10 +51,10 @@ def bare(bundle: Bundle, products: Sequence[Product], micro_batch: int) -> Calla
 
 
 def served(url: str, products: Sequence[Product], rounds: int) -> Callable[[], None]:
-    service, waiting = Service(url), catalogue.rounds(products, rounds)
+    catalog, waiting = Catalog(url), catalogue.rounds(products, rounds)
 
     def run() -> None:
-        catalogue.classify(service, next(waiting))
+        catalogue.classify(catalog, next(waiting))
 
     return run
 

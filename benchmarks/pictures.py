@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from catalog_client.tables import read_items
+from catalog_client import read_items
 from shared.taxonomy import CODES
 from training.catalogue.challenge import UNLABELLED_FILE, UNLABELLED_PICTURES_FOLDER, picture_name
 from training.sample.catalogue import generate

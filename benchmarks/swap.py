@@ -122,7 +122,7 @@ def measure(system: System, products: Sequence[Product], items: int, swaps: int,
 def _check(system: System, job: str, items: int) -> None:
     for _ in system.progress(job):
         pass
-    ended, indices = system.ledger.job(job), [result["index"] for result in system.service.results(job)]
+    ended, indices = system.ledger.job(job), [result.index for result in system.catalog.results(job)]
     if sorted(indices) != list(range(items)) or sum(ended.bundles.values()) != items:
         raise RuntimeError(f"{len(indices)} results for {items} items: {ended.counts}, {dict(ended.bundles)}")
 

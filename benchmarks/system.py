@@ -15,7 +15,7 @@ from redis import Redis
 
 from benchmarks.bundles import altered
 from benchmarks.catalogue import CACHES_OFF
-from catalog_client.service import Service
+from catalog_client import Catalog
 from shared.ledger import Ledger
 from shared.model.bundle import GOLDEN, Bundle
 from shared.settings import ROOT, local_bundle
@@ -57,7 +57,7 @@ class System(Stack):
             chosen["CATALOG_MODEL"] = str(bundle.folder)
         super().__init__(ROOT, state, pick_ports(mlflow=False, preferred=False), chosen)
         self.workers: list[Process] = []
-        self.service = Service(self.url)
+        self.catalog = Catalog(self.url)
         self.redis = Redis(port=self.ports.redis)
         self.ledger = Ledger(self.redis)
         self._at_first = workers
@@ -83,7 +83,7 @@ class System(Stack):
 
     def submit(self, items: Sequence[dict[str, Any]] | Items) -> str:
         """The accepted job's id."""
-        return str(self.service.submit(items if callable(items) else lambda: items, {})["id"])
+        return self.catalog.submit(items).id
 
     def progress(self, job: str) -> Iterator[tuple[float, int]]:
         """Redis's time and how many items are done, again and again until the job has ended.

@@ -38,7 +38,7 @@ def _laps(system: System, items: list[dict[str, Any]]) -> Iterator[float]:
     yield time.perf_counter()
     system.work(job)
     yield time.perf_counter()
-    succeeded = sum(result["status"] == "succeeded" for result in system.service.results(job))
+    succeeded = sum(result.status == "succeeded" for result in system.catalog.results(job))
     if succeeded != len(items):
         raise RuntimeError(f"{succeeded} of {len(items)} items have a result")
     yield time.perf_counter()

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from catalog_client.tables import TableError, count_items, read_items
+from catalog_client import TableError, count_items, read_items
 from tests.pictures import jpeg
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from catalog_client.tables import read_items
+from catalog_client import read_items
 from shared.model import runtimes
 from shared.model.bundle import BACKBONE, TEXT, Bundle
 from shared.model.fusion import Probabilities, fuse

@@ -1,0 +1,251 @@
+"""Every request that the service takes: one description each, which both clients send."""
+
+import json
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any, Generic, TypeVar
+from urllib.parse import quote
+
+from catalog_client._errors import ProblemError, UnexpectedAnswerError
+from catalog_client._model_records import Drift, Models, Training, TrainingList
+from catalog_client._parsing import R, parse
+from catalog_client._records import (
+    Deliveries,
+    Health,
+    Job,
+    LabelCounts,
+    LabelSummary,
+    Prediction,
+    Result,
+    ResultsPage,
+)
+
+T = TypeVar("T")
+
+NDJSON = "application/x-ndjson"
+_SHOWN = 200
+"""Characters of an unexpected answer that its error shows."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer that was read completely."""
+
+    status: int
+    headers: Mapping[str, str]
+    content: bytes
+    source: str
+    """The service's URL, as it may be shown."""
+
+
+@dataclass(frozen=True)
+class Call(Generic[T]):
+    """One request, and how its answer is read."""
+
+    method: str
+    path: str
+    read: Callable[[Answer], T]
+    query: Mapping[str, Any] = field(default_factory=dict)
+    body: Mapping[str, Any] | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    repeatable: bool = True
+    """Whether it has one effect however often it is sent, so that it may be sent again when its answer is lost."""
+
+
+def check(answer: Answer) -> None:
+    """Raise the error that the answer stands for, if any.
+
+    Raises:
+        ProblemError: the service refused.
+        UnexpectedAnswerError: something else answered.
+    """
+    if HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
+        return
+    if answer.status < HTTPStatus.BAD_REQUEST:
+        target = answer.headers.get("location", "elsewhere")
+        raise UnexpectedAnswerError(f"{answer.source} answered {answer.status}: it redirects to {target}. Use that URL")
+    try:
+        document = json.loads(answer.content)
+    except ValueError:
+        document = None
+    if not isinstance(document, dict) or "detail" not in document:
+        raise UnexpectedAnswerError(f"{answer.source} answered {answer.status} {_shown(answer.content)}")
+    raise ProblemError(answer.status, document)
+
+
+def submit(
+    webhook_url: str | None,
+    on_invalid: str | None,
+    deadline_s: float | None,
+    error_budget: float | None,
+    idempotency_key: str | None,
+) -> Call[Job]:
+    query = {
+        "webhook_url": webhook_url,
+        "on_invalid": on_invalid,
+        "deadline_s": deadline_s,
+        "error_budget": error_budget,
+    }
+    return _stream("/v1/jobs", _record(Job), query, idempotency_key)
+
+
+def job(job_id: str | Job, wait_s: float) -> Call[Job]:
+    return _get(f"/v1/jobs/{_id(job_id)}", _record(Job), {"wait": wait_s})
+
+
+def cancel(job_id: str | Job) -> Call[Job]:
+    return _post(f"/v1/jobs/{_id(job_id)}/cancel", _record(Job))
+
+
+def retry(job_id: str | Job, status: tuple[str, ...], idempotency_key: str | None) -> Call[Job]:
+    query = {"status": list(status)} if status else {}
+    return _post(f"/v1/jobs/{_id(job_id)}/retry", _record(Job), query=query, headers=_keyed(idempotency_key))
+
+
+def results_page(job_id: str | Job, cursor: str | None, limit: int, status: str | None) -> Call[ResultsPage]:
+    query = {"cursor": cursor, "limit": limit, "status": status}
+    return _get(f"/v1/jobs/{_id(job_id)}/results", _record(ResultsPage), query)
+
+
+def results(job_id: str | Job, status: str | None) -> Call[None]:
+    """The stream of all results: its lines are read by `result`."""
+    return _get(f"/v1/jobs/{_id(job_id)}/results", check, {"format": "ndjson", "status": status})
+
+
+def result(line: bytes) -> Result:
+    """One line of the stream of results."""
+    try:
+        return parse(Result, json.loads(line))
+    except ValueError as error:
+        raise UnexpectedAnswerError(f"a line of the results is not JSON: {_shown(line)}") from error
+
+
+def deliveries(job_id: str | Job) -> Call[Deliveries]:
+    return _get(f"/v1/jobs/{_id(job_id)}/deliveries", _record(Deliveries))
+
+
+def redeliver(job_id: str | Job) -> Call[Deliveries]:
+    return _post(f"/v1/jobs/{_id(job_id)}/deliveries", _record(Deliveries), repeatable=False)
+
+
+def predict(description: str | None, image: str | None) -> Call[Prediction]:
+    return _post("/predict", _record(Prediction), {"description": description, "image": image})
+
+
+def send_labels(on_invalid: str | None, idempotency_key: str | None) -> Call[LabelSummary]:
+    return _stream("/v1/labels", _record(LabelSummary), {"on_invalid": on_invalid}, idempotency_key)
+
+
+def label_counts() -> Call[LabelCounts]:
+    return _get("/v1/labels", _record(LabelCounts))
+
+
+def train(request: Mapping[str, Any], idempotency_key: str | None) -> Call[Training]:
+    body = {name: value for name, value in request.items() if value is not None}
+    return _post("/v1/trainings", _record(Training), body, headers=_keyed(idempotency_key))
+
+
+def training(training_id: str | Training, wait_s: float) -> Call[Training]:
+    return _get(f"/v1/trainings/{_id(training_id)}", _record(Training), {"wait": wait_s})
+
+
+def trainings(limit: int) -> Call[tuple[Training, ...]]:
+    read = _record(TrainingList)
+    return _get("/v1/trainings", lambda answer: read(answer).trainings, {"limit": limit})
+
+
+def cancel_training(training_id: str | Training) -> Call[Training]:
+    return _post(f"/v1/trainings/{_id(training_id)}/cancel", _record(Training))
+
+
+def training_log(training_id: str | Training, lines: int) -> Call[str]:
+    return _get(f"/v1/trainings/{_id(training_id)}/log", _text, {"lines": lines})
+
+
+def models() -> Call[Models]:
+    return _get("/v1/models", _record(Models))
+
+
+def promote(version: str | int, reason: str, force: bool) -> Call[Models]:
+    body = {"reason": reason, "force": force}
+    return _post(f"/v1/models/{quote(str(version), safe='')}/promote", _record(Models), body)
+
+
+def rollback(reason: str) -> Call[Models]:
+    # A second one undoes the first.
+    return _post("/v1/models/rollback", _record(Models), {"reason": reason}, repeatable=False)
+
+
+def drift(days: int, bundle: str | None) -> Call[Drift]:
+    return _get("/v1/drift", _record(Drift), {"days": days, "bundle": bundle})
+
+
+def health() -> Call[Health]:
+    def read(answer: Answer) -> Health:
+        if answer.status != HTTPStatus.SERVICE_UNAVAILABLE:  # its document says `fail`
+            check(answer)
+        return parse(Health, _json(answer))
+
+    # Not repeatable: a 503 is an answer here.
+    return Call("GET", "/health", read, repeatable=False)
+
+
+def _get(path: str, read: Callable[[Answer], T], query: Mapping[str, Any] | None = None) -> Call[T]:
+    return Call("GET", path, read, _given(query or {}))
+
+
+def _post(
+    path: str,
+    read: Callable[[Answer], T],
+    body: Mapping[str, Any] | None = None,
+    *,
+    query: Mapping[str, Any] | None = None,
+    headers: Mapping[str, str] | None = None,
+    repeatable: bool = True,
+) -> Call[T]:
+    return Call("POST", path, read, _given(query or {}), body, headers or {}, repeatable)
+
+
+def _stream(path: str, read: Callable[[Answer], T], query: Mapping[str, Any], idempotency_key: str | None) -> Call[T]:
+    """A request whose body is NDJSON, sent as it is made."""
+    return _post(path, read, query=query, headers={"Content-Type": NDJSON, **_keyed(idempotency_key)})
+
+
+def _given(query: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in query.items() if value is not None}
+
+
+def _keyed(idempotency_key: str | None) -> dict[str, str]:
+    return {"Idempotency-Key": idempotency_key or secrets.token_hex(16)}
+
+
+def _id(record: str | Job | Training) -> str:
+    """The id as a segment of a path: no id leads to another route."""
+    return quote(record if isinstance(record, str) else record.id, safe="")
+
+
+def _record(kind: type[R]) -> Callable[[Answer], R]:
+    def read(answer: Answer) -> R:
+        check(answer)
+        return parse(kind, _json(answer))
+
+    return read
+
+
+def _text(answer: Answer) -> str:
+    check(answer)
+    return answer.content.decode(errors="replace")
+
+
+def _json(answer: Answer) -> Any:
+    try:
+        return json.loads(answer.content)
+    except ValueError as error:
+        message = f"{answer.source} answered something other than JSON, so it is not the service: "
+        raise UnexpectedAnswerError(message + _shown(answer.content)) from error
+
+
+def _shown(content: bytes) -> str:
+    return repr(content[:_SHOWN].decode(errors="replace"))

@@ -1,0 +1,212 @@
+"""What both clients share around a request: where it goes, when it is sent again, how its answer is read."""
+
+import random
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import Any, TypeVar
+
+import httpx
+
+from catalog_client._calls import Answer, Call
+from catalog_client._errors import (
+    AnswerTooLargeError,
+    ConfigurationError,
+    ServiceUnreachableError,
+    WaitTimeoutError,
+)
+from catalog_client._model_records import Training
+from catalog_client._records import Job
+
+TIMEOUT_S = 60.0
+ANSWER_TIMEOUT_S = 300.0
+TRIES = 5
+LONGEST_WAIT_S = 30.0
+MAX_ANSWER_BYTES = 64 * 1024 * 1024
+
+E = TypeVar("E", Job, Training)
+"""What has an end to wait for."""
+
+_BUSY = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
+_FIRST_PAUSE_S = 0.5
+_JITTER = 0.2
+_FIRST_LOOK_S, _LONGEST_LOOK_S, _LONGEST_SHOWN_LOOK_S = 0.5, 20.0, 2.0
+"""How long one request waits for a job's end: briefly at first; seldom for long where progress is shown."""
+
+
+@dataclass(frozen=True)
+class Policy:
+    """How patient a client is, and how much it reads.
+
+    Attributes:
+        tries: How often a request is sent at most.
+        longest_wait_s: The longest pause between two tries, whatever `Retry-After` says.
+        max_answer_bytes: The largest answer, or line of a streamed answer.
+    """
+
+    tries: int
+    longest_wait_s: float
+    max_answer_bytes: int
+
+
+class Address:
+    """Where the service is, with nothing that must not be shown.
+
+    Raises:
+        ConfigurationError: it is no http(s) URL.
+    """
+
+    def __init__(self, url: str) -> None:
+        try:
+            parsed = httpx.URL(url.strip())
+        except (httpx.InvalidURL, TypeError, AttributeError):
+            raise ConfigurationError("the service's URL is malformed; http://127.0.0.1:5000 is one") from None
+        if parsed.scheme not in ("http", "https") or not parsed.host:
+            shown = parsed.copy_with(userinfo=b"") if parsed.host else url
+            raise ConfigurationError(f"{str(shown)!r} is no URL of the service: begin it with http:// or https://")
+        self.url = parsed.copy_with(userinfo=b"")  # httpx logs the URLs that it sends to
+        self.auth = (parsed.username, parsed.password) if parsed.userinfo else None
+        self.shown = str(parsed.copy_with(userinfo=b"", query=None, fragment=None)).rstrip("/")
+
+    def headers(self, key: str | None) -> dict[str, str]:
+        """The headers of every request.
+
+        Raises:
+            ConfigurationError: the key holds characters that no key has.
+        """
+        key = (key or "").strip()
+        if not key:
+            return {}
+        if not (key.isascii() and key.isprintable() and " " not in key):
+            raise ConfigurationError("the API key is malformed: it holds blanks or characters other than ASCII")
+        return {"Authorization": f"Bearer {key}"}
+
+
+def environment_problem(error: Exception) -> ConfigurationError:
+    """What httpx cannot work with: a proxy or certificate that a variable of the environment names."""
+    return ConfigurationError(
+        f"a proxy or certificate of the environment cannot be used ({type(error).__name__}: {error}): "
+        "look at ALL_PROXY, HTTP_PROXY, HTTPS_PROXY and SSL_CERT_FILE, or add the service's host to NO_PROXY"
+    )
+
+
+class Tries:
+    """Decides after each try of a request whether and when it is sent again."""
+
+    def __init__(self, policy: Policy, call: Call[Any], shown: str) -> None:
+        self._policy, self._call, self._shown = policy, call, shown
+        self._made = 0
+
+    def next(self, outcome: Answer | httpx.TransportError) -> Answer | float:
+        """The answer to use, or the seconds to pause before the next try.
+
+        Raises:
+            ServiceUnreachableError: the connection failed, and no try is left.
+        """
+        self._made += 1
+        last = self._made >= self._policy.tries
+        if isinstance(outcome, Answer):
+            return outcome if last or not self._is_busy(outcome) else self._busy_pause(outcome)
+        # Where no connection came about, nothing can have had an effect.
+        sent = not isinstance(outcome, (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout))
+        if last or (sent and not self._call.repeatable):
+            raise ServiceUnreachableError(f"{self._shown} cannot be reached: {_said(outcome)}") from outcome
+        return self._backoff()
+
+    def renew(self) -> None:
+        """Count anew, because the request has got further."""
+        self._made = 0
+
+    def _is_busy(self, answer: Answer) -> bool:
+        if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
+            return True  # refused before anything was done
+        if not self._call.repeatable:
+            return False
+        in_use = answer.status == HTTPStatus.CONFLICT and "retry-after" in answer.headers  # an earlier try still runs
+        return in_use or answer.status in _BUSY
+
+    def _busy_pause(self, answer: Answer) -> float:
+        given = _retry_after_s(answer.headers.get("retry-after", ""))
+        if given is None:
+            return self._backoff()
+        return min(given * random.uniform(1, 1 + _JITTER), self._policy.longest_wait_s)  # noqa: S311  # no secret
+
+    def _backoff(self) -> float:
+        pause = _FIRST_PAUSE_S * 2.0**self._made * random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311
+        return min(pause, self._policy.longest_wait_s)
+
+
+class Looks:
+    """Decides after each look at a job or a training how long the next one waits for its end."""
+
+    def __init__(self, timeout_s: float | None, *, shown: bool) -> None:
+        self._timeout_s = timeout_s
+        self._deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        self._longest = _LONGEST_SHOWN_LOOK_S if shown else _LONGEST_LOOK_S
+        self._wait_s = 0.0
+
+    def next(self, record: E) -> float | None:
+        """Seconds that the next request lets the service wait; `None`: it has ended.
+
+        Raises:
+            WaitTimeoutError: the time is over.
+        """
+        if record.ended:
+            return None
+        self._wait_s = min(self._longest, max(_FIRST_LOOK_S, self._wait_s * 1.5))
+        if self._deadline is None:
+            return self._wait_s
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            kind = type(record).__name__.lower()
+            message = f"{kind} {record.id} is {record.state} and has not ended within {self._timeout_s:g} s"
+            raise WaitTimeoutError(message, record)
+        return min(self._wait_s, left)
+
+
+class Collected:
+    """Puts the parts of an answer together, up to a size."""
+
+    def __init__(self, limit: int, source: str) -> None:
+        self._limit, self._source = limit, source
+        self._content = bytearray()
+
+    def add(self, part: bytes) -> None:
+        """Raises `AnswerTooLargeError` past the limit."""
+        self._content += part
+        if len(self._content) > self._limit:
+            raise AnswerTooLargeError(f"the answer has more than {self._limit} bytes")
+
+    def answer(self, response: httpx.Response) -> Answer:
+        return Answer(response.status_code, response.headers, bytes(self._content), self._source)
+
+
+class Lines:
+    """Cuts a stream into lines, at newlines alone: httpx's `iter_lines` also cuts at U+2028, which JSON may hold."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._rest = b""
+
+    def feed(self, part: bytes) -> Iterator[bytes]:
+        """The lines that are complete now; raises `AnswerTooLargeError` for one past the limit."""
+        *lines, self._rest = (self._rest + part).split(b"\n")
+        if len(self._rest) > self._limit:
+            raise AnswerTooLargeError(f"a line of the answer has more than {self._limit} bytes")
+        return (line for line in lines if line.strip())
+
+
+def _retry_after_s(header: str) -> float | None:
+    """Seconds from now on; the header holds seconds or a date. `None` where it says nothing that can be understood."""
+    header = header.strip()
+    try:
+        seconds = float(header) if header.isdecimal() else parsedate_to_datetime(header).timestamp() - time.time()
+    except (ValueError, OverflowError):
+        return None
+    return max(seconds, 0)
+
+
+def _said(error: httpx.TransportError) -> str:
+    return str(error) or type(error).__name__

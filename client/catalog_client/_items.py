@@ -1,0 +1,164 @@
+"""Items and labels from whatever holds them: iterables, generators, tables on disk, data frames."""
+
+import json
+from collections.abc import AsyncIterable, Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, fields
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol, cast, runtime_checkable
+
+from catalog_client._errors import InputError
+from catalog_client._pictures import Picture, as_image
+from catalog_client._tables import CHALLENGE, LABEL, PLAIN, challenge_item, read_items, read_labels
+
+
+@dataclass(frozen=True, kw_only=True)
+class Item:
+    """A product to classify: a title, a description, a picture, or any of them."""
+
+    id: str | int | None = None
+    """Your own, unique within the job; by default the item's position."""
+    title: str | None = None
+    description: str | None = None
+    image: Picture | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Label:
+    """What an item is: a category's code, and the item itself or a result (job_id, item_id) that names it."""
+
+    code: int
+    title: str | None = None
+    description: str | None = None
+    image: Picture | None = None
+    job_id: str | None = None
+    item_id: str | None = None
+    by: str | None = None
+    """Who says so; by default the API key's id."""
+    at: datetime | str | None = None
+    """When, with a time zone; by default now."""
+
+
+@runtime_checkable
+class Frame(Protocol):
+    """What is needed of a pandas DataFrame."""
+
+    @property
+    def columns(self) -> Any: ...
+
+    @property
+    def index(self) -> Any: ...
+
+    def itertuples(self, index: bool = True, name: str | None = "Pandas") -> Iterable[tuple[Any, ...]]: ...
+
+
+_Items = Iterable[Item | Mapping[str, Any]]
+_Labels = Iterable[Label | Mapping[str, Any]]
+Entries = _Items | Callable[[], _Items] | Frame | str | Path
+"""Items: an iterable, a function that returns one, a DataFrame, or the path of a .csv or .ndjson."""
+Labels = _Labels | Callable[[], _Labels] | Frame | str | Path
+"""Labels, in the same ways."""
+AsyncEntries = Entries | AsyncIterable[Item | Mapping[str, Any]]
+AsyncLabels = Labels | AsyncIterable[Label | Mapping[str, Any]]
+
+Source = Iterable[Any] | AsyncIterable[Any] | Callable[[], Iterable[Any]]
+
+
+def item_source(items: Any, pictures: Path | None) -> Source:
+    """Where the items come from, with tables and frames opened."""
+    if isinstance(items, (str, Path)):
+        return partial(read_items, Path(items), pictures)
+    return partial(_frame_items, items, pictures) if isinstance(items, Frame) else cast("Source", items)
+
+
+def label_source(labels: Any, pictures: Path | None, job_id: str | None) -> Source:
+    """Where the labels come from, with tables and frames opened."""
+    if isinstance(labels, (str, Path)):
+        return partial(read_labels, Path(labels), pictures, job_id)
+    return partial(_frame_labels, labels, job_id) if isinstance(labels, Frame) else cast("Source", labels)
+
+
+class Encoder:
+    """Writes entries as lines of NDJSON; `index` counts them, for what is said of one that cannot be written."""
+
+    def __init__(self, pictures: Path | None) -> None:
+        self._pictures = pictures
+        self._index = 0
+
+    def line(self, entry: Any) -> bytes:
+        """Raises `InputError` for an entry that cannot be sent."""
+        index, self._index = self._index, self._index + 1
+        try:
+            document = _members(entry)
+            if (picture := document.get("image")) is not None:
+                document["image"] = as_image(picture, self._pictures)
+            return _dumped(document) + b"\n"
+        except (TypeError, ValueError) as error:
+            raise InputError(f"item {index}: {error}") from error
+
+
+def _members(entry: Any) -> dict[str, Any]:
+    if isinstance(entry, (Item, Label)):
+        members = {known.name: getattr(entry, known.name) for known in fields(entry)}
+    elif isinstance(entry, Mapping):
+        members = dict(entry)
+    else:
+        raise InputError(f"a {type(entry).__name__} is neither an Item, a Label nor a mapping")
+    return {name: value for name, value in members.items() if not _missing(value)}
+
+
+def _dumped(document: Mapping[str, Any]) -> bytes:
+    try:
+        return json.dumps(document, ensure_ascii=False, allow_nan=False, default=_plain).encode()
+    except UnicodeEncodeError:  # half of a pair of surrogates: escaped, so that the service can name the item
+        return json.dumps(document, default=_plain).encode()
+
+
+def _plain(value: Any) -> Any:
+    """A value that JSON does not know: NumPy's numbers, and dates."""
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if hasattr(value, "item"):
+        return value.item()
+    raise TypeError(f"a {type(value).__name__} cannot be sent")
+
+
+def _missing(value: Any) -> bool:
+    """Whether a cell is empty: None, or what pandas has for it (NaN, NaT, NA)."""
+    return (
+        value is None or type(value).__name__ in ("NAType", "NaTType") or (isinstance(value, float) and value != value)
+    )
+
+
+def _frame_items(frame: Frame, pictures: Path | None) -> Iterator[dict[str, Any]]:
+    """The rows as items. Without a column `id` the index is the id, so that results can be joined to the frame."""
+    rows = _rows(frame)
+    columns = {str(column) for column in frame.columns}
+    if columns >= CHALLENGE:
+        return (challenge_item(row, str(index), pictures) for index, row in rows)
+    if not columns or not columns <= PLAIN:
+        raise InputError(
+            f"the frame has the columns {sorted(columns)}; expected {sorted(PLAIN)} or the challenge's "
+            f"{sorted(CHALLENGE)}"
+        )
+    return ({"id": str(index), **row} for index, row in rows)
+
+
+def _frame_labels(frame: Frame, job_id: str | None) -> Iterator[dict[str, Any]]:
+    """The rows as labels; with `job_id` the index is the item's id where no column says it."""
+    columns = {str(column) for column in frame.columns}
+    if "code" not in columns or not columns <= LABEL:
+        raise InputError(
+            f"the frame has the columns {sorted(columns)}; expected code, and of the others {sorted(LABEL)}"
+        )
+    for index, row in _rows(frame):
+        yield row if job_id is None else {"job_id": job_id, "item_id": str(index), **row}
+
+
+def _rows(frame: Frame) -> Iterator[tuple[Any, dict[str, Any]]]:
+    """Each row's index, and its cells that are not empty."""
+    names = [str(column) for column in frame.columns]
+    for index, cells in zip(frame.index, frame.itertuples(index=False, name=None), strict=True):
+        row = {name: cell for name, cell in zip(names, cells, strict=True) if not _missing(cell)}
+        yield index, {name: str(row[name]) if name in ("id", "item_id") else row[name] for name in row}

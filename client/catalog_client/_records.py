@@ -1,0 +1,211 @@
+"""What the service answers about jobs and labels, as typed records.
+
+States are plain strings: a newer service may have more of them.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from catalog_client._parsing import Record, older
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counts(Record):
+    """How many items of a job ended in which way; all but `needs_review` add up to `total`."""
+
+    total: int
+    pending: int = 0
+    succeeded: int = 0
+    failed: int = 0
+    invalid: int = 0
+    cancelled: int = 0
+    expired: int = 0
+    needs_review: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class WebhookStatus(Record):
+    """Where a job's webhook is."""
+
+    url: str
+    state: str
+    attempts: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class QueuePlace(Record):
+    """Where a job or a training stands in its queue."""
+
+    position: int | None = None
+    lane: str | None = None
+    waiting_items: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job(Record):
+    """A job: its state, its counts, and when it began and ended."""
+
+    id: str
+    state: str
+    """queued, running, completed, partial, failed, cancelled or expired."""
+    counts: Counts
+    reason: str | None = None
+    """Why it ended before its items did: deadline or error_budget."""
+    bundles: Mapping[str, int] = field(default_factory=dict, metadata={"older": "model_versions"})
+    """How many items each bundle classified."""
+    progress: float = 0
+    rate: float | None = None
+    queue: QueuePlace | None = None
+    created_at: datetime | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    deadline_at: datetime | None = None
+    estimated_finish_at: datetime | None = None
+    results_expire_at: datetime | None = None
+    error_budget: float | None = None
+    parent: str | None = None
+    """The job whose items this one retries."""
+    webhook: WebhookStatus | None = None
+    trace_id: str | None = None
+
+    @property
+    def ended(self) -> bool:
+        return self.finished_at is not None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Category(Record):
+    """A category, and how sure the model is of it."""
+
+    code: int
+    name: str = ""
+    confidence: float = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Branches(Record):
+    """What each branch of the model answered by itself, and how much it counted."""
+
+    text: Category | None = None
+    image: Category | None = None
+    text_weight: float = 0
+    image_weight: float = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ItemError(Record):
+    """Why an item has no category; `code` is stable."""
+
+    code: str
+    message: str = ""
+    pointer: str | None = None
+    line: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result(Record):
+    """What became of one item."""
+
+    id: str
+    index: int
+    """The item's position in the request, from 0."""
+    status: str
+    """succeeded, failed, invalid, cancelled or expired."""
+    category: Category | None = None
+    needs_review: bool | None = None
+    alternatives: tuple[Category, ...] = ()
+    branches: Branches | None = None
+    error: ItemError | None = None
+    cached: bool = False
+    """Whether it is an earlier answer to the same item by the same bundle."""
+    bundle: str | None = older("model_version")
+    """The bundle that classified it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResultsPage(Record):
+    """A page of a job's results, in the order in which they were finished."""
+
+    job_id: str
+    results: tuple[Result, ...]
+    next_cursor: str
+    complete: bool = False
+    """Whether the job has ended and this was its last page."""
+    state: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Delivery(Record):
+    """One attempt to deliver a webhook, or why none was made."""
+
+    number: int
+    outcome: str
+    """delivered, failed, postponed or disabled."""
+    at: datetime | None = None
+    trigger: str | None = None
+    status: int | None = None
+    error: str | None = None
+    duration_ms: int = 0
+    next_attempt_at: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deliveries(Record):
+    """What became of a job's webhook."""
+
+    job_id: str
+    url: str | None = None
+    state: str | None = None
+    attempts: int = 0
+    deliveries: tuple[Delivery, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prediction(Record):
+    """The answer to a single item."""
+
+    predicted_category: str
+    category_id: int
+    confidence: float
+    needs_review: bool
+    result: Result
+    job_id: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelSummary(Record):
+    """What became of the labels of one request."""
+
+    id: str
+    accepted: int
+    corrections: int = 0
+    confirmations: int = 0
+    conflicts: int = 0
+    invalid: int = 0
+    errors: tuple[Mapping[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelCounts(Record):
+    """All labels that trainings learn from."""
+
+    labels: int
+    items: int = 0
+    corrections: int = 0
+    confirmations: int = 0
+    conflicts: int = 0
+    codes: Mapping[int, int] = field(default_factory=dict)
+    newest: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Health(Record):
+    """Whether the service can take work; with a key, `document` says more of workers and trainers."""
+
+    status: str
+    """pass, warn or fail."""
+    bundles: tuple[str, ...] = ()
+    """What serves now."""
+    warnings: tuple[str, ...] = ()

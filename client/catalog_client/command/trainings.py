@@ -1,0 +1,182 @@
+"""The commands of `catalog` that keep the model fresh: labels, trainings, models, drift."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import yaml
+from rich.progress import Progress, TaskID
+
+from catalog_client import Catalog, InputError, LabelSummary, Stage, Training, read_labels
+from catalog_client.command.options import DEFAULT_URL, Key, Url, console, progress_bars
+from catalog_client.command.output import conclude, models_table
+
+app = typer.Typer()
+
+Reason = Annotated[str, typer.Option("--reason", help="The reason, which is kept on record.")]
+
+
+@app.command()
+def label(
+    table: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A .csv or .ndjson of labels.")],
+    pictures: Annotated[Path | None, typer.Option(exists=True, file_okay=False, help="The pictures' folder.")] = None,
+    job: Annotated[str | None, typer.Option(help="The job whose items the table's ids name.")] = None,
+    skip_invalid: Annotated[bool, typer.Option(help="Leave invalid labels out instead of sending none.")] = False,
+    url: Url = DEFAULT_URL,
+    key: Key = None,
+) -> None:
+    """Send corrections and confirmations for trainings to learn from."""
+    with Catalog(url, key) as catalog:
+        labels = lambda: read_labels(table, pictures, job)  # noqa: E731  # read anew for each try
+        summary = catalog.send_labels(labels, on_invalid="skip" if skip_invalid else None)
+    console.print(_summary_line(summary))
+
+
+@app.command()
+def train(
+    assignments: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="Override a value of params.yaml: train.text.epochs=20"),
+    ] = None,
+    source: Annotated[str | None, typer.Option(help="Where the challenge's files are read from.")] = None,
+    revision: Annotated[str | None, typer.Option(help="The branch, tag or commit to train with.")] = None,
+    promote: Annotated[
+        str, typer.Option(help="What follows when the gate lets the model pass: auto, manual or never.")
+    ] = "auto",
+    webhook: Annotated[str | None, typer.Option(help="A URL to call when the training has ended.")] = None,
+    deadline: Annotated[float | None, typer.Option(help="Seconds after which the training is given up.")] = None,
+    wait: Annotated[bool, typer.Option(help="Wait for the training's end, and show its progress.")] = True,
+    url: Url = DEFAULT_URL,
+    key: Key = None,
+) -> None:
+    """Ask for a training, follow its stages, and show the gate's verdict."""
+    params = _nested(assignments or [])
+    with Catalog(url, key) as catalog:
+        training = catalog.train(
+            params,
+            source=source,
+            revision=revision,
+            promote=promote,
+            webhook_url=webhook,
+            deadline_s=deadline,
+        )
+        console.print(f"training [bold]{training.id}[/bold]")
+        if wait:
+            conclude(_follow(catalog, training))
+
+
+@app.command()
+def training(
+    training: Annotated[
+        str | None, typer.Argument(metavar="[TRAINING]", help="The training's id; without it, all of yours.")
+    ] = None,
+    url: Url = DEFAULT_URL,
+    key: Key = None,
+) -> None:
+    """Print a training's state, or the list of your trainings, as JSON."""
+    with Catalog(url, key) as catalog:
+        if training:
+            document: Any = catalog.training(training).document
+        else:
+            document = {"trainings": [each.document for each in catalog.trainings()]}
+    typer.echo(json.dumps(document, indent=2))
+
+
+@app.command("cancel-training")
+def cancel_training(
+    training: Annotated[str, typer.Argument(metavar="TRAINING", help="The training's id.")],
+    url: Url = DEFAULT_URL,
+    key: Key = None,
+) -> None:
+    """End a training with all its processes."""
+    with Catalog(url, key) as catalog:
+        console.print(f"training {training} is {catalog.cancel_training(training).state}")
+
+
+@app.command()
+def models(url: Url = DEFAULT_URL, key: Key = None) -> None:
+    """Show the registered versions, which of them serves, and the gate's verdicts."""
+    with Catalog(url, key) as catalog:
+        console.print(models_table(catalog.models()))
+
+
+@app.command()
+def promote(
+    version: Annotated[str, typer.Argument(metavar="VERSION", help="The version's number in the registry.")],
+    reason: Reason = "",
+    force: Annotated[bool, typer.Option(help="Promote it although the gate has not let it pass.")] = False,
+    url: Url = DEFAULT_URL,
+    key: Key = None,
+) -> None:
+    """Make a version the champion: workers take it within seconds."""
+    with Catalog(url, key) as catalog:
+        console.print(models_table(catalog.promote(version, reason=reason, force=force)))
+
+
+@app.command()
+def rollback(reason: Reason = "", url: Url = DEFAULT_URL, key: Key = None) -> None:
+    """Put the champion's predecessor back into service."""
+    with Catalog(url, key) as catalog:
+        console.print(models_table(catalog.rollback(reason=reason)))
+
+
+@app.command()
+def drift(
+    days: Annotated[int, typer.Option(min=1, help="How many days to look back.")] = 7,
+    url: Url = DEFAULT_URL,
+    key: Key = None,
+) -> None:
+    """Print how far incoming items have moved away from what the model was validated on, as JSON."""
+    with Catalog(url, key) as catalog:
+        typer.echo(json.dumps(catalog.drift(days=days).document, indent=2))
+
+
+def _nested(assignments: list[str]) -> dict[str, Any]:
+    """Read `a.b=1` as `{"a": {"b": 1}}`, and values as params.yaml's are read."""
+    params: dict[str, Any] = {}
+    for assignment in assignments:
+        name, equals, value = assignment.partition("=")
+        *sections, last = name.split(".")
+        if not equals or not all((*sections, last)):
+            raise InputError(f"--set {assignment}: expected NAME=VALUE, such as train.text.epochs=20")
+        section = params
+        for part in sections:
+            section = section.setdefault(part, {})
+        section[last] = yaml.safe_load(value)
+    return params
+
+
+def _follow(catalog: Catalog, training: Training) -> Training:
+    """Wait for the training's end with a bar per stage; return the training."""
+    with progress_bars() as progress:
+        bars: dict[str, TaskID] = {}
+
+        def show(seen: Training) -> None:
+            for stage in seen.stages:
+                _show(progress, bars, stage)
+
+        return catalog.wait_training(training, progress=show)
+
+
+def _show(progress: Progress, bars: dict[str, TaskID], stage: Stage) -> None:
+    """Bring a stage's bar up to date."""
+    if stage.state == "waiting":
+        return
+    if stage.name not in bars:
+        bars[stage.name] = progress.add_task(stage.name, total=None)
+    bar = bars[stage.name]
+    if stage.state == "done":
+        how = "unchanged" if stage.cached else "done"
+        progress.update(bar, description=f"{stage.name}: {how}", completed=1, total=1)
+        progress.stop_task(bar)
+    else:
+        what = f": {stage.what}" if stage.what else ""
+        progress.update(bar, description=stage.name + what, completed=stage.done or 0, total=stage.total)
+
+
+def _summary_line(summary: LabelSummary) -> str:
+    return (
+        f"{summary.accepted} accepted, {summary.corrections} corrections, {summary.confirmations} confirmations, "
+        f"{summary.conflicts} conflicts, {summary.invalid} invalid"
+    )
