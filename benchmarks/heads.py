@@ -13,7 +13,7 @@ from shared.model.bundle import Bundle
 from shared.model.fusion import Probabilities
 from shared.model.runtimes.openvino import OpenVINORuntime
 from shared.pipeline.params import ImageParams, PreprocessParams
-from shared.taxonomy import CODES
+from shared.taxonomy import CODES, class_of
 from training.fit.fusion import out_of_fold
 from training.fit.image import fit_image
 from training.judge.answers import answer
@@ -70,10 +70,7 @@ class Catalogue:
             identities=self._identities[rows],
             words=[self._texts[row].split() for row in np.flatnonzero(rows)],
             features=features,
-            classes=products["prdtypecode"]
-            .map({code: index for index, code in enumerate(CODES)})
-            .to_numpy()
-            .astype(np.int64),
+            classes=products["prdtypecode"].map(class_of).to_numpy().astype(np.int64),
         )
 
 

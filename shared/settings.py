@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, IPvAnyNetwork, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from shared.tenants.api_keys import LOCAL_TENANT
+from shared.tenants.local import LOCAL_TENANT
 
 ROOT = Path(__file__).resolve().parent.parent
 MLFLOW_STORE = ROOT / "mlflow-store"

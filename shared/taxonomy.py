@@ -38,8 +38,14 @@ PRODUCT_TYPES = MappingProxyType(
     }
 )
 CODES = tuple(PRODUCT_TYPES)
+_CLASS_OF = {code: index for index, code in enumerate(CODES)}
 
 
 def name_of(code: int) -> str:
-    """The product type's name; raises `KeyError` for a code outside the 27."""
+    """Return the product type's name; raises `KeyError` for a code outside the 27."""
     return PRODUCT_TYPES[code]
+
+
+def class_of(code: int) -> int:
+    """Return the code's index in `CODES`, the model's class; raises `KeyError` for a code outside the 27."""
+    return _CLASS_OF[code]

@@ -13,7 +13,7 @@ import httpx
 from pydantic import SecretStr
 
 from shared.settings import ROOT, get_settings, local_bundle
-from shared.tenants.api_keys import LOCAL_TENANT
+from shared.tenants.local import LOCAL_TENANT
 from shared.tenants.webhook_secrets import signing_secrets
 from stack import redis_server
 from stack.processes import Process, free_port

@@ -21,7 +21,8 @@ from starlette.types import Scope as AsgiScope
 from api.access.rate_limits import RateLimits, Standing
 from api.dependencies import service
 from api.http.problems import Problem
-from shared.tenants.api_keys import LOCAL_TENANT, KeyStore, Scope
+from shared.tenants.api_keys import KeyStore, Scope
+from shared.tenants.local import LOCAL_TENANT
 
 log = logging.getLogger(__name__)
 

@@ -4,8 +4,7 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, HttpUrl, model_validator
 
-TITLE_LIMIT = 10_000
-DESCRIPTION_LIMIT = 50_000
+from shared.words import DESCRIPTION_LIMIT, TITLE_LIMIT
 
 
 class ImageIn(BaseModel):

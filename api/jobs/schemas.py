@@ -5,8 +5,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, HttpUrl
 
-from api.items.schemas import DESCRIPTION_LIMIT, ItemIn
+from api.items.schemas import ItemIn
 from shared.ledger import ItemStatus, JobState, WebhookState
+from shared.words import DESCRIPTION_LIMIT
 
 
 class JobOptions(BaseModel):

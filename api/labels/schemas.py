@@ -5,8 +5,9 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from api.items.schemas import DESCRIPTION_LIMIT, TITLE_LIMIT, ImageIn
+from api.items.schemas import ImageIn
 from shared.taxonomy import CODES
+from shared.words import DESCRIPTION_LIMIT, TITLE_LIMIT
 
 _ITEM, _RESULT = ("title", "description", "image"), ("job_id", "item_id")
 

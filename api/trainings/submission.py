@@ -13,12 +13,11 @@ from api.http.problems import Problem, invalid_request
 from api.opening import check_deadline, check_webhook, open_job
 from api.trainings.render import url_of
 from api.trainings.schemas import TrainingIn
-from shared.ledger import Claim, Ledger, Training, TrainingRequest, Trainings
+from shared.ledger import Claim, Ledger, Training, TrainingRequest, Trainings, new_training
 from shared.pipeline.params import PATH, check_overrides
 from shared.queues import TRAINING, wake_trainers
 from shared.settings import ROOT, Settings
 from shared.tenants.api_keys import Scope
-from shared.training_jobs import new_training
 
 _FULL_RETRY_S = "300"
 

@@ -31,7 +31,7 @@ from shared.ledger.outbox import Outbox
 from shared.ledger.records import Guess, Job, KnownItem, LaneStatus, Lease, NewJob, Outcome, Page, QueuedItem
 from shared.ledger.results import CursorError, Results, ResultsGoneError
 from shared.ledger.states import TERMINAL, TRANSITIONS, ItemStatus, JobState, WebhookState
-from shared.ledger.trainings import Stage, StageState, Training, TrainingRequest, Trainings
+from shared.ledger.trainings import Stage, StageState, Training, TrainingRequest, Trainings, new_training
 
 __all__ = [
     "LEASE_S", "OUTBOXES", "TERMINAL", "TRANSITIONS", "Admission", "Answered", "Audit", "Breaker", "Claim",
@@ -40,5 +40,5 @@ __all__ = [
     "Lease", "Ledger", "NewJob", "NotOnDiskError", "NothingToDeliverError", "Outbox", "OutboxFigures", "Outcome",
     "Page", "QueueFigures", "QueueFullError", "QueuedItem", "Results", "ResultsGoneError", "Stage", "StageState",
     "StagingLostError", "SupersededError", "Training", "TrainingRequest", "Trainings", "Trigger", "Verdict",
-    "WebhookState", "done_key",
+    "WebhookState", "done_key", "new_training",
 ]  # fmt: skip

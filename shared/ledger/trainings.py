@@ -7,12 +7,12 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
-from typing import Any
+from typing import Any, Protocol
 
 from redis import Redis
 
 from shared.ledger.ledger import LEASE_S, JobNotFoundError, Ledger
-from shared.ledger.records import Job, Lease, Outcome, QueuedItem
+from shared.ledger.records import Job, Lease, NewJob, Outcome, QueuedItem
 from shared.ledger.scripts import job_key, load
 from shared.ledger.states import JobState
 from shared.pipeline.stages import STEPS, GateVerdict, Promote
@@ -108,6 +108,40 @@ class Training:
             facts["verdict"] = GateVerdict.model_validate(verdict)
         asked = TrainingRequest(**{**request, "promote": Promote(request["promote"])})
         return cls(job, asked, stages, **facts)
+
+
+class TrainingLimits(Protocol):
+    """The settings that every training's job takes its limits from (`shared.settings.Settings` has them)."""
+
+    @property
+    def max_deadline_s(self) -> float: ...
+
+    @property
+    def max_queued_trainings(self) -> int: ...
+
+    @property
+    def keep_results_s(self) -> int: ...
+
+    @property
+    def keep_jobs_s(self) -> int: ...
+
+
+def new_training(
+    limits: TrainingLimits, tenant: str, *, deadline_s: float | None = None, webhook_url: str | None = None
+) -> NewJob:
+    """Describe the job of one item in one chunk that `Trainings.stage` has staged."""
+    return NewJob(
+        tenant=tenant,
+        lane=LANE,
+        total=1,
+        chunks=1,
+        deadline_s=deadline_s or limits.max_deadline_s,
+        max_queued=limits.max_queued_trainings,
+        keep_s=limits.keep_results_s,
+        keep_record_s=limits.keep_jobs_s,
+        webhook_url=webhook_url,
+        tracked=False,  # the stages write to MLflow themselves
+    )
 
 
 class Trainings:

@@ -12,9 +12,7 @@ from enum import StrEnum
 from redis import Redis
 
 from shared.redis_access import PREFIX, in_bytes
-
-LOCAL_TENANT = "local"
-"""Whose the jobs are that were sent without a key; no key can be made for it."""
+from shared.tenants.local import LOCAL_TENANT
 
 _PREFIX = f"{PREFIX}key:"
 _ALL = f"{_PREFIX}ids"

@@ -4,11 +4,8 @@ import pandas as pd
 import pandera.pandas as pa
 
 from shared.taxonomy import CODES
+from shared.words import DESCRIPTION_LIMIT, TITLE_LIMIT
 from training.catalogue.challenge import CatalogueError
-
-# What the service accepts in a request (api/jobs/schemas.py): a model is not to learn from what it will never be asked.
-TITLE_LIMIT = 10_000
-DESCRIPTION_LIMIT = 50_000
 
 CONTENT = ["designation", "description", "picture"]
 SOME_CONTENT = " or ".join(CONTENT)

@@ -11,7 +11,7 @@ import pandas as pd
 
 from shared.model.bundle import sha256
 from shared.model.known import Identities, KnownItems
-from shared.taxonomy import CODES
+from shared.taxonomy import class_of
 from training.pipeline.splits import TEST, VALIDATION
 
 
@@ -76,10 +76,7 @@ class Prepared:
             identities=rows["identity"].to_numpy(),
             words=[text.split() for text in rows["words"]],
             features=features,
-            classes=rows["prdtypecode"]
-            .map({code: index for index, code in enumerate(CODES)})
-            .to_numpy()
-            .astype(np.int64),
+            classes=rows["prdtypecode"].map(class_of).to_numpy().astype(np.int64),
         )
 
     def known(self) -> KnownItems:

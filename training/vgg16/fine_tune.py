@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from shared.model.images import decode
 from shared.pipeline.params import FineTuneParams
-from shared.taxonomy import CODES
+from shared.taxonomy import CODES, class_of
 from training.fit.epoch_bar import EpochBar
 from training.fit.schedule import schedule
 
@@ -43,13 +43,12 @@ def fine_tune(backbone: Any, examples: Sequence[tuple[bytes, int]], params: Fine
 def _pictures(examples: Sequence[tuple[bytes, int]], size: int, batch: int, seed: int) -> Any:
     """Batches in a new order each epoch; every other picture is mirrored."""
     random = np.random.default_rng(seed)
-    classes = {code: index for index, code in enumerate(CODES)}
 
     def shuffled() -> Iterator[tuple[Any, int]]:
         for number in random.permutation(len(examples)):
             data, code = examples[number]
             picture = decode(data, size)
-            yield (picture[:, ::-1] if random.random() < 0.5 else picture), classes[code]
+            yield (picture[:, ::-1] if random.random() < 0.5 else picture), class_of(code)
 
     signature = (tf.TensorSpec((size, size, 3), tf.uint8), tf.TensorSpec((), tf.int64))
     return tf.data.Dataset.from_generator(shuffled, output_signature=signature).batch(batch).prefetch(_READ_AHEAD)

@@ -5,10 +5,9 @@ import logging
 from celery import Celery
 from redis import Redis
 
-from shared.ledger import Ledger, QueueFullError, TrainingRequest, Trainings
+from shared.ledger import Ledger, QueueFullError, TrainingRequest, Trainings, new_training
 from shared.queues import wake_trainers
 from shared.settings import Settings
-from shared.training_jobs import new_training
 
 log = logging.getLogger(__name__)
 

@@ -23,7 +23,7 @@ from shared.ledger import (
     WebhookState,
 )
 from shared.settings import ROOT, Settings
-from shared.tenants.api_keys import LOCAL_TENANT
+from shared.tenants.local import LOCAL_TENANT
 from stack.processes import free_port
 from stack.receiver import WebhookReceiver
 from tests.courier import NEW, OLD, House, secret_of

@@ -310,8 +310,10 @@ def test_columns_that_are_wrong_as_a_whole_are_named(
 
 
 def test_the_limits_are_those_of_the_service() -> None:
-    assert schema.TITLE_LIMIT == schemas.TITLE_LIMIT
-    assert schema.DESCRIPTION_LIMIT == schemas.DESCRIPTION_LIMIT
+    limits = schemas.ItemIn.model_json_schema()["properties"]
+    for column, name in (("designation", "title"), ("description", "description")):
+        accepted = limits[name]["anyOf"][0]["maxLength"]
+        assert f"at most {accepted:,} characters" in schema.RULES[column]
 
 
 def test_the_stage_ends_with_the_violations_and_no_traceback(pristine: Path, tmp_path: Path) -> None:
