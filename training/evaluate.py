@@ -5,12 +5,12 @@ from pathlib import Path
 
 from shared.model import runtimes
 from shared.model.bundle import Bundle
-from shared.model.fusion import Verdict
+from shared.model.fusion import Prediction
 from shared.model.review import Review
 from shared.pipeline.params import load_params
 from shared.registry.mlflow import register
 from training.judge.answers import answer
-from training.judge.keras_answers import keras_verdict
+from training.judge.keras_answers import keras_prediction
 from training.judge.report import write_report
 from training.judge.review import judged, review_figures
 from training.judge.scores import Classes, Metrics, score
@@ -30,11 +30,11 @@ from training.pipeline.splits import TEST
 log = logging.getLogger(__name__)
 
 
-def measure(verdict: Verdict, classes: Classes, review: Review) -> Metrics:
+def measure(prediction: Prediction, classes: Classes, review: Review) -> Metrics:
     """Figures per branch; the fusion's tell also what the review threshold comes to."""
-    branches = {"text": verdict.text, "image": verdict.image, "fusion": verdict.fused}
+    branches = {"text": prediction.text, "image": prediction.image, "fusion": prediction.fused}
     metrics = {name: score(probabilities, classes) for name, probabilities in branches.items()}
-    metrics["fusion"] |= review_figures(review, *judged(verdict.fused, classes))
+    metrics["fusion"] |= review_figures(review, *judged(prediction.fused, classes))
     return metrics
 
 
@@ -43,13 +43,13 @@ def evaluate(bundle: Bundle, items: Items, history: Path, imported: Path, featur
 
     `keras_weighted_f1` is what the Keras networks in single precision come to on the same items.
     """
-    verdict = answer(bundle, runtimes.load(bundle), items)
-    metrics = measure(verdict, items.classes, bundle.manifest.review)
-    reference = measure(keras_verdict(bundle, items, imported, feature_store), items.classes, bundle.manifest.review)
+    prediction = answer(bundle, runtimes.load(bundle), items)
+    metrics = measure(prediction, items.classes, bundle.manifest.review)
+    reference = measure(keras_prediction(bundle, items, imported, feature_store), items.classes, bundle.manifest.review)
     for branch, figures in metrics.items():
         if "weighted_f1" in figures:
             figures["keras_weighted_f1"] = reference[branch]["weighted_f1"]
-    write_report(report, metrics, verdict, items, bundle.manifest.review, history, imported)
+    write_report(report, metrics, prediction, items, bundle.manifest.review, history, imported)
     return metrics
 
 

@@ -27,7 +27,7 @@ from shared.taxonomy import CODES
 from training.catalogue.challenge import LABELS_FILE, LAYOUT, PRODUCTS_FILE, CatalogueError, Source, parse_integer
 from training.catalogue.merging import copy_pictures, merge, readable
 from training.catalogue.pictures import Picture, PictureWriter
-from training.catalogue.product import Finding, Product, Reason
+from training.catalogue.product import Finding, FindingReason, Product
 from training.catalogue.quality import summarise, write_quality
 from training.catalogue.unlabelled import import_unlabelled
 from training.pipeline.layout import IMPORTED, LABELS
@@ -69,7 +69,7 @@ class ImportReport:
     def counts(self) -> dict[str, int]:
         """The number of findings for each reason, those with none included."""
         found = Counter(finding.reason for finding in self.findings)
-        return {reason.value: found[reason] for reason in Reason}
+        return {reason.value: found[reason] for reason in FindingReason}
 
     @property
     def summary(self) -> str:
@@ -135,7 +135,7 @@ def import_catalogue(source: str, output: Path, labels: Path = LABELS) -> Import
     )
     if not kept:
         raise CatalogueError(f"{PRODUCTS_FILE} has no row that can be kept. {_listed(report.counts)} {LAYOUT}")
-    if report.counts[Reason.PICTURE_MISSING] == len(candidates):
+    if report.counts[FindingReason.PICTURE_MISSING] == len(candidates):
         sought = candidates[0].picture_file
         raise CatalogueError(f"Not one picture is in {source}; the first one sought was {sought}. {LAYOUT}")
     _write_products(merged.products, output / "products.parquet")
@@ -175,9 +175,9 @@ def _labelled(texts: dict[int, list[str]], labels: dict[int, list[str]], finding
                 prdtypecode=code,
             )
         elif label:
-            findings.append(Finding(row, product, Reason.UNKNOWN_CODE, f"prdtypecode {label} is none of the 27"))
+            findings.append(Finding(row, product, FindingReason.UNKNOWN_CODE, f"prdtypecode {label} is none of the 27"))
         else:
-            findings.append(Finding(row, product, Reason.NO_LABEL, f"no prdtypecode in {LABELS_FILE}"))
+            findings.append(Finding(row, product, FindingReason.NO_LABEL, f"no prdtypecode in {LABELS_FILE}"))
 
 
 def _without_duplicates(products: Iterable[Product], findings: list[Finding]) -> Iterator[Product]:
@@ -187,13 +187,13 @@ def _without_duplicates(products: Iterable[Product], findings: list[Finding]) ->
         if first == product.row:
             yield product
         else:
-            findings.append(product.finding(Reason.DUPLICATE_PRODUCT, f"row {first} has the same productid"))
+            findings.append(product.finding(FindingReason.DUPLICATE_PRODUCT, f"row {first} has the same productid"))
 
 
 def _without_empty(products: Iterable[Product], findings: list[Finding]) -> Iterator[Product]:
     for product in products:
         if product.empty:
-            findings.append(product.finding(Reason.EMPTY, "neither designation, description nor picture"))
+            findings.append(product.finding(FindingReason.EMPTY, "neither designation, description nor picture"))
         else:
             yield product
 
@@ -228,9 +228,9 @@ def _read_picture(source: Source, product: Product) -> Picture | Finding:
         data = source.read(product.picture_file)
         decode(data)  # what the later stages do: a picture that passes here cannot stop them
     except FileNotFoundError:
-        return product.finding(Reason.PICTURE_MISSING, product.picture_file)
+        return product.finding(FindingReason.PICTURE_MISSING, product.picture_file)
     except UnreadableImageError as error:
-        return product.finding(Reason.PICTURE_UNREADABLE, f"{product.picture_file}: {error}")
+        return product.finding(FindingReason.PICTURE_UNREADABLE, f"{product.picture_file}: {error}")
     return Picture(sha256(data).hexdigest(), data)
 
 

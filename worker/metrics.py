@@ -13,7 +13,7 @@ from prometheus_client import Counter, Gauge, Histogram, disable_created_metrics
 
 from shared.ledger import ItemStatus, Outcome
 from shared.queues import Lane
-from worker.classify.batching import Kind, Priority, Request
+from worker.classify.batching import EngineRequest, Kind, Priority
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # when each series began: nobody asks for it
 
@@ -43,11 +43,11 @@ _compute = {kind: _STAGE.labels("compute", kind) for kind in Kind}
 _waiting = {priority: _WAITING.labels(priority.name.lower()) for priority in Priority}
 
 
-def submitted(request: Request) -> None:
+def submitted(request: EngineRequest) -> None:
     _waiting[request.priority].inc(len(request.inputs))
 
 
-def taken(batch: Sequence[Request]) -> None:
+def taken(batch: Sequence[EngineRequest]) -> None:
     """Requests of one kind and priority that are computed now."""
     moment = time.perf_counter()
     for request in batch:

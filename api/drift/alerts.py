@@ -10,9 +10,9 @@ from datetime import date, timedelta
 from math import hypot
 from typing import Any
 
-from api.drift.assessment import Assessment, Level, assess
+from api.drift.assessment import Assessment, DriftLevel, assess
 from shared.drift.counters import BundleDrift, total
-from shared.drift.profile import Feature
+from shared.drift.profile import DriftFeature
 
 ACCURACY = "estimated_accuracy"
 WEEK = timedelta(days=6)
@@ -30,7 +30,7 @@ verdict before the new model serves."""
 class Alert:
     bundle: str
     feature: str
-    """A `Feature`, or `ACCURACY`."""
+    """A `DriftFeature`, or `ACCURACY`."""
     value: float
     """Its PSI, or the estimate."""
     threshold: float
@@ -60,7 +60,7 @@ def _of_bundle(drift: BundleDrift, today: date) -> list[Alert]:
         judged = [week] if week.judged else []
     if not judged:
         return []
-    standing = {feature: _value(feature, judged[-1], drift) for feature in (*Feature, ACCURACY)}
+    standing = {feature: _value(feature, judged[-1], drift) for feature in (*DriftFeature, ACCURACY)}
     return [
         Alert(drift.bundle, feature, *found[:2], since=_since(feature, judged, drift), detail=found[2])
         for feature, found in standing.items()
@@ -82,7 +82,7 @@ def _value(feature: str, day: Assessment, drift: BundleDrift) -> tuple[float, fl
     if feature == ACCURACY:
         return _drop(day, drift)
     for distance in day.distances:
-        if distance.feature == feature and distance.level is Level.DRIFT:
+        if distance.feature == feature and distance.level is DriftLevel.DRIFT:
             return distance.psi, distance.threshold, distance.detail
     return None
 

@@ -5,7 +5,7 @@ from enum import StrEnum
 
 from api.drift.distances import jensen_shannon, largest_part, psi, psi_by_chance
 from shared.drift.counters import DayCounts
-from shared.drift.profile import BINS, Feature, Profile, Reference
+from shared.drift.profile import BINS, DriftFeature, Profile, Reference
 
 MODERATE, DRIFT = 0.1, 0.2
 """The usual rule for the population stability index: below 0.1 little has changed, from 0.2 on much has (E. Lewis, "An
@@ -14,7 +14,7 @@ MIN_ITEMS = 100
 """Fewer give no verdict."""
 
 
-class Level(StrEnum):
+class DriftLevel(StrEnum):
     STABLE = "stable"
     MODERATE = "moderate"
     DRIFT = "drift"
@@ -24,12 +24,12 @@ class Level(StrEnum):
 class Distance:
     """Of one feature's histogram from the reference's."""
 
-    feature: Feature
+    feature: DriftFeature
     psi: float
     jensen_shannon: float
     threshold: float
     """The PSI past which it is drift: `DRIFT`, or what chance alone may come to with so few items."""
-    level: Level | None
+    level: DriftLevel | None
     """`None`: too few items."""
     detail: str
     """Where the two differ most, for people."""
@@ -65,17 +65,21 @@ def assess(counts: DayCounts, reference: Reference | None) -> Assessment:
 
 
 def _distances(profile: Profile, reference: Profile) -> tuple[Distance, ...]:
-    pairs = ((feature, profile.histogram(feature), reference.histogram(feature)) for feature in Feature)
+    pairs = ((feature, profile.histogram(feature), reference.histogram(feature)) for feature in DriftFeature)
     return tuple(_distance(*pair) for pair in pairs if sum(pair[1]) and sum(pair[2]))
 
 
-def _distance(feature: Feature, counts: list[int], reference: list[int]) -> Distance:
+def _distance(feature: DriftFeature, counts: list[int], reference: list[int]) -> Distance:
     value, chance = psi(counts, reference), psi_by_chance(counts, reference)
     threshold = max(DRIFT, chance)
-    level = None
-    if sum(counts) >= MIN_ITEMS:
-        level = Level.DRIFT if value > threshold else Level.MODERATE if value > max(MODERATE, chance) else Level.STABLE
+    level = _level(value, threshold, max(MODERATE, chance)) if sum(counts) >= MIN_ITEMS else None
     most = largest_part(counts, reference)
     here, there = counts[most] / sum(counts), reference[most] / sum(reference)
     detail = f"{feature.replace('_', ' ')} {BINS[feature][most]!r}: {here:.1%} of the items, {there:.1%} in validation"
     return Distance(feature, value, jensen_shannon(counts, reference), threshold, level, detail)
+
+
+def _level(value: float, drift: float, moderate: float) -> DriftLevel:
+    if value > drift:
+        return DriftLevel.DRIFT
+    return DriftLevel.MODERATE if value > moderate else DriftLevel.STABLE

@@ -5,16 +5,16 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from api.drift.assessment import MIN_ITEMS, Level
-from shared.drift.profile import Feature
+from api.drift.assessment import MIN_ITEMS, DriftLevel
+from shared.drift.profile import DriftFeature
 
 
 class DistanceOut(BaseModel):
-    feature: Feature
+    feature: DriftFeature
     psi: float = Field(description="Population stability index against the validation split.")
     jensen_shannon: float = Field(description="The Jensen-Shannon distance, from 0 to 1.")
     threshold: float = Field(description="The PSI past which it is drift; higher where few items may differ by chance.")
-    level: Level | None = Field(description=f"null below {MIN_ITEMS} items.")
+    level: DriftLevel | None = Field(description=f"null below {MIN_ITEMS} items.")
     detail: str = Field(description="Where the two differ most.")
 
 

@@ -103,7 +103,7 @@ IdempotentDep = Annotated[IdempotentRequest, Depends(_idempotent)]
 async def replay(ledger: Ledger, answered: Answered, fingerprint: Awaitable[str]) -> Job:
     """The job as it was accepted; raises as `check_same` does."""
     await check_same(answered, fingerprint)
-    job = await run_in_threadpool(ledger.job, answered.job)
+    job = await run_in_threadpool(ledger.job, answered.answer)
     return job.as_accepted()
 
 

@@ -16,9 +16,9 @@ from shared.ledger import (
     Deliveries,
     DeliveryAttempt,
     DeliveryOutcome,
+    DeliveryTrigger,
     Job,
     NothingToDeliverError,
-    Trigger,
     WebhookState,
 )
 from shared.queues import tend_soon
@@ -29,7 +29,7 @@ router = APIRouter(prefix="/v1/jobs", tags=["jobs"], responses=problems(HTTPStat
 class DeliveryOut(BaseModel):
     number: int = Field(description="Which attempt it was, from 1; one that was not made has the next one's number.")
     at: datetime
-    trigger: Trigger = Field(description="Whether the job's end led to it, or a request.")
+    trigger: DeliveryTrigger = Field(description="Whether the job's end led to it, or a request.")
     outcome: DeliveryOutcome = Field(description="postponed and disabled: no attempt was made, and none was used up.")
     status: int | None = Field(description="What the receiver answered.")
     error: str | None = Field(description="What went wrong, for people.")

@@ -6,7 +6,16 @@ from datetime import UTC, datetime
 from io import StringIO
 from urllib.parse import urlsplit, urlunsplit
 
-from api.jobs.schemas import BranchesOut, CategoryOut, Counts, ItemErrorOut, JobOut, QueueOut, ResultOut, WebhookOut
+from api.jobs.schemas import (
+    BranchesOut,
+    CategoryOut,
+    ItemErrorOut,
+    JobCountsOut,
+    JobOut,
+    QueueOut,
+    ResultOut,
+    WebhookOut,
+)
 from shared.ledger import Guess, ItemStatus, Job, LaneStatus, Outcome
 from shared.taxonomy import name_of
 from shared.telemetry.tracing import trace_id
@@ -25,7 +34,7 @@ def job_out(job: Job, lane: LaneStatus | None) -> JobOut:
         id=job.id,
         state=job.state,
         reason=job.reason,
-        counts=Counts(**job.counts),
+        counts=JobCountsOut(**job.counts),
         bundles=dict(job.bundles),
         model_versions=dict(job.bundles),
         progress=round(job.done / job.total, 4),

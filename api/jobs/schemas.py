@@ -31,7 +31,7 @@ class JobIn(JobOptions):
     items: list[ItemIn] = Field(min_length=1)
 
 
-class Counts(BaseModel):
+class JobCountsOut(BaseModel):
     """`pending + succeeded + failed + invalid + cancelled + expired` is always `total`."""
 
     total: int
@@ -62,7 +62,7 @@ class JobOut(BaseModel):
     id: str
     state: JobState
     reason: Literal["deadline", "error_budget"] | None = Field(description="Why it ended before its items did.")
-    counts: Counts
+    counts: JobCountsOut
     bundles: dict[str, int] = Field(
         description="How many of the succeeded items each bundle answered. More than one: the model was changed while "
         "the job ran."

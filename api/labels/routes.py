@@ -43,7 +43,7 @@ async def send(
         if attempt.answered:
             await idempotency.check_same(attempt.answered, ingest.drain(request, settings, ingest.LABELS))
             response.headers[idempotency.REPLAYED] = "true"
-            return LabelsOut.model_validate_json(attempt.answered.job)
+            return LabelsOut.model_validate_json(attempt.answered.answer)
         async with await ingest.read(request, settings, blobs, ingest.LABELS) as intake:
             by = caller.key_id or caller.tenant
             return await submissions.accept(intake, caller.tenant, by, attempt.claim)

@@ -9,7 +9,7 @@ from api.drift.alerts import ACCURACY, WEEK, alerts
 from api.drift.assessment import assess
 from api.metrics.families import gauge
 from shared.drift import Drift, total
-from shared.drift.profile import Feature
+from shared.drift.profile import DriftFeature
 
 
 class DriftCollector(Collector):
@@ -29,7 +29,7 @@ class DriftCollector(Collector):
         ]
         distances = [((*key, found.feature), found) for key, period in periods for found in period.distances]
         standing = {(alert.bundle, alert.feature) for alert in alerts(kept, today)}
-        features = [(drift.bundle, feature) for drift in shown for feature in (*Feature, ACCURACY)]
+        features = [(drift.bundle, feature) for drift in shown for feature in (*DriftFeature, ACCURACY)]
 
         by_period, by_feature = ("bundle", "window"), ("bundle", "window", "feature")
         yield gauge(

@@ -5,7 +5,7 @@ from datetime import datetime
 from pydantic import BaseModel, ConfigDict, Field
 
 from shared.pipeline.stages import GateVerdict
-from shared.registry.state import Change
+from shared.registry.state import ChampionChange
 
 _WHY_LIMIT = 500
 
@@ -26,7 +26,7 @@ class ModelsOut(BaseModel):
     champion: str | None = Field(description="The version that serves; null: each worker's local bundle.")
     previous: str | None = Field(description="What a rollback leads to; null: the local bundle.")
     models: list[ModelOut] = Field(description="The newest 100, and those that an alias names; the newest first.")
-    history: list[Change] = Field(description="The last 200 changes of the champion, the newest first.")
+    history: list[ChampionChange] = Field(description="The last 200 changes of the champion, the newest first.")
     copied_at: datetime | None = Field(description="When MLflow's registry was looked at last; null: never.")
 
 

@@ -14,7 +14,7 @@ from api.http.problems import Problem
 from api.models.render import models_out
 from api.models.schemas import ModelsOut
 from shared.queues import change_model
-from shared.registry.state import Answer, ChangeKind, Models, Request, answer_key
+from shared.registry.state import ChangeAnswer, ChangeKind, ChangeRequest, Models, answer_key
 from shared.settings import Settings
 from shared.telemetry.worker_status import alive
 
@@ -65,7 +65,7 @@ class ServedModels:
 
     async def _change(self, kind: ChangeKind, version: str | None, caller: Principal, reason: str) -> None:
         """Leave the request for the courier and wait for its answer without holding a thread."""
-        request = Request(kind=kind, version=version, by=_name(caller), why=reason)
+        request = ChangeRequest(kind=kind, version=version, by=_name(caller), why=reason)
         ticket = await run_in_threadpool(self._models.leave, request, _WAIT_S)
         await run_in_threadpool(change_model, self._queue, ticket)
         packed = await self._async_redis.blpop([answer_key(ticket)], timeout=_WAIT_S)
@@ -75,7 +75,7 @@ class ServedModels:
                 "has not, send the request again."
             )
             raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "no-courier", detail, headers={"Retry-After": "10"})
-        answer = Answer.model_validate_json(packed[1])
+        answer = ChangeAnswer.model_validate_json(packed[1])
         if answer.state is None:
             raise _not_changed(answer)
 
@@ -86,7 +86,7 @@ ServedModelsDep = Annotated[
 ]
 
 
-def _not_changed(answer: Answer) -> Problem:
+def _not_changed(answer: ChangeAnswer) -> Problem:
     if answer.refused:
         return Problem(HTTPStatus.CONFLICT, "not-possible", f"Nothing was changed: {answer.problem}.")
     detail = f"The model registry could not be changed: {answer.problem}. Try again once MLflow answers."

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, HttpUrl
 
 from api.jobs.schemas import WebhookOut
 from shared.ledger import JobState, StageState
-from shared.pipeline.stages import GateVerdict, Promote
+from shared.pipeline.stages import GateVerdict, PromotePolicy
 
 
 class TrainingIn(BaseModel):
@@ -30,8 +30,8 @@ class TrainingIn(BaseModel):
         pattern=r"^[0-9A-Za-z][0-9A-Za-z._/~^-]{0,199}$",
         description="Branch, tag or commit of the repository; what is checked out there where it is left out.",
     )
-    promote: Promote = Field(
-        Promote.AUTO,
+    promote: PromotePolicy = Field(
+        PromotePolicy.AUTO,
         description="auto: promoted where it passes the gate. manual: it stays challenger, with its verdict, until "
         "somebody promotes it. never: the same, and nobody is meant to.",
     )
@@ -69,7 +69,7 @@ class TrainingOut(BaseModel):
     params: dict[str, Any] = Field(description="The overrides that were asked for.")
     source: str | None
     revision: str | None = Field(description="As it was asked for.")
-    promote: Promote
+    promote: PromotePolicy
     stage: str | None = Field(description="The one that runs.")
     stages: list[StageOut]
     attempts: int = Field(description="How often a trainer has taken it; each goes on with the first unfinished stage.")

@@ -31,7 +31,7 @@ class Seen(NamedTuple):
     picture: bool
 
 
-class Feature(StrEnum):
+class DriftFeature(StrEnum):
     """What a profile has a histogram of."""
 
     TYPE = "type"
@@ -55,12 +55,12 @@ def _between(borders: tuple[float, ...]) -> list[str]:
     return [f"{low:g} to {high:g}" for low, high in pairwise(borders)]
 
 
-BINS: Mapping[Feature, tuple[str, ...]] = {
-    Feature.TYPE: tuple(map(str, CODES)),
-    Feature.CONFIDENCE: (f"below {_CONFIDENCE[0]:g}", *_between(_CONFIDENCE), f"{_CONFIDENCE[-1]:g} and more"),
-    Feature.WORDS: ("none", *_between(_WORDS), f"{_WORDS[-1]:g} and more"),
-    Feature.UNKNOWN: ("none", f"below {_UNKNOWN[1]:g}", *_between(_UNKNOWN[1:]), "all"),
-    Feature.PICTURE: _PICTURE,
+BINS: Mapping[DriftFeature, tuple[str, ...]] = {
+    DriftFeature.TYPE: tuple(map(str, CODES)),
+    DriftFeature.CONFIDENCE: (f"below {_CONFIDENCE[0]:g}", *_between(_CONFIDENCE), f"{_CONFIDENCE[-1]:g} and more"),
+    DriftFeature.WORDS: ("none", *_between(_WORDS), f"{_WORDS[-1]:g} and more"),
+    DriftFeature.UNKNOWN: ("none", f"below {_UNKNOWN[1]:g}", *_between(_UNKNOWN[1:]), "all"),
+    DriftFeature.PICTURE: _PICTURE,
 }
 """The bins' names, for people, in their order; `a to b` holds a and not b."""
 
@@ -68,7 +68,7 @@ _SCALE = 10_000
 """Confidences are counted in units of their last decimal."""
 _ITEMS, _CONFIDENCE_SUM, _CONFIDENCE_SQUARES = "items", "confidence_sum", "confidence_squares"
 _NAMES = {feature: tuple(f"{feature}:{index}" for index in range(len(bins))) for feature, bins in BINS.items()}
-_OF_TYPE = dict(zip(CODES, _NAMES[Feature.TYPE], strict=True))
+_OF_TYPE = dict(zip(CODES, _NAMES[DriftFeature.TYPE], strict=True))
 
 
 @dataclass(frozen=True)
@@ -80,8 +80,8 @@ class Profile:
 
     @classmethod
     def of(cls, items: Iterable[Seen]) -> "Profile":
-        confidence_names, words_names = _NAMES[Feature.CONFIDENCE], _NAMES[Feature.WORDS]
-        unknown_names, picture_names = _NAMES[Feature.UNKNOWN], _NAMES[Feature.PICTURE]
+        confidence_names, words_names = _NAMES[DriftFeature.CONFIDENCE], _NAMES[DriftFeature.WORDS]
+        unknown_names, picture_names = _NAMES[DriftFeature.UNKNOWN], _NAMES[DriftFeature.PICTURE]
         bins: list[str] = []
         total = squares = 0
         for code, confidence, words, unknown, picture in items:
@@ -109,7 +109,7 @@ class Profile:
     def items(self) -> int:
         return self.counts.get(_ITEMS, 0)
 
-    def histogram(self, feature: Feature) -> list[int]:
+    def histogram(self, feature: DriftFeature) -> list[int]:
         """A count per bin of `BINS`."""
         return [self.counts.get(name, 0) for name in _NAMES[feature]]
 

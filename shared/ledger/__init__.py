@@ -7,13 +7,13 @@ again. Celery messages only wake workers up, so one that is lost, late or double
 from shared.ledger.audit import Audit
 from shared.ledger.deliveries import (
     Admission,
+    AdmissionDecision,
     Breaker,
     Deliveries,
     DeliveryAttempt,
     DeliveryOutcome,
+    DeliveryTrigger,
     NothingToDeliverError,
-    Trigger,
-    Verdict,
 )
 from shared.ledger.figures import OUTBOXES, Figures, LaneFigures, OutboxFigures, QueueFigures
 from shared.ledger.idempotency import Answered, Claim, Idempotency, InFlightError
@@ -34,11 +34,11 @@ from shared.ledger.states import TERMINAL, TRANSITIONS, ItemStatus, JobState, We
 from shared.ledger.trainings import Stage, StageState, Training, TrainingRequest, Trainings, new_training
 
 __all__ = [
-    "LEASE_S", "OUTBOXES", "TERMINAL", "TRANSITIONS", "Admission", "Answered", "Audit", "Breaker", "Claim",
-    "CursorError", "Deliveries", "DeliveryAttempt", "DeliveryOutcome", "Figures", "Guess", "Idempotency",
-    "InFlightError", "ItemStatus", "Job", "JobNotFoundError", "JobState", "KnownItem", "LaneFigures", "LaneStatus",
-    "Lease", "Ledger", "NewJob", "NotOnDiskError", "NothingToDeliverError", "Outbox", "OutboxFigures", "Outcome",
-    "Page", "QueueFigures", "QueueFullError", "QueuedItem", "Results", "ResultsGoneError", "Stage", "StageState",
-    "StagingLostError", "SupersededError", "Training", "TrainingRequest", "Trainings", "Trigger", "Verdict",
-    "WebhookState", "done_key", "new_training",
+    "LEASE_S", "OUTBOXES", "TERMINAL", "TRANSITIONS", "Admission", "AdmissionDecision", "Answered", "Audit", "Breaker",
+    "Claim", "CursorError", "Deliveries", "DeliveryAttempt", "DeliveryOutcome", "DeliveryTrigger", "Figures", "Guess",
+    "Idempotency", "InFlightError", "ItemStatus", "Job", "JobNotFoundError", "JobState", "KnownItem", "LaneFigures",
+    "LaneStatus", "Lease", "Ledger", "NewJob", "NotOnDiskError", "NothingToDeliverError", "Outbox", "OutboxFigures",
+    "Outcome", "Page", "QueueFigures", "QueueFullError", "QueuedItem", "Results", "ResultsGoneError", "Stage",
+    "StageState", "StagingLostError", "SupersededError", "Training", "TrainingRequest", "Trainings", "WebhookState",
+    "done_key", "new_training",
 ]  # fmt: skip

@@ -35,13 +35,13 @@ class DeliveryOutcome(StrEnum):
     """It was not made: the endpoint wants no more deliveries."""
 
 
-class Trigger(StrEnum):
+class DeliveryTrigger(StrEnum):
     AUTOMATIC = "automatic"
     """The job's end."""
     REQUESTED = "requested"
 
 
-class Verdict(StrEnum):
+class AdmissionDecision(StrEnum):
     """Whether an attempt may be made now."""
 
     GO = "go"
@@ -58,7 +58,7 @@ class DeliveryAttempt:
 
     number: int
     at: float
-    trigger: Trigger
+    trigger: DeliveryTrigger
     outcome: DeliveryOutcome
     status: int | None = None
     """What the receiver answered."""
@@ -71,7 +71,7 @@ class DeliveryAttempt:
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    verdict: Verdict
+    decision: AdmissionDecision
     number: int
     """The attempt's, or the one it would have had; from 1."""
     tries: int
@@ -84,8 +84,8 @@ class Admission:
     """Where it is paused or busy: come back after so long."""
 
     @property
-    def trigger(self) -> Trigger:
-        return Trigger.REQUESTED if self.round else Trigger.AUTOMATIC
+    def trigger(self) -> DeliveryTrigger:
+        return DeliveryTrigger.REQUESTED if self.round else DeliveryTrigger.AUTOMATIC
 
     def attempt(
         self, outcome: DeliveryOutcome, status: int | None = None, error: str | None = None, duration_ms: int = 0
@@ -122,8 +122,8 @@ class Deliveries:
         answer = self._admit(args=[job.id, _endpoint(job), at_once, hold_s])
         if not answer:
             return None
-        verdict, number, tries, rounds, at, wait = answer
-        return Admission(Verdict(verdict.decode()), number, tries, rounds, float(at), float(wait))
+        decision, number, tries, rounds, at, wait = answer
+        return Admission(AdmissionDecision(decision.decode()), number, tries, rounds, float(at), float(wait))
 
     def report(
         self,
@@ -182,5 +182,5 @@ def _endpoint(job: Job) -> str:
 
 
 def _attempt(fields: dict[str, Any]) -> DeliveryAttempt:
-    trigger, outcome = Trigger(fields.pop("trigger")), DeliveryOutcome(fields.pop("outcome"))
+    trigger, outcome = DeliveryTrigger(fields.pop("trigger")), DeliveryOutcome(fields.pop("outcome"))
     return DeliveryAttempt(**fields, trigger=trigger, outcome=outcome)

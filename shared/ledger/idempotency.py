@@ -36,8 +36,8 @@ class Claim:
 class Answered:
     """The key has had its effect before."""
 
-    job: str
-    """Its id; of a request that makes no job, its answer."""
+    answer: str
+    """The id of the job it made; the answer itself where a request makes no job."""
     fingerprint: str
 
 

@@ -15,7 +15,7 @@ from shared.ledger.ledger import LEASE_S, JobNotFoundError, Ledger
 from shared.ledger.records import Job, Lease, NewJob, Outcome, QueuedItem
 from shared.ledger.scripts import job_key, load
 from shared.ledger.states import JobState
-from shared.pipeline.stages import STEPS, GateVerdict, Promote
+from shared.pipeline.stages import STEPS, GateVerdict, PromotePolicy
 from shared.redis_access import PREFIX, in_bytes
 
 LANE = "training"
@@ -44,7 +44,7 @@ class TrainingRequest:
     """Where the catalogue is read from; `None`: where `params.yaml` says."""
     revision: str | None = None
     """Of the repository; `None`: what is checked out there."""
-    promote: Promote = Promote.AUTO
+    promote: PromotePolicy = PromotePolicy.AUTO
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ class Training:
         request = facts.pop("request")
         if verdict := facts.pop("verdict", None):
             facts["verdict"] = GateVerdict.model_validate(verdict)
-        asked = TrainingRequest(**{**request, "promote": Promote(request["promote"])})
+        asked = TrainingRequest(**{**request, "promote": PromotePolicy(request["promote"])})
         return cls(job, asked, stages, **facts)
 
 

@@ -51,7 +51,7 @@ def softmax(scores: npt.NDArray[np.floating]) -> Probabilities:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Prediction:
     """What the model says of a batch: fields of shape (items, classes), rows of NaN where a branch had no input."""
 
     fused: Probabilities
@@ -59,7 +59,7 @@ class Verdict:
     image: Probabilities
 
 
-def fuse(fusion: Fusion, text: Probabilities, image: Probabilities) -> Verdict:
+def fuse(fusion: Fusion, text: Probabilities, image: Probabilities) -> Prediction:
     """Apply the case that fits each row: both branches, or the one whose row is not NaN."""
     has_text, has_image = ~np.isnan(text[:, 0]), ~np.isnan(image[:, 0])
     fused = np.full_like(text, np.nan)
@@ -70,4 +70,4 @@ def fuse(fusion: Fusion, text: Probabilities, image: Probabilities) -> Verdict:
         fused[only_text] = fusion.only_text(text[only_text])
     if only_image.any():
         fused[only_image] = fusion.only_image(image[only_image])
-    return Verdict(fused, text, image)
+    return Prediction(fused, text, image)

@@ -25,7 +25,7 @@ VERDICT = Path("data/gate/verdict.json")
 """What `python -m training.gate` leaves."""
 
 
-class Promote(StrEnum):
+class PromotePolicy(StrEnum):
     """What becomes of a training's model."""
 
     AUTO = "auto"

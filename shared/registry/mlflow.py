@@ -18,7 +18,15 @@ from mlflow.exceptions import MlflowException
 
 from shared.model.bundle import MANIFEST, Bundle, BundleError, UnreachableError
 from shared.pipeline.stages import GateVerdict
-from shared.registry.state import CHALLENGER, CHAMPION, PREVIOUS, Change, ChangeKind, ModelVersion, RegistryState
+from shared.registry.state import (
+    CHALLENGER,
+    CHAMPION,
+    PREVIOUS,
+    ChampionChange,
+    ChangeKind,
+    ModelVersion,
+    RegistryState,
+)
 from shared.settings import REGISTRY_SCHEME, get_settings
 
 _SQLITE = "sqlite:///"
@@ -145,7 +153,7 @@ def state(name: str | None = None) -> RegistryState:
     missing = set(aliases.values()) - {version.version for version in versions}
     old = [_read(mlflow.get_model_version(name, version)) for version in sorted(missing, key=int, reverse=True)]
     changes = sorted((key for key in model.tags if key.startswith(_CHANGE)), reverse=True)
-    history = tuple(Change.model_validate_json(model.tags[key]) for key in changes)
+    history = tuple(ChampionChange.model_validate_json(model.tags[key]) for key in changes)
     return RegistryState(name=name, versions=(*versions, *old), aliases=aliases, history=history)
 
 
@@ -183,7 +191,7 @@ def _change(
 ) -> None:
     """The record first: an alias that has moved must not lack one."""
     mlflow, name = client(), before.name
-    change = Change(kind=kind, at=_now(), by=by, why=why, champion=champion, previous=previous)
+    change = ChampionChange(kind=kind, at=_now(), by=by, why=why, champion=champion, previous=previous)
     mlflow.set_registered_model_tag(name, _change_tag(change), change.model_dump_json())
     for old in before.history[_CHANGES - 1 :]:
         mlflow.delete_registered_model_tag(name, _change_tag(old))
@@ -196,7 +204,7 @@ def _change(
         mlflow.delete_registered_model_alias(name, CHALLENGER)
 
 
-def _change_tag(change: Change) -> str:
+def _change_tag(change: ChampionChange) -> str:
     """Sorts by time."""
     return change.at.strftime(f"{_CHANGE}%Y-%m-%dT%H:%M:%S.%fZ")
 

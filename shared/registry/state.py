@@ -53,7 +53,7 @@ class ChangeKind(StrEnum):
     ROLLBACK = "rollback"
 
 
-class Change(_Record):
+class ChampionChange(_Record):
     """What was done to the champion, by whom, and why."""
 
     kind: ChangeKind
@@ -75,7 +75,7 @@ class RegistryState(_Record):
     """The newest first."""
     aliases: dict[str, str] = {}
     """Alias to version."""
-    history: tuple[Change, ...] = ()
+    history: tuple[ChampionChange, ...] = ()
     """The newest first."""
 
     def find(self, version: str) -> ModelVersion | None:
@@ -92,7 +92,7 @@ class RegistryCopy(_Record):
     """By Redis's clock."""
 
 
-class Request(_Record):
+class ChangeRequest(_Record):
     """That the champion be changed."""
 
     kind: ChangeKind
@@ -102,7 +102,7 @@ class Request(_Record):
     why: str
 
 
-class Answer(_Record):
+class ChangeAnswer(_Record):
     """What became of a request."""
 
     state: RegistryState | None
@@ -141,23 +141,23 @@ class Models:
     # A request travels as a ticket: its text lies in Redis for as long as somebody waits for the answer, and whoever
     # takes it takes it away. So a message that comes twice, or too late, changes nothing.
 
-    def leave(self, request: Request, keep_s: int) -> str:
+    def leave(self, request: ChangeRequest, keep_s: int) -> str:
         """The ticket's name."""
         ticket = secrets.token_hex(12)
         self._redis.set(_TICKET + ticket, request.model_dump_json(), ex=keep_s)
         return ticket
 
-    def take(self, ticket: str) -> Request | None:
+    def take(self, ticket: str) -> ChangeRequest | None:
         """`None`: nobody waits for it any more."""
         packed = self._redis.getdel(_TICKET + ticket)
-        return None if packed is None else Request.model_validate_json(packed)
+        return None if packed is None else ChangeRequest.model_validate_json(packed)
 
-    def answered(self, ticket: str) -> Answer | None:
+    def answered(self, ticket: str) -> ChangeAnswer | None:
         """The answer, once; `None`: there is none yet. Who would rather wait for it blocks on `answer_key`."""
         packed = self._redis.lpop(answer_key(ticket))
-        return None if packed is None else Answer.model_validate_json(packed)
+        return None if packed is None else ChangeAnswer.model_validate_json(packed)
 
-    def answer(self, ticket: str, answer: Answer) -> None:
+    def answer(self, ticket: str, answer: ChangeAnswer) -> None:
         with self._redis.pipeline() as pipe:
             pipe.rpush(answer_key(ticket), answer.model_dump_json())
             pipe.expire(answer_key(ticket), _ANSWER_KEPT_S)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from training.catalogue.challenge import PICTURES_FOLDER, picture_name
 
 
-class Reason(StrEnum):
+class FindingReason(StrEnum):
     """Why a row was dropped or lost its picture."""
 
     NO_LABEL = "no_label"
@@ -23,7 +23,7 @@ class Finding(NamedTuple):
 
     row: int
     productid: int
-    reason: Reason
+    reason: FindingReason
     detail: str
 
 
@@ -49,6 +49,6 @@ class Product:
         """True when there is nothing to classify by."""
         return self.designation is None and self.description is None and self.picture is None
 
-    def finding(self, reason: Reason, detail: str) -> Finding:
+    def finding(self, reason: FindingReason, detail: str) -> Finding:
         """A finding about this row."""
         return Finding(self.row, self.productid, reason, detail)

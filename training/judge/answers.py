@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from shared.model.bundle import Bundle
-from shared.model.fusion import Verdict, fuse
+from shared.model.fusion import Prediction, fuse
 from shared.model.runtimes import Backbone, Runtime
 from shared.taxonomy import CODES
 from training.catalogue.pictures import iter_pictures
@@ -18,7 +18,7 @@ from training.vgg16.features import FeatureStore, compute_missing
 _BATCH = 256
 
 
-def answer(bundle: Bundle, runtime: Runtime, items: Items) -> Verdict:
+def answer(bundle: Bundle, runtime: Runtime, items: Items) -> Prediction:
     """What the bundle says of the items, branch by branch and fused."""
     encoder, features = bundle.text_encoder(), items.features.astype(np.float32)
     text = np.full((len(items.words), len(CODES)), np.nan, np.float32)

@@ -25,7 +25,7 @@ class Kind(StrEnum):
 
 
 @dataclass(slots=True)
-class Request:
+class EngineRequest:
     """Inputs that are answered together, by one future."""
 
     kind: Kind
@@ -46,13 +46,13 @@ class RequestQueue:
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._waiting = {priority: {kind: deque[tuple[int, Request]]() for kind in Kind} for priority in Priority}
+        self._waiting = {priority: {kind: deque[tuple[int, EngineRequest]]() for kind in Kind} for priority in Priority}
         self._inputs = dict.fromkeys(Priority, 0)
         self._count = 0
         self._closed = False
         self._changed = threading.Condition()
 
-    def put(self, request: Request) -> None:
+    def put(self, request: EngineRequest) -> None:
         """Raises `RuntimeError` once the queue is closed."""
         with self._changed:
             self._changed.wait_for(lambda: self._closed or self._has_room(request))
@@ -63,7 +63,7 @@ class RequestQueue:
             self._waiting[request.priority][request.kind].append((self._count, request))
             self._changed.notify_all()
 
-    def take(self, limits: dict[Kind, int]) -> list[Request]:
+    def take(self, limits: dict[Kind, int]) -> list[EngineRequest]:
         """A micro-batch: requests of one priority and kind, with up to `limits[kind]` inputs, at least one request.
 
         All of one priority: an interactive item does not pay for bulk ones that would fill its batch up. Empty once
@@ -87,15 +87,15 @@ class RequestQueue:
     def _most_urgent(self) -> Priority | None:
         return next((priority for priority in Priority if any(self._waiting[priority].values())), None)
 
-    def _has_room(self, request: Request) -> bool:
+    def _has_room(self, request: EngineRequest) -> bool:
         waiting = self._inputs[request.priority]
         return waiting == 0 or waiting + len(request.inputs) <= self._limit
 
-    def _next(self, priority: Priority, limits: dict[Kind, int]) -> list[Request]:
+    def _next(self, priority: Priority, limits: dict[Kind, int]) -> list[EngineRequest]:
         queues = self._waiting[priority]
         kind = min((kind for kind in Kind if queues[kind]), key=lambda kind: queues[kind][0][0])
         queue, inputs = queues[kind], 0
-        batch: list[Request] = []
+        batch: list[EngineRequest] = []
         while queue and (not batch or inputs + len(queue[0][1].inputs) <= limits[kind]):
             _, request = queue.popleft()
             batch.append(request)

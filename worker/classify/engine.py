@@ -19,7 +19,7 @@ from shared.model.images import Pixels
 from shared.model.runtimes import Features, Runtime, image_seconds
 from shared.model.text import TokenIds, by_length, pad
 from worker import metrics
-from worker.classify.batching import Kind, Priority, Request, RequestQueue
+from worker.classify.batching import EngineRequest, Kind, Priority, RequestQueue
 
 log = logging.getLogger(__name__)
 
@@ -81,17 +81,17 @@ class Engine:
 
     def texts(self, texts: Sequence[TokenIds], priority: Priority = Priority.BULK) -> "Future[Probabilities]":
         """Token ids as `encoder.ids` gives them to (texts, classes)."""
-        return self._put(Request(Kind.TEXT, priority, texts))
+        return self._put(EngineRequest(Kind.TEXT, priority, texts))
 
     def pictures(self, pixels: Sequence[Pixels], priority: Priority = Priority.BULK) -> "Future[ImageAnswers]":
         """Each (size, size, 3)."""
-        return self._put(Request(Kind.PICTURE, priority, pixels))
+        return self._put(EngineRequest(Kind.PICTURE, priority, pixels))
 
     def known_pictures(
         self, features: Sequence[Features], priority: Priority = Priority.BULK
     ) -> "Future[ImageAnswers]":
         """The same for pictures whose features, each (features,), were computed before."""
-        return self._put(Request(Kind.FEATURES, priority, features))
+        return self._put(EngineRequest(Kind.FEATURES, priority, features))
 
     def close(self) -> None:
         """Compute what was submitted, then end the thread."""
@@ -112,7 +112,7 @@ class Engine:
         side = self.bundle.manifest.image_size
         return np.random.default_rng(0).integers(0, 256, (pictures, side, side, 3), np.uint8)
 
-    def _put(self, request: Request) -> "Future[Any]":
+    def _put(self, request: EngineRequest) -> "Future[Any]":
         self._requests.put(request)
         metrics.submitted(request)
         return request.future

@@ -9,23 +9,23 @@ import numpy.typing as npt
 from shared.drift.profile import Profile, Seen
 from shared.ledger import Guess, ItemStatus, Outcome, QueuedItem
 from shared.model.bundle import Manifest
-from shared.model.fusion import Fusion, Probabilities, Verdict
+from shared.model.fusion import Fusion, Prediction, Probabilities
 from shared.model.review import PLACES
 
 _GUESSES = 4
 
 
 def to_outcomes(
-    items: Sequence[QueuedItem], read: Sequence[tuple[int, float]], verdict: Verdict, manifest: Manifest
+    items: Sequence[QueuedItem], read: Sequence[tuple[int, float]], prediction: Prediction, manifest: Manifest
 ) -> list[Outcome]:
-    """One per item, in order; `verdict` has a row per item.
+    """One per item, in order; `prediction` has a row per item.
 
     Args:
         read: Of each item's text, how many words it has and the share of unknown ones.
     """
-    order = np.argsort(-verdict.fused, axis=1)[:, :_GUESSES]
-    confidences = _rounded(np.take_along_axis(verdict.fused, order, axis=1))
-    text, image = _best(verdict.text, manifest.labels), _best(verdict.image, manifest.labels)
+    order = np.argsort(-prediction.fused, axis=1)[:, :_GUESSES]
+    confidences = _rounded(np.take_along_axis(prediction.fused, order, axis=1))
+    text, image = _best(prediction.text, manifest.labels), _best(prediction.image, manifest.labels)
     shares = _shares(manifest.fusion)
     outcomes = []
     rows = zip(items, read, order.tolist(), confidences, strict=True)

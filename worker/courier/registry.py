@@ -13,7 +13,7 @@ from shared.model.bundle import Bundle
 from shared.redis_access import PREFIX
 from shared.registry import mlflow as registry
 from shared.registry.mlflow import RegistryError
-from shared.registry.state import Answer, ChangeKind, Models, RegistryState, Request
+from shared.registry.state import ChangeAnswer, ChangeKind, ChangeRequest, Models, RegistryState
 from shared.settings import Settings
 from worker.serving.bundles import Bundles
 
@@ -71,15 +71,15 @@ class Registry:
             log.info("ticket %s came too late: nobody waits for it any more", ticket)
             return
         try:
-            answer = Answer(state=self._done(request))
+            answer = ChangeAnswer(state=self._done(request))
         except RegistryError as error:
-            answer = Answer(state=None, problem=str(error), refused=True)
+            answer = ChangeAnswer(state=None, problem=str(error), refused=True)
         except Exception as error:
             log.exception("%s was not done", request)
-            answer = Answer(state=None, problem=f"{type(error).__name__}: {error}")
+            answer = ChangeAnswer(state=None, problem=f"{type(error).__name__}: {error}")
         self._models.answer(ticket, answer)
 
-    def _done(self, request: Request) -> RegistryState:
+    def _done(self, request: ChangeRequest) -> RegistryState:
         if request.kind is ChangeKind.ROLLBACK:
             return self.rollback(request.by, request.why)
         if request.version is None:

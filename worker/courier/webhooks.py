@@ -15,6 +15,7 @@ from standardwebhooks import Webhook
 
 from shared.ledger import (
     Admission,
+    AdmissionDecision,
     Breaker,
     Deliveries,
     DeliveryOutcome,
@@ -22,7 +23,6 @@ from shared.ledger import (
     JobNotFoundError,
     Ledger,
     Outbox,
-    Verdict,
     WebhookState,
 )
 from shared.queues import TRAINING
@@ -43,9 +43,9 @@ _LONGEST_RETRY_AFTER_S = 24 * 3600
 _THROTTLING = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
 
 _NOT_MADE = {
-    Verdict.PAUSED: "the receiver kept failing, so it is left alone for a while",
-    Verdict.BUSY: "other deliveries to this receiver are under way",
-    Verdict.DISABLED: "the receiver answered 410 Gone before: request a redelivery to enable it again",
+    AdmissionDecision.PAUSED: "the receiver kept failing, so it is left alone for a while",
+    AdmissionDecision.BUSY: "other deliveries to this receiver are under way",
+    AdmissionDecision.DISABLED: "the receiver answered 410 Gone before: request a redelivery to enable it again",
 }
 
 _ENDS = {
@@ -92,7 +92,7 @@ class Webhooks:
             if admission is None:
                 return
             with bound(**{_kind(job): job.id}):
-                if admission.verdict is Verdict.GO:
+                if admission.decision is AdmissionDecision.GO:
                     self._traced(job, admission)
                 else:
                     self._put_off(job, admission)
@@ -102,15 +102,15 @@ class Webhooks:
     def _put_off(self, job: Job, admission: Admission) -> None:
         """No attempt is made: the receiver wants none, or none now."""
         pause: float | None = None
-        if admission.verdict is Verdict.DISABLED:
+        if admission.decision is AdmissionDecision.DISABLED:
             outcome, state = DeliveryOutcome.DISABLED, WebhookState.DISABLED
         else:
             outcome, state = DeliveryOutcome.POSTPONED, WebhookState.WAITING
             pause = admission.wait_s * _jitter()
             if admission.tries:
                 state = WebhookState.RETRYING
-        metrics.webhook(metrics.WebhookEnd(admission.verdict.value))
-        why = _NOT_MADE[admission.verdict]
+        metrics.webhook(metrics.WebhookEnd(admission.decision.value))
+        why = _NOT_MADE[admission.decision]
         log.debug("job %s: webhook %s: %s", job.id, outcome, why)
         attempt = admission.attempt(outcome, error=why)
         self._deliveries.report(job, admission, attempt, state, pause_s=pause, breaker=self._breaker)

@@ -4,7 +4,7 @@ from redis import Redis
 
 from shared.ledger import Training
 from shared.model.bundle import Bundle
-from shared.pipeline.stages import GateVerdict, Promote
+from shared.pipeline.stages import GateVerdict, PromotePolicy
 from shared.settings import Settings
 
 
@@ -27,7 +27,7 @@ class Promotion:
 
     def settle(self, training: Training, version: str, verdict: GateVerdict) -> bool:
         """Promote the version where that was asked for and the gate lets it; whether it was."""
-        asked = training.request.promote is Promote.AUTO
+        asked = training.request.promote is PromotePolicy.AUTO
         if not asked or not verdict.passed or verdict.challenger == verdict.champion:
             self._registry.refresh()  # so that the verdict, which the gate has left in MLflow, is seen at once
             return False

@@ -56,7 +56,7 @@ class Hold:
         self.stop = threading.Event()
 
 
-class TrainingRun:
+class TrainingRunner:
     """Args: hold: Whose lease somebody else renews."""
 
     def __init__(self, settings: Settings, redis: "Redis", hold: Hold, name: str) -> None:

@@ -14,7 +14,7 @@ from shared.telemetry.tracing import Facts, SpanKind, span
 from shared.telemetry.worker_status import HEARTBEAT_S, TrainerStatus, announce, withdraw
 from worker import metrics
 from worker.trainings.checkouts import prune
-from worker.trainings.run import Hold, StageError, StoppedError, TrainingRun
+from worker.trainings.run import Hold, StageError, StoppedError, TrainingRunner
 from worker.vitals import HEART_LIMIT_S, Pulse
 
 log = logging.getLogger(__name__)
@@ -105,7 +105,7 @@ class Trainer:
                 return
             facts: Facts = {"catalog.training": lease.job, "catalog.attempt": lease.attempt}
             with span("train", facts, kind=SpanKind.CONSUMER, within=lease.traceparent):
-                TrainingRun(self._settings, self._redis, hold, self._name).run()
+                TrainingRunner(self._settings, self._redis, hold, self._name).run()
         except StoppedError:
             log.warning("training %s stops here", lease.job)
             if self._stopped.is_set():

@@ -15,7 +15,7 @@ from schemathesis.config import ChecksConfig, GenerationConfig, ProjectConfig, P
 from api.app import create_app
 from shared.ledger import Ledger
 from shared.queues import DELIVERY, TRAINING, Lane
-from shared.registry.state import Answer, Models
+from shared.registry.state import ChangeAnswer, Models
 from shared.settings import ROOT, Settings
 from shared.tenants.api_keys import KeyStore, Scope
 from stack.processes import free_port
@@ -88,7 +88,7 @@ def _refuse(redis: Redis, broker: Redis, stopping: threading.Event) -> None:
             for key in redis.scan_iter("catalog:models:ticket:*"):
                 ticket = key.decode().rpartition(":")[2]
                 if models.take(ticket):
-                    models.answer(ticket, Answer(state=None, problem="nothing was ever promoted", refused=True))
+                    models.answer(ticket, ChangeAnswer(state=None, problem="nothing was ever promoted", refused=True))
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 import pytest
 from redis import Redis
 
-from shared.ledger import Job, Verdict
+from shared.ledger import AdmissionDecision, Job
 from stack.receiver import WebhookReceiver
 from tests.courier import House, secret_of
 from tests.waiting import wait_for
@@ -142,16 +142,16 @@ def test_a_receiver_that_hangs_holds_no_more_than_four_attempts(house: House) ->
 def test_an_attempt_that_is_never_reported_gives_its_slot_up(house: House) -> None:
     lost, alive, waits = (house.job(house.ended("http://127.0.0.1:9/")) for _ in range(3))
 
-    def verdict(job: Job, hold_s: float = 60) -> Verdict | None:
+    def decision(job: Job, hold_s: float = 60) -> AdmissionDecision | None:
         admission = house.deliveries.admit(job, at_once=2, hold_s=hold_s)
-        return admission.verdict if admission else None
+        return admission.decision if admission else None
 
-    assert verdict(lost, hold_s=0.3) is Verdict.GO
-    assert verdict(lost) is None
-    assert verdict(alive) is Verdict.GO
-    assert verdict(waits) is Verdict.BUSY
-    wait_for("the lost attempt is made again", lambda: verdict(lost) is Verdict.GO)
-    assert verdict(waits) is Verdict.BUSY
+    assert decision(lost, hold_s=0.3) is AdmissionDecision.GO
+    assert decision(lost) is None
+    assert decision(alive) is AdmissionDecision.GO
+    assert decision(waits) is AdmissionDecision.BUSY
+    wait_for("the lost attempt is made again", lambda: decision(lost) is AdmissionDecision.GO)
+    assert decision(waits) is AdmissionDecision.BUSY
     assert house.job(lost.id).webhook_attempts == 2
 
 

@@ -16,8 +16,8 @@ from api.drift.alerts import ACCURACY, alerts
 from api.drift.assessment import MIN_ITEMS
 from api.trainings.schemas import TrainingIn
 from shared.drift import Drift
-from shared.drift.profile import Feature, Profile, Reference, Seen
-from shared.pipeline.stages import Promote
+from shared.drift.profile import DriftFeature, Profile, Reference, Seen
+from shared.pipeline.stages import PromotePolicy
 from shared.settings import Settings
 from shared.taxonomy import CODES
 from shared.tenants.api_keys import KeyStore, Scope
@@ -126,20 +126,20 @@ def test_an_alert_names_the_day_since_which_it_has_stood(drift: Drift, redis: Re
         put_back(redis, "one", days_ago)
     drift.count("one", ordinary(MIN_ITEMS - 1))  # too few to change anything
     found = {alert.feature: alert for alert in alerts(drift.read(), drift.today())}
-    assert set(found) == {*Feature, ACCURACY}
+    assert set(found) == {*DriftFeature, ACCURACY}
     assert {alert.since for alert in found.values()} == {drift.today() - timedelta(days=4)}
-    assert found[Feature.UNKNOWN].detail == "unknown words 'all': 100.0% of the items, 0.0% in validation"
-    assert found[Feature.UNKNOWN].value > found[Feature.UNKNOWN].threshold >= 0.2
+    assert found[DriftFeature.UNKNOWN].detail == "unknown words 'all': 100.0% of the items, 0.0% in validation"
+    assert found[DriftFeature.UNKNOWN].value > found[DriftFeature.UNKNOWN].threshold >= 0.2
     assert found[ACCURACY].value == pytest.approx(0.3)
     assert found[ACCURACY].value < found[ACCURACY].threshold
-    assert {TrainingIn.model_validate(alert.proposal).promote for alert in found.values()} == {Promote.MANUAL}
+    assert {TrainingIn.model_validate(alert.proposal).promote for alert in found.values()} == {PromotePolicy.MANUAL}
 
 
 def test_an_alert_ends_with_the_first_ordinary_day(drift: Drift, redis: Redis) -> None:
     drift.publish("one", reference())
     drift.count("one", strange(200))
     put_back(redis, "one", 1)
-    assert Feature.PICTURE in standing(drift)
+    assert DriftFeature.PICTURE in standing(drift)
     drift.count("one", ordinary(200))
     assert standing(drift) == set()
 
@@ -150,7 +150,7 @@ def test_days_with_few_items_are_judged_by_the_week(drift: Drift, redis: Redis) 
     assert standing(drift) == set()
     put_back(redis, "one", 2)
     drift.count("one", strange(MIN_ITEMS // 2))
-    assert Feature.UNKNOWN in standing(drift)
+    assert DriftFeature.UNKNOWN in standing(drift)
 
 
 def test_a_model_that_no_longer_answers_has_no_alerts(drift: Drift, redis: Redis) -> None:
@@ -251,7 +251,7 @@ def test_an_alert_that_is_over_is_told_as_zero(drift: Drift, front: TestClient) 
     drift.publish("one", reference())
     drift.count("one", ordinary(300))
     found = gauges(front.get("/metrics").text)
-    assert [found["catalog_drift_alert", "one", feature] for feature in (*Feature, ACCURACY)] == [0] * 6
+    assert [found["catalog_drift_alert", "one", feature] for feature in (*DriftFeature, ACCURACY)] == [0] * 6
 
 
 def test_figures_over_all_tenants_need_their_own_scope(front: TestClient, redis: Redis) -> None:

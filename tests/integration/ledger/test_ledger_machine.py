@@ -73,7 +73,7 @@ class LedgerMachine(RuleBasedStateMachine):
                 self.client.delete(claimed)
         found = self.keys.claim("local", "submit", key)
         if isinstance(found, Answered):
-            assert found.job == self.answers[key]
+            assert found.answer == self.answers[key]
             return ("", Claim("", ""))
         return (key, found)
 

@@ -13,7 +13,7 @@ from shared.ledger import (
     Trainings,
 )
 from shared.ledger.trainings import LANE
-from shared.pipeline.stages import STEPS, GateVerdict, Promote
+from shared.pipeline.stages import STEPS, GateVerdict, PromotePolicy
 from tests.jobs import lapse, new_job, opened
 
 VERDICT = GateVerdict(challenger="b2", champion="b1", items=12, passed=True, detail="better", checks=())
@@ -39,9 +39,9 @@ def taken(trainings: Trainings) -> Lease:
 
 def test_what_was_asked_for_is_on_record(ledger: Ledger, trainings: Trainings) -> None:
     params = {"train": {"text": {"epochs": 3}}}
-    job = asked(ledger, trainings, params=params, source="s3://catalogue", revision="v2", promote=Promote.MANUAL)
+    job = asked(ledger, trainings, params=params, source="s3://catalogue", revision="v2", promote=PromotePolicy.MANUAL)
     training = trainings.training(job)
-    assert training.request == TrainingRequest(params, "s3://catalogue", "v2", Promote.MANUAL)
+    assert training.request == TrainingRequest(params, "s3://catalogue", "v2", PromotePolicy.MANUAL)
     assert [stage.name for stage in training.stages] == list(STEPS)
     assert {stage.state for stage in training.stages} == {StageState.WAITING}
     assert training.job.state is JobState.QUEUED

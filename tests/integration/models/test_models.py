@@ -10,7 +10,7 @@ from redis import Redis
 from api.app import create_app
 from api.models import served
 from shared.pipeline.stages import GateVerdict
-from shared.registry.state import CHALLENGER, CHAMPION, Answer, Models, ModelVersion, RegistryState
+from shared.registry.state import CHALLENGER, CHAMPION, ChangeAnswer, Models, ModelVersion, RegistryState
 from shared.settings import Settings
 from shared.tenants.api_keys import KeyStore, Scope
 from tests.http import client_of
@@ -104,7 +104,7 @@ def test_without_a_courier_the_caller_is_told_to_come_again(
 
 
 def test_a_reason_of_the_registrys_is_passed_on() -> None:
-    impossible = served._not_changed(Answer(state=None, problem="nothing to roll back", refused=True))
-    away = served._not_changed(Answer(state=None, problem="MLflow is away"))
+    impossible = served._not_changed(ChangeAnswer(state=None, problem="nothing to roll back", refused=True))
+    away = served._not_changed(ChangeAnswer(state=None, problem="MLflow is away"))
     assert (impossible.status, away.status) == (409, 503)
     assert "nothing to roll back" in str(impossible)

@@ -11,7 +11,7 @@ from redis import Redis
 from shared.model.bundle import Bundle, BundleError, UnreachableError
 from shared.pipeline.stages import GateCheck, GateVerdict
 from shared.registry import mlflow as registry
-from shared.registry.state import CHALLENGER, CHAMPION, PREVIOUS, ChangeKind, Models, RegistryState, Request
+from shared.registry.state import CHALLENGER, CHAMPION, PREVIOUS, ChangeKind, ChangeRequest, Models, RegistryState
 from shared.settings import ROOT, Settings, get_settings, local_bundle
 from tests.bundles import another
 from training.pipeline.layout import STARTER
@@ -192,7 +192,7 @@ def test_who_waits_is_answered_whatever_happens(
     version = register(bundles[0])
 
     def answered(kind: ChangeKind, version: str | None) -> str:
-        ticket = models.leave(Request(kind=kind, version=version, by="ann", why=""), keep_s=60)
+        ticket = models.leave(ChangeRequest(kind=kind, version=version, by="ann", why=""), keep_s=60)
         for _ in range(2):  # the message may come twice
             desk.serve(ticket)
         answer = models.answered(ticket)

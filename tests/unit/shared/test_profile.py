@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.drift.profile import BINS, Feature, Profile, Reference, Seen
+from shared.drift.profile import BINS, DriftFeature, Profile, Reference, Seen
 from shared.model.bundle import REFERENCE, Bundle
 from shared.model.text import TextEncoder, unknown_share
 from shared.taxonomy import CODES
@@ -38,8 +38,8 @@ def test_profiles_add_up_to_the_profile_of_all_items_in_any_order(a: list[Seen],
 def test_every_item_is_in_one_bin_of_each_feature(items: list[Seen]) -> None:
     profile = Profile.of(items)
     with_text = sum(item.words > 0 for item in items)
-    assert {feature: sum(profile.histogram(feature)) for feature in Feature} == {
-        feature: with_text if feature is Feature.UNKNOWN else len(items) for feature in Feature
+    assert {feature: sum(profile.histogram(feature)) for feature in DriftFeature} == {
+        feature: with_text if feature is DriftFeature.UNKNOWN else len(items) for feature in DriftFeature
     }
 
 
@@ -59,23 +59,23 @@ def test_over_no_items_nothing_is_said() -> None:
 @pytest.mark.parametrize(
     ("feature", "seen", "name"),
     [
-        (Feature.TYPE, Seen(2583, 0.5, 3, 0.0, True), "2583"),
-        (Feature.CONFIDENCE, Seen(10, 0.0999, 3, 0.0, True), "below 0.1"),
-        (Feature.CONFIDENCE, Seen(10, 0.1, 3, 0.0, True), "0.1 to 0.2"),
-        (Feature.CONFIDENCE, Seen(10, 1.0, 3, 0.0, True), "0.99 and more"),
-        (Feature.WORDS, Seen(10, 0.5, 0, 0.0, True), "none"),
-        (Feature.WORDS, Seen(10, 0.5, 7, 0.0, True), "4 to 8"),
-        (Feature.WORDS, Seen(10, 0.5, 9999, 0.0, True), "256 and more"),
-        (Feature.UNKNOWN, Seen(10, 0.5, 3, 0.0, True), "none"),
-        (Feature.UNKNOWN, Seen(10, 0.5, 512, 1 / 512, True), "below 0.05"),
-        (Feature.UNKNOWN, Seen(10, 0.5, 3, 0.05, True), "0.05 to 0.1"),
-        (Feature.UNKNOWN, Seen(10, 0.5, 3, 2 / 3, True), "0.5 to 0.75"),
-        (Feature.UNKNOWN, Seen(10, 0.5, 3, 1.0, True), "all"),
-        (Feature.PICTURE, Seen(10, 0.5, 3, 0.0, False), "without"),
-        (Feature.PICTURE, Seen(10, 0.5, 3, 0.0, True), "with"),
+        (DriftFeature.TYPE, Seen(2583, 0.5, 3, 0.0, True), "2583"),
+        (DriftFeature.CONFIDENCE, Seen(10, 0.0999, 3, 0.0, True), "below 0.1"),
+        (DriftFeature.CONFIDENCE, Seen(10, 0.1, 3, 0.0, True), "0.1 to 0.2"),
+        (DriftFeature.CONFIDENCE, Seen(10, 1.0, 3, 0.0, True), "0.99 and more"),
+        (DriftFeature.WORDS, Seen(10, 0.5, 0, 0.0, True), "none"),
+        (DriftFeature.WORDS, Seen(10, 0.5, 7, 0.0, True), "4 to 8"),
+        (DriftFeature.WORDS, Seen(10, 0.5, 9999, 0.0, True), "256 and more"),
+        (DriftFeature.UNKNOWN, Seen(10, 0.5, 3, 0.0, True), "none"),
+        (DriftFeature.UNKNOWN, Seen(10, 0.5, 512, 1 / 512, True), "below 0.05"),
+        (DriftFeature.UNKNOWN, Seen(10, 0.5, 3, 0.05, True), "0.05 to 0.1"),
+        (DriftFeature.UNKNOWN, Seen(10, 0.5, 3, 2 / 3, True), "0.5 to 0.75"),
+        (DriftFeature.UNKNOWN, Seen(10, 0.5, 3, 1.0, True), "all"),
+        (DriftFeature.PICTURE, Seen(10, 0.5, 3, 0.0, False), "without"),
+        (DriftFeature.PICTURE, Seen(10, 0.5, 3, 0.0, True), "with"),
     ],
 )
-def test_a_bins_name_says_what_is_in_it(feature: Feature, seen: Seen, name: str) -> None:
+def test_a_bins_name_says_what_is_in_it(feature: DriftFeature, seen: Seen, name: str) -> None:
     assert dict(zip(BINS[feature], Profile.of([seen]).histogram(feature), strict=True))[name] == 1
 
 
@@ -95,12 +95,12 @@ def test_a_trained_bundle_carries_the_profile_of_its_validation_split(trained: T
     assert REFERENCE in trained.bundle.manifest.files
     assert reference.profile.items == len(items.words)
     assert reference.accuracy == pytest.approx(trained.bundle.manifest.metrics["fusion"]["accuracy"])
-    assert dict(zip(BINS[Feature.PICTURE], reference.profile.histogram(Feature.PICTURE), strict=True)) == {
+    assert dict(zip(BINS[DriftFeature.PICTURE], reference.profile.histogram(DriftFeature.PICTURE), strict=True)) == {
         "with": items.has_image.sum(),
         "without": (~items.has_image).sum(),
     }
     lengths = [bisect_right((1, 2, 4, 8, 12, 16, 24, 32, 48, 64, 96, 128, 256), len(text)) for text in items.words]
-    assert reference.profile.histogram(Feature.WORDS) == np.bincount(lengths, minlength=14).tolist()
+    assert reference.profile.histogram(DriftFeature.WORDS) == np.bincount(lengths, minlength=14).tolist()
 
 
 def test_an_older_bundle_has_no_reference(trained: Trained) -> None:

@@ -10,7 +10,7 @@ from threading import Thread
 
 import pyarrow.parquet as pq
 
-from training.catalogue.product import Reason
+from training.catalogue.product import FindingReason
 from training.import_data import ImportReport
 
 X, Y, PICTURES = "X_train_update.csv", "Y_train_CVw08PX.csv", "images/image_train"
@@ -54,7 +54,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def rows_of(report: ImportReport, reason: Reason) -> list[int]:
+def rows_of(report: ImportReport, reason: FindingReason) -> list[int]:
     return [finding.row for finding in report.findings if finding.reason is reason]
 
 

@@ -33,7 +33,7 @@ from tests.unit.training.catalogue_files import (
 )
 from training.catalogue.challenge import CatalogueError
 from training.catalogue.pictures import iter_pictures
-from training.catalogue.product import Reason
+from training.catalogue.product import FindingReason
 from training.import_data import PRODUCTS_SCHEMA, import_catalogue, import_sample
 
 
@@ -67,7 +67,7 @@ def test_every_cell_and_every_picture_arrives(catalogue: Path, output: Path) -> 
         }
     there = illustrated(catalogue)
     assert 0 < len(there) < 108
-    assert rows_of(report, Reason.PICTURE_MISSING) == [row for row in range(108) if row not in there]
+    assert rows_of(report, FindingReason.PICTURE_MISSING) == [row for row in range(108) if row not in there]
     assert (report.rows_read, report.rows_kept, report.rows_with_picture) == (108, 108, len(there))
     assert report.distinct_pictures == len(stored) == len(there)
 
@@ -81,7 +81,7 @@ def test_report_files_say_what_the_report_says(catalogue: Path, output: Path) ->
     assert written["rows_dropped"] == 1
     assert written["rows_with_picture"] == report.rows_with_picture
     assert written["findings"] == report.counts
-    assert set(written["findings"]) == set(Reason)
+    assert set(written["findings"]) == set(FindingReason)
     header, *lines = read(output / "report.csv")
     assert header == ["row", "productid", "reason", "detail"]
     assert [int(line[0]) for line in lines] == sorted(int(line[0]) for line in lines)
@@ -120,7 +120,7 @@ def test_a_picture_may_be_another_format_than_its_name_says(catalogue: Path, out
     row = illustrated(catalogue)[0]
     Image.new("RGB", (30, 20), "teal").save(picture_files(catalogue)[row], format=encoding)
     report = import_catalogue(str(catalogue), output)
-    assert rows_of(report, Reason.PICTURE_UNREADABLE) == []
+    assert rows_of(report, FindingReason.PICTURE_UNREADABLE) == []
     assert products(output)[row]["picture"] == sha256(picture_files(catalogue)[row].read_bytes()).hexdigest()
 
 
@@ -172,14 +172,14 @@ def test_rows_without_a_label_are_dropped(catalogue: Path, output: Path) -> None
 
     edit(catalogue / Y, damage)
     report = import_catalogue(str(catalogue), output)
-    assert rows_of(report, Reason.NO_LABEL) == [2, 7]
+    assert rows_of(report, FindingReason.NO_LABEL) == [2, 7]
     assert list(products(output)) == [row for row in range(108) if row not in (2, 7)]
 
 
 def test_rows_with_an_unknown_code_are_dropped(catalogue: Path, output: Path) -> None:
     edit(catalogue / Y, lambda table: table.__setitem__(slice(1, 3), [["0", "11"], ["1", "livre"]]))
     report = import_catalogue(str(catalogue), output)
-    assert rows_of(report, Reason.UNKNOWN_CODE) == [0, 1]
+    assert rows_of(report, FindingReason.UNKNOWN_CODE) == [0, 1]
     assert list(products(output)) == list(range(2, 108))
 
 
@@ -190,8 +190,8 @@ def test_of_two_rows_with_one_product_the_first_that_has_a_label_is_kept(catalog
     edit(catalogue / X, damage)
     edit(catalogue / Y, lambda table: table[11].__setitem__(1, ""))
     report = import_catalogue(str(catalogue), output)
-    assert rows_of(report, Reason.NO_LABEL) == [10]
-    assert rows_of(report, Reason.DUPLICATE_PRODUCT) == [30]
+    assert rows_of(report, FindingReason.NO_LABEL) == [10]
+    assert rows_of(report, FindingReason.DUPLICATE_PRODUCT) == [30]
     assert 20 in products(output)
     assert report.rows_kept == 106
 
@@ -207,7 +207,7 @@ def test_rows_without_text_are_dropped_only_if_they_have_no_picture_either(catal
 
     edit(catalogue / X, damage)
     report = import_catalogue(str(catalogue), output)
-    assert rows_of(report, Reason.EMPTY) == [missing, unreadable]
+    assert rows_of(report, FindingReason.EMPTY) == [missing, unreadable]
     assert set(range(108)) - set(products(output)) == {missing, unreadable}
     assert products(output)[kept]["designation"] is None
     assert products(output)[kept]["description"] is None
@@ -241,7 +241,7 @@ def test_an_unreadable_picture_costs_the_picture_and_not_the_row(
     damaged = damage(file.read_bytes())
     file.write_bytes(damaged)
     report = import_catalogue(str(catalogue), output)
-    assert rows_of(report, Reason.PICTURE_UNREADABLE) == [row]
+    assert rows_of(report, FindingReason.PICTURE_UNREADABLE) == [row]
     assert products(output)[row]["picture"] is None
     assert damaged not in dict(iter_pictures(output / "pictures.parquet")).values()
 

@@ -1,4 +1,4 @@
-"""The report of an evaluation, drawn for real from a small made-up verdict."""
+"""The report of an evaluation, drawn for real from a small made-up prediction."""
 
 import json
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from sklearn.metrics import classification_report
 
-from shared.model.fusion import Fusion, Probabilities, Verdict, fuse, softmax
+from shared.model.fusion import Fusion, Prediction, Probabilities, fuse, softmax
 from shared.model.review import Review
 from shared.taxonomy import CODES, PRODUCT_TYPES
 from tests.pictures import jpeg
@@ -41,7 +41,7 @@ FILES = {
 class Case:
     """What a report is made from, and where it is."""
 
-    verdict: Verdict
+    prediction: Prediction
     items: Items
     review: Review
     imported: Path
@@ -49,8 +49,8 @@ class Case:
     report: Path
 
     def write(self, report: Path) -> None:
-        metrics = measure(self.verdict, self.items.classes, self.review)
-        write_report(report, metrics, self.verdict, self.items, self.review, self.history, self.imported)
+        metrics = measure(self.prediction, self.items.classes, self.review)
+        write_report(report, metrics, self.prediction, self.items, self.review, self.history, self.imported)
 
     def table(self, name: str) -> pd.DataFrame:
         return pd.read_csv(self.report / name)
@@ -98,7 +98,7 @@ def case(tmp_path_factory: pytest.TempPathFactory) -> Case:
     has_text, has_image = random.random(ITEMS) < 0.8, random.random(ITEMS) < 0.8
     text, image = _branch(random, classes, 2.5), _branch(random, classes, 2.0)
     text[~has_text], image[~has_image] = np.nan, np.nan
-    verdict = fuse(Fusion(text=1, image=1, text_alone=1.2, image_alone=1.2, bias=(0,) * len(CODES)), text, image)
+    prediction = fuse(Fusion(text=1, image=1, text_alone=1.2, image_alone=1.2, bias=(0,) * len(CODES)), text, image)
     items = _items(classes, has_text, has_image)
     epochs = [
         {"branch": branch, "epoch": epoch, "loss": 3 - epoch, "val_loss": 3.0, "accuracy": 0.5, "val_accuracy": 0.4}
@@ -107,9 +107,9 @@ def case(tmp_path_factory: pytest.TempPathFactory) -> Case:
     ]
     pd.DataFrame(epochs).to_csv(folder / "history.csv", index=False)
     case = Case(
-        verdict,
+        prediction,
         items,
-        choose_threshold(*judged(verdict.fused, classes), 0.9),
+        choose_threshold(*judged(prediction.fused, classes), 0.9),
         _import(folder / "imported", items),
         folder / "history.csv",
         folder / "report",
@@ -194,7 +194,7 @@ def test_a_bin_tells_how_many_were_right() -> None:
 
 
 def test_the_figures_per_class_are_scikit_learns(case: Case) -> None:
-    fused, classes = case.verdict.fused[case.answered], case.items.classes[case.answered]
+    fused, classes = case.prediction.fused[case.answered], case.items.classes[case.answered]
     codes = np.array(CODES)
     expected = classification_report(
         codes[classes], codes[fused.argmax(axis=1)], labels=codes, output_dict=True, zero_division=0
@@ -240,8 +240,8 @@ def test_mistakes_are_wrong_and_the_surest_come_first(case: Case) -> None:
     for line in mistakes.to_dict(orient="records"):
         n = position[line["row"]]
         assert line["actual"] == CODES[case.items.classes[n]]
-        assert line["predicted"] == CODES[case.verdict.fused[n].argmax()]
-        for branch, answers in (("text", case.verdict.text[n]), ("image", case.verdict.image[n])):
+        assert line["predicted"] == CODES[case.prediction.fused[n].argmax()]
+        for branch, answers in (("text", case.prediction.text[n]), ("image", case.prediction.image[n])):
             silent = np.isnan(answers[0])
             assert pd.isna(line[branch]) if silent else line[branch] == CODES[answers.argmax()]
 
@@ -259,20 +259,20 @@ def test_a_mistake_is_shown_with_its_picture_or_an_empty_box(tmp_path: Path, ill
     items = _items(np.array([4]), np.array([True]), np.array([illustrated]))
     imported = _import(tmp_path / "imported", items)
     products = pd.read_parquet(imported / "products.parquet")
-    mistakes = list_mistakes(Verdict(fused=wrong, text=wrong, image=wrong), items, products)
+    mistakes = list_mistakes(Prediction(fused=wrong, text=wrong, image=wrong), items, products)
     draw_mistakes(mistakes, imported, tmp_path / "mistakes.png")
     assert (_red(tmp_path / "mistakes.png") > 10_000) == illustrated
 
 
 def test_a_model_without_mistakes_has_a_report_too(case: Case, tmp_path: Path) -> None:
     right = np.eye(len(CODES), dtype=np.float32)[case.items.classes]
-    verdict = Verdict(fused=right, text=right, image=right)
-    Case(verdict, case.items, case.review, case.imported, case.history, tmp_path).write(tmp_path)
+    prediction = Prediction(fused=right, text=right, image=right)
+    Case(prediction, case.items, case.review, case.imported, case.history, tmp_path).write(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == FILES
     assert pd.read_csv(tmp_path / "mistakes.csv").empty
 
 
 def test_a_model_that_is_never_sure_has_a_report_too(case: Case, tmp_path: Path) -> None:
     unsure = Review(threshold=None, precision=0.95, coverage=0)
-    Case(case.verdict, case.items, unsure, case.imported, case.history, tmp_path).write(tmp_path)
+    Case(case.prediction, case.items, unsure, case.imported, case.history, tmp_path).write(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == FILES

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from shared.model.fusion import Verdict
+from shared.model.fusion import Prediction
 from shared.model.review import Review
 from shared.taxonomy import CODES
 from training.judge.report.charts import draw_confusion, draw_coverage, draw_learning_curves, draw_reliability
@@ -20,7 +20,7 @@ _PLACES = 4
 
 
 def write_report(
-    folder: Path, metrics: Metrics, verdict: Verdict, items: Items, review: Review, history: Path, imported: Path
+    folder: Path, metrics: Metrics, prediction: Prediction, items: Items, review: Review, history: Path, imported: Path
 ) -> None:
     """Write every table and figure into `folder`; the same arguments give the same bytes.
 
@@ -29,27 +29,27 @@ def write_report(
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
-    _report_confusion(folder, verdict, items.classes)
-    _report_reliability(folder, verdict, items.classes)
-    _report_coverage(folder, verdict, items.classes, review, metrics["fusion"])
+    _report_confusion(folder, prediction, items.classes)
+    _report_reliability(folder, prediction, items.classes)
+    _report_coverage(folder, prediction, items.classes, review, metrics["fusion"])
     draw_learning_curves(pd.read_csv(history), folder / "learning_curves.png")
-    mistakes = list_mistakes(verdict, items, pd.read_parquet(imported / "products.parquet"))
+    mistakes = list_mistakes(prediction, items, pd.read_parquet(imported / "products.parquet"))
     mistakes.to_csv(folder / "mistakes.csv", index=False)
     draw_mistakes(mistakes, imported, folder / "mistakes.png")
 
 
-def _report_confusion(folder: Path, verdict: Verdict, classes: Classes) -> None:
-    counts = confusion(verdict.fused, classes)
+def _report_confusion(folder: Path, prediction: Prediction, classes: Classes) -> None:
+    counts = confusion(prediction.fused, classes)
     per_class(counts).to_csv(folder / "per_class.csv", index=False)
     draw_confusion(counts, folder / "confusion.png")
     # A row per item, which is what DVC's template counts.
-    spoke, codes = ~np.isnan(verdict.fused[:, 0]), np.array(CODES)
-    pairs = {"actual": codes[classes[spoke]], "predicted": codes[verdict.fused[spoke].argmax(axis=1)]}
+    spoke, codes = ~np.isnan(prediction.fused[:, 0]), np.array(CODES)
+    pairs = {"actual": codes[classes[spoke]], "predicted": codes[prediction.fused[spoke].argmax(axis=1)]}
     pd.DataFrame(pairs).to_csv(folder / "confusion.csv", index=False)
 
 
-def _report_reliability(folder: Path, verdict: Verdict, classes: Classes) -> None:
-    branches = {"fusion": verdict.fused, "text": verdict.text, "image": verdict.image}
+def _report_reliability(folder: Path, prediction: Prediction, classes: Classes) -> None:
+    branches = {"fusion": prediction.fused, "text": prediction.text, "image": prediction.image}
     tables = [reliability(answers, classes).assign(branch=branch) for branch, answers in branches.items()]
     table = pd.concat(tables, ignore_index=True)
     table.to_csv(folder / "reliability.csv", index=False, float_format="%.6f")
@@ -57,8 +57,8 @@ def _report_reliability(folder: Path, verdict: Verdict, classes: Classes) -> Non
 
 
 def _report_coverage(
-    folder: Path, verdict: Verdict, classes: Classes, review: Review, achieved: Mapping[str, float]
+    folder: Path, prediction: Prediction, classes: Classes, review: Review, achieved: Mapping[str, float]
 ) -> None:
-    curve = coverage_curve(*judged(verdict.fused, classes))
+    curve = coverage_curve(*judged(prediction.fused, classes))
     curve.to_csv(folder / "coverage.csv", index=False, float_format="%.6f")
     draw_coverage(curve, review, achieved, folder / "coverage.png")

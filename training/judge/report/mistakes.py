@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from shared.model.fusion import Probabilities, Verdict
+from shared.model.fusion import Prediction, Probabilities
 from shared.model.images import decode
 from shared.taxonomy import CODES, PRODUCT_TYPES
 from training.catalogue.pictures import iter_pictures
@@ -23,13 +23,13 @@ _LETTERS = 30
 """In a line beside a picture."""
 
 
-def list_mistakes(verdict: Verdict, items: Items, products: pd.DataFrame) -> pd.DataFrame:
+def list_mistakes(prediction: Prediction, items: Items, products: pd.DataFrame) -> pd.DataFrame:
     """row, productid, actual, predicted, confidence, text, image: a row per wrong answer, the most confident first.
 
     The types are codes; text and image are what each branch said by itself, missing where it had no input. `products`
     is products.parquet.
     """
-    confidence, correct = judged(verdict.fused, items.classes)
+    confidence, correct = judged(prediction.fused, items.classes)
     wrong = np.flatnonzero(~np.isnan(confidence) & ~correct)
     wrong = wrong[np.lexsort((items.rows[wrong], -confidence[wrong]))]
     return pd.DataFrame(
@@ -37,10 +37,10 @@ def list_mistakes(verdict: Verdict, items: Items, products: pd.DataFrame) -> pd.
             "row": items.rows[wrong],
             "productid": products.set_index("row")["productid"].reindex(items.rows[wrong]).to_numpy(),
             "actual": np.array(CODES)[items.classes[wrong]],
-            "predicted": _guesses(verdict.fused[wrong]),
+            "predicted": _guesses(prediction.fused[wrong]),
             "confidence": confidence[wrong],
-            "text": _guesses(verdict.text[wrong]),
-            "image": _guesses(verdict.image[wrong]),
+            "text": _guesses(prediction.text[wrong]),
+            "image": _guesses(prediction.image[wrong]),
         }
     )
 
