@@ -78,6 +78,14 @@ def test_every_image_of_the_dockerfile_is_published(tmp_path: Path) -> None:
     assert "forgotten" in "".join(workflows.images(tmp_path))
 
 
+def test_every_supported_version_of_python_is_tested(tmp_path: Path) -> None:
+    assert list(workflows.pythons(ROOT)) == []
+    (tmp_path / ".github/workflows").mkdir(parents=True)
+    (tmp_path / ".github/workflows/checks.yml").write_text((ROOT / ".github/workflows/checks.yml").read_text())
+    (tmp_path / "pyproject.toml").write_text('[project]\nrequires-python = ">=3.11,<3.15"\n')
+    assert "3.14" in "".join(workflows.pythons(tmp_path))
+
+
 def test_dependabots_file_follows_its_schema() -> None:
     file = ROOT / ".github/dependabot.yml"
     checked = run("check-jsonschema", "--builtin-schema", "vendor.dependabot", file)

@@ -3,12 +3,14 @@
 import re
 import shutil
 import subprocess
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from packaging.specifiers import SpecifierSet
 
 PINNED = re.compile(r"uses: [\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$")
 OURS = re.compile(r"uses: \$/\.github/")
@@ -111,3 +113,12 @@ def images(root: Path) -> Iterator[str]:
     published = set(jobs(root / ".github/workflows/images.yml")["image"]["strategy"]["matrix"]["target"])
     if built != published:
         yield f"built: {sorted(built)}, published: {sorted(published)}"
+
+
+def pythons(root: Path) -> Iterator[str]:
+    """Versions of Python that pyproject.toml allows and no test runs on, and the reverse."""
+    allowed = SpecifierSet(tomllib.loads((root / "pyproject.toml").read_text())["project"]["requires-python"])
+    supported = [version for version in (f"3.{minor}" for minor in range(40)) if version in allowed]
+    tested = jobs(root / ".github/workflows/checks.yml")["tests"]["strategy"]["matrix"]["python"]
+    if supported != tested:
+        yield f"supported: {supported}, tested: {tested}"

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import keras
@@ -64,11 +65,20 @@ def quantise(backbone: Any, pictures: Iterable[bytes], folder: Path) -> None:
     size = backbone.input_shape[1]
     sample = [decode(data, size)[np.newaxis] for data in islice(pictures, CALIBRATION_PICTURES)]
     log.info("quantising VGG16 on %d pictures", len(sample))
-    signature = [tf.TensorSpec((None, *backbone.input_shape[1:]), "uint8")]
-    function = tf.function(lambda batch: backbone(batch, training=False), input_signature=signature)
-    quantised = nncf.quantize(openvino.convert_model(function), nncf.Dataset(sample), subset_size=len(sample))
+    quantised = nncf.quantize(_to_openvino(backbone), nncf.Dataset(sample), subset_size=len(sample))
     folder.mkdir(parents=True, exist_ok=True)
     openvino.save_model(quantised, folder / BACKBONE, compress_to_fp16=True)
+
+
+def _to_openvino(backbone: Any) -> openvino.Model:
+    """Convert by way of a SavedModel: OpenVINO 2026.4 cannot convert a function in memory on Python 3.13."""
+    signature = [tf.TensorSpec((None, *backbone.input_shape[1:]), "uint8")]
+    module = tf.Module()
+    module.backbone = backbone
+    module.answer = tf.function(lambda batch: backbone(batch, training=False), input_signature=signature)
+    with TemporaryDirectory() as folder:
+        tf.saved_model.save(module, folder, signatures=module.answer)
+        return openvino.convert_model(folder)
 
 
 def _fingerprint(backbone: Any) -> str:
