@@ -60,8 +60,8 @@ def count_items(table: Path) -> int:
 
 def challenge_item(row: dict[str, Any], item_id: Any, pictures: Path | None) -> dict[str, Any]:
     """A row of the challenge's table as an item; its picture is named where its file is there."""
-    item: dict[str, Any] = {"id": item_id, "title": row["designation"], "description": row["description"]}
-    name = f"image_{row['imageid']}_product_{row['productid']}.jpg"
+    item: dict[str, Any] = {"id": item_id, "title": row.get("designation"), "description": row.get("description")}
+    name = f"image_{row.get('imageid')}_product_{row.get('productid')}.jpg"
     if pictures is not None and (pictures / name).is_file():
         item["image"] = {"file": name}
     return {field: value for field, value in item.items() if value not in (None, "")}

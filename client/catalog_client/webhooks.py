@@ -25,6 +25,8 @@ TOLERANCE_S = 300.0
 """How far the time of signing may lie from now."""
 
 _PREFIX = "whsec_"
+_LONGEST_TIME = 16
+"""Digits of a time that can still be subtracted from another."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,12 +82,12 @@ def verify(
         WebhookError: it is not to be trusted. Answer with 400 or 401, and do nothing else.
         ValueError: a secret is malformed.
     """
+    keys = [_key(each) for each in ([secret] if isinstance(secret, str) else secret)]
     content = body.encode() if isinstance(body, str) else bytes(body)
     given = {name.lower(): value for name, value in headers.items()}
     identifier, signed_at, signatures = (_header(given, name) for name in ("id", "timestamp", "signature"))
     _check_time(signed_at, tolerance_s, time.time() if now is None else now)
     message = b".".join((identifier.encode(), signed_at.encode(), content))
-    keys = [_key(each) for each in ([secret] if isinstance(secret, str) else secret)]
     expected = [base64.b64encode(hmac.digest(key, message, hashlib.sha256)) for key in keys]
     shown = [
         value.encode() for version, _, value in (each.partition(",") for each in signatures.split()) if version == "v1"
@@ -104,7 +106,7 @@ def _header(headers: Mapping[str, str], name: str) -> str:
 
 
 def _check_time(signed_at: str, tolerance_s: float, now: float) -> None:
-    if not (signed_at.isascii() and signed_at.isdecimal()):
+    if not (signed_at.isascii() and signed_at.isdecimal() and len(signed_at) < _LONGEST_TIME):
         raise WebhookError("the header webhook-timestamp is no time")
     if abs(now - int(signed_at)) > tolerance_s:
         raise WebhookError(f"the webhook was signed more than {tolerance_s:g} s from now: it is old, or a clock is off")
