@@ -26,7 +26,7 @@ from shared.model.text import by_length, pad
 from shared.settings import get_settings
 from shared.words import words
 from stack.services import bundle_folder
-from worker.classify.engine import MAX_TEXTS
+from worker.serving.engine import MAX_TEXTS
 
 _TARGET = 0.95
 _BARE, _SERVICE = "bare engine", "service"

@@ -47,7 +47,7 @@ class House:
         """A completed job."""
         job = self.open(url, tenant)
         lease = leased(self.ledger)
-        assert lease.job == job
+        assert lease.job_id == job
         self.ledger.commit(lease, "v1", outcomes_of(lease))
         return job
 

@@ -36,7 +36,6 @@ from training.pipeline import tracking
 from training.pipeline.layout import BUNDLE, FEATURE_STORE, IMPORTED, PREPARED, TRAINING_REPORT
 from training.pipeline.prepared import Items, Prepared
 from training.pipeline.splits import TEST
-from training.vgg16.features import fingerprint
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +75,7 @@ def _compare(
     params: GateParams,
 ) -> list[GateCheck]:
     items, classes, before = held_out.items, held_out.items.classes, runtimes.load(champion)
-    seen = items if _see_alike(champion, challenger) else _seen(champion, items, imported, store)
+    seen = items if challenger.has_same_backbone(champion) else _seen(champion, items, imported, store)
     theirs, ours = _ask(champion, before, seen), _ask(challenger, runtime, items)
     before_ms, after_ms = latency.measure(
         [(champion, before), (challenger, runtime)], [text for text in items.words if text]
@@ -97,11 +96,6 @@ def _answerable(items: Items) -> Items:
 
 def _ask(bundle: Bundle, runtime: Runtime, items: Items) -> Answers:
     return Answers(answer(bundle, runtime, items).fused, bundle.manifest.review)
-
-
-def _see_alike(one: Bundle, other: Bundle) -> bool:
-    """Whether VGG16 makes the same features of a picture in both."""
-    return one.manifest.image_size == other.manifest.image_size and fingerprint(one.folder) == fingerprint(other.folder)
 
 
 def _seen(bundle: Bundle, items: Items, imported: Path, store: Path) -> Items:

@@ -13,7 +13,7 @@ from prometheus_client import Counter, Gauge, Histogram, disable_created_metrics
 
 from shared.ledger import ItemStatus, Outcome
 from shared.queues import Lane
-from worker.classify.batching import EngineRequest, Kind, Priority
+from worker.serving.batching import EngineRequest, Kind, Priority
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # when each series began: nobody asks for it
 

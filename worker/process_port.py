@@ -1,4 +1,4 @@
-"""What a process tells about itself over HTTP: `/metrics` for Prometheus, `/live` and `/ready` for its supervisor."""
+"""The HTTP port of a Celery process: `/metrics` for Prometheus, `/live` and `/ready` for its supervisor."""
 
 import json
 import logging
@@ -12,28 +12,28 @@ from celery.signals import celeryd_after_setup, worker_ready
 from prometheus_client import MetricsHandler
 
 from shared.settings import get_settings
-from worker.vitals import LoopStep, Vitals, vitals, watch_clock
+from worker.process_health import ConsumerLoopCheck, ProcessHealth, process_health, watch_celery_beat
 
 log = logging.getLogger(__name__)
 
-_PATIENCE_S = 10
-"""With a client that connects and asks nothing."""
+_CLIENT_TIMEOUT_S = 10
+"""How long a client may stay connected without sending a request."""
 
 
 def install(app: Celery) -> None:
-    """Have every process of this app open its port, where the settings name one."""
-    app.steps["consumer"].add(LoopStep)
+    """Make every process of this app open the port that the settings name, if they name one."""
+    app.steps["consumer"].add(ConsumerLoopCheck)
     celeryd_after_setup.connect(_open, weak=False)
     worker_ready.connect(_start, weak=False)
 
 
-def serve(port: int, vitals: Vitals) -> ThreadingHTTPServer | None:
-    """Answer from a thread. A port that cannot be had is no reason to leave the work undone."""
+def serve(port: int, health: ProcessHealth) -> ThreadingHTTPServer | None:
+    """Answer requests in a thread; `None` if the port cannot be opened, which must not keep the process from work."""
     try:
-        server = _Server(("0.0.0.0", port), _handler(vitals))  # noqa: S104  # nosec B104  # others are to reach it
+        server = _Server(("0.0.0.0", port), _handler(health))  # noqa: S104  # nosec B104  # others must reach it
     except OSError as error:
         log.error(
-            "the port %d (CATALOG_PROCESS_PORT) cannot be had: this process tells nobody how it is: %s", port, error
+            "the port %d (CATALOG_PROCESS_PORT) cannot be opened: no metrics or health checks here: %s", port, error
         )
         return None
     threading.Thread(target=server.serve_forever, name="process-port", daemon=True).start()
@@ -42,36 +42,36 @@ def serve(port: int, vitals: Vitals) -> ThreadingHTTPServer | None:
 
 class _Server(ThreadingHTTPServer):
     def handle_error(self, request: Any, client_address: Any) -> None:
-        log.debug("a request to the process port broke off", exc_info=True)
+        log.debug("a request to the process port failed", exc_info=True)
 
 
 def _open(**_: Any) -> None:
     if (port := get_settings().process_port) is not None:
-        serve(port, vitals)
+        serve(port, process_health)
 
 
 def _start(sender: Any, **_: Any) -> None:
     if beat := sender.controller.beat:
-        watch_clock(beat.is_alive)
-    vitals.start()
+        watch_celery_beat(beat.is_alive)
+    process_health.mark_started()
 
 
-def _handler(vitals: Vitals) -> type[MetricsHandler]:
+def _handler(health: ProcessHealth) -> type[MetricsHandler]:
     class Handler(MetricsHandler):
-        timeout = _PATIENCE_S
+        timeout = _CLIENT_TIMEOUT_S
 
         def do_GET(self) -> None:  # noqa: N802  # http.server's name
             match self.path.partition("?")[0]:
                 case "/metrics":
                     super().do_GET()
                 case "/live":
-                    self._tell(vitals.dead())
+                    self._send_status(health.liveness_problems())
                 case "/ready":
-                    self._tell(vitals.unready())
+                    self._send_status(health.readiness_problems())
                 case _:
                     self.send_error(HTTPStatus.NOT_FOUND)
 
-        def _tell(self, reasons: list[str]) -> None:
+        def _send_status(self, reasons: list[str]) -> None:
             body = json.dumps({"status": "fail", "reasons": reasons} if reasons else {"status": "pass"}).encode()
             self.send_response(HTTPStatus.SERVICE_UNAVAILABLE if reasons else HTTPStatus.OK)
             self.send_header("Content-Type", "application/json")

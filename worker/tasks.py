@@ -27,15 +27,15 @@ from shared.queues import (
 from shared.settings import get_settings
 from shared.stores.opening import open_blobs, open_redis
 from worker.app import app
+from worker.classify.service import ClassifierService
 from worker.courier.webhooks import Webhooks
+from worker.process_health import process_health
 from worker.reconciler import Reconciler
-from worker.serving.service import ClassifierService
 from worker.trainings.schedule import open_scheduled
-from worker.vitals import vitals
 
 if TYPE_CHECKING:
-    from worker.courier.registry import Registry
     from worker.courier.tracking import JobTracking
+    from worker.serving.registry_service import RegistryService
     from worker.trainings.trainer import Trainer
 
 _classifier: ClassifierService | None = None
@@ -102,8 +102,8 @@ def _start_classifier(sender: Any, **_: Any) -> None:
     global _classifier
     if set(Lane) & set(app.amqp.queues.consume_from):
         _classifier = ClassifierService(app, get_settings(), sender.hostname)
-        vitals.must_live(_classifier.pulse.trouble)
-        vitals.must_be_ready(_classifier.unready)
+        process_health.add_liveness_check(_classifier.watchdog.problem)
+        process_health.add_readiness_check(_classifier.readiness_problem)
         _classifier.start()
 
 
@@ -132,7 +132,7 @@ def _start_trainer(sender: Any, **_: Any) -> None:
         from worker.trainings.trainer import Trainer  # only a trainer has what training needs installed
 
         _trainer = Trainer(get_settings(), sender.hostname)
-        vitals.must_live(_trainer.pulse.trouble)
+        process_health.add_liveness_check(_trainer.watchdog.problem)
         _trainer.start()
 
 
@@ -162,13 +162,13 @@ def _webhooks() -> Webhooks:
 
 
 @cache
-def _registry() -> "Registry":
+def _registry() -> "RegistryService":
     # Somebody waits for the answer: MLflow's client would try for minutes, and do then what nobody expects any more.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
-    from worker.courier.registry import Registry
+    from worker.serving.registry_service import RegistryService
 
-    return Registry(get_settings(), open_redis(get_settings()))
+    return RegistryService(get_settings(), open_redis(get_settings()))
 
 
 @cache

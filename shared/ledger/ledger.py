@@ -170,13 +170,13 @@ class Ledger:
             ValueError: `outcomes` are not the leased items' (one each).
         """
         if sorted(outcome.index for outcome in outcomes) != [item.index for item in lease.items]:
-            raise ValueError(f"job {lease.job} chunk {lease.chunk}: one outcome per item is needed")
+            raise ValueError(f"job {lease.job_id} chunk {lease.chunk}: one outcome per item is needed")
         failed = {outcome.index for outcome in outcomes if outcome.status is ItemStatus.FAILED}
         unsure = sum(outcome.needs_review for outcome in outcomes)
         again = pack_items([item for item in lease.items if item.index in failed]) if failed else b""
         packed = pack_outcomes(bundle, outcomes)
         counts = (len(outcomes) - len(failed), len(failed), unsure)
-        state = self._commit(args=[lease.job, lease.chunk, packed, again, *counts, bundle])
+        state = self._commit(args=[lease.job_id, lease.chunk, packed, again, *counts, bundle])
         return JobState(state.decode()) if state else None
 
     def release(self, leases: Sequence[Lease]) -> None:

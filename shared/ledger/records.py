@@ -74,7 +74,7 @@ class Outcome:
 class Lease:
     """A chunk in a worker's hands, until it is committed or the lease runs out."""
 
-    job: str
+    job_id: str
     chunk: int
     items: list[QueuedItem]
     attempt: int
@@ -89,7 +89,7 @@ class Lease:
     @property
     def member(self) -> str:
         """Names this very lease, not another one of the same chunk."""
-        return f"{self.job} {self.chunk} {self.attempt}"
+        return f"{self.job_id} {self.chunk} {self.attempt}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -194,9 +194,9 @@ class Trainings:
 
     def complete(self, lease: Lease, bundle: str) -> JobState | None:
         """End it well; the next estimates go by what its stages took. `None` where it came too late."""
-        state = self._ledger.commit(lease, bundle, [Outcome(0, lease.job)])
+        state = self._ledger.commit(lease, bundle, [Outcome(0, lease.job_id)])
         if state is JobState.COMPLETED:
-            training = self.training(lease.job)
+            training = self.training(lease.job_id)
             took = {
                 stage.name: stage.finished_at - stage.started_at
                 for stage in training.stages
@@ -211,7 +211,7 @@ class Trainings:
         stages = {stage: {"state": StageState.FAILED}} if stage else None
         if not self.report(lease, stages=stages, error=message, failed_stage=stage):
             return None
-        return self._ledger.commit(lease, "", [Outcome.failed(QueuedItem(0, lease.job), "training_failed", message)])
+        return self._ledger.commit(lease, "", [Outcome.failed(QueuedItem(0, lease.job_id), "training_failed", message)])
 
     def release(self, lease: Lease) -> None:
         """Hand it back unfinished, for another trainer to go on with."""

@@ -103,6 +103,16 @@ class Bundle:
         (folder / MANIFEST).write_bytes(_canonical(manifest) + b"\n")
         return cls(folder, manifest)
 
+    @property
+    def backbone(self) -> tuple[str, ...]:
+        """What the features of a picture depend on: the image size, and the sha256 of each of the backbone's files."""
+        files = [sha256 for name, sha256 in sorted(self.manifest.files.items()) if name.startswith("backbone.")]
+        return (str(self.manifest.image_size), *files)
+
+    def has_same_backbone(self, other: "Bundle") -> bool:
+        """Whether VGG16 computes the same features of a picture in both bundles."""
+        return self.backbone == other.backbone
+
     def passed(self, precision: str) -> bool:
         """Whether the bundle answers as well with VGG16 in this precision as in its best one."""
         evaluated = self.manifest.evaluated

@@ -105,7 +105,7 @@ def version_of(bundle: str, name: str | None = None) -> str | None:
 def promote(version: str, by: str, why: str, name: str | None = None) -> RegistryState:
     """Make the version the champion, and the champion `previous`; changes nothing where it is the champion.
 
-    Not for two at a time: see `worker/courier/registry.py`.
+    Not for two at a time: see `worker/serving/registry_service.py`.
 
     Raises:
         UnknownVersionError: there is no such version.

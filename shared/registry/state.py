@@ -1,7 +1,7 @@
 """Which models there are and which one serves: a copy of MLflow's registry in Redis, and requests to change it.
 
 The API and the workers look here, so that neither needs MLflow to answer or to serve. Whoever changes the registry
-(`worker/courier/registry.py`) brings the copy up to date and tells everybody.
+(`worker/serving/registry_service.py`) brings the copy up to date and tells everybody.
 """
 
 import secrets

@@ -7,7 +7,7 @@ from unittest import mock
 from shared.settings import Settings
 from tests.deploy.manifests import Manifest, containers, environment, example_secrets, named, of_kind, pod, workloads
 from worker.app import app
-from worker.serving import service
+from worker.classify import service
 from worker.trainings import process_tree
 from worker.trainings import trainer as retraining
 

@@ -13,12 +13,12 @@ from shared.telemetry.logs import bound, in_context
 from shared.telemetry.tracing import span
 from shared.words import words
 from worker import metrics
-from worker.classify.batching import Priority
 from worker.classify.caches import PredictionCache, prediction_key
-from worker.classify.engine import Engine, ImageAnswers
 from worker.classify.outcomes import to_outcomes
+from worker.classify.picture_source import PictureError
 from worker.classify.pictures import Pictures
-from worker.classify.sources import PictureError
+from worker.serving.batching import Priority
+from worker.serving.engine import Engine, ImageAnswers
 
 log = logging.getLogger(__name__)
 

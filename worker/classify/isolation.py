@@ -23,11 +23,11 @@ from shared.model.bundle import Bundle
 from shared.settings import Settings, get_settings
 from shared.stores.opening import open_blobs
 from shared.telemetry import logs
-from worker.classify.batching import Priority
 from worker.classify.classification import Classifier
-from worker.classify.engine import Engine
+from worker.classify.picture_source import PictureSource
 from worker.classify.pictures import Pictures
-from worker.classify.sources import Sources
+from worker.serving.batching import Priority
+from worker.serving.engine import Engine
 
 log = logging.getLogger(__name__)
 
@@ -137,7 +137,7 @@ def main(bundle: Path) -> None:
     settings = get_settings()
     loaded = Bundle.load(bundle)
     engine = Engine(loaded, runtimes.load(loaded, settings.runtime), micro_batch=1)
-    pictures = Pictures(engine, Sources(settings, open_blobs(settings)), settings.max_image_pixels, features=None)
+    pictures = Pictures(engine, PictureSource(settings, open_blobs(settings)), settings.max_image_pixels, features=None)
     classifier = Classifier(engine, pictures)
     _send(answers, {"ready": loaded.id})
     for line in sys.stdin.buffer:

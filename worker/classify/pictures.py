@@ -7,10 +7,10 @@ from functools import partial
 from shared.ledger import QueuedItem
 from shared.model.images import UnreadableImageError, decode
 from worker import metrics
-from worker.classify.batching import Priority
 from worker.classify.caches import FeatureCache
-from worker.classify.engine import Engine, ImageAnswers
-from worker.classify.sources import PictureError, Sources
+from worker.classify.picture_source import PictureError, PictureSource
+from worker.serving.batching import Priority
+from worker.serving.engine import Engine, ImageAnswers
 
 
 class Pictures:
@@ -21,7 +21,7 @@ class Pictures:
         features: `None`: every picture is computed.
     """
 
-    def __init__(self, engine: Engine, sources: Sources, max_pixels: int, features: FeatureCache | None) -> None:
+    def __init__(self, engine: Engine, sources: PictureSource, max_pixels: int, features: FeatureCache | None) -> None:
         self._engine = engine
         self._sources = sources
         self._max_pixels = max_pixels

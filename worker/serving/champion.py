@@ -16,8 +16,8 @@ from shared.model.bundle import BundleError, UnreachableError
 from shared.registry.state import Models
 from shared.settings import Settings
 from worker import metrics
-from worker.classify.engine import Engine
 from worker.serving.bundles import Bundles, Wanted
+from worker.serving.engine import Engine
 from worker.serving.handover import give_memory_back, keep_weights_apart, make_ready
 
 log = logging.getLogger(__name__)

@@ -14,9 +14,8 @@ from contextlib import contextmanager, suppress
 from shared.model import golden, runtimes
 from shared.model.bundle import Bundle
 from shared.settings import Settings
-from worker.classify.caches import backbone_key
 from worker.classify.classification import Classifier
-from worker.classify.engine import Engine
+from worker.serving.engine import Engine
 
 _M_MMAP_THRESHOLD = -3  # malloc.h
 _LARGE = 1 << 22
@@ -36,7 +35,7 @@ def make_ready(bundle: Bundle, settings: Settings, beside: Engine | None = None)
     runtime, reason = runtimes.choose(bundle, settings.runtime)
     engine = Engine(bundle, runtime, settings.micro_batch)
     try:
-        engine.warm_up(like=beside if beside and _same_backbone(engine, beside) else None)
+        engine.warm_up(like=beside if beside and _computes_like(engine, beside) else None)
         golden.verify(bundle, runtime)
     except BaseException:
         engine.close()
@@ -60,7 +59,7 @@ def give_memory_back() -> None:
         ctypes.CDLL(None).malloc_trim(0)
 
 
-class Post:
+class ModelSlot:
     """Who classifies at this moment."""
 
     def __init__(self) -> None:
@@ -69,7 +68,7 @@ class Post:
         self._changed = threading.Condition()
 
     @contextmanager
-    def duty(self) -> Iterator[Classifier | None]:
+    def in_use(self) -> Iterator[Classifier | None]:
         """The classifier for one chunk, which lives until the chunk is done; `None` where no model is served."""
         with self._changed:
             holder = self._holder
@@ -92,6 +91,6 @@ class Post:
                 del self._at_work[before]
 
 
-def _same_backbone(one: Engine, other: Engine) -> bool:
-    key, other_key = (backbone_key(engine.bundle, engine.runtime.name) for engine in (one, other))
-    return key == other_key
+def _computes_like(engine: Engine, other: Engine) -> bool:
+    """Whether both run the same backbone on the same runtime."""
+    return engine.runtime.name == other.runtime.name and engine.bundle.has_same_backbone(other.bundle)

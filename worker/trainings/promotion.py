@@ -12,9 +12,11 @@ class Promotion:
     """Of one training. Args: redis: a client that does not decode responses."""
 
     def __init__(self, settings: Settings, redis: "Redis") -> None:
-        from worker.courier.registry import Registry  # MLflow takes memory, which an idle trainer need not have
+        from worker.serving.registry_service import (
+            RegistryService,  # MLflow takes memory, which an idle trainer need not have
+        )
 
-        self._registry = Registry(settings, redis)
+        self._registry = RegistryService(settings, redis)
 
     def version_of(self, bundle: Bundle) -> str | None:
         """Its number in the registry; `None`: the registry does not know it."""

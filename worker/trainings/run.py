@@ -48,7 +48,7 @@ class StoppedError(RuntimeError):
     """The training is to go no further here: it was ended, is another trainer's, or we are to stop."""
 
 
-class Hold:
+class HeldTraining:
     """A lease in hand; `stop` is set when the work must end."""
 
     def __init__(self, lease: Lease) -> None:
@@ -59,13 +59,13 @@ class Hold:
 class TrainingRunner:
     """Args: hold: Whose lease somebody else renews."""
 
-    def __init__(self, settings: Settings, redis: "Redis", hold: Hold, name: str) -> None:
+    def __init__(self, settings: Settings, redis: "Redis", hold: HeldTraining, name: str) -> None:
         self._settings = settings
         self._redis = redis
         self._trainings = Trainings(redis)
         self._hold = hold
         self._name = name
-        self._checkout: Checkout = workspace_of(settings, hold.lease.job)
+        self._checkout: Checkout = workspace_of(settings, hold.lease.job_id)
         self._told = 0.0
         self._read = 0
         """How far the progress file was read."""
@@ -78,9 +78,9 @@ class TrainingRunner:
             StoppedError: nothing is to be reported any more.
         """
         lease = self._hold.lease
-        if left := end_marked(lease.job):
-            log.warning("training %s: %d processes of an earlier attempt were still running", lease.job, left)
-        training = self._trainings.training(lease.job)
+        if left := end_marked(lease.job_id):
+            log.warning("training %s: %d processes of an earlier attempt were still running", lease.job_id, left)
+        training = self._trainings.training(lease.job_id)
         # What the last attempt was in the middle of begins anew; its progress must not pass for this one's.
         begun = {stage.name: {"state": StageState.RUNNING} for stage in training.stages if stage == training.stage}
         self._report(attempts=lease.attempt, trainer=self._name, stages=begun)
@@ -110,7 +110,7 @@ class TrainingRunner:
         began = self._log_size()
         if status := self._watch("remote", command):
             said = self._log_from(began).strip()[-_SHOWN_REASON:]
-            log.warning("training %s: the remote was not reached, status %d: %s", self._hold.lease.job, status, said)
+            log.warning("training %s: the remote was not reached, status %d: %s", self._hold.lease.job_id, status, said)
         return status == 0
 
     def _registered(self, bundle: Bundle, promotion: Promotion) -> str:
@@ -170,7 +170,7 @@ class TrainingRunner:
         self._checkout.progress.unlink(missing_ok=True)
         self._read = 0
         tree = ProcessTree(
-            command, f"{lease.job} {lease.attempt}", self._checkout.repository, self._env(), self._checkout.log
+            command, f"{lease.job_id} {lease.attempt}", self._checkout.repository, self._env(), self._checkout.log
         )
         try:
             while (status := tree.poll()) is None:
@@ -209,7 +209,7 @@ class TrainingRunner:
             try:
                 return step()
             except RedisError as error:
-                log.warning("training %s: the ledger cannot be reached: %s", self._hold.lease.job, error)
+                log.warning("training %s: the ledger cannot be reached: %s", self._hold.lease.job_id, error)
                 self._hold.stop.wait(_TELL_S)
         return False
 

@@ -13,9 +13,9 @@ from shared.telemetry.logs import bound
 from shared.telemetry.tracing import Facts, SpanKind, span
 from shared.telemetry.worker_status import HEARTBEAT_S, TrainerStatus, announce, withdraw
 from worker import metrics
+from worker.process_health import HEARTBEAT_LIMIT_S, Watchdog
 from worker.trainings.checkouts import prune
-from worker.trainings.run import Hold, StageError, StoppedError, TrainingRunner
-from worker.vitals import HEART_LIMIT_S, Pulse
+from worker.trainings.run import HeldTraining, StageError, StoppedError, TrainingRunner
 
 log = logging.getLogger(__name__)
 
@@ -32,10 +32,10 @@ class Trainer:
         self._redis = open_redis(settings)
         self._ledger = Ledger(self._redis)
         self._trainings = Trainings(self._redis)
-        self._hold: Hold | None = None
+        self._hold: HeldTraining | None = None
         self._woken = threading.Event()
         self._stopped = threading.Event()
-        self.pulse = Pulse("the heartbeat", HEART_LIMIT_S)
+        self.watchdog = Watchdog("the heartbeat", HEARTBEAT_LIMIT_S)
         self._work = threading.Thread(target=self._take_turns, name="training", daemon=True)
         self._heart = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
 
@@ -70,7 +70,7 @@ class Trainer:
             self._woken.wait()
             self._woken.clear()
             while not self._stopped.is_set() and (lease := self._lease()) is not None:
-                with bound(training=lease.job):
+                with bound(training=lease.job_id):
                     self._train(lease)
 
     def _lease(self) -> Lease | None:
@@ -82,32 +82,32 @@ class Trainer:
 
     def _train(self, lease: Lease) -> None:
         """Whatever goes wrong is the training's end, and not ours."""
-        hold = self._hold = Hold(lease)
+        hold = self._hold = HeldTraining(lease)
         if self._stopped.is_set():
             hold.stop.set()
-        log.info("training %s begins, attempt %d", lease.job, lease.attempt)
+        log.info("training %s begins, attempt %d", lease.job_id, lease.attempt)
         try:
             self._announce()
             with metrics.TRAINING_SECONDS.time():
                 self._run(hold)
             self._prune()
         except RedisError as error:
-            log.warning("training %s is left to its lease: %s", lease.job, error)
+            log.warning("training %s is left to its lease: %s", lease.job_id, error)
         finally:
             self._hold = None
-            log.info("training %s is out of hand", lease.job)
+            log.info("training %s is out of hand", lease.job_id)
 
-    def _run(self, hold: Hold) -> None:
+    def _run(self, hold: HeldTraining) -> None:
         lease = hold.lease
         try:
             if lease.losses >= _MOST_LOSSES:
                 self._trainings.fail(lease, f"its trainer vanished {lease.losses} times: it is not tried again")
                 return
-            facts: Facts = {"catalog.training": lease.job, "catalog.attempt": lease.attempt}
+            facts: Facts = {"catalog.training": lease.job_id, "catalog.attempt": lease.attempt}
             with span("train", facts, kind=SpanKind.CONSUMER, within=lease.traceparent):
                 TrainingRunner(self._settings, self._redis, hold, self._name).run()
         except StoppedError:
-            log.warning("training %s stops here", lease.job)
+            log.warning("training %s stops here", lease.job_id)
             if self._stopped.is_set():
                 self._trainings.release(lease)
         except StageError as error:
@@ -117,7 +117,7 @@ class Trainer:
         except RedisError:
             raise
         except Exception as error:
-            log.exception("training %s failed", lease.job)
+            log.exception("training %s failed", lease.job_id)
             self._trainings.fail(lease, f"the trainer could not go on: {type(error).__name__}: {error}")
 
     def _prune(self) -> None:
@@ -134,7 +134,7 @@ class Trainer:
 
     def _beat(self) -> None:
         while not self._stopped.is_set():
-            self.pulse.beat()
+            self.watchdog.beat()
             try:
                 self._announce()
                 hold = self._hold
@@ -147,4 +147,4 @@ class Trainer:
 
     def _announce(self) -> None:
         hold = self._hold
-        announce(self._redis, TrainerStatus(self._name, hold.lease.job if hold else None))
+        announce(self._redis, TrainerStatus(self._name, hold.lease.job_id if hold else None))

@@ -88,7 +88,7 @@ def test_a_job_counts_what_needs_a_look_over_its_chunks(ledger: Ledger) -> None:
 
 def test_jobs_take_turns(ledger: Ledger) -> None:
     large, small = opened(ledger, [1, 1, 1]), opened(ledger, [1])
-    assert [leased(ledger).job for _ in range(4)] == [large, small, large, large]
+    assert [leased(ledger).job_id for _ in range(4)] == [large, small, large, large]
 
 
 def test_a_chunk_committed_twice_counts_once(ledger: Ledger, redis: Redis) -> None:
@@ -123,7 +123,7 @@ def test_a_renewed_lease_does_not_run_out(ledger: Ledger, redis: Redis) -> None:
 def test_a_lease_of_another_version_holds_up_nobody(ledger: Ledger, redis: Redis) -> None:
     opened(ledger, [1])
     lease = leased(ledger)
-    redis.zadd("catalog:leases", {f"{lease.job} 0": 0, "nonsense": 0})
+    redis.zadd("catalog:leases", {f"{lease.job_id} 0": 0, "nonsense": 0})
     lapse(redis)
     assert ledger.recover() == 1
     assert redis.zcard("catalog:leases") == 0
@@ -233,8 +233,8 @@ def test_an_untracked_job_is_due_nowhere_and_kept_as_long_as_it_says(ledger: Led
     lease = leased(ledger)
     ledger.commit(lease, "v1", outcomes_of(lease))
     assert Outbox(redis, "tracking").take(hold_s=0) == []
-    assert redis.ttl(f"catalog:job:{lease.job}") in (49, 50)
-    assert -1 not in {redis.ttl(name) for name in redis.scan_iter(f"catalog:job:{lease.job}*")}
+    assert redis.ttl(f"catalog:job:{lease.job_id}") in (49, 50)
+    assert -1 not in {redis.ttl(name) for name in redis.scan_iter(f"catalog:job:{lease.job_id}*")}
 
 
 def test_results_are_gone_before_the_jobs_record_is(ledger: Ledger, redis: Redis) -> None:

@@ -72,7 +72,7 @@ def test_a_job_that_has_lost_its_turn_gets_it_back(ledger: Ledger, redis: Redis)
     redis.delete(f"catalog:lane:{LANE}")
     assert ledger.lease(LANE) is None
     assert Audit(redis).restore(job) == 1
-    assert leased(ledger).job == job
+    assert leased(ledger).job_id == job
 
 
 def test_a_live_job_without_a_record_is_forgotten(ledger: Ledger, redis: Redis) -> None:

@@ -15,7 +15,7 @@ from shared.registry.state import CHALLENGER, CHAMPION, PREVIOUS, ChangeKind, Ch
 from shared.settings import ROOT, Settings, get_settings, local_bundle
 from tests.bundles import another
 from training.pipeline.layout import STARTER
-from worker.courier.registry import Registry
+from worker.serving.registry_service import RegistryService
 
 NAME = "rakuten-classification"
 
@@ -165,7 +165,7 @@ def test_what_is_damaged_in_the_cache_is_fetched_anew_and_in_the_store_refused(
 def test_each_change_is_in_the_copy_and_told_at_once(
     register: Register, bundles: list[Bundle], settings: Settings, redis: Redis
 ) -> None:
-    models, desk = Models(redis), Registry(settings, redis)
+    models, desk = Models(redis), RegistryService(settings, redis)
     assert models.copy() is None
     versions = [register(bundle) for bundle in bundles[:2]]
     with models.listening() as listener:
@@ -188,7 +188,7 @@ def test_each_change_is_in_the_copy_and_told_at_once(
 def test_who_waits_is_answered_whatever_happens(
     register: Register, bundles: list[Bundle], settings: Settings, redis: Redis, tmp_path: Path
 ) -> None:
-    models, desk = Models(redis), Registry(settings, redis)
+    models, desk = Models(redis), RegistryService(settings, redis)
     version = register(bundles[0])
 
     def answered(kind: ChangeKind, version: str | None) -> str:
@@ -209,7 +209,7 @@ def test_who_waits_is_answered_whatever_happens(
 
 def test_without_a_registry_the_local_bundle_is_in_service(settings: Settings, redis: Redis) -> None:
     Path(settings.mlflow_tracking_uri.removeprefix("sqlite:///")).unlink()
-    desk = Registry(settings, redis)
+    desk = RegistryService(settings, redis)
     assert desk.refresh() == RegistryState(name=NAME)
     assert not Path(settings.mlflow_tracking_uri.removeprefix("sqlite:///")).exists(), "asking makes no store"
     assert desk.champion().folder == local_bundle()

@@ -13,7 +13,7 @@ from shared.telemetry import logs
 
 FORMATTER = logs.JsonLines("worker")
 RECORD = logging.makeLogRecord(
-    {"name": "worker.serving.service", "levelname": "WARNING", "msg": "late by %d s", "args": (3,)}
+    {"name": "worker.classify.service", "levelname": "WARNING", "msg": "late by %d s", "args": (3,)}
 )
 
 
@@ -28,7 +28,7 @@ def line(record: logging.LogRecord = RECORD) -> dict[str, Any]:
 def test_a_line_says_when_who_and_what() -> None:
     record = logging.makeLogRecord({**RECORD.__dict__, "created": 1_700_000_000.25})
     fields = line(record)
-    said = {"level": "WARNING", "logger": "worker.serving.service", "message": "late by 3 s", "process": "worker"}
+    said = {"level": "WARNING", "logger": "worker.classify.service", "message": "late by 3 s", "process": "worker"}
     assert said.items() <= fields.items()
     assert fields["time"] == "2023-11-14T22:13:20.250Z"
 

@@ -40,7 +40,7 @@ MAKES_NO_ANSWER = {
 
 MAKES_NO_FEATURE = MAKES_NO_ANSWER | {
     "shared/taxonomy.py": "names classes, which features know nothing of",
-    "worker/classify/sources.py": "fetches bytes, whose hash the key holds",
+    "worker/classify/picture_source.py": "fetches bytes, whose hash the key holds",
 }
 
 

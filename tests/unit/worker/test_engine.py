@@ -21,11 +21,11 @@ from shared.stores.blobs import Blobs
 from tests.conftest import Trained
 from tests.pictures import jpeg
 from tests.waiting import wait_for
-from worker.classify.batching import Priority
 from worker.classify.classification import Classifier
-from worker.classify.engine import Engine
+from worker.classify.picture_source import PictureSource
 from worker.classify.pictures import Pictures
-from worker.classify.sources import Sources
+from worker.serving.batching import Priority
+from worker.serving.engine import Engine
 
 BULK, URGENT = Priority.BULK, Priority.URGENT
 MICRO_BATCH = 4
@@ -119,7 +119,7 @@ def test_whoever_prepares_inputs_waits_while_many_wait_and_urgent_ones_need_not(
     engine: Engine, runtime: Watched, picture: Picture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine.close()
-    monkeypatch.setattr("worker.classify.engine._WAITING", 5)
+    monkeypatch.setattr("worker.serving.engine._WAITING", 5)
     bounded = Engine(engine.bundle, runtime, MICRO_BATCH)
     runtime.go.clear()
     accepted: list[int] = []
@@ -197,16 +197,16 @@ def test_nothing_is_measured_again_beside_one_with_the_same_backbone(trained: Tr
 
 
 @pytest.fixture
-def sources(tmp_path_factory: pytest.TempPathFactory) -> tuple[Sources, Blobs]:
+def sources(tmp_path_factory: pytest.TempPathFactory) -> tuple[PictureSource, Blobs]:
     blobs = Blobs(tmp_path_factory.mktemp("blobs").as_uri())
-    return Sources(Settings(), blobs), blobs
+    return PictureSource(Settings(), blobs), blobs
 
 
-def classifier(engine: Engine, sources: Sources, max_pixels: int = MAX_PIXELS) -> Classifier:
+def classifier(engine: Engine, sources: PictureSource, max_pixels: int = MAX_PIXELS) -> Classifier:
     return Classifier(engine, Pictures(engine, sources, max_pixels, features=None))
 
 
-def test_a_chunk_gives_one_outcome_per_item_in_order(engine: Engine, sources: tuple[Sources, Blobs]) -> None:
+def test_a_chunk_gives_one_outcome_per_item_in_order(engine: Engine, sources: tuple[PictureSource, Blobs]) -> None:
     stored = sources[1].put(jpeg())
     items = [
         QueuedItem(7, "picture", blob=stored),
@@ -224,7 +224,7 @@ def test_a_chunk_gives_one_outcome_per_item_in_order(engine: Engine, sources: tu
 
 
 def test_an_outcome_below_the_bundles_threshold_needs_review(
-    trained: Trained, runtime: Watched, sources: tuple[Sources, Blobs]
+    trained: Trained, runtime: Watched, sources: tuple[PictureSource, Blobs]
 ) -> None:
     items = [QueuedItem(index, title, title=title) for index, title in enumerate(("Piscine", "zzz", "Livre"))]
 
@@ -244,14 +244,18 @@ def test_an_outcome_below_the_bundles_threshold_needs_review(
     assert sorted(o.guesses[0].confidence for o in outcomes(middle) if o.needs_review) == [lowest]
 
 
-def test_a_picture_of_too_many_pixels_has_an_error_of_its_own(engine: Engine, sources: tuple[Sources, Blobs]) -> None:
+def test_a_picture_of_too_many_pixels_has_an_error_of_its_own(
+    engine: Engine, sources: tuple[PictureSource, Blobs]
+) -> None:
     large = QueuedItem(0, "large", title="Piscine", blob=sources[1].put(jpeg(size=(100, 100))))
     outcome = classifier(engine, sources[0], max_pixels=9_999).item(large, BULK)
     assert (outcome.status, outcome.error) == (ItemStatus.FAILED, "image_too_large")
     assert "9,999" in (outcome.message or "")
 
 
-def test_a_failing_engine_is_no_items_fault(engine: Engine, runtime: Watched, sources: tuple[Sources, Blobs]) -> None:
+def test_a_failing_engine_is_no_items_fault(
+    engine: Engine, runtime: Watched, sources: tuple[PictureSource, Blobs]
+) -> None:
     runtime.broken = True
     with ThreadPoolExecutor(2) as pool, pytest.raises(MemoryError):
         classifier(engine, sources[0]).chunk([QueuedItem(0, "a", title="Console")], pool, BULK)

@@ -1,4 +1,4 @@
-"""What a process says of itself over HTTP, and when it counts as standing still."""
+"""The process port: metrics, liveness and readiness over HTTP; and the watchdog behind them."""
 
 from collections.abc import Iterator
 from http.server import ThreadingHTTPServer
@@ -8,8 +8,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from stack.processes import free_port
+from worker.process_health import ProcessHealth, Watchdog
 from worker.process_port import serve
-from worker.vitals import Pulse, Vitals
 
 
 class Clock:
@@ -20,13 +20,13 @@ class Clock:
 
 
 @pytest.fixture
-def vitals() -> Vitals:
-    return Vitals()
+def health() -> ProcessHealth:
+    return ProcessHealth()
 
 
 @pytest.fixture
-def server(vitals: Vitals) -> Iterator[ThreadingHTTPServer]:
-    server = serve(free_port(), vitals)
+def server(health: ProcessHealth) -> Iterator[ThreadingHTTPServer]:
+    server = serve(free_port(), health)
     assert server is not None
     yield server
     server.shutdown()
@@ -39,41 +39,41 @@ def port(server: ThreadingHTTPServer) -> Iterator[httpx.Client]:
         yield client
 
 
-def test_a_pulse_stands_still_once_it_has_been_silent_for_too_long() -> None:
+def test_watchdog_reports_too_long_a_silence() -> None:
     clock = Clock()
-    pulse = Pulse("the heart", 30, clock)
+    watchdog = Watchdog("the heartbeat", 30, clock)
     clock.now += 1000
-    assert pulse.trouble() is None, "it has not begun"
-    pulse.beat()
+    assert watchdog.problem() is None, "it has not begun"
+    watchdog.beat()
     clock.now += 30
-    assert pulse.trouble() is None
+    assert watchdog.problem() is None
     clock.now += 1
-    assert pulse.trouble() == "the heart has stood still for 31 s"
-    pulse.beat()
-    assert pulse.trouble() is None
+    assert watchdog.problem() == "the heartbeat has stood still for 31 s"
+    watchdog.beat()
+    assert watchdog.problem() is None
 
 
-def test_a_pulse_that_rests_may_be_silent() -> None:
+def test_paused_watchdog_reports_nothing() -> None:
     clock = Clock()
-    pulse = Pulse("the loop", 30, clock)
-    pulse.beat()
-    pulse.rest()
+    watchdog = Watchdog("the loop", 30, clock)
+    watchdog.beat()
+    watchdog.pause()
     clock.now += 1000
-    assert pulse.trouble() is None
+    assert watchdog.problem() is None
 
 
-def test_live_and_ready_say_what_is_wrong(port: httpx.Client, vitals: Vitals) -> None:
+def test_live_and_ready_give_the_reasons(port: httpx.Client, health: ProcessHealth) -> None:
     assert port.get("/live").json() == {"status": "pass"}
     assert port.get("/ready").status_code == 503
     assert port.get("/ready").json() == {"status": "fail", "reasons": ["it is starting"]}
-    troubles: list[str] = ["no model"]
-    vitals.must_be_ready(lambda: troubles[0] if troubles else None)
-    vitals.start()
+    problems: list[str] = ["no model"]
+    health.add_readiness_check(lambda: problems[0] if problems else None)
+    health.mark_started()
     assert port.get("/ready?verbose=1").json()["reasons"] == ["no model"]
-    troubles.clear()
+    problems.clear()
     assert (port.get("/ready").status_code, port.get("/ready").json()) == (200, {"status": "pass"})
-    vitals.must_live(lambda: "the heart has stopped")
-    assert (port.get("/live").status_code, port.get("/live").json()["reasons"]) == (503, ["the heart has stopped"])
+    health.add_liveness_check(lambda: "the heartbeat has stopped")
+    assert (port.get("/live").status_code, port.get("/live").json()["reasons"]) == (503, ["the heartbeat has stopped"])
 
 
 def test_metrics_are_in_prometheus_format(port: httpx.Client) -> None:
@@ -82,8 +82,6 @@ def test_metrics_are_in_prometheus_format(port: httpx.Client) -> None:
     assert port.get("/elsewhere").status_code == 404
 
 
-def test_a_port_that_is_taken_is_logged_and_harms_nothing(
-    server: ThreadingHTTPServer, caplog: pytest.LogCaptureFixture
-) -> None:
-    assert serve(server.server_port, Vitals()) is None
-    assert f"the port {server.server_port} (CATALOG_PROCESS_PORT) cannot be had" in caplog.text
+def test_port_in_use_is_logged_and_ignored(server: ThreadingHTTPServer, caplog: pytest.LogCaptureFixture) -> None:
+    assert serve(server.server_port, ProcessHealth()) is None
+    assert f"the port {server.server_port} (CATALOG_PROCESS_PORT) cannot be opened" in caplog.text

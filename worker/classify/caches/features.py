@@ -27,9 +27,9 @@ log = logging.getLogger(__name__)
 
 _SEEING = (
     "shared/model",
-    "worker/classify/batching.py",
+    "worker/serving/batching.py",
     "worker/classify/caches",
-    "worker/classify/engine.py",
+    "worker/serving/engine.py",
     "worker/classify/pictures.py",
 )
 """The code that a picture's features depend on; `tests/unit/worker/test_code_hash.py` holds it against the imports."""
@@ -49,8 +49,7 @@ def backbone_key(bundle: Bundle, runtime: str) -> bytes:
     Args:
         runtime: Its name; another precision gives other features.
     """
-    files = [sha256 for name, sha256 in sorted(bundle.manifest.files.items()) if name.startswith("backbone.")]
-    parts = (code_hash(*_SEEING), runtime, str(bundle.manifest.image_size), *files)
+    parts = (code_hash(*_SEEING), runtime, *bundle.backbone)
     return hashlib.blake2b("\n".join(parts).encode(), digest_size=16).digest()
 
 

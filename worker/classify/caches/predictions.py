@@ -24,7 +24,13 @@ from worker.classify.caches.code import code_hash
 log = logging.getLogger(__name__)
 
 _SCRIPTS = LuaScripts(Path(__file__).parent / "lua")
-_ANSWERING = ("shared/model", "shared/words.py", "worker/classify")
+_ANSWERING = (
+    "shared/model",
+    "shared/words.py",
+    "worker/classify",
+    "worker/serving/batching.py",
+    "worker/serving/engine.py",
+)
 """The code that an answer to an item depends on; `tests/unit/worker/test_code_hash.py` holds it against the imports."""
 
 _SCALE = 10**PLACES

@@ -20,18 +20,18 @@ from shared.telemetry import logs
 from shared.telemetry.tracing import Facts, SpanKind, fail, finish, span
 from shared.telemetry.worker_status import HEARTBEAT_S, WorkerStatus, announce, withdraw
 from worker import metrics
-from worker.classify.batching import Priority
 from worker.classify.caches import FeatureCache, PredictionCache, backbone_key
-from worker.classify.chunks import ChunksInHand
 from worker.classify.classification import Classifier
-from worker.classify.engine import Engine
+from worker.classify.held_chunks import HeldChunks
 from worker.classify.isolation import classify_apart
 from worker.classify.outcomes import profile_of
+from worker.classify.picture_source import PictureSource
 from worker.classify.pictures import Pictures
-from worker.classify.sources import Sources
+from worker.process_health import HEARTBEAT_LIMIT_S, Watchdog
+from worker.serving.batching import Priority
 from worker.serving.champion import Champion
-from worker.serving.handover import Post
-from worker.vitals import HEART_LIMIT_S, Pulse
+from worker.serving.engine import Engine
+from worker.serving.handover import ModelSlot
 
 log = logging.getLogger(__name__)
 
@@ -49,23 +49,23 @@ class ClassifierService:
         self._redis = open_redis(settings)
         self._ledger = Ledger(self._redis)
         self._drift = Drift(self._redis, settings.keep_drift_days)
-        self._sources = Sources(settings, open_blobs(settings))
+        self._sources = PictureSource(settings, open_blobs(settings))
         # One per lane: a bulk job's slow picture URLs must not hold up an interactive item.
         self._pools = {
             lane: ThreadPoolExecutor(settings.prepare_threads, thread_name_prefix=f"prepare-{lane}") for lane in Lane
         }
         self._bulk_slots = threading.BoundedSemaphore(settings.bulk_slots)
         self._apart = threading.Lock()
-        self._chunks = ChunksInHand(self._ledger, settings.chunk_timeout_s)
+        self._chunks = HeldChunks(self._ledger, settings.chunk_timeout_s)
         self._champion = Champion(settings, self._redis, self._take_over)
         self._predictions = PredictionCache(self._redis, limit) if (limit := settings.cached_predictions) else None
         self._features: FeatureCache | None = None
         self._backbone = b""
         """Whose features those are."""
-        self._post = Post()
+        self._model_slot = ModelSlot()
         self._draining = threading.Event()
         self._stopped = threading.Event()
-        self.pulse = Pulse("the heartbeat", HEART_LIMIT_S)
+        self.watchdog = Watchdog("the heartbeat", HEARTBEAT_LIMIT_S)
         self._heart = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
 
     def start(self) -> None:
@@ -87,7 +87,7 @@ class ClassifierService:
         if self._features is not None:
             self._features.close()
 
-    def unready(self) -> str | None:
+    def readiness_problem(self) -> str | None:
         """Why it classifies nothing, for people; `None` where it does."""
         return "it is ending" if self._draining.is_set() else self._champion.problem
 
@@ -102,7 +102,7 @@ class ClassifierService:
 
     def _work(self, lane: Lane) -> bool:
         """Take one chunk; whether there was one."""
-        with self._post.duty() as classifier:
+        with self._model_slot.in_use() as classifier:
             lease = self._ledger.lease(lane) if classifier is not None else None
             if lease is None or classifier is None:
                 return False
@@ -117,7 +117,7 @@ class ClassifierService:
         timeout_s = self._settings.item_timeout_s * len(lease.items) * 2 if apart else None
         facts = _facts(lease, lane, bundle)
         with (
-            logs.bound(job=lease.job, chunk=lease.chunk),
+            logs.bound(job=lease.job_id, chunk=lease.chunk),
             span("classify chunk", facts, kind=SpanKind.CONSUMER, within=lease.traceparent) as step,
         ):
             with metrics.chunk_seconds[lane].time(), self._chunks.hold(lease, timeout_s=timeout_s):
@@ -156,7 +156,7 @@ class ClassifierService:
         """Let the engine serve; returns when the one before is no longer in use."""
         before, self._features = self._features, self._features_of(engine)
         pictures = Pictures(engine, self._sources, self._settings.max_image_pixels, self._features)
-        self._post.hand_over(Classifier(engine, pictures, self._predictions))
+        self._model_slot.hand_over(Classifier(engine, pictures, self._predictions))
         metrics.serving(engine.bundle.id, engine.runtime.name, engine.micro_batch, engine.pictures_per_s)
         if before is not None and before is not self._features:
             before.close()
@@ -203,7 +203,7 @@ class ClassifierService:
 
     def _beat(self) -> None:
         while not self._stopped.is_set():
-            self.pulse.beat()
+            self.watchdog.beat()
             try:
                 announce(self._redis, self._status())
                 self._chunks.renew()
@@ -254,7 +254,7 @@ class ClassifierService:
 def _facts(lease: Lease, lane: Lane, bundle: Bundle) -> Facts:
     """What a trace says of a chunk before it is classified."""
     return {
-        "catalog.job": lease.job,
+        "catalog.job": lease.job_id,
         "catalog.chunk": lease.chunk,
         "catalog.lane": lane.value,
         "catalog.items": len(lease.items),

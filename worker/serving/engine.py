@@ -19,7 +19,7 @@ from shared.model.images import Pixels
 from shared.model.runtimes import Features, Runtime, image_seconds
 from shared.model.text import TokenIds, by_length, pad
 from worker import metrics
-from worker.classify.batching import EngineRequest, Kind, Priority, RequestQueue
+from worker.serving.batching import EngineRequest, Kind, Priority, RequestQueue
 
 log = logging.getLogger(__name__)
 

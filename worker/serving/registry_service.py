@@ -23,7 +23,7 @@ _LOCK = f"{PREFIX}models:lock"
 _LOCK_S, _PATIENCE_S = 60, 10
 
 
-class Registry:
+class RegistryService:
     """The registry, and its copy in Redis."""
 
     def __init__(self, settings: Settings, redis: "Redis") -> None:

@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 _LONGEST_PAUSE_S = 30.0
 
 
-class ChunksInHand:
+class HeldChunks:
     """Leases held, renewed by `beat` until their work is done, has failed, or takes too long."""
 
     def __init__(self, ledger: Ledger, timeout_s: float, clock: Callable[[], float] = time.monotonic) -> None:

@@ -14,7 +14,7 @@ class PictureError(Exception):
         self.code = code
 
 
-class Sources:
+class PictureSource:
     def __init__(self, settings: Settings, blobs: Blobs) -> None:
         self._blobs = blobs
         self._max_bytes = settings.max_image_bytes

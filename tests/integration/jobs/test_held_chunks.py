@@ -5,7 +5,7 @@ from redis import Redis
 
 from shared.ledger import Lease, Ledger
 from tests.jobs import LANE, lapse, opened
-from worker.classify.chunks import ChunksInHand
+from worker.classify.held_chunks import HeldChunks
 
 
 @pytest.fixture
@@ -14,8 +14,8 @@ def clock() -> list[float]:
 
 
 @pytest.fixture
-def chunks(ledger: Ledger, clock: list[float]) -> ChunksInHand:
-    return ChunksInHand(ledger, timeout_s=100, clock=lambda: clock[0])
+def chunks(ledger: Ledger, clock: list[float]) -> HeldChunks:
+    return HeldChunks(ledger, timeout_s=100, clock=lambda: clock[0])
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def lease(ledger: Ledger) -> Lease:
 
 
 def test_a_chunk_in_hand_is_renewed_until_its_time_is_up(
-    ledger: Ledger, redis: Redis, chunks: ChunksInHand, clock: list[float], lease: Lease
+    ledger: Ledger, redis: Redis, chunks: HeldChunks, clock: list[float], lease: Lease
 ) -> None:
     with chunks.hold(lease):
         for clock[0], overdue in ((99.0, []), (100.0, [lease.member])):
@@ -38,7 +38,7 @@ def test_a_chunk_in_hand_is_renewed_until_its_time_is_up(
 
 
 def test_a_chunk_that_is_done_is_renewed_no_more(
-    ledger: Ledger, redis: Redis, chunks: ChunksInHand, lease: Lease
+    ledger: Ledger, redis: Redis, chunks: HeldChunks, lease: Lease
 ) -> None:
     with chunks.hold(lease):
         pass
@@ -48,7 +48,7 @@ def test_a_chunk_that_is_done_is_renewed_no_more(
 
 
 def test_a_chunk_whose_work_fails_is_tried_again_after_a_pause(
-    ledger: Ledger, redis: Redis, chunks: ChunksInHand, lease: Lease, caplog: pytest.LogCaptureFixture
+    ledger: Ledger, redis: Redis, chunks: HeldChunks, lease: Lease, caplog: pytest.LogCaptureFixture
 ) -> None:
     with chunks.hold(lease):
         _fail()
@@ -64,14 +64,14 @@ def test_a_chunk_whose_work_fails_is_tried_again_after_a_pause(
     assert (again.attempt, again.losses) == (2, 1)
 
 
-def test_what_is_handed_back_can_be_taken_at_once(ledger: Ledger, chunks: ChunksInHand, lease: Lease) -> None:
+def test_what_is_handed_back_can_be_taken_at_once(ledger: Ledger, chunks: HeldChunks, lease: Lease) -> None:
     with chunks.hold(lease):
         chunks.hand_back()
         assert ledger.lease(LANE) is not None
 
 
 def test_a_chunk_that_is_overdue_counts_as_lost(
-    ledger: Ledger, redis: Redis, chunks: ChunksInHand, clock: list[float], lease: Lease
+    ledger: Ledger, redis: Redis, chunks: HeldChunks, clock: list[float], lease: Lease
 ) -> None:
     with chunks.hold(lease):
         clock[0] = 100.0
