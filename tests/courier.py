@@ -15,6 +15,7 @@ from shared.settings import Settings
 from shared.tenants.webhook_secrets import signing_secrets
 from stack.receiver import WebhookReceiver
 from tests.jobs import leased, opened, outcomes_of
+from tests.redis_state import close_breakers, due_at, forget_pause
 from tests.waiting import wait_for
 from worker.courier.webhooks import Webhooks
 
@@ -67,24 +68,22 @@ class House:
 
     def settled(self, job: str) -> bool:
         """Whether nothing more is due for the job's webhook."""
-        return self.redis.zscore("catalog:outbox:webhook", job) is None
+        return due_at(self.redis, "webhook", job) is None
 
     def pause(self, job: str) -> float:
         """Seconds from the last entry of the log until the outbox has the job's webhook due."""
-        score = self.redis.zscore("catalog:outbox:webhook", job)
-        assert isinstance(score, float)
-        return score - self.log(job)[-1].at
+        due = due_at(self.redis, "webhook", job)
+        assert due is not None
+        return due - self.log(job)[-1].at
 
     def make_due(self, job: str) -> None:
         """Let the pause before the next attempt be over."""
-        self.redis.hdel(f"catalog:job:{job}", "webhook_due")
+        forget_pause(self.redis, job)
         self.outbox.postpone(job, 0)
 
     def end_pause(self) -> None:
         """Let the breakers' pauses be over."""
-        for key in self.redis.scan_iter("catalog:endpoint:*", _type="hash"):
-            if self.redis.hexists(key, "open_until"):
-                self.redis.hset(key, "open_until", 0)
+        close_breakers(self.redis)
 
     def deliver(self, *jobs: str) -> None:
         """An attempt for each, one after the other, due or not."""

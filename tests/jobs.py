@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-from redis import Redis
-
 from shared.ledger import Claim, Guess, ItemStatus, Lease, Ledger, NewJob, Outcome, QueuedItem
 
 LANE = "bulk"
@@ -47,9 +45,3 @@ def outcomes_of(lease: Lease, failing: int = 0, unsure: int = 0) -> list[Outcome
         else Outcome(item.index, item.id, guesses=(Guess(10, 0.9),), needs_review=position < failing + unsure)
         for position, item in enumerate(lease.items)
     ]
-
-
-def lapse(redis: Redis) -> None:
-    """Let every lease run out now."""
-    for member, _ in list(redis.zscan_iter("catalog:leases")):
-        redis.zadd("catalog:leases", {member: 0})

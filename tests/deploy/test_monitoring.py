@@ -19,7 +19,7 @@ from shared.tenants.api_keys import KeyStore, Scope
 from shared.tenants.webhook_secrets import signing_secrets
 from stack.processes import Process, free_port
 from stack.receiver import WebhookReceiver
-from stack.services import Ports, Stack, bundle_folder
+from stack.services import Stack, bundle_folder, pick_ports
 from tests.deploy.manifests import tool
 from tests.figures import Figures
 from tests.pictures import in_base64, jpeg
@@ -160,7 +160,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
         "CATALOG_WEBHOOK_RETRIES_S": "[0.1]",
         "CATALOG_MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db",
     }
-    ports = Ports(redis=free_port(), api=free_port(), mlflow=None)
+    ports = pick_ports(mlflow=False, preferred=False)
     with Stack(ROOT, folder / "stack", ports, settings, trainer=True, observed=True) as stack:
         with Redis(port=ports.redis) as redis:
             _, key = KeyStore(redis).create(TENANT, [Scope.CLASSIFY, Scope.OBSERVE])

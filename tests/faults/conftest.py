@@ -10,8 +10,7 @@ import httpx
 import pytest
 
 from shared.settings import ROOT
-from stack.processes import free_port
-from stack.services import Ports, Stack
+from stack.services import Stack, pick_ports
 from training.pipeline.layout import STARTER
 
 Service = Callable[..., Stack]
@@ -57,7 +56,7 @@ def figure(record_property: Callable[[str, object], None]) -> Figure:
 
 def stack_in(folder: Path, settings: Mapping[str, str] | None = None) -> Stack:
     """A service that is not started yet."""
-    ports = Ports(redis=free_port(), api=free_port(), mlflow=None)
+    ports = pick_ports(mlflow=False, preferred=False)
     computed = {"CATALOG_CACHED_PREDICTIONS": "0", "CATALOG_CACHED_FEATURES": "0"}  # each item takes its time
     fixed = {"CATALOG_MODEL": str(ROOT / STARTER), "CATALOG_TRACK_PREDICTIONS": "false", **computed}
     return Stack(ROOT, folder, ports, {**fixed, **(settings or {})}, observed=True)

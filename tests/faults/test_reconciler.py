@@ -13,18 +13,17 @@ import httpx
 import pytest
 from redis import Redis
 
+from shared.ledger.scripts import job_key
 from shared.queues import AUDIT, HOUSEKEEPING, SWEEP
 from shared.stores.blobs import Blobs
 from stack.services import Stack
 from tests.faults.conftest import Figure, client, stack_in
 from tests.faults.work import (
-    LEASES,
     Items,
     Job,
     broker,
     completed_once,
     freeze,
-    key,
     serving,
     submitted,
     texts,
@@ -32,6 +31,7 @@ from tests.faults.work import (
     views,
 )
 from tests.pictures import clouds, in_base64
+from tests.redis_state import add_lease, deadline, lease_count, lose_chunk, lose_turn, queue_key
 from tests.waiting import wait_for
 
 _TWO_CHUNKS = texts(300)
@@ -62,7 +62,7 @@ def test_a_job_whose_wake_ups_were_all_lost_begins_by_itself(
     stack.worker.stop()  # one that is merely frozen would have got a message already
     with Redis(port=stack.ports.redis, db=1) as messages:
         job = submitted(api, _TWO_CHUNKS)
-        assert messages.delete("catalog:bulk") == 1
+        assert messages.delete(queue_key("bulk")) == 1
     stack.start_worker()
     wait_for("the worker serves", lambda: serving(redis))
     served = time.monotonic()
@@ -77,7 +77,7 @@ def test_chunks_that_are_nowhere_are_found(
     with _frozen_worker(stack):
         job = submitted(api, _TWO_CHUNKS)
         for chunk in chunks:
-            assert redis.lrem(key(job, "ready"), 0, chunk) == 1
+            assert lose_chunk(redis, job["id"], chunk)
     _send(stack, AUDIT)
     asked = time.monotonic()
     completed_once(api, job, timeout_s=15)
@@ -87,7 +87,7 @@ def test_chunks_that_are_nowhere_are_found(
 def test_a_job_that_has_no_turn_gets_one(stack: Stack, api: httpx.Client, redis: "Redis") -> None:
     with _frozen_worker(stack):
         job = submitted(api, _TWO_CHUNKS)
-        assert redis.lrem("catalog:lane:bulk", 0, job["id"]) == 1
+        assert lose_turn(redis, "bulk", job["id"])
     _send(stack, AUDIT)
     completed_once(api, job, timeout_s=15)
 
@@ -95,17 +95,17 @@ def test_a_job_that_has_no_turn_gets_one(stack: Stack, api: httpx.Client, redis:
 def test_a_lease_that_nobody_holds_runs_out(stack: Stack, api: httpx.Client, redis: "Redis", figure: Figure) -> None:
     with _frozen_worker(stack):
         job = submitted(api, _TWO_CHUNKS)
-        redis.lrem(key(job, "ready"), 0, "0")
-        redis.hset(key(job, "attempts"), "0", "1")
-        redis.zadd(LEASES, {f"{job['id']} 0 1": time.time() + 3})
+        lose_chunk(redis, job["id"], "0")
+        redis.hset(job_key(job["id"], "attempts"), "0", "1")
+        add_lease(redis, f"{job['id']} 0 1", until=time.time() + 3)
     planted = time.monotonic()
     completed_once(api, job, timeout_s=15)
     figure("a job with a lease of 3 s that nobody holds is done after", time.monotonic() - planted, "s")
 
 
 def test_leases_of_jobs_that_are_no_more_vanish(redis: "Redis", stack: Stack) -> None:
-    redis.zadd(LEASES, {f"{'0' * 24} 0": 1})
-    wait_for("the lease is gone", lambda: not redis.zcard(LEASES), timeout_s=10)
+    add_lease(redis, f"{'0' * 24} 0", until=1)
+    wait_for("the lease is gone", lambda: not lease_count(redis), timeout_s=10)
 
 
 def test_a_deadline_that_passed_while_the_housekeeper_was_dead_is_kept(
@@ -114,9 +114,9 @@ def test_a_deadline_that_passed_while_the_housekeeper_was_dead_is_kept(
     with _frozen_worker(stack):
         stack.process("housekeeper").kill()
         job = submitted(api, _TWO_CHUNKS, deadline_s=0.5)
-        deadline = redis.zscore("catalog:deadlines", job["id"])
-        assert deadline is not None
-        wait_for("the deadline passes", lambda: redis.time()[0] > deadline)
+        due = deadline(redis, job["id"])
+        assert due is not None
+        wait_for("the deadline passes", lambda: redis.time()[0] > due)
         assert api.get(job["url"]).json()["state"] == "queued"
         started = time.monotonic()
         stack.start_housekeeper()

@@ -25,6 +25,7 @@ from stack.receiver import WebhookReceiver
 from stack.services import Stack
 from tests.faults.conftest import Figure, Service, client
 from tests.jobs import LANE, new_job
+from tests.redis_state import lease_count
 from tests.waiting import finished, wait_for
 
 Server = Callable[..., tuple[Process, int]]
@@ -105,7 +106,7 @@ def test_a_step_whose_answer_is_lost_is_not_taken_twice(server: Server) -> None:
             ledger.open(_staged(ledger), new_job(1, 1))
         with _silent(process), pytest.raises(RedisTimeoutError):
             ledger.lease(LANE)
-        wait_for("the step is taken", lambda: redis.zcard("catalog:leases"), timeout_s=10)
+        wait_for("the step is taken", lambda: lease_count(redis), timeout_s=10)
         assert ledger.lease(LANE) is not None
         assert ledger.lease(LANE) is None
 

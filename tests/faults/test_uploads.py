@@ -21,6 +21,7 @@ from stack.services import Stack
 from tests.faults.conftest import Figure, Service, client
 from tests.faults.memory import peak_mb
 from tests.pictures import in_base64, jpeg
+from tests.redis_state import claims, job_keys, live_jobs, queue_is_empty
 from tests.waiting import finished, wait_for
 
 MB = 1024**2
@@ -126,7 +127,7 @@ def test_an_api_killed_during_an_upload_leaves_no_half_job(parts: Service, figur
     api_process = stack.start_api()
     headers = {**NDJSON, "Idempotency-Key": "killed in between"}
     with _Upload(stack, headers) as upload, Redis(port=stack.ports.redis) as redis, client(stack) as api:
-        staged = wait_for("a chunk is staged", lambda: list(redis.scan_iter("catalog:job:*")))
+        staged = wait_for("a chunk is staged", lambda: job_keys(redis))
         api_process.kill()
         with pytest.raises(httpx.TransportError):
             upload.finish()
@@ -150,7 +151,7 @@ def test_an_api_killed_during_an_upload_leaves_no_half_job(parts: Service, figur
         again = api.post("/v1/jobs", content=_lines(2000), headers=headers)
         assert (again.status_code, again.content) == (202, accepted.content)
         assert again.headers["Idempotency-Replayed"] == "true"
-        assert redis.smembers("catalog:live") == {accepted.json()["id"].encode()}
+        assert live_jobs(redis) == {accepted.json()["id"].encode()}
 
 
 def test_a_client_that_goes_in_the_middle_leaves_nothing_and_may_come_again_at_once(idle: Stack) -> None:
@@ -161,9 +162,9 @@ def test_a_client_that_goes_in_the_middle_leaves_nothing_and_may_come_again_at_o
         with socket.create_connection(("127.0.0.1", idle.ports.api)) as going:
             going.sendall(f"POST /v1/jobs HTTP/1.1\r\n{head}\r\n".encode())
             going.sendall(b"".join(_lines(1000)))
-            wait_for("a chunk is staged", lambda: list(redis.scan_iter("catalog:job:*")))
+            wait_for("a chunk is staged", lambda: job_keys(redis))
         wait_for("nothing is left of it", lambda: not _traces_of_jobs(redis))
-        wait_for("the key is free", lambda: not list(redis.scan_iter("catalog:idempotency:*")), timeout_s=CLAIM_S / 2)
+        wait_for("the key is free", lambda: not claims(redis), timeout_s=CLAIM_S / 2)
         assert api.post("/v1/jobs", content=_lines(1000), headers={**NDJSON, **key}).status_code == 202
     assert "Traceback" not in (idle.state / "api.log").read_text()
 
@@ -171,7 +172,7 @@ def test_a_client_that_goes_in_the_middle_leaves_nothing_and_may_come_again_at_o
 def test_a_key_is_one_requests_alone_until_it_is_answered(idle: Stack) -> None:
     headers = {**NDJSON, "Idempotency-Key": "one at a time"}
     with _Upload(idle, headers) as upload, Redis(port=idle.ports.redis) as redis, client(idle) as api:
-        (claim,) = wait_for("the key is claimed", lambda: list(redis.scan_iter("catalog:idempotency:*")))
+        (claim,) = wait_for("the key is claimed", lambda: claims(redis))
         before = redis.pttl(claim)
 
         def renewed() -> bool:
@@ -194,7 +195,7 @@ def test_a_key_is_one_requests_alone_until_it_is_answered(idle: Stack) -> None:
         other = api.post("/v1/jobs", content=_lines(1999), headers=headers)
         assert other.status_code == 422
         assert other.json()["type"].endswith(":idempotency-key-reused")
-        assert redis.scard("catalog:live") == 1
+        assert len(live_jobs(redis)) == 1
 
 
 class _Upload:
@@ -320,10 +321,8 @@ def _measured(
 
 def _traces_of_jobs(redis: Redis) -> list[bytes]:
     """Keys of jobs that have not ended, or are merely staged; nothing else may say that there is a job."""
-    assert not list(redis.scan_iter("catalog:lane:*"))
-    assert not redis.exists("catalog:live", "catalog:deadlines", "catalog:leases")
-    assert {redis.get(key) for key in redis.scan_iter("catalog:pending:*")} <= {b"0"}
-    return list(redis.scan_iter("catalog:job:*"))
+    assert queue_is_empty(redis)
+    return job_keys(redis)
 
 
 # Bodies, made while they are sent

@@ -28,6 +28,7 @@ from tests.faults.work import (
     views,
 )
 from tests.late_picture import late_picture
+from tests.redis_state import queue_key
 from tests.waiting import wait_for
 
 _GONE_WITHIN_S = 10
@@ -119,7 +120,7 @@ def test_wake_ups_may_come_in_hundreds_or_not_at_all(service: Service, lost: str
         frozen_at_work(redis, stack.worker, job)
         wake(broker(stack), Lane.BULK, 200)
         if lost == "the messages":
-            assert messages.delete("catalog:bulk") == 1
+            assert messages.delete(queue_key("bulk")) == 1
         else:
             messages.flushdb()
         thaw(stack.worker)

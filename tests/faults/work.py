@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 from redis import Redis
 
+from shared.ledger.scripts import job_key
 from shared.queues import celery_app
 from shared.settings import Settings
 from shared.telemetry.worker_status import alive
@@ -16,9 +17,8 @@ from stack.processes import Process
 from stack.services import Stack
 from tests.faults.conftest import client
 from tests.pictures import clouds, in_base64
+from tests.redis_state import LEASES
 from tests.waiting import finished, wait_for
-
-LEASES = "catalog:leases"
 
 Items = list[dict[str, Any]]
 Job = dict[str, Any]
@@ -67,21 +67,17 @@ def leased(redis: "Redis", job: Job) -> set[str]:
 
 
 def committed(redis: "Redis", job: Job) -> set[str]:
-    return {str(chunk) for chunk in redis.hkeys(key(job, "results"))}
+    return {str(chunk) for chunk in redis.hkeys(job_key(job["id"], "results"))}
 
 
 def attempts(redis: "Redis", job: Job) -> dict[str, int]:
     """How often each chunk that is not committed yet was leased."""
-    return {str(chunk): int(count) for chunk, count in redis.hgetall(key(job, "attempts")).items()}
+    return {str(chunk): int(count) for chunk, count in redis.hgetall(job_key(job["id"], "attempts")).items()}
 
 
 def taken_again(redis: "Redis", job: Job) -> set[str]:
     """Chunks that were leased more than once, or are done."""
     return {chunk for chunk, count in attempts(redis, job).items() if count > 1} | committed(redis, job)
-
-
-def key(job: Job, part: str) -> str:
-    return f"catalog:job:{job['id']}:{part}"
 
 
 def serving(redis: "Redis") -> int:

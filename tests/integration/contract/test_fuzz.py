@@ -21,6 +21,7 @@ from shared.tenants.api_keys import KeyStore, Scope
 from stack.processes import free_port
 from stack.services import Ports, Stack
 from tests.jobs import outcomes_of
+from tests.redis_state import queue_key, tickets
 from tests.waiting import finished
 
 NOT_CHECKED = {
@@ -74,7 +75,7 @@ def api(redis_port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[A
 def _work(ledger: Ledger, broker: Redis, stopping: threading.Event) -> None:
     """Each wake-up is followed; of several items one fails, so that there is something to retry."""
     while not stopping.is_set():
-        if broker.brpop([f"catalog:{lane}" for lane in (*Lane, TRAINING)], timeout=1):
+        if broker.brpop([queue_key(lane) for lane in (*Lane, TRAINING)], timeout=1):
             for lane in (*Lane, TRAINING):
                 while lease := ledger.lease(lane):
                     ledger.commit(lease, "v1", outcomes_of(lease, failing=len(lease.items) > 1))
@@ -84,9 +85,8 @@ def _refuse(redis: Redis, broker: Redis, stopping: threading.Event) -> None:
     """The courier's part: each request to change the model is answered."""
     models = Models(redis)
     while not stopping.is_set():
-        if broker.brpop([f"catalog:{DELIVERY}"], timeout=1):
-            for key in redis.scan_iter("catalog:models:ticket:*"):
-                ticket = key.decode().rpartition(":")[2]
+        if broker.brpop([queue_key(DELIVERY)], timeout=1):
+            for ticket in tickets(redis):
                 if models.take(ticket):
                     models.answer(ticket, ChangeAnswer(state=None, problem="nothing was ever promoted", refused=True))
 

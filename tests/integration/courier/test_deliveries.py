@@ -22,12 +22,14 @@ from shared.ledger import (
     NothingToDeliverError,
     WebhookState,
 )
+from shared.ledger.scripts import job_key
 from shared.settings import ROOT, Settings
 from shared.tenants.local import LOCAL_TENANT
 from stack.processes import free_port
 from stack.receiver import WebhookReceiver
 from tests.courier import NEW, OLD, House, secret_of
 from tests.http import local_client
+from tests.redis_state import lose_record
 from tests.waiting import wait_for
 
 
@@ -242,7 +244,7 @@ def test_the_log_is_bounded_and_expires_with_the_job(house: House) -> None:
     log = house.log(job.id)
     assert [attempt.number for attempt in log] == list(range(6, 206))
     assert log[0].error == "é" * 200
-    record, kept = house.redis.pttl(f"catalog:job:{job.id}"), house.redis.pttl(f"catalog:job:{job.id}:deliveries")
+    record, kept = house.redis.pttl(job_key(job.id)), house.redis.pttl(job_key(job.id, "deliveries"))
     assert 0 < kept <= record + 1000
 
 
@@ -251,9 +253,9 @@ def test_a_job_whose_record_has_expired_is_settled(house: House) -> None:
         job = house.ended(receiver.url)
         read = house.job(job)
         with house.delivering(receiver, job):
-            house.redis.delete(f"catalog:job:{job}")
+            lose_record(house.redis, job)
     assert house.settled(job)
-    assert house.redis.exists(f"catalog:job:{job}", f"catalog:job:{job}:deliveries") == 0
+    assert house.redis.exists(job_key(job), job_key(job, "deliveries")) == 0
     with pytest.raises(JobNotFoundError):
         house.deliveries.request(read)
     house.outbox.postpone(job, 0)

@@ -6,6 +6,7 @@ from redis import Redis
 from shared.ledger import AdmissionDecision, Job
 from stack.receiver import WebhookReceiver
 from tests.courier import House, secret_of
+from tests.redis_state import endpoints
 from tests.waiting import wait_for
 
 
@@ -177,6 +178,6 @@ def test_a_private_address_gets_nothing_unless_it_is_allowed(redis: Redis) -> No
 def test_what_is_known_of_an_endpoint_does_not_pile_up(house: House) -> None:
     with WebhookReceiver(secret_of(), statuses=[500, 410]) as receiver, WebhookReceiver(secret_of()) as healthy:
         house.deliver(house.ended(receiver.url), house.ended(receiver.url), house.ended(healthy.url))
-    keys = list(house.redis.scan_iter("catalog:endpoint:*"))
+    keys = endpoints(house.redis)
     assert len(keys) == 1
     assert all(house.redis.ttl(key) > 0 for key in keys)

@@ -25,6 +25,7 @@ from stack.services import Stack
 from tests.conftest import Trained
 from tests.http import client_of, local_client
 from tests.pictures import in_base64
+from tests.redis_state import drift_days, forget_drift, move_drift_back, reference_key
 from tests.waiting import finished, wait_for
 from tests.workspace import Workspace
 from training.catalogue.pictures import iter_pictures
@@ -64,14 +65,6 @@ def reference() -> Reference:
     return Reference(accuracy=0.83, counts=dict(ordinary(2000, seed=1).counts))
 
 
-def put_back(redis: Redis, model: str, days: int) -> None:
-    """Make what was counted today what was counted days ago."""
-    today = int(redis.time()[0]) // 86400
-    redis.rename(f"catalog:drift:{today}:{model}", f"catalog:drift:{today - days}:{model}")
-    redis.zrem("catalog:drift:days", f"{today} {model}")
-    redis.zadd("catalog:drift:days", {f"{today - days} {model}": today - days})
-
-
 def standing(drift: Drift) -> set[str]:
     return {alert.feature for alert in alerts(drift.read(), drift.today())}
 
@@ -91,14 +84,14 @@ def test_chunks_add_up_per_day_and_model(drift: Drift, redis: Redis) -> None:
 
 def test_days_are_kept_apart_and_for_a_while(drift: Drift, redis: Redis) -> None:
     drift.count("one", ordinary(30))
-    put_back(redis, "one", 100)
+    move_drift_back(redis, "one", 100)
     drift.count("one", strange(20))
-    put_back(redis, "one", 3)
+    move_drift_back(redis, "one", 3)
     drift.count("one", ordinary(10))
     (kept,) = drift.read()
     assert [(drift.today() - day.first).days for day in kept.days] == [3, 0]  # the hundred days are over
     assert [day.profile.items for day in kept.days] == [20, 10]
-    for key in redis.scan_iter("catalog:drift:[0-9]*"):
+    for key in drift_days(redis):
         if redis.hget(key, "items") != b"30":
             assert 0 < redis.ttl(key) <= KEEP_DAYS * 86400
 
@@ -107,10 +100,10 @@ def test_a_reference_is_told_once_and_stays_while_its_model_answers(drift: Drift
     drift.publish("one", None)
     drift.publish("one", reference())
     drift.publish("one", Reference(accuracy=0, counts={}))  # the same version is the same bundle
-    redis.expire("catalog:drift:reference:one", 60)
+    redis.expire(reference_key("one"), 60)
     drift.count("one", ordinary(10))
     assert drift.read()[0].reference == reference()
-    assert redis.ttl("catalog:drift:reference:one") > 60
+    assert redis.ttl(reference_key("one")) > 60
 
 
 def test_items_like_the_validation_splits_are_no_alert(drift: Drift) -> None:
@@ -123,7 +116,7 @@ def test_an_alert_names_the_day_since_which_it_has_stood(drift: Drift, redis: Re
     drift.publish("one", reference())
     for days_ago, profile in [(6, strange(200)), (5, ordinary(200)), (4, strange(200)), (2, strange(200))]:
         drift.count("one", profile)
-        put_back(redis, "one", days_ago)
+        move_drift_back(redis, "one", days_ago)
     drift.count("one", ordinary(MIN_ITEMS - 1))  # too few to change anything
     found = {alert.feature: alert for alert in alerts(drift.read(), drift.today())}
     assert set(found) == {*DriftFeature, ACCURACY}
@@ -138,7 +131,7 @@ def test_an_alert_names_the_day_since_which_it_has_stood(drift: Drift, redis: Re
 def test_an_alert_ends_with_the_first_ordinary_day(drift: Drift, redis: Redis) -> None:
     drift.publish("one", reference())
     drift.count("one", strange(200))
-    put_back(redis, "one", 1)
+    move_drift_back(redis, "one", 1)
     assert DriftFeature.PICTURE in standing(drift)
     drift.count("one", ordinary(200))
     assert standing(drift) == set()
@@ -148,7 +141,7 @@ def test_days_with_few_items_are_judged_by_the_week(drift: Drift, redis: Redis) 
     drift.publish("one", reference())
     drift.count("one", strange(MIN_ITEMS // 2))
     assert standing(drift) == set()
-    put_back(redis, "one", 2)
+    move_drift_back(redis, "one", 2)
     drift.count("one", strange(MIN_ITEMS // 2))
     assert DriftFeature.UNKNOWN in standing(drift)
 
@@ -156,7 +149,7 @@ def test_days_with_few_items_are_judged_by_the_week(drift: Drift, redis: Redis) 
 def test_a_model_that_no_longer_answers_has_no_alerts(drift: Drift, redis: Redis) -> None:
     drift.publish("old", reference())
     drift.count("old", strange(500))
-    put_back(redis, "old", 1)
+    move_drift_back(redis, "old", 1)
     assert standing(drift)
     drift.publish("new", reference())
     drift.count("new", ordinary(10))
@@ -197,7 +190,7 @@ def test_the_answer_shows_the_days_and_the_bundle_that_were_asked_for(
 ) -> None:
     for days_ago in (20, 3):
         drift.count("one", ordinary(20))
-        put_back(redis, "one", days_ago)
+        move_drift_back(redis, "one", days_ago)
     drift.count("other", ordinary(20))
 
     def shown(query: str) -> dict[str, int]:
@@ -224,11 +217,11 @@ def gauges(text: str) -> dict[tuple[str, ...], float]:
 def test_prometheus_reads_the_same(drift: Drift, redis: Redis, front: TestClient) -> None:
     drift.publish("one", reference())
     drift.count("one", ordinary(300))
-    put_back(redis, "one", 2)
+    move_drift_back(redis, "one", 2)
     drift.count("one", strange(200))
     drift.label("one", drift.today(), 0.3, right=False)
     drift.count("retired", ordinary(300))
-    put_back(redis, "retired", 9)
+    move_drift_back(redis, "retired", 9)
 
     told, scraped = front.get("/v1/drift").json()["bundles"][0], front.get("/metrics")
     assert scraped.headers["Content-Type"].startswith("text/plain; version=")
@@ -288,8 +281,7 @@ def test_from_an_ordinary_job_to_a_strange_one_and_an_alert(
     bundle, validation = trained.bundle.id, trained.bundle.reference
     assert validation is not None
     with Redis(port=stack.ports.redis) as redis:  # other tests have sent what they liked
-        for key in redis.scan_iter("catalog:drift:*"):
-            redis.delete(key)
+        forget_drift(redis)
     ordinary_items = validation_items(workspace, trained)
     times = -(-MIN_ITEMS // len(ordinary_items))
 

@@ -14,8 +14,7 @@ import pytest
 
 from shared.model.bundle import Bundle
 from shared.settings import ROOT
-from stack.processes import free_port
-from stack.services import Ports, Stack
+from stack.services import Stack, pick_ports
 from tests.bundles import another
 from tests.pictures import clouds, in_base64, jpeg
 from tests.waiting import finished, wait_for
@@ -43,7 +42,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory, features: Path) -> Iterator[
         "CATALOG_CACHED_FEATURES": str(LIMIT),
         "CATALOG_FEATURE_CACHE": str(features),
     }
-    ports = Ports(redis=free_port(), api=free_port(), mlflow=None)
+    ports = pick_ports(mlflow=False, preferred=False)
     with Stack(ROOT, tmp_path_factory.mktemp("stack"), ports, settings) as running:
         yield running
 

@@ -21,14 +21,15 @@ from celery import Celery
 from pydantic import SecretStr
 from redis import Redis
 
+from shared.ledger.scripts import job_key
 from shared.queues import CLASSIFY, DELIVER, DELIVERY, HOUSEKEEPING, TEND, Lane, celery_app
 from shared.settings import ROOT, Settings
 from shared.tenants.webhook_secrets import signing_secrets
-from stack.processes import free_port
 from stack.receiver import WebhookReceiver
-from stack.services import Ports, Stack
+from stack.services import Stack, pick_ports
 from tests.http import local_client
 from tests.pictures import in_base64, jpeg
+from tests.redis_state import break_record, due_at, lose_record, queue_key
 from tests.waiting import finished, wait_for
 from training.pipeline.layout import STARTER
 
@@ -48,7 +49,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         "CATALOG_WEBHOOK_RETRIES_S": "[0.1]",
         "CATALOG_RATE_LIMIT": "100000/minute",
     }
-    with Stack(ROOT, folder, Ports(redis=free_port(), api=free_port(), mlflow=None), settings) as running:
+    with Stack(ROOT, folder, pick_ports(mlflow=False, preferred=False), settings) as running:
         yield running
 
 
@@ -102,7 +103,7 @@ def broker(stack: Stack) -> Iterator[Redis]:
 def everybody_works_on(stack: Stack, api: httpx.Client, broker: Redis) -> Iterator[None]:
     """After the test all queues are read, nobody has died, and a job goes all the way to its webhook."""
     yield
-    wait_for("the queues are read", lambda: not any(broker.llen(f"catalog:{queue}") for queue in QUEUES))
+    wait_for("the queues are read", lambda: not any(broker.llen(queue_key(queue)) for queue in QUEUES))
     secret = signing_secrets([SecretStr(_master(stack))], TENANT)[0].get_secret_value()
     with WebhookReceiver(secret) as receiver:
         job = api.post("/v1/jobs", json={"items": [{"title": "Livre"}], "webhook_url": receiver.url})
@@ -148,7 +149,7 @@ def test_nobody_dies_of_a_message_that_makes_no_sense(queue: Celery, queue_name:
 def test_what_is_no_message_at_all_costs_a_restart_and_no_more(broker: Redis, stack: Stack) -> None:
     """Kombu gives up on it, and whoever can send it could as well empty the broker."""
     for queue_name in (Lane.INTERACTIVE, HOUSEKEEPING, DELIVERY):
-        broker.lpush(f"catalog:{queue_name}", b"\xff\x00")
+        broker.lpush(queue_key(queue_name), b"\xff\x00")
     for name in WORKERS:
         wait_for(f"{name} ends", lambda name=name: not stack.process(name).running)  # type: ignore[misc]
     stack.revive()
@@ -333,7 +334,7 @@ def test_no_secret_is_in_a_log_in_mlflow_or_in_redis(
         wait_for("the webhook is given up", lambda: api.get(job["url"]).json()["webhook"]["state"] == "failed")
     assert ended["state"] == "partial", "the picture was asked for, in vain"
     assert all(headers["Authorization"].startswith("Basic ") for headers, _ in receiver.requests)
-    wait_for("the job is tracked", lambda: store.zscore("catalog:outbox:tracking", job["id"]) is None)
+    wait_for("the job is tracked", lambda: due_at(store, "tracking", job["id"]) is None)
     written = {str(path): path.read_bytes() for path in _written(stack)}
     assert {f"{name}.log" for name in (*WORKERS, "api", "redis")} <= {Path(path).name for path in written}
     assert any(job["id"].encode() in text for path, text in written.items() if "mlflow.db" in path)
@@ -345,7 +346,7 @@ def test_no_secret_is_in_a_log_in_mlflow_or_in_redis(
     for word in (b"hush-hook", b"hush-picture"):
         assert not [place for place, text in (written | answers).items() if word in text]
     # Redis has the webhook's URL by necessity, once; the picture's lies packed among the job's items.
-    assert [place for place, text in kept.items() if b"hush-hook" in text] == [f"catalog:job:{job['id']}"]
+    assert [place for place, text in kept.items() if b"hush-hook" in text] == [job_key(job["id"])]
 
 
 TELLTALE = re.compile(r"Traceback|File \"|\.py\b|site-packages|/(?:etc|home|proc|root|tmp|usr|var|work)/")
@@ -362,7 +363,7 @@ def assert_says_nothing(response: httpx.Response, sent: str = "") -> None:
 def test_an_error_tells_no_traceback_and_no_path(stack: Stack, api: httpx.Client, store: Redis) -> None:
     broken = api.post("/v1/jobs", json={"items": [{"title": "Livre"}]}).json()
     finished(api, broken["url"])
-    store.hset(f"catalog:job:{broken['id']}", "state", "no such state")
+    break_record(store, broken["id"])
     blobs, elsewhere = stack.state / "blobs", stack.state / "elsewhere"
     if blobs.exists():
         blobs.rename(elsewhere)
@@ -379,7 +380,7 @@ def test_an_error_tells_no_traceback_and_no_path(stack: Stack, api: httpx.Client
         500: api.get(broken["url"]),  # the last one: uvicorn closes the connection behind it
     }
     blobs.unlink()
-    store.delete(f"catalog:job:{broken['id']}")
+    lose_record(store, broken["id"])
     assert [response.status_code for response in answers.values()] == list(answers)
     for response in answers.values():
         assert response.headers["Content-Type"] == "application/problem+json"

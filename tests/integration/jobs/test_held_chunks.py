@@ -4,7 +4,8 @@ import pytest
 from redis import Redis
 
 from shared.ledger import Lease, Ledger
-from tests.jobs import LANE, lapse, opened
+from tests.jobs import LANE, opened
+from tests.redis_state import expire_leases, lease_expiry
 from worker.classify.held_chunks import HeldChunks
 
 
@@ -31,7 +32,7 @@ def test_a_chunk_in_hand_is_renewed_until_its_time_is_up(
 ) -> None:
     with chunks.hold(lease):
         for clock[0], overdue in ((99.0, []), (100.0, [lease.member])):
-            lapse(redis)
+            expire_leases(redis)
             chunks.renew()
             assert chunks.overdue() == overdue
             assert ledger.recover() == len(overdue)
@@ -42,7 +43,7 @@ def test_a_chunk_that_is_done_is_renewed_no_more(
 ) -> None:
     with chunks.hold(lease):
         pass
-    lapse(redis)
+    expire_leases(redis)
     chunks.renew()
     assert ledger.recover() == 1
 
@@ -54,10 +55,10 @@ def test_a_chunk_whose_work_fails_is_tried_again_after_a_pause(
         _fail()
     assert "the blob store is away" in caplog.text
     assert ledger.lease(LANE) is None
-    until = redis.zscore("catalog:leases", lease.member)
+    until = lease_expiry(redis, lease)
     assert until is not None
     assert 1 < until - ledger.now() <= 2
-    lapse(redis)
+    expire_leases(redis)
     ledger.recover()
     again = ledger.lease(LANE)
     assert again is not None
@@ -77,7 +78,7 @@ def test_a_chunk_that_is_overdue_counts_as_lost(
         clock[0] = 100.0
         chunks.hand_back()
         assert ledger.lease(LANE) is None
-        lapse(redis)
+        expire_leases(redis)
         ledger.recover()
         again = ledger.lease(LANE)
         assert again is not None

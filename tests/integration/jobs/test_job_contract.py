@@ -18,6 +18,7 @@ from shared.settings import Settings
 from shared.tenants.api_keys import KeyStore, Scope
 from tests.http import client_of, local_client
 from tests.jobs import outcomes_of
+from tests.redis_state import expire_results, job_keys, pass_deadline
 
 INTERACTIVE = "interactive"
 ITEMS = [{"id": f"sku-{i}", "title": f"Livre {i}"} for i in range(3)]
@@ -169,7 +170,7 @@ def test_a_wrong_option_is_named_wherever_it_stands(
     assert (in_body.status_code, in_query.status_code) == (422, 422)
     assert _kind(in_body) == _kind(in_query) == kind
     assert next(iter(options)) in in_body.json()["detail"]
-    assert list(redis.scan_iter("catalog:job:*")) == []
+    assert job_keys(redis) == []
 
 
 # Its end
@@ -178,8 +179,7 @@ def test_a_wrong_option_is_named_wherever_it_stands(
 def test_a_job_ends_at_its_deadline(api: httpx.Client, ledger: Ledger, redis: Redis) -> None:
     job = _submit(api, deadline_s=100)
     assert 0 < _seconds(job["deadline_at"]) - _seconds(job["created_at"]) <= 100
-    redis.hset(f"catalog:job:{job['id']}", "deadline", 0)
-    redis.zadd("catalog:deadlines", {job["id"]: 0})
+    pass_deadline(redis, job["id"])
     ledger.expire()
     ended = api.get(job["url"]).json()
     assert (ended["state"], ended["reason"], ended["counts"]["expired"]) == ("expired", "deadline", 3)
@@ -209,7 +209,7 @@ def test_results_that_were_kept_long_enough_are_gone_and_the_record_says_so(
 ) -> None:
     job = _submit(api)
     _work(ledger)
-    redis.hset(f"catalog:job:{job['id']}", "results_expire_at", ledger.now() - 1)
+    expire_results(redis, job["id"])
     for response in (
         api.get(job["results_url"]),
         api.get(job["results_url"], params={"format": "csv"}),

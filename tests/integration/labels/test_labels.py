@@ -20,6 +20,7 @@ from shared.tenants.api_keys import KeyStore, Scope
 from tests.http import client_of, local_client
 from tests.jobs import outcomes_of
 from tests.pictures import in_base64, jpeg
+from tests.redis_state import claims, expire_results, lose_part
 
 SAID = 10  # what `outcomes_of` has the model say of every item
 
@@ -192,9 +193,9 @@ def test_what_is_no_longer_kept_must_be_sent(
     picture = in_base64(jpeg("blue", (8, 8)))
     job = _classified(api, ledger, [{"id": "a", "title": "Lampe", "image": {"base64": picture}}])
     if gone == "kept":
-        redis.delete(f"catalog:job:{job}:kept")
+        lose_part(redis, job, "kept")
     elif gone == "results":
-        redis.hset(f"catalog:job:{job}", "results_expire_at", ledger.now() - 1)
+        expire_results(redis, job)
     else:
         moment = datetime.now(UTC) + timedelta(hours=1)
         blobs = Blobs(settings.blob_url)
@@ -270,7 +271,7 @@ def test_the_same_request_twice_is_kept_once_and_answered_alike(api: httpx.Clien
 def test_a_request_that_died_before_its_answer_is_kept_once(api: httpx.Client, store: LabelStore, redis: Redis) -> None:
     label = {"title": "Livre", "code": 10}
     first = _send(api, label, key="k").json()
-    for claim in list(redis.scan_iter("catalog:idempotency:*")):
+    for claim in claims(redis):
         redis.delete(claim)  # as if the process had died when the file was written
     again = _send(api, label, key="k")
     assert (again.status_code, again.json()) == (201, first)

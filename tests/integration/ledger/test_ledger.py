@@ -18,7 +18,9 @@ from shared.ledger import (
     ResultsGoneError,
     StagingLostError,
 )
-from tests.jobs import LANE, lapse, leased, new_job, opened, outcomes_of
+from shared.ledger.scripts import job_key
+from tests.jobs import LANE, leased, new_job, opened, outcomes_of
+from tests.redis_state import add_lease, expire_leases, job_keys, lease_count, lose_part, pass_deadline
 
 
 @pytest.fixture
@@ -55,9 +57,9 @@ def test_what_was_not_opened_is_no_job(ledger: Ledger, redis: Redis) -> None:
     with pytest.raises(JobNotFoundError):
         ledger.job(job)
     assert ledger.lease(LANE) is None
-    assert 0 < redis.ttl(f"catalog:job:{job}:input") <= 3600
+    assert 0 < redis.ttl(job_key(job, "input")) <= 3600
     ledger.discard(job)
-    assert list(redis.scan_iter("catalog:job:*")) == []
+    assert job_keys(redis) == []
 
 
 def test_opening_twice_is_opening_once_and_a_job_cannot_be_discarded(ledger: Ledger, redis: Redis) -> None:
@@ -94,7 +96,7 @@ def test_jobs_take_turns(ledger: Ledger) -> None:
 def test_a_chunk_committed_twice_counts_once(ledger: Ledger, redis: Redis) -> None:
     job = opened(ledger, [2, 1])
     slow = leased(ledger)
-    lapse(redis)
+    expire_leases(redis)
     assert ledger.recover() == 1
     taken_over = leased(ledger)
     assert (taken_over.chunk, taken_over.attempt, taken_over.losses) == (slow.chunk, 2, 1)
@@ -106,7 +108,7 @@ def test_a_chunk_committed_twice_counts_once(ledger: Ledger, redis: Redis) -> No
 def test_a_late_commit_of_a_lapsed_chunk_counts_and_spares_the_second_run(ledger: Ledger, redis: Redis) -> None:
     opened(ledger, [2])
     slow = leased(ledger)
-    lapse(redis)
+    expire_leases(redis)
     ledger.recover()
     assert ledger.commit(slow, "v1", outcomes_of(slow)) is JobState.COMPLETED
     assert ledger.lease(LANE) is None
@@ -115,7 +117,7 @@ def test_a_late_commit_of_a_lapsed_chunk_counts_and_spares_the_second_run(ledger
 def test_a_renewed_lease_does_not_run_out(ledger: Ledger, redis: Redis) -> None:
     opened(ledger, [1])
     lease = leased(ledger)
-    lapse(redis)
+    expire_leases(redis)
     ledger.renew([lease])
     assert ledger.recover() == 0
 
@@ -123,10 +125,11 @@ def test_a_renewed_lease_does_not_run_out(ledger: Ledger, redis: Redis) -> None:
 def test_a_lease_of_another_version_holds_up_nobody(ledger: Ledger, redis: Redis) -> None:
     opened(ledger, [1])
     lease = leased(ledger)
-    redis.zadd("catalog:leases", {f"{lease.job_id} 0": 0, "nonsense": 0})
-    lapse(redis)
+    add_lease(redis, f"{lease.job_id} 0")
+    add_lease(redis, "nonsense")
+    expire_leases(redis)
     assert ledger.recover() == 1
-    assert redis.zcard("catalog:leases") == 0
+    assert lease_count(redis) == 0
 
 
 def test_a_lease_given_back_is_next(ledger: Ledger) -> None:
@@ -140,10 +143,10 @@ def test_a_lease_given_back_is_next(ledger: Ledger) -> None:
 def test_who_comes_back_cannot_touch_the_lease_of_another(ledger: Ledger, redis: Redis) -> None:
     opened(ledger, [1])
     old = leased(ledger)
-    lapse(redis)
+    expire_leases(redis)
     ledger.recover()
     new = leased(ledger)
-    lapse(redis)
+    expire_leases(redis)
     ledger.renew([old])
     ledger.release([old])
     ledger.defer(old, 60)
@@ -199,7 +202,7 @@ def test_results_that_go_while_they_are_read_are_not_taken_for_complete(
         ledger.commit(lease, "v1", outcomes_of(lease))
     pages = results.pages(ledger.job(job), limit=2)
     assert len(next(pages).outcomes) == 2
-    redis.delete(f"catalog:job:{job}:{gone}")
+    lose_part(redis, job, gone)
     with pytest.raises(ResultsGoneError):
         next(pages)
 
@@ -233,8 +236,8 @@ def test_an_untracked_job_is_due_nowhere_and_kept_as_long_as_it_says(ledger: Led
     lease = leased(ledger)
     ledger.commit(lease, "v1", outcomes_of(lease))
     assert Outbox(redis, "tracking").take(hold_s=0) == []
-    assert redis.ttl(f"catalog:job:{lease.job_id}") in (49, 50)
-    assert -1 not in {redis.ttl(name) for name in redis.scan_iter(f"catalog:job:{lease.job_id}*")}
+    assert redis.ttl(job_key(lease.job_id)) in (49, 50)
+    assert -1 not in {redis.ttl(name) for name in job_keys(redis, lease.job_id)}
 
 
 def test_results_are_gone_before_the_jobs_record_is(ledger: Ledger, redis: Redis) -> None:
@@ -245,8 +248,8 @@ def test_results_are_gone_before_the_jobs_record_is(ledger: Ledger, redis: Redis
     assert ended.finished_at is not None
     assert ended.results_expire_at == pytest.approx(ended.finished_at + 50, abs=1)
     assert not ended.results_gone
-    assert 50 < redis.ttl(f"catalog:job:{job}:results") <= 650, "who is reading then is let finish"
-    assert 100 < redis.ttl(f"catalog:job:{job}") <= 150
+    assert 50 < redis.ttl(job_key(job, "results")) <= 650, "who is reading then is let finish"
+    assert 100 < redis.ttl(job_key(job)) <= 150
 
 
 def test_what_is_classified_is_no_longer_kept_as_input_and_what_failed_can_be_retried(
@@ -273,7 +276,7 @@ def test_items_that_expire_while_a_retry_reads_them_are_not_silently_left_out(
     ledger.cancel(job)
     items = results.retryable(ledger.job(job), frozenset({ItemStatus.CANCELLED}))
     assert [next(items).id, next(items).id] == ["item-0", "item-1"]
-    redis.delete(f"catalog:job:{job}:input")
+    lose_part(redis, job, "input")
     with pytest.raises(ResultsGoneError):
         next(items)
 
@@ -292,14 +295,14 @@ def test_what_was_classified_stays_beside_its_results_for_corrections(
     assert (found["item-2"].item, found["item-2"].outcome.status) == (second.items[0], ItemStatus.FAILED)
     ledger.cancel(job)
     assert results.known(ledger.job(job), wanted).keys() == {"item-1", "item-2", "item-5"}
-    assert redis.ttl(f"catalog:job:{job}:kept") == redis.ttl(f"catalog:job:{job}:results") > 0
+    assert redis.ttl(job_key(job, "kept")) == redis.ttl(job_key(job, "results")) > 0
 
 
 def test_a_job_may_keep_no_inputs(ledger: Ledger, results: Results, redis: Redis) -> None:
     job = opened(ledger, [2], keep_inputs=False)
     lease = leased(ledger)
     ledger.commit(lease, "v1", outcomes_of(lease, failing=1))
-    assert not redis.exists(f"catalog:job:{job}:kept")
+    assert not redis.exists(job_key(job, "kept"))
     found = results.known(ledger.job(job), ["item-0", "item-1"])
     assert (found["item-0"].item, found["item-1"].item) == (lease.items[0], None), "what failed is kept for a retry"
 
@@ -309,7 +312,7 @@ def test_a_job_past_its_deadline_expires_with_what_it_has(ledger: Ledger, redis:
     first, second = leased(ledger), leased(ledger)
     ledger.commit(first, "v1", outcomes_of(first))
     assert ledger.expire() == 0
-    _deadline_passes(redis, job)
+    pass_deadline(redis, job)
     assert ledger.expire() == 1
     assert ledger.commit(second, "v1", outcomes_of(second)) is None
     ended = ledger.job(job)
@@ -323,14 +326,9 @@ def test_a_job_past_its_deadline_expires_with_what_it_has(ledger: Ledger, redis:
 def test_a_deadline_holds_though_nobody_looks_after_it(ledger: Ledger, redis: Redis, step: str) -> None:
     job = opened(ledger, [2])
     lease = leased(ledger) if step == "commit" else None
-    _deadline_passes(redis, job)
+    pass_deadline(redis, job)
     assert (ledger.commit(lease, "v1", outcomes_of(lease)) if lease else ledger.lease(LANE)) is None
     assert ledger.job(job).state is JobState.EXPIRED
-
-
-def _deadline_passes(redis: Redis, job: str) -> None:
-    redis.hset(f"catalog:job:{job}", "deadline", 0)
-    redis.zadd("catalog:deadlines", {job: 0})
 
 
 @pytest.mark.parametrize(("budget", "state"), [(20, "failed"), (40, "running"), (50, "running")])
@@ -405,6 +403,6 @@ def test_a_deferred_chunk_is_ready_after_its_pause(ledger: Ledger, redis: Redis)
     ledger.defer(lease, 60)
     ledger.recover()
     assert ledger.lease(LANE) is None
-    lapse(redis)
+    expire_leases(redis)
     assert ledger.recover() == 1
     assert leased(ledger).losses == 1

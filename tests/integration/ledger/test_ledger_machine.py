@@ -32,7 +32,8 @@ from shared.ledger import (
     Results,
     SupersededError,
 )
-from tests.jobs import LANE, lapse, opened, outcomes_of
+from tests.jobs import LANE, opened, outcomes_of
+from tests.redis_state import claims, expire_leases, lose_part, lose_turns, pass_deadline
 
 MOST = 25
 """Items that may wait."""
@@ -68,7 +69,7 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(target=claims, key=st.sampled_from("ab"))
     def claim(self, key: str) -> Any:
         """A request begins; nobody else may have the key, and an answered one leads to its job for good."""
-        for claimed in self.client.scan_iter("catalog:idempotency:*"):
+        for claimed in claims(self.client):
             if self.client.hexists(claimed, "token"):  # whoever had it is given up for dead
                 self.client.delete(claimed)
         found = self.keys.claim("local", "submit", key)
@@ -142,7 +143,7 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule()
     def crash(self) -> None:
         """All workers die, and their leases run out."""
-        lapse(self.client)
+        expire_leases(self.client)
         self.ledger.recover()
 
     # Time, and what nobody foresaw
@@ -151,15 +152,17 @@ class LedgerMachine(RuleBasedStateMachine):
     def expire(self, job: str, noticed: bool) -> None:
         """The deadline passes; the reconciler may not look before somebody else does."""
         if job and not self.ledger.job(job).ended:
-            self.client.hset(f"catalog:job:{job}", "deadline", 0)
-            self.client.zadd("catalog:deadlines", {job: 0})
+            pass_deadline(self.client, job)
             if noticed:
                 self.ledger.expire()
 
     @rule(job=jobs, damage=st.sampled_from(["ready", "lane"]))
     def lose_a_key_and_audit(self, job: str, damage: str) -> None:
         if job and not self.ledger.job(job).ended:
-            self.client.delete(f"catalog:job:{job}:ready" if damage == "ready" else f"catalog:lane:{LANE}")
+            if damage == "ready":
+                lose_part(self.client, job, "ready")
+            else:
+                lose_turns(self.client, LANE)
         for live in self.audit.live_jobs():
             self.audit.restore(live)
 

@@ -14,6 +14,7 @@ from shared.ledger import (
     SupersededError,
 )
 from tests.jobs import LANE, leased, new_job, opened, outcomes_of
+from tests.redis_state import expire_claim, finish_rate_window, lose_chunk, lose_record, lose_turns
 
 
 def test_a_key_leads_to_its_job_from_the_moment_the_job_is_there(ledger: Ledger, redis: Redis) -> None:
@@ -35,7 +36,7 @@ def test_a_request_whose_claim_has_passed_on_opens_nothing(ledger: Ledger, redis
     keys = Idempotency(redis)
     stalled = keys.claim("local", "submit", "k")
     assert isinstance(stalled, Claim)
-    redis.delete(f"catalog:idempotency:{stalled.key}")  # it lapsed
+    expire_claim(redis, stalled)
     second = keys.claim("local", "submit", "k")
     assert isinstance(second, Claim)
     assert not keys.renew(stalled)
@@ -60,7 +61,7 @@ def test_a_chunk_that_is_nowhere_is_restored_and_others_are_left_alone(ledger: L
     committed, held = leased(ledger), leased(ledger)
     ledger.commit(committed, "v1", outcomes_of(committed))
     assert audit.restore(job) == 0
-    redis.lrem(f"catalog:job:{job}:ready", 0, "3")
+    assert lose_chunk(redis, job, "3")
     assert audit.restore(job) == 1
     assert [leased(ledger).chunk for _ in range(2)] == [2, 3]
     assert ledger.lease(LANE) is None
@@ -69,7 +70,7 @@ def test_a_chunk_that_is_nowhere_is_restored_and_others_are_left_alone(ledger: L
 
 def test_a_job_that_has_lost_its_turn_gets_it_back(ledger: Ledger, redis: Redis) -> None:
     job = opened(ledger, [1])
-    redis.delete(f"catalog:lane:{LANE}")
+    lose_turns(redis, LANE)
     assert ledger.lease(LANE) is None
     assert Audit(redis).restore(job) == 1
     assert leased(ledger).job_id == job
@@ -77,7 +78,7 @@ def test_a_job_that_has_lost_its_turn_gets_it_back(ledger: Ledger, redis: Redis)
 
 def test_a_live_job_without_a_record_is_forgotten(ledger: Ledger, redis: Redis) -> None:
     job = opened(ledger, [1])
-    redis.delete(f"catalog:job:{job}")
+    lose_record(redis, job)
     audit = Audit(redis)
     audit.restore(job)
     assert audit.live_jobs() == []
@@ -107,6 +108,5 @@ def test_the_lanes_rate_and_a_jobs_place_are_known(ledger: Ledger, redis: Redis)
     lease = leased(ledger)
     ledger.commit(lease, "v1", outcomes_of(lease))
     assert ledger.lane_status(ledger.job(first)).position is None
-    (window,) = list(redis.scan_iter(f"catalog:done:{LANE}:*"))
-    redis.rename(window, f"catalog:done:{LANE}:{int(ledger.now()) // 10 - 1}")
+    finish_rate_window(redis, LANE)
     assert ledger.rate(LANE) == pytest.approx(0.2)

@@ -12,9 +12,11 @@ from shared.ledger import (
     TrainingRequest,
     Trainings,
 )
+from shared.ledger.scripts import job_key
 from shared.ledger.trainings import LANE
 from shared.pipeline.stages import STEPS, GateVerdict, PromotePolicy
-from tests.jobs import lapse, new_job, opened
+from tests.jobs import new_job, opened
+from tests.redis_state import expire_leases, lose_record, outbox_size, pass_deadline
 
 VERDICT = GateVerdict(challenger="b2", champion="b1", items=12, passed=True, detail="better", checks=())
 
@@ -87,13 +89,13 @@ def test_a_failure_names_its_stage(ledger: Ledger, trainings: Trainings, redis: 
     training = trainings.training(job)
     assert (training.failed_stage, training.error) == ("train", "out of memory")
     assert training.stages[2].state is StageState.FAILED
-    assert redis.zcard("catalog:outbox:tracking") == 0
+    assert outbox_size(redis, "tracking") == 0
 
 
 def test_a_lost_lease_reports_nothing_any_more(ledger: Ledger, trainings: Trainings, redis: Redis) -> None:
     job = asked(ledger, trainings)
     first = taken(trainings)
-    lapse(redis)
+    expire_leases(redis)
     assert ledger.recover() == 1
     second = taken(trainings)
     assert (second.attempt, second.losses) == (2, 1)
@@ -106,7 +108,7 @@ def test_a_lost_lease_reports_nothing_any_more(ledger: Ledger, trainings: Traini
 def test_a_report_renews_the_lease(ledger: Ledger, trainings: Trainings, redis: Redis) -> None:
     asked(ledger, trainings)
     lease = taken(trainings)
-    lapse(redis)
+    expire_leases(redis)
     assert trainings.report(lease)
     assert ledger.recover() == 0
 
@@ -124,7 +126,7 @@ def test_a_cancelled_training_takes_no_reports(ledger: Ledger, trainings: Traini
 def test_one_past_its_deadline_ends_with_the_next_report(ledger: Ledger, trainings: Trainings, redis: Redis) -> None:
     job = asked(ledger, trainings)
     lease = taken(trainings)
-    redis.hset(f"catalog:job:{job}", "deadline", 1)
+    pass_deadline(redis, job)
     assert not trainings.report(lease)
     assert ledger.job(job).state is JobState.EXPIRED
 
@@ -136,24 +138,24 @@ def test_each_tenant_sees_its_own_the_newest_first(ledger: Ledger, trainings: Tr
     assert [training.job.id for training in trainings.newest("shop", 1)] == [third]
     with pytest.raises(JobNotFoundError):
         trainings.training(classifying)
-    redis.delete(f"catalog:job:{third}")
+    lose_record(redis, third)
     assert [training.job.id for training in trainings.newest("shop", 10)] == [first]
 
 
 def test_the_record_ends_with_its_job(ledger: Ledger, trainings: Trainings, redis: Redis) -> None:
     job = asked(ledger, trainings)
     trainings.report(taken(trainings), log="a line")
-    for part in ("", ":training", ":log"):
-        assert redis.ttl(f"catalog:job:{job}{part}") == -1
+    for part in (None, "training", "log"):
+        assert redis.ttl(job_key(job, part)) == -1
     ledger.cancel(job)
-    lasting = redis.ttl(f"catalog:job:{job}")
+    lasting = redis.ttl(job_key(job))
     assert lasting > 0
-    assert redis.ttl(f"catalog:job:{job}:training") == redis.ttl(f"catalog:job:{job}:log") == lasting
+    assert redis.ttl(job_key(job, "training")) == redis.ttl(job_key(job, "log")) == lasting
 
 
 def test_what_was_never_opened_vanishes(ledger: Ledger, trainings: Trainings, redis: Redis) -> None:
     job = ledger.new_id()
     trainings.stage(job, TrainingRequest({}))
-    assert 0 < redis.ttl(f"catalog:job:{job}:training") <= 3600
+    assert 0 < redis.ttl(job_key(job, "training")) <= 3600
     ledger.discard(job)
     assert not redis.keys("*")

@@ -14,6 +14,7 @@ from shared.registry.state import CHALLENGER, CHAMPION, ChangeAnswer, Models, Mo
 from shared.settings import Settings
 from shared.tenants.api_keys import KeyStore, Scope
 from tests.http import client_of
+from tests.redis_state import forget_models, tickets
 
 
 def _version(number: int, *, passed: bool | None) -> ModelVersion:
@@ -62,7 +63,7 @@ def test_all_versions_are_told_with_the_gates_verdict(client: TestClient) -> Non
 
 
 def test_before_anything_is_known_nothing_serves_but_the_local_bundle(client: TestClient, redis: Redis) -> None:
-    redis.delete("catalog:models")
+    forget_models(redis)
     told = client.get("/v1/models").raise_for_status().json()
     assert (told["champion"], told["models"], told["copied_at"]) == (None, [], None)
     assert client.post("/v1/models/1/promote").status_code == 404
@@ -100,7 +101,7 @@ def test_without_a_courier_the_caller_is_told_to_come_again(
     refused = client.post("/v1/models/2/promote")
     assert (refused.status_code, refused.json()["type"].split(":")[-1]) == (503, "no-courier")
     assert refused.headers["Retry-After"]
-    assert not redis.keys("catalog:models:ticket:*") or redis.pttl(redis.keys("catalog:models:ticket:*")[0]) < 1000
+    assert all(redis.pttl(key) < 1000 for key in tickets(redis).values())
 
 
 def test_a_reason_of_the_registrys_is_passed_on() -> None:

@@ -11,6 +11,7 @@ from redis import Redis
 from stack.processes import free_port
 from stack.receiver import WebhookReceiver
 from stack.services import Stack
+from tests.redis_state import break_record, lose_record
 from tests.waiting import finished, wait_for
 
 PROCESSES = ("api", "worker", "housekeeper", "courier")
@@ -70,9 +71,9 @@ def test_an_error_in_the_log_is_found_by_the_id_in_its_answer(observed: Stack, c
     job = caller.post("/v1/jobs", json={"items": [{"title": "Livre"}]}).json()
     finished(caller, job["url"])
     with Redis.from_url(observed.env["CATALOG_REDIS_URL"]) as redis:
-        redis.hset(f"catalog:job:{job['id']}", "state", "no such state")
+        break_record(redis, job["id"])
         answer = caller.get(job["url"])
-        redis.delete(f"catalog:job:{job['id']}")
+        lose_record(redis, job["id"])
     assert answer.status_code == 500
     request_id = answer.headers["X-Request-ID"]
     (line,) = wait_for("it is logged", lambda: lines(observed, "api", level="ERROR", request_id=request_id))

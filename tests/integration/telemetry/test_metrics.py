@@ -21,6 +21,7 @@ from tests.figures import Figures
 from tests.http import client_of, local_client
 from tests.jobs import LANE, leased, opened, outcomes_of
 from tests.pictures import in_base64, jpeg
+from tests.redis_state import age_job
 from tests.waiting import finished, wait_for
 
 
@@ -70,7 +71,7 @@ def test_items_are_told_from_their_acceptance_to_their_outcome(front: TestClient
 def test_the_oldest_age_is_that_of_the_job_that_has_waited_longest(ledger: Ledger, redis: Redis) -> None:
     jobs = [opened(ledger, [1]) for _ in range(3)]
     for job, ago in zip(jobs, (50, 500, 5), strict=True):
-        redis.hset(f"catalog:job:{job}", "queued_at", str(ledger.now() - ago))
+        age_job(redis, job, ago)
     read = QueueFigures(redis, (LANE,)).read
     assert read().lanes[LANE].oldest_age_s == pytest.approx(500, abs=5)
     ledger.cancel(jobs[1])

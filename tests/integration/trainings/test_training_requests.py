@@ -12,6 +12,7 @@ from shared.ledger import Ledger, StageState, Trainings
 from shared.settings import Settings
 from shared.tenants.api_keys import KeyStore, Scope
 from tests.http import client_of, local_client
+from tests.redis_state import set_durations
 
 
 @pytest.fixture
@@ -125,14 +126,14 @@ def test_trainings_are_their_tenants_and_need_the_scope(client: TestClient, redi
 
 def test_how_long_it_takes_is_estimated_from_the_training_before(client: TestClient, redis: Redis) -> None:
     trainings = Trainings(redis)
-    redis.hset("catalog:training:durations", mapping={"import_data": 5, "preprocess": 10, "train": 20})
+    set_durations(redis, import_data=5, preprocess=10, train=20)
     url = client.post("/v1/trainings", json={}).json()["url"]
     lease = trainings.lease()
     assert lease is not None
     trainings.report(lease, stages={"import_data": {"state": StageState.DONE}})
     trainings.report(lease, stages={"preprocess": {"state": StageState.RUNNING}})
     assert client.get(url).json()["estimated_finish_at"] is None  # evaluate and gate were never run
-    redis.hset("catalog:training:durations", mapping={"evaluate": 30, "gate": 40})
+    set_durations(redis, evaluate=30, gate=40)
     shown = client.get(url).json()
     assert shown["estimated_finish_at"] > shown["started_at"]
     assert shown["stage"] == "preprocess"

@@ -1,0 +1,199 @@
+"""State in Redis that tests read or change directly, as no client can. No other module of tests spells out its keys."""
+
+from typing import Any
+
+from redis import Redis
+
+from shared.ledger import Claim, Lease
+from shared.ledger.scripts import job_key
+from shared.redis_access import PREFIX
+
+LEASES = f"{PREFIX}leases"
+"""Sorted set: lease → when it runs out."""
+_DEADLINES = f"{PREFIX}deadlines"
+_LIVE = f"{PREFIX}live"
+_DURATIONS = f"{PREFIX}training:durations"
+_MODELS = f"{PREFIX}models"
+_DRIFT = f"{PREFIX}drift"
+_DAY_S, _WINDOW_S = 86400, 10
+
+
+# Jobs
+
+
+def job_keys(redis: Redis, job_id: str = "") -> list[Any]:
+    """All keys of the job, or of all jobs."""
+    return list(redis.scan_iter(f"{PREFIX}job:{job_id}*"))
+
+
+def live_jobs(redis: Redis) -> set[Any]:
+    return set(redis.smembers(_LIVE))
+
+
+def queue_is_empty(redis: Redis) -> bool:
+    """Whether there is no live job, turn, deadline, lease or pending item."""
+    waiting = redis.exists(_LIVE, _DEADLINES, LEASES) or list(redis.scan_iter(f"{PREFIX}lane:*"))
+    return not waiting and {redis.get(key) for key in redis.scan_iter(f"{PREFIX}pending:*")} <= {b"0"}
+
+
+def deadline(redis: Redis, job_id: str) -> float | None:
+    return redis.zscore(_DEADLINES, job_id)
+
+
+def pass_deadline(redis: Redis, job_id: str) -> None:
+    """Let the job's deadline be over; nobody has noticed yet."""
+    redis.hset(job_key(job_id), "deadline", 0)
+    redis.zadd(_DEADLINES, {job_id: 0})
+
+
+def expire_results(redis: Redis, job_id: str) -> None:
+    """Let the time be over for which the job's results are kept."""
+    redis.hset(job_key(job_id), "results_expire_at", redis.time()[0] - 1)
+
+
+def age_job(redis: Redis, job_id: str, seconds: float) -> None:
+    """Let the job have been accepted this long ago."""
+    redis.hset(job_key(job_id), "queued_at", str(redis.time()[0] - seconds))
+
+
+def break_record(redis: Redis, job_id: str) -> None:
+    """Give the job a state that does not exist."""
+    redis.hset(job_key(job_id), "state", "no such state")
+
+
+def lose_record(redis: Redis, job_id: str) -> None:
+    redis.delete(job_key(job_id))
+
+
+def lose_part(redis: Redis, job_id: str, part: str) -> None:
+    """Delete a key of the job: `input`, `kept`, `results`, `order` or `ready`."""
+    redis.delete(job_key(job_id, part))
+
+
+def lose_chunk(redis: Redis, job_id: str, chunk: str) -> bool:
+    """Take a ready chunk away, so that it is nowhere; return whether it was ready."""
+    return redis.lrem(job_key(job_id, "ready"), 0, chunk) == 1
+
+
+def lose_turn(redis: Redis, lane: str, job_id: str) -> bool:
+    """Take the job's turn away; return whether it had one."""
+    return redis.lrem(f"{PREFIX}lane:{lane}", 0, job_id) == 1
+
+
+def lose_turns(redis: Redis, lane: str) -> None:
+    """No job of the lane has a turn any more."""
+    redis.delete(f"{PREFIX}lane:{lane}")
+
+
+def finish_rate_window(redis: Redis, lane: str) -> None:
+    """Let the ten seconds in which outcomes were counted be over."""
+    (window,) = redis.scan_iter(f"{PREFIX}done:{lane}:*")
+    redis.rename(window, f"{PREFIX}done:{lane}:{int(redis.time()[0]) // _WINDOW_S - 1}")
+
+
+# Leases
+
+
+def lease_expiry(redis: Redis, lease: Lease) -> float | None:
+    return redis.zscore(LEASES, lease.member)
+
+
+def lease_count(redis: Redis) -> int:
+    return int(redis.zcard(LEASES))
+
+
+def add_lease(redis: Redis, member: str, until: float = 0) -> None:
+    """Add a lease that nobody holds."""
+    redis.zadd(LEASES, {member: until})
+
+
+def expire_leases(redis: Redis) -> None:
+    """Let every lease run out now."""
+    for member, _ in list(redis.zscan_iter(LEASES)):
+        redis.zadd(LEASES, {member: 0})
+
+
+# Idempotency keys
+
+
+def claims(redis: Redis) -> list[Any]:
+    """The keys in Redis of all idempotency keys in use or answered."""
+    return list(redis.scan_iter(f"{PREFIX}idempotency:*"))
+
+
+def expire_claim(redis: Redis, claim: Claim) -> None:
+    redis.delete(f"{PREFIX}idempotency:{claim.key}")
+
+
+# Deliveries
+
+
+def due_at(redis: Redis, outbox: str, job_id: str) -> float | None:
+    """When the job's message in the outbox is due; `None` if it is settled."""
+    return redis.zscore(f"{PREFIX}outbox:{outbox}", job_id)
+
+
+def outbox_size(redis: Redis, outbox: str) -> int:
+    return int(redis.zcard(f"{PREFIX}outbox:{outbox}"))
+
+
+def forget_pause(redis: Redis, job_id: str) -> None:
+    """Let the pause before the next attempt be over."""
+    redis.hdel(job_key(job_id), "webhook_due")
+
+
+def endpoints(redis: Redis) -> list[Any]:
+    """The keys of everything that is known of webhooks' endpoints."""
+    return list(redis.scan_iter(f"{PREFIX}endpoint:*"))
+
+
+def close_breakers(redis: Redis) -> None:
+    """Let the pauses of endpoints that kept failing be over."""
+    for key in redis.scan_iter(f"{PREFIX}endpoint:*", _type="hash"):
+        if redis.hexists(key, "open_until"):
+            redis.hset(key, "open_until", 0)
+
+
+# The broker, models, trainings, drift
+
+
+def queue_key(queue: str) -> str:
+    """The broker's list of this queue's messages."""
+    return PREFIX + queue
+
+
+def forget_models(redis: Redis) -> None:
+    """Remove the copy of the registry."""
+    redis.delete(_MODELS)
+
+
+def tickets(redis: Redis) -> dict[str, Any]:
+    """Requests to change the champion that wait for an answer: ticket → its key."""
+    return {key.decode().rpartition(":")[2]: key for key in redis.scan_iter(f"{_MODELS}:ticket:*")}
+
+
+def set_durations(redis: Redis, **seconds: int) -> None:
+    """How long stages took in the last training."""
+    redis.hset(_DURATIONS, mapping=dict[Any, Any](seconds))
+
+
+def drift_days(redis: Redis) -> list[Any]:
+    """The keys of all days' counters."""
+    return list(redis.scan_iter(f"{_DRIFT}:[0-9]*"))
+
+
+def reference_key(bundle: str) -> str:
+    return f"{_DRIFT}:reference:{bundle}"
+
+
+def move_drift_back(redis: Redis, bundle: str, days: int) -> None:
+    """Let what was counted today have been counted this many days ago."""
+    today = int(redis.time()[0]) // _DAY_S
+    redis.rename(f"{_DRIFT}:{today}:{bundle}", f"{_DRIFT}:{today - days}:{bundle}")
+    redis.zrem(f"{_DRIFT}:days", f"{today} {bundle}")
+    redis.zadd(f"{_DRIFT}:days", {f"{today - days} {bundle}": today - days})
+
+
+def forget_drift(redis: Redis) -> None:
+    for key in redis.scan_iter(f"{_DRIFT}:*"):
+        redis.delete(key)
