@@ -1,17 +1,19 @@
-"""A job for its own tenant only; trainings are none of the jobs that classify, nor the other way round."""
+"""Jobs and trainings for their own tenant only."""
 
+from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import Depends
 
 from api.access.authentication import ClassifyCaller, TrainCaller
 from api.dependencies import LedgerDep, TrainingsDep
+from api.http.problems import Problem
 from shared.ledger import Job, JobNotFoundError, Training
 from shared.queues import TRAINING
 
 
 def own_job(job_id: str, ledger: LedgerDep, caller: ClassifyCaller) -> Job:
-    """The caller's job; another tenant's is as unknown as one that never was (`JobNotFoundError`)."""
+    """The caller's job; raises `JobNotFoundError` for another tenant's, as if it did not exist, and for a training."""
     job = ledger.job(job_id)
     if job.tenant != caller.tenant or job.lane == TRAINING:
         raise JobNotFoundError(job_id)
@@ -19,12 +21,20 @@ def own_job(job_id: str, ledger: LedgerDep, caller: ClassifyCaller) -> Job:
 
 
 def own_training(training_id: str, trainings: TrainingsDep, caller: TrainCaller) -> Training:
-    """The caller's training, in the same way."""
-    training = trainings.training(training_id)
+    """The caller's training; raises `Problem` for another tenant's, as if it did not exist, and for any other job."""
+    try:
+        training = trainings.training(training_id)
+    except JobNotFoundError:
+        raise _no_training(training_id) from None
     if training.job.tenant != caller.tenant:
-        raise JobNotFoundError(training_id)
+        raise _no_training(training_id)
     return training
 
 
 JobDep = Annotated[Job, Depends(own_job)]
 TrainingDep = Annotated[Training, Depends(own_training)]
+
+
+def _no_training(training_id: str) -> Problem:
+    detail = f"There is no training {training_id}: it never existed, or its record is no longer kept."
+    return Problem(HTTPStatus.NOT_FOUND, "training-not-found", detail)

@@ -1,7 +1,7 @@
 """The Idempotency-Key header: the same request sent twice leads to one job and one answer.
 
-After draft-ietf-httpapi-idempotency-key-header-07: a key with another body is 422, one whose first request is being
-worked on is 409, and only a request that was accepted is remembered, so that one that was refused can be corrected.
+Follows draft-ietf-httpapi-idempotency-key-header-07: a key with another body is answered with 422, a key whose first
+request is still being processed with 409. Only accepted requests are remembered, so a refused one can be corrected.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import Depends, Header
+from fastapi import Depends, Header, Response
 from fastapi.concurrency import run_in_threadpool
 from redis import RedisError
 
@@ -43,11 +43,16 @@ _KeysDep = Annotated[Idempotency, service(lambda stores: Idempotency(stores.redi
 
 @dataclass(frozen=True)
 class Attempt:
-    """One request: the first with its key, without a key, or a repetition."""
+    """One request: the first with its key, one without a key, or a repetition."""
 
     claim: Claim | None = None
     answered: Answered | None = None
     """What the first request with the key led to."""
+
+    def mark(self, response: Response) -> None:
+        """Set the header that says that the answer is that of an earlier request, if it is."""
+        if self.answered:
+            response.headers[REPLAYED] = "true"
 
 
 @dataclass(frozen=True)
@@ -101,21 +106,21 @@ IdempotentDep = Annotated[IdempotentRequest, Depends(_idempotent)]
 
 
 async def replay(ledger: Ledger, answered: Answered, fingerprint: Awaitable[str]) -> Job:
-    """The job as it was accepted; raises as `check_same` does."""
+    """The earlier request's job as it was accepted; raises as `check_same` does."""
     await check_same(answered, fingerprint)
     job = await run_in_threadpool(ledger.job, answered.answer)
     return job.as_accepted()
 
 
 async def known(fingerprint: str) -> str:
-    """One that need not be waited for, as that of a body is."""
+    """A fingerprint that is known already, where a body's has to be awaited."""
     return fingerprint
 
 
 async def check_same(answered: Answered, fingerprint: Awaitable[str]) -> None:
-    """Raises `Problem` where this request is another one than the first with the key."""
+    """Raise `Problem` if this request differs from the first one with the key."""
     if await fingerprint != answered.fingerprint:
-        detail = f"This {HEADER} was used before, for a request with another body: take a new key for a new request."
+        detail = f"This {HEADER} was used before, for a request with another body: use a new key for a new request."
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "idempotency-key-reused", detail)
 
 

@@ -1,9 +1,13 @@
 """Waiting for a job's end without holding a thread."""
 
 import math
+from dataclasses import dataclass
+from typing import Annotated
 
+from fastapi import Depends, Query
 from redis.asyncio import Redis as AsyncRedis
 
+from api.dependencies import LONGEST_WAIT_S, AsyncRedisDep
 from shared.ledger import Job, done_key
 
 
@@ -14,3 +18,30 @@ async def ended_within(redis: AsyncRedis, job: Job, seconds: float) -> bool:
     done = done_key(job.id)
     # Moved onto itself, so that every other request that waits sees it too.
     return await redis.blmove(done, done, math.ceil(seconds), "LEFT", "RIGHT") is not None
+
+
+@dataclass(frozen=True)
+class LongPoll:
+    """A status request that may wait for the end."""
+
+    redis: AsyncRedis
+    wait_s: float
+
+    async def waited(self, job: Job) -> bool:
+        """Wait as long as the client asked for; return whether there was anything to wait for."""
+        if job.ended or not self.wait_s:
+            return False
+        await ended_within(self.redis, job, self.wait_s)
+        return True
+
+
+async def _long_poll(
+    redis: AsyncRedisDep,
+    wait: Annotated[
+        float, Query(ge=0, le=LONGEST_WAIT_S, description="Seconds to wait for the end before answering.")
+    ] = 0,
+) -> LongPoll:
+    return LongPoll(redis, wait)
+
+
+LongPollDep = Annotated[LongPoll, Depends(_long_poll)]

@@ -1,22 +1,22 @@
-"""A request's body to raw items, one at a time and not yet checked.
+"""Turns a request's body into raw items, one at a time and not yet validated.
 
 Every form is read as a stream, so that the process holds one item or picture at a time: pictures of a multipart body go
-into the blob store as they arrive, its table and zips lie on disk until they can be read.
+into the blob store as they arrive; its table and zips wait on disk until they can be read.
 """
 
+from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import Request
+from fastapi import Depends, Request
 
+from api.dependencies import BlobsDep, SettingsDep
 from api.http.problems import Problem
 from api.ingest import multipart
 from api.ingest.body import CSV, JSON, MULTIPART, NDJSON, Body
+from api.ingest.forms import FORMS
 from api.ingest.intake import (
     EMPTY,
-    ITEMS,
-    LABELS,
-    OPTIONS,
     Intake,
     Listing,
     Picture,
@@ -32,16 +32,16 @@ from shared.settings import Settings
 from shared.stores.blobs import Blobs
 
 __all__ = [
-    "CSV", "EMPTY", "ITEMS", "JSON", "LABELS", "MULTIPART", "NDJSON", "OPTIONS", "Intake", "Listing", "Picture",
-    "PictureRefused", "RawItem", "drain", "item_limit", "json_object", "oversize", "read", "single", "small_form",
+    "CSV", "EMPTY", "JSON", "MULTIPART", "NDJSON", "Intake", "Listing", "Picture", "PictureRefused", "RawItem",
+    "Upload", "UploadDep", "drain", "item_limit", "json_object", "oversize", "read", "single", "small_form",
 ]  # fmt: skip
 
 
-async def read(request: Request, settings: Settings, blobs: Blobs, listing: Listing = ITEMS) -> Intake:
-    """The body is read as the intake's items are.
+async def read(request: Request, settings: Settings, blobs: Blobs, listing: Listing) -> Intake:
+    """Begin to read a body; iterating over the intake's items reads the rest.
 
     Raises:
-        Problem: the media type is not known, or the body says that it is too large.
+        Problem: the media type is not accepted, or the body announces that it is too large.
     """
     body = _body(request, settings, listing)
     # Members of the body replace those of the query.
@@ -49,13 +49,13 @@ async def read(request: Request, settings: Settings, blobs: Blobs, listing: List
     options: dict[str, Any] = {name: query[name] for name in listing.options if name in query}
     kept: dict[str, Picture] = {}
     if body.media_type == MULTIPART:
-        return Intake(multipart.items(body, settings, blobs, options, kept), options, kept, body)
-    items = multipart.FORMS[body.media_type](body.hashed(), item_limit(settings), options, listing)
+        return Intake(multipart.items(body, settings, blobs, options, kept, listing), options, kept, body)
+    items = FORMS[body.media_type](body.hashed(), item_limit(settings), options, listing)
     return Intake(items, options, kept, body)
 
 
-async def drain(request: Request, settings: Settings, listing: Listing = ITEMS) -> str:
-    """Read the body and keep nothing of it; returns the fingerprint that its intake would have. Raises as that."""
+async def drain(request: Request, settings: Settings, listing: Listing) -> str:
+    """Read the body, store nothing, and return the fingerprint that its intake would have; raises as `read` does."""
     body = _body(request, settings, listing)
     if body.media_type == MULTIPART:
         async for part in multipart.parts(body):
@@ -68,7 +68,7 @@ async def drain(request: Request, settings: Settings, listing: Listing = ITEMS) 
 
 
 def single(fields: Any) -> Intake:
-    """One item that was not sent as a job."""
+    """The intake of one item that was not sent as a job."""
     return Intake(listed(fields))
 
 
@@ -90,11 +90,33 @@ async def small_form(request: Request, limit: int) -> dict[str, str | bytes]:
     return form
 
 
+@dataclass(frozen=True)
+class Upload:
+    """A request whose body is still to be read."""
+
+    request: Request
+    settings: Settings
+    blobs: Blobs
+
+    async def read(self, listing: Listing) -> Intake:
+        return await read(self.request, self.settings, self.blobs, listing)
+
+    async def drain(self, listing: Listing) -> str:
+        return await drain(self.request, self.settings, listing)
+
+
+async def _upload(request: Request, settings: SettingsDep, blobs: BlobsDep) -> Upload:
+    return Upload(request, settings, blobs)
+
+
+UploadDep = Annotated[Upload, Depends(_upload)]
+
+
 def _body(request: Request, settings: Settings, listing: Listing) -> Body:
     body = Body(request, settings.max_body_bytes)
-    accepted = [*multipart.FORMS, *([MULTIPART] if listing.multipart else [])]
+    accepted = [*FORMS, *([MULTIPART] if listing.multipart else [])]
     if body.media_type not in accepted:
         known = f"{', '.join(accepted[:-1])} or {accepted[-1]}"
-        detail = f"{body.media_type} is not accepted: send {known}."
+        detail = f"The media type {body.media_type} is not accepted: send {known}."
         raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", detail)
     return body

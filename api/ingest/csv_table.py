@@ -5,7 +5,7 @@ import re
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
-from api.ingest.intake import ITEMS, Listing, RawItem, malformed, too_large
+from api.ingest.intake import Listing, RawItem, malformed, too_large
 from api.ingest.lines import lines
 
 # Of the whole process. Records are bounded, and what is too long for an item is that item's own error.
@@ -15,7 +15,7 @@ _CLOSING = re.compile(r'[^"]*+(?:""[^"]*+)*+"(?!")')
 
 
 async def items(
-    pieces: AsyncIterator[bytes], limit: int, options: dict[str, Any], listing: Listing = ITEMS
+    pieces: AsyncIterator[bytes], limit: int, options: dict[str, Any], listing: Listing
 ) -> AsyncGenerator[RawItem, None]:
     """The listing's columns, of which `image` is a URL or the name of a picture sent along.
 

@@ -1,4 +1,4 @@
-"""What every form of body comes down to."""
+"""What a body of any form is turned into: raw items, options and pictures."""
 
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
@@ -7,35 +7,24 @@ from typing import Any, Self
 
 from api.http.problems import Problem
 from api.ingest.body import Body
-from api.jobs.schemas import JobOptions
 from shared.settings import Settings
-
-OPTIONS = tuple(JobOptions.model_fields)
-"""What a job can be told beside its items."""
 
 
 @dataclass(frozen=True)
 class Listing:
-    """What a request lists, and what it may say beside that."""
+    """What a request lists, and the options it may have beside the list."""
 
     member: str
-    """Of a JSON document."""
+    """The list's name in a JSON document or a multipart body."""
     options: tuple[str, ...]
     columns: tuple[str, ...]
-    """Of a CSV table."""
+    """The columns a CSV table may have."""
     multipart: bool = True
-    """Whether pictures may come as files of their own."""
+    """Whether pictures may be sent as files of their own."""
 
-
-ITEMS = Listing("items", OPTIONS, ("id", "title", "description", "image"))
-LABELS = Listing(
-    "labels",
-    ("on_invalid",),
-    ("title", "description", "image", "job_id", "item_id", "code", "by", "at"),
-    multipart=False,
-)
 
 _ITEM_OVERHEAD = 256 * 1024
+"""Bytes of an item beside its picture."""
 
 
 @dataclass(frozen=True)
@@ -45,12 +34,12 @@ class RawItem:
     pointer: str
     """JSON pointer to the item in the body."""
     line: int | None = None
-    """In the body or table, from 1; of a record over several lines the first."""
+    """Line in the body or table, from 1; the first one of a record that spans several."""
 
 
 @dataclass(frozen=True)
 class PictureRefused:
-    """A picture that came with the request and was not kept."""
+    """A picture that came with the request and was not stored."""
 
     detail: str
 
@@ -62,26 +51,26 @@ def oversize(size: int, limit: int) -> PictureRefused:
 EMPTY = PictureRefused("the picture is empty")
 
 Picture = str | PictureRefused
-"""The sha256 under which the blob store has it, or why it has not."""
+"""The sha256 under which the blob store has the picture, or why it was refused."""
 
 
 @dataclass(frozen=True)
 class Intake:
     """A request's body while it is read; close it (`async with`) when no more items are wanted.
 
-    `items` does the reading. It raises `Problem` for a body that cannot be parsed, `ClientDisconnect` when the client
-    goes, and `OSError` when the disk or the blob store is full.
+    Iterating over `items` reads the body. It raises `Problem` for a body that cannot be parsed, `ClientDisconnect` when
+    the client disconnects, and `OSError` when the disk or the blob store is full.
     """
 
     items: AsyncGenerator[RawItem, None]
     options: dict[str, Any] = field(default_factory=dict)
-    """By the names in `OPTIONS` and not yet checked; complete when `items` is exhausted."""
+    """By the names that the listing allows, not yet validated; complete when `items` is exhausted."""
     pictures: Mapping[str, Picture] = field(default_factory=dict)
-    """By the name under which an item's `image.file` refers to it; complete before the first item."""
+    """By file name, which an item's `image.file` refers to; complete before the first item."""
     body: Body | None = None
 
     def fingerprint(self) -> str:
-        """Equal for a request that is sent again; raises `RuntimeError` before `items` is exhausted."""
+        """Identifies the request's content; raises `RuntimeError` before `items` is exhausted."""
         if self.body is None:
             raise RuntimeError("this intake has no body")
         return self.body.fingerprint()
@@ -97,7 +86,7 @@ class Intake:
 
 
 def item_limit(settings: Settings) -> int:
-    """Bytes of one item in a body: a picture in base64, and its texts."""
+    """Maximum bytes of one item in a body: a picture in base64, and its texts."""
     return settings.max_image_bytes * 4 // 3 + _ITEM_OVERHEAD
 
 

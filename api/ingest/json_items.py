@@ -11,7 +11,7 @@ from typing import Any
 
 from api.http.problems import Problem
 from api.ingest.body import without_bom
-from api.ingest.intake import ITEMS, Listing, RawItem, malformed, too_large
+from api.ingest.intake import Listing, RawItem, malformed, too_large
 from api.ingest.json_text import load
 
 _IN_STRING = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
@@ -23,7 +23,7 @@ _QUOTE = ord('"')
 
 
 async def items(
-    pieces: AsyncIterator[bytes], limit: int, options: dict[str, Any], listing: Listing = ITEMS
+    pieces: AsyncIterator[bytes], limit: int, options: dict[str, Any], listing: Listing
 ) -> AsyncGenerator[RawItem, None]:
     """The other members of the document become options. Raises `Problem`, which names the item or the byte."""
     reader = _Reader(pieces, limit)

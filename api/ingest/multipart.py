@@ -1,4 +1,4 @@
-"""A table and its pictures in one body, the pictures as parts of their own or in a zip."""
+"""A multipart body: a table and its pictures, as parts of their own or in zips."""
 
 import hashlib
 import json
@@ -13,12 +13,12 @@ from fastapi.concurrency import iterate_in_threadpool, run_in_threadpool
 from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
 
 from api.http.problems import Problem
-from api.ingest import csv_table, json_items, ndjson
 from api.ingest.archive import SIGNATURE, ArchiveFile, base_name, pictures
 from api.ingest.body import CSV, JSON, NDJSON, Body
+from api.ingest.forms import FORMS
 from api.ingest.intake import (
     EMPTY,
-    OPTIONS,
+    Listing,
     Picture,
     PictureRefused,
     RawItem,
@@ -30,19 +30,19 @@ from api.ingest.intake import (
 from shared.settings import Settings
 from shared.stores.blobs import Blobs
 
-FORMS = {JSON: json_items.items, NDJSON: ndjson.items, CSV: csv_table.items}
 _SUFFIXES = {".json": JSON, ".ndjson": NDJSON, ".jsonl": NDJSON, ".csv": CSV}
 _ZIPS = ("application/zip", "application/x-zip-compressed")
-_JSON_BEGINS = re.compile(rb'\s*(?:\[|\{\s*"(?:items|' + "|".join(OPTIONS).encode() + rb')"\s*:)')
 _SNIFFED = 1024
+"""How many bytes of a table without a name or type are looked at to tell its form."""
 _TABLE_IN_MEMORY = 1024**2
 _PIECE = 64 * 1024
 _FIELD_LIMIT = 16 * 1024
+"""Maximum bytes of an option."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """To be read to its end before the next one."""
+    """A part of the body, to be read to its end before the next one."""
 
     segment: MultipartSegment
     _events: AsyncIterator[MultipartSegment | bytes | None]
@@ -68,7 +68,7 @@ class Part:
         self._body.add(json.dumps([self.name, self.filename]).encode() + digest.digest())
 
     async def small(self, limit: int) -> bytes:
-        """The content as a whole; raises `Problem` if it is over the limit."""
+        """The whole content; raises `Problem` if it is over the limit."""
         content = bytearray()
         async for piece in self.pieces():
             content += piece
@@ -84,7 +84,7 @@ class Part:
 
 
 async def parts(body: Body) -> AsyncIterator[Part]:
-    """Raises `Problem` for a body that is not multipart, or ends too early."""
+    """The body's parts, in order; raises `Problem` for a body that is not multipart or ends too early."""
     events = _events(body)
     async for event in events:
         if isinstance(event, MultipartSegment):
@@ -94,7 +94,7 @@ async def parts(body: Body) -> AsyncIterator[Part]:
 async def _events(body: Body) -> AsyncIterator[MultipartSegment | bytes | None]:
     boundary = parse_options_header(body.content_type)[1].get("boundary")
     if not boundary:
-        raise malformed("the header Content-Type names no boundary between the parts")
+        raise malformed("the Content-Type header names no boundary between the parts")
     try:
         with PushMultipartParser(boundary.encode("latin-1")) as parser:
             async for piece in body.pieces():
@@ -105,48 +105,51 @@ async def _events(body: Body) -> AsyncIterator[MultipartSegment | bytes | None]:
 
 
 async def items(
-    body: Body, settings: Settings, blobs: Blobs, options: dict[str, Any], kept: dict[str, Picture]
+    body: Body, settings: Settings, blobs: Blobs, options: dict[str, Any], kept: dict[str, Picture], listing: Listing
 ) -> AsyncGenerator[RawItem, None]:
-    """The field `items` holds the table; it is read when all parts are there, because it may precede its pictures.
+    """The raw items of the table, which is read after all parts have arrived, because it may precede its pictures.
 
     Args:
         options: Filled from the simple fields.
         kept: Filled with the pictures, before the first item.
     """
     with SpooledTemporaryFile[bytes](_TABLE_IN_MEMORY) as table:
-        form = _Form(settings, blobs, options, kept)
+        form = _Form(settings, blobs, options, kept, listing)
         async for part in parts(body):
             await form.take(part, table)
         if form.table is None:
-            raise malformed("the multipart body has no field named items")
+            raise malformed(f"the multipart body has no field named {listing.member}")
         table.seek(0)
-        parse = FORMS[_media_type(form.table, table)]
-        async for item in parse(_read(table), item_limit(settings), options):
+        parse = FORMS[_media_type(form.table, table, listing)]
+        async for item in parse(_read(table), item_limit(settings), options, listing):
             yield item
 
 
 class _Form:
     """The parts of one body."""
 
-    def __init__(self, settings: Settings, blobs: Blobs, options: dict[str, Any], kept: dict[str, Picture]) -> None:
+    def __init__(
+        self, settings: Settings, blobs: Blobs, options: dict[str, Any], kept: dict[str, Picture], listing: Listing
+    ) -> None:
         self.table: MultipartSegment | None = None
         self._settings = settings
         self._blobs = blobs
         self._options = options
         self._kept = kept
+        self._listing = listing
         self._fields: set[str] = set()
         self._room = settings.max_body_bytes
-        """For what comes out of zips, all together."""
+        """Bytes that may still come out of zips."""
 
     async def take(self, part: Part, table: IO[bytes]) -> None:
-        if part.name == "items":
+        if part.name == self._listing.member:
             self._once(part.name)
             self.table = part.segment
             async for piece in part.pieces():
                 table.write(piece)
         elif part.filename is None:
-            if part.name not in OPTIONS:
-                raise malformed(f"unknown field {part.name[:100]!r}: beside items there can be {', '.join(OPTIONS)}")
+            if part.name not in self._listing.options:
+                raise self._unknown(part.name)
             self._once(part.name)
             self._options[part.name] = await part.text(_FIELD_LIMIT)
         elif part.filename.lower().endswith(".zip") or part.segment.content_type in _ZIPS:
@@ -168,7 +171,7 @@ class _Form:
                 content.write(piece)
         if name:
             await self._keep(name, content.getvalue() if size <= limit else oversize(size, limit))
-        elif size:  # without content, it is a browser's form in which no file was chosen
+        elif size:  # an empty one comes from a browser's form in which no file was chosen
             raise malformed(f"a picture in the field {part.name[:100]!r} has no file name")
 
     async def _archive(self, part: Part) -> None:
@@ -176,7 +179,7 @@ class _Form:
             entries, before = 0, b""
             async for piece in part.pieces():
                 file.write(piece)
-                # Counted before `zipfile` makes an object of each.
+                # Counted before `zipfile` makes an object of each entry.
                 entries += (before + piece).count(SIGNATURE)
                 if entries > self._settings.max_items:
                     raise self._too_many()
@@ -197,13 +200,17 @@ class _Form:
         else:
             self._kept[name] = await run_in_threadpool(self._blobs.put, content) if content else EMPTY
 
+    def _unknown(self, name: str) -> Problem:
+        known = f"{self._listing.member}, {', '.join(self._listing.options)}"
+        return malformed(f"unknown field {name[:100]!r}: the known ones are {known}")
+
     def _too_many(self) -> Problem:
         detail = f"A job takes at most {self._settings.max_items:,} pictures: send the rest with another job."
         return too_large("too-many-pictures", detail)
 
 
-def _media_type(segment: MultipartSegment, table: IO[bytes]) -> str:
-    """By the table's file name, its content type or its beginning."""
+def _media_type(segment: MultipartSegment, table: IO[bytes], listing: Listing) -> str:
+    """The table's form, by its file name, its content type or its first bytes."""
     name = (segment.filename or "").lower()
     for suffix, media_type in _SUFFIXES.items():
         if name.endswith(suffix):
@@ -213,7 +220,8 @@ def _media_type(segment: MultipartSegment, table: IO[bytes]) -> str:
             return media_type
     begin = table.read(_SNIFFED)
     table.seek(0)
-    return JSON if _JSON_BEGINS.match(begin) else NDJSON
+    members = "|".join((listing.member, *listing.options)).encode()
+    return JSON if re.match(rb'\s*(?:\[|\{\s*"(?:' + members + rb')"\s*:)', begin) else NDJSON
 
 
 async def _read(file: IO[bytes]) -> AsyncIterator[bytes]:

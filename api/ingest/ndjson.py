@@ -3,13 +3,13 @@
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
-from api.ingest.intake import ITEMS, Listing, RawItem
+from api.ingest.intake import Listing, RawItem
 from api.ingest.json_text import load
 from api.ingest.lines import lines
 
 
 async def items(
-    pieces: AsyncIterator[bytes], limit: int, options: dict[str, Any], listing: Listing = ITEMS
+    pieces: AsyncIterator[bytes], limit: int, options: dict[str, Any], listing: Listing
 ) -> AsyncGenerator[RawItem, None]:
     """Blank lines count, but are no items. Raises `Problem`, which names the line."""
     index = 0

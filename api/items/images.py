@@ -1,4 +1,4 @@
-"""The picture that came with an item: into the blob store, or refused."""
+"""An item's picture: put into the blob store, or refused."""
 
 import base64
 from collections.abc import Mapping
@@ -12,16 +12,19 @@ from shared.settings import Settings
 from shared.stores.blobs import Blobs
 
 
-async def kept_picture(
+async def keep_picture(
     image: ImageIn | None, pictures: Mapping[str, Picture], settings: Settings, blobs: Blobs
 ) -> str | None:
-    """The name of the picture that came with the request, if any; raises `ItemError`."""
+    """Store the picture that came with an item, and return its name in the blob store; raises `ItemError`.
+
+    `None`: the item has no picture, or only a URL.
+    """
     if image is None or image.url is not None:
         return None
     if image.file is not None:
         picture = pictures.get(image.file)
         if picture is None:
-            raise ItemError("/image/file", "file_missing", f"no file named {image.file!r} was sent along")
+            raise ItemError("/image/file", "file_missing", f"the request has no file named {image.file!r}")
         if isinstance(picture, PictureRefused):
             raise ItemError("/image/file", "image_refused", picture.detail)
         return picture

@@ -11,7 +11,8 @@ from api.access.ownership import JobDep
 from api.dependencies import LedgerDep, QueueDep, service
 from api.http.openapi import problems
 from api.http.problems import Problem
-from api.jobs.render import masked, maybe_time, time_of
+from api.lifecycle.times import maybe_time, time_of
+from api.lifecycle.webhooks import masked
 from shared.ledger import (
     Deliveries,
     DeliveryAttempt,

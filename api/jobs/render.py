@@ -2,20 +2,12 @@
 
 import csv
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from io import StringIO
-from urllib.parse import urlsplit, urlunsplit
 
-from api.jobs.schemas import (
-    BranchesOut,
-    CategoryOut,
-    ItemErrorOut,
-    JobCountsOut,
-    JobOut,
-    QueueOut,
-    ResultOut,
-    WebhookOut,
-)
+from api.jobs.schemas import BranchesOut, CategoryOut, ItemErrorOut, JobCountsOut, JobOut, QueueOut, ResultOut
+from api.lifecycle.times import maybe_time, time_of
+from api.lifecycle.webhooks import webhook_out
 from shared.ledger import Guess, ItemStatus, Job, LaneStatus, Outcome
 from shared.taxonomy import name_of
 from shared.telemetry.tracing import trace_id
@@ -63,12 +55,6 @@ def retry_after(job: JobOut, now: float) -> str:
         return "1"
     remaining = job.estimated_finish_at.timestamp() - now
     return str(round(min(max(remaining / 4, 1), _LONGEST_PAUSE_S)))
-
-
-def masked(url: str) -> str:
-    """The URL without a user's name and password."""
-    parts = urlsplit(url)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
 def result_out(bundle: str, outcome: Outcome) -> ResultOut:
@@ -151,24 +137,6 @@ def _csv_rows(rows: Iterable[Iterable[object]]) -> str:
 
 def _category(guess: Guess) -> CategoryOut:
     return CategoryOut(code=guess.code, name=name_of(guess.code), confidence=guess.confidence)
-
-
-def time_of(seconds: float) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)
-
-
-def maybe_time(seconds: float | None) -> datetime | None:
-    return None if seconds is None else time_of(seconds)
-
-
-def webhook_out(job: Job) -> WebhookOut | None:
-    if job.webhook_url is None or job.webhook_state is None:
-        return None
-    return WebhookOut(
-        url=masked(job.webhook_url),
-        state=job.webhook_state,
-        attempts=job.webhook_attempts,
-    )
 
 
 def _rate(job: Job) -> float | None:

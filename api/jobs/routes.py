@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Callable, Hashable, Iterable, Iterato
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Query, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
@@ -12,15 +12,17 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from api import ingest
 from api.access.authentication import ClassifyCaller
 from api.access.ownership import JobDep
-from api.dependencies import LONGEST_WAIT_S, AsyncRedisDep, BlobsDep, LedgerDep, QueueDep, ResultsDep, SettingsDep
+from api.dependencies import LedgerDep, QueueDep, ResultsDep
 from api.http import idempotency
-from api.http.idempotency import IdempotentDep
-from api.http.long_poll import ended_within
+from api.http.idempotency import Attempt, IdempotentDep
+from api.http.long_poll import LongPollDep
 from api.http.openapi import ACCEPTED, problems
 from api.http.problems import results_expired
 from api.http.server_sent_events import follow
+from api.ingest import UploadDep
 from api.jobs import render
 from api.jobs.bodies import JOB_BODIES
+from api.jobs.listing import ITEMS
 from api.jobs.parquet import parquet
 from api.jobs.schemas import JobOut, ResultOut, ResultsOut
 from api.jobs.submission import JobSubmissionsDep
@@ -53,10 +55,8 @@ _WRITERS: dict[str, tuple[_Writer, str]] = {
     ),
 )
 async def submit(
-    request: Request,
+    upload: UploadDep,
     response: Response,
-    settings: SettingsDep,
-    blobs: BlobsDep,
     ledger: LedgerDep,
     submissions: JobSubmissionsDep,
     idempotent: IdempotentDep,
@@ -65,11 +65,11 @@ async def submit(
     """Send items in bulk; all that are valid are accepted, or none."""
     async with idempotent.attempt(caller.tenant, "submit") as attempt:
         if attempt.answered:
-            job = await idempotency.replay(ledger, attempt.answered, ingest.drain(request, settings))
+            job = await idempotency.replay(ledger, attempt.answered, upload.drain(ITEMS))
         else:
-            async with await ingest.read(request, settings, blobs) as intake:
+            async with await upload.read(ITEMS) as intake:
                 job = await submissions.accept(intake, caller.tenant, attempt.claim)
-    return _accepted(job, response, replayed=attempt.answered is not None)
+    return _accepted(job, response, attempt)
 
 
 @router.post(
@@ -97,7 +97,7 @@ async def retry(
         else:
             _refuse_gone(parent)
             job = await submissions.retry(parent, statuses, attempt.claim, fingerprint)
-    return _accepted(job, response, replayed=attempt.answered is not None)
+    return _accepted(job, response, attempt)
 
 
 @router.get("/{job_id}", responses=problems(HTTPStatus.NOT_FOUND))
@@ -105,14 +105,10 @@ async def status(
     job: JobDep,
     response: Response,
     ledger: LedgerDep,
-    async_redis: AsyncRedisDep,
-    wait: Annotated[
-        float, Query(ge=0, le=LONGEST_WAIT_S, description="Seconds to wait for the job's end before answering")
-    ] = 0,
+    long_poll: LongPollDep,
 ) -> JobOut:
     """State, counts, progress, place in the queue and an estimate."""
-    if wait and not job.ended:
-        await ended_within(async_redis, job, wait)
+    if await long_poll.waited(job):
         job = await run_in_threadpool(ledger.job, job.id)
     return await run_in_threadpool(_answer, job, response, ledger)
 
@@ -198,11 +194,10 @@ def _answer(job: Job, response: Response, ledger: Ledger) -> JobOut:
     return out
 
 
-def _accepted(job: Job, response: Response, *, replayed: bool) -> JobOut:
-    """The same, byte by byte, for each request with the same key."""
+def _accepted(job: Job, response: Response, attempt: Attempt) -> JobOut:
+    """The answer, byte for byte the same to every request with the same key."""
     out = render.job_out(job.as_accepted(), None)
     response.headers["Location"] = out.url
     response.headers["Retry-After"] = "1"
-    if replayed:
-        response.headers[idempotency.REPLAYED] = "true"
+    attempt.mark(response)
     return out

@@ -6,7 +6,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, HttpUrl
 
 from api.items.schemas import ItemIn
-from shared.ledger import ItemStatus, JobState, WebhookState
+from api.lifecycle.webhooks import WebhookOut
+from shared.ledger import ItemStatus, JobState
 from shared.words import DESCRIPTION_LIMIT
 
 
@@ -42,12 +43,6 @@ class JobCountsOut(BaseModel):
     cancelled: int
     expired: int
     needs_review: int = Field(description="How many of the succeeded a person should look at.")
-
-
-class WebhookOut(BaseModel):
-    url: str
-    state: WebhookState
-    attempts: int
 
 
 class QueueOut(BaseModel):

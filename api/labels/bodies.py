@@ -4,6 +4,7 @@ from typing import Any
 
 from api import ingest
 from api.http.openapi import described, in_query, ref
+from api.labels.listing import LABELS
 from api.labels.schemas import LabelIn, LabelOptions, LabelsIn
 
 _LABEL = {"job_id": "66f2a0d1c3b4e5f601234567", "item_id": "sku-1", "code": 2583, "by": "anna"}
@@ -15,7 +16,7 @@ LABEL_BODIES: dict[str, Any] = {
             ingest.JSON: {"schema": ref(LabelsIn), "example": {"labels": [_LABEL]}},
             ingest.NDJSON: {"schema": ref(LabelIn), "example": _LABEL},
             ingest.CSV: {
-                "schema": {"type": "string", "description": f"Columns of {', '.join(ingest.LABELS.columns)}"},
+                "schema": {"type": "string", "description": f"Columns of {', '.join(LABELS.columns)}"},
                 "example": "title,code,by\nPiscine gonflable ronde 3 m,2583,anna\n",
             },
         },

@@ -2,15 +2,15 @@
 
 from http import HTTPStatus
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Response
 
-from api import ingest
 from api.access.authentication import TrainCaller
-from api.dependencies import BlobsDep, SettingsDep
 from api.http import idempotency
 from api.http.idempotency import IdempotentDep
 from api.http.openapi import problems
+from api.ingest import UploadDep
 from api.labels.bodies import LABEL_BODIES
+from api.labels.listing import LABELS
 from api.labels.schemas import LabelCountsOut, LabelsOut
 from api.labels.submission import LabelSubmissionsDep
 
@@ -30,10 +30,8 @@ router = APIRouter(prefix="/v1/labels", tags=["labels"])
     ),
 )
 async def send(
-    request: Request,
+    upload: UploadDep,
     response: Response,
-    settings: SettingsDep,
-    blobs: BlobsDep,
     submissions: LabelSubmissionsDep,
     idempotent: IdempotentDep,
     caller: TrainCaller,
@@ -41,10 +39,10 @@ async def send(
     """Corrections and confirmations in bulk, of items or of results; all that are valid are kept, or none."""
     async with idempotent.attempt(caller.tenant, "labels") as attempt:
         if attempt.answered:
-            await idempotency.check_same(attempt.answered, ingest.drain(request, settings, ingest.LABELS))
-            response.headers[idempotency.REPLAYED] = "true"
+            await idempotency.check_same(attempt.answered, upload.drain(LABELS))
+            attempt.mark(response)
             return LabelsOut.model_validate_json(attempt.answered.answer)
-        async with await ingest.read(request, settings, blobs, ingest.LABELS) as intake:
+        async with await upload.read(LABELS) as intake:
             by = caller.key_id or caller.tenant
             return await submissions.accept(intake, caller.tenant, by, attempt.claim)
 

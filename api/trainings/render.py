@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from datetime import datetime
 
-from api.jobs.render import maybe_time, time_of, webhook_out
+from api.lifecycle.times import maybe_time, time_of
+from api.lifecycle.webhooks import webhook_out
 from api.trainings.schemas import StageOut, TrainingErrorOut, TrainingOut, TrainingQueueOut
 from shared.ledger import JobState, Stage, StageState, Training
 from shared.telemetry.tracing import trace_id
@@ -49,8 +50,8 @@ def training_out(training: Training, position: int | None, durations: Mapping[st
     )
 
 
-def url_of(training: str) -> str:
-    return f"/v1/trainings/{training}"
+def url_of(job_id: str) -> str:
+    return f"/v1/trainings/{job_id}"
 
 
 def _stage(stage: Stage) -> StageOut:

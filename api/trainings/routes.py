@@ -11,10 +11,10 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from api.access.authentication import TrainCaller
 from api.access.ownership import TrainingDep
-from api.dependencies import LONGEST_WAIT_S, AsyncRedisDep, LedgerDep, QueueDep, TrainingsDep
+from api.dependencies import LedgerDep, QueueDep, TrainingsDep
 from api.http import idempotency
 from api.http.idempotency import IdempotentDep
-from api.http.long_poll import ended_within
+from api.http.long_poll import LongPollDep
 from api.http.openapi import ACCEPTED, problems
 from api.http.server_sent_events import follow
 from api.trainings.render import training_out
@@ -52,8 +52,7 @@ async def submit(
     out = training_out(training.as_accepted(), None, {})
     response.headers["Location"] = out.url
     response.headers["Retry-After"] = _RETRY_AFTER
-    if attempt.answered:
-        response.headers[idempotency.REPLAYED] = "true"
+    attempt.mark(response)
     return out
 
 
@@ -75,14 +74,10 @@ async def status(
     response: Response,
     ledger: LedgerDep,
     trainings: TrainingsDep,
-    async_redis: AsyncRedisDep,
-    wait: Annotated[
-        float, Query(ge=0, le=LONGEST_WAIT_S, description="Seconds to wait for the training's end before answering")
-    ] = 0,
+    long_poll: LongPollDep,
 ) -> TrainingOut:
     """State, stages, progress, an estimate, and once it has ended the gate's verdict and the model."""
-    if wait and not training.job.ended:
-        await ended_within(async_redis, training.job, wait)
+    if await long_poll.waited(training.job):
         training = await run_in_threadpool(trainings.training, training.job.id)
     return await run_in_threadpool(_answer, training, response, ledger, trainings)
 

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, HttpUrl
 
-from api.jobs.schemas import WebhookOut
+from api.lifecycle.webhooks import WebhookOut
 from shared.ledger import JobState, StageState
 from shared.pipeline.stages import GateVerdict, PromotePolicy
 

@@ -10,10 +10,12 @@ from redis import Redis
 
 from api.dependencies import service
 from api.http.problems import Problem, invalid_request
-from api.opening import check_deadline, check_webhook, open_job
+from api.lifecycle.opening import not_on_disk, open_job
+from api.lifecycle.options import check_deadline
+from api.lifecycle.webhooks import check_webhook
 from api.trainings.render import url_of
 from api.trainings.schemas import TrainingIn
-from shared.ledger import Claim, Ledger, Training, TrainingRequest, Trainings, new_training
+from shared.ledger import Claim, Ledger, QueueFullError, Training, TrainingRequest, Trainings, new_training
 from shared.pipeline.params import PATH, check_overrides
 from shared.queues import TRAINING, wake_trainers
 from shared.settings import ROOT, Settings
@@ -29,59 +31,55 @@ class TrainingSubmissions:
         self._trainings = Trainings(redis)
         self._queue = queue
 
-    def accept(self, asked: TrainingIn, tenant: str, scopes: Collection[Scope], claim: Claim | None = None) -> Training:
-        """Check what was asked for, and open the training.
+    def accept(self, body: TrainingIn, tenant: str, scopes: Collection[Scope], claim: Claim | None = None) -> Training:
+        """Validate the request and open the training.
 
         Args:
-            scopes: the caller's.
+            scopes: The caller's.
 
         Raises:
-            Problem: an option is wrong, each field is named; the caller may not ask for it; or too many trainings wait
-                already.
+            Problem: an option is wrong (each field is named), the caller may not set it, or too many trainings are
+                queued already.
         """
-        _check_gate(asked, scopes)
-        self._check(asked)
-        settings, job = self._settings, Ledger.new_id()
-        request = TrainingRequest(asked.params, asked.source, asked.revision, asked.promote)
-        self._trainings.stage(job, request)
+        _check_gate(body, scopes)
+        self._check(body)
+        settings, job_id = self._settings, Ledger.new_id()
+        request = TrainingRequest(body.params, body.source, body.revision, body.promote)
+        self._trainings.stage(job_id, request)
         new = new_training(
             settings,
             tenant,
-            deadline_s=asked.deadline_s,
-            webhook_url=None if asked.webhook_url is None else str(asked.webhook_url),
+            deadline_s=body.deadline_s,
+            webhook_url=None if body.webhook_url is None else str(body.webhook_url),
         )
-        open_job(
-            self._ledger,
-            settings,
-            job,
-            new,
-            url=url_of(job),
-            wake=lambda: wake_trainers(self._queue),
-            full=self._full,
-            claim=claim,
-            fingerprint=asked.fingerprint(),
-        )
-        return self._trainings.training(job)
+        try:
+            on_disk = open_job(self._ledger, settings, job_id, new, claim=claim, fingerprint=body.fingerprint())
+        except QueueFullError:
+            raise self._full() from None
+        wake_trainers(self._queue)
+        if not on_disk:
+            raise not_on_disk(job_id, url_of(job_id))
+        return self._trainings.training(job_id)
 
-    def _check(self, asked: TrainingIn) -> None:
-        if asked.webhook_url is not None:
-            check_webhook(str(asked.webhook_url), self._settings)
-        if asked.deadline_s is not None:
-            check_deadline(asked.deadline_s, self._settings)
-        importing = asked.params.get("import_data")
-        if asked.source is not None and isinstance(importing, dict) and "source" in importing:
-            detail = "The source is given twice, as source and in params.import_data.source: leave one of them out."
+    def _check(self, body: TrainingIn) -> None:
+        if body.webhook_url is not None:
+            check_webhook(str(body.webhook_url), self._settings)
+        if body.deadline_s is not None:
+            check_deadline(body.deadline_s, self._settings)
+        importing = body.params.get("import_data")
+        if body.source is not None and isinstance(importing, dict) and "source" in importing:
+            detail = "The source is set twice, as source and as params.import_data.source: leave one of them out."
             errors = [{"pointer": "/source", "detail": detail}]
             raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-request", detail, errors=errors)
         try:
-            check_overrides(asked.params, ROOT / PATH)
+            check_overrides(body.params, ROOT / PATH)
         except ValidationError as error:
             raise invalid_request(list(_below_params(error))) from None
 
     def _full(self) -> Problem:
         detail = (
-            f"{self._ledger.pending(TRAINING)} trainings have not ended, of {self._settings.max_queued_trainings} that "
-            "may wait: send it again later, or cancel one of yours."
+            f"{self._ledger.pending(TRAINING)} trainings have not ended yet; the limit is "
+            f"{self._settings.max_queued_trainings}. Send the request again later, or cancel one of your trainings."
         )
         headers = {"Retry-After": _FULL_RETRY_S}
         return Problem(HTTPStatus.SERVICE_UNAVAILABLE, "queue-full", detail, headers=headers)
@@ -92,10 +90,10 @@ TrainingSubmissionsDep = Annotated[
 ]
 
 
-def _check_gate(asked: TrainingIn, scopes: Collection[Scope]) -> None:
-    """Whoever may ask for trainings must not thereby put any model into service."""
-    if "gate" in asked.params and Scope.ADMIN not in scopes:
-        detail = "What the gate asks of a model is changed with the scope admin only: leave params.gate out."
+def _check_gate(body: TrainingIn, scopes: Collection[Scope]) -> None:
+    """Raise `Problem` if a caller without the scope admin loosens the gate, and so could put any model into service."""
+    if "gate" in body.params and Scope.ADMIN not in scopes:
+        detail = "Only a key with the scope admin may change the gate: leave params.gate out."
         raise Problem(HTTPStatus.FORBIDDEN, "forbidden", detail, scope=Scope.ADMIN)
 
 

@@ -107,7 +107,9 @@ def test_trainings_and_jobs_are_two_worlds(client: TestClient) -> None:
     for path in ("", "/events", "/log"):
         assert client.get(f"/v1/trainings/{job}{path}").status_code == 404
     assert client.post(f"/v1/jobs/{training}/cancel").status_code == 404
-    assert client.post(f"/v1/trainings/{job}/cancel").status_code == 404
+    refused = client.post(f"/v1/trainings/{job}/cancel")
+    assert (refused.status_code, refused.json()["type"].split(":")[-1]) == (404, "training-not-found")
+    assert f"There is no training {job}" in refused.json()["detail"]
 
 
 def test_trainings_are_their_tenants_and_need_the_scope(client: TestClient, redis: Redis) -> None:

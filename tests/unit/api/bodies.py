@@ -18,6 +18,7 @@ from starlette.types import Message
 from api import ingest
 from api.http.problems import Problem
 from api.ingest import Picture, RawItem
+from api.jobs.listing import ITEMS
 from shared.settings import Settings
 from shared.stores.blobs import Blobs
 
@@ -108,13 +109,13 @@ def request(
 
 
 async def _taking(sent: Request, settings: Settings, blobs: Blobs) -> Taken:
-    async with await ingest.read(sent, settings, blobs) as intake:
+    async with await ingest.read(sent, settings, blobs, ITEMS) as intake:
         items = [item async for item in intake.items]
         return Taken(items, intake.options, intake.pictures, intake.fingerprint())
 
 
 async def _counting(sent: Request, settings: Settings, blobs: Blobs) -> tuple[int, int]:
-    async with await ingest.read(sent, settings, blobs) as intake:
+    async with await ingest.read(sent, settings, blobs, ITEMS) as intake:
         return sum([1 async for _ in intake.items]), len(intake.pictures)
 
 
@@ -128,7 +129,7 @@ def take(sent: Request, settings: Settings, blobs: Blobs) -> Taken:
 
 
 def drain(sent: Request, settings: Settings) -> str:
-    return asyncio.run(ingest.drain(sent, settings))
+    return asyncio.run(ingest.drain(sent, settings, ITEMS))
 
 
 def damaged(body: bytes) -> st.SearchStrategy[bytes]:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from api import ingest
 from api.http.problems import Problem
 from api.ingest import RawItem
+from api.jobs.listing import ITEMS
 from tests.unit.api.bodies import (
     BLOBS,
     CSV,
@@ -249,7 +250,7 @@ def test_a_body_that_says_it_is_too_large_is_not_read() -> None:
 
 def test_a_fingerprint_is_there_when_the_body_has_ended() -> None:
     async def early() -> str:
-        async with await ingest.read(request([b"{}\n", b"{}"], NDJSON), SETTINGS, BLOBS) as intake:
+        async with await ingest.read(request([b"{}\n", b"{}"], NDJSON), SETTINGS, BLOBS, ITEMS) as intake:
             await anext(intake.items)
             return intake.fingerprint()
 

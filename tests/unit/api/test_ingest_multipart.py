@@ -17,6 +17,7 @@ from starlette.requests import ClientDisconnect
 from api import ingest
 from api.http.problems import Problem
 from api.ingest import PictureRefused
+from api.jobs.listing import ITEMS
 from shared.settings import ROOT, Settings
 from shared.stores.blobs import Blobs
 from tests.unit.api.bodies import (
@@ -186,7 +187,7 @@ def test_an_intake_that_is_closed_early_leaves_no_file_open() -> None:
 
     async def files_before_while_and_after() -> tuple[int, int, int]:
         before = open_files()
-        async with await ingest.read(request(cut(body, [65536]), content_type), Settings(), BLOBS) as intake:
+        async with await ingest.read(request(cut(body, [65536]), content_type), Settings(), BLOBS, ITEMS) as intake:
             await anext(intake.items)
             during = open_files()
         return before, during, open_files()

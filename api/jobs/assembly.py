@@ -1,4 +1,4 @@
-"""A job while its items are still coming in: checked, staged in chunks, and nothing a job until it is opened."""
+"""A job being assembled: items are validated and staged in chunks; it does not exist for clients until opened."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from api.http.problems import Problem
 from api.ingest import PictureRefused, RawItem
-from api.items.images import kept_picture
+from api.items.images import keep_picture
 from api.items.schemas import ItemIn
 from api.items.validation import Invalid, ItemError, invalid
 from shared.ledger import Ledger, QueuedItem
@@ -24,8 +24,8 @@ _PICTURE_COST, _TEXT_COST = 16, 1
 
 
 @dataclass
-class Draft:
-    """Items go in by `add`; `total` counts all, `invalid` holds those that are wrong."""
+class JobAssembly:
+    """`add` takes an item in; `total` counts all of them, `invalid` holds those that cannot be accepted."""
 
     settings: Settings
     ledger: Ledger
@@ -35,42 +35,42 @@ class Draft:
     total: int = 0
     chunks: int = 0
     invalid: list[Invalid] = field(default_factory=list)
-    _seen: set[str] = field(default_factory=set)
+    _ids: set[str] = field(default_factory=set)
     _chunk: list[QueuedItem] = field(default_factory=list)
     _cost: int = 0
 
     async def add(self, raw: RawItem) -> None:
-        """Check an item and stage it, or note what is wrong with it.
+        """Validate an item and stage it, or note what is wrong with it.
 
         Raises:
             Problem: there are too many items for one job.
-            OSError: its picture cannot be kept.
+            OSError: its picture cannot be stored.
         """
         if self.total == self.settings.max_items:
             raise Problem(
                 HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
                 "too-many-items",
-                f"A job takes at most {self.settings.max_items:,} items: send the rest as another job.",
+                f"A job holds at most {self.settings.max_items:,} items: send the rest as another job.",
             )
         self.total += 1
         try:
             item = ItemIn.model_validate(raw.fields)
-            identifier = self._identifier(item, raw)
-            blob = await kept_picture(item.image, self.pictures, self.settings, self.blobs)
+            item_id = self._item_id(item, raw)
+            blob = await keep_picture(item.image, self.pictures, self.settings, self.blobs)
         except (ValidationError, ItemError) as error:
             self.invalid.append(invalid(raw, error))
         else:
             url = str(item.image.url) if item.image is not None and item.image.url is not None else None
-            queued = QueuedItem(raw.index, identifier, item.title, item.description, blob, url)
-            await self._put(queued)
+            queued = QueuedItem(raw.index, item_id, item.title, item.description, blob, url)
+            await self._append(queued)
 
     async def again(self, item: QueuedItem) -> None:
-        """Stage an item that was accepted before, at this job's next place."""
+        """Stage an item of an earlier job, at this job's next index."""
         self.total += 1
-        await self._put(replace(item, index=self.total - 1))
+        await self._append(replace(item, index=self.total - 1))
 
     async def finish(self) -> None:
-        """Stage the rest, and the outcomes of the items that are skipped."""
+        """Stage the last items, and the outcomes of the invalid ones."""
         await self._stage()
         for start in range(0, len(self.invalid), _CHUNK_COST):
             outcomes = [invalid.outcome() for invalid in self.invalid[start : start + _CHUNK_COST]]
@@ -83,11 +83,11 @@ class Draft:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """What was staged is forgotten when the request fails; opening the job comes after this."""
+        """Discard what was staged if the request fails; the job is opened after this."""
         if error is not None:
             await run_in_threadpool(self.ledger.discard, self.id)
 
-    async def _put(self, item: QueuedItem) -> None:
+    async def _append(self, item: QueuedItem) -> None:
         self._chunk.append(item)
         self._cost += _PICTURE_COST if item.blob or item.url else _TEXT_COST
         if self._cost >= _CHUNK_COST:
@@ -98,9 +98,9 @@ class Draft:
             await run_in_threadpool(self.ledger.stage, self.id, self.chunks, self._chunk)
             self.chunks, self._chunk, self._cost = self.chunks + 1, [], 0
 
-    def _identifier(self, item: ItemIn, raw: RawItem) -> str:
-        identifier = item.id or str(raw.index)
-        if identifier in self._seen:
-            raise ItemError("/id", "duplicate_id", f"the id {identifier!r} occurs twice in this job")
-        self._seen.add(identifier)
-        return identifier
+    def _item_id(self, item: ItemIn, raw: RawItem) -> str:
+        item_id = item.id or str(raw.index)
+        if item_id in self._ids:
+            raise ItemError("/id", "duplicate_id", f"the id {item_id!r} occurs twice in this request")
+        self._ids.add(item_id)
+        return item_id

@@ -1,0 +1,6 @@
+"""What a request for a job lists."""
+
+from api.ingest import Listing
+from api.jobs.schemas import JobOptions
+
+ITEMS = Listing("items", options=tuple(JobOptions.model_fields), columns=("id", "title", "description", "image"))

@@ -1,0 +1,1 @@
+"""What jobs and trainings have in common: their options, the step that opens them, their webhook and their times."""

@@ -1,0 +1,61 @@
+"""The atomic step that turns what a request has staged into a job."""
+
+import logging
+from dataclasses import replace
+from http import HTTPStatus
+
+from api.http.problems import Problem
+from shared.ledger import Claim, Ledger, NewJob, NotOnDiskError, QueueFullError, StagingLostError, SupersededError
+from shared.queues import TRAINING
+from shared.settings import Settings
+from shared.telemetry.logs import bound
+from shared.telemetry.tracing import current_span, traceparent
+
+log = logging.getLogger(__name__)
+
+
+def open_job(
+    ledger: Ledger, settings: Settings, job_id: str, new: NewJob, *, claim: Claim | None, fingerprint: str
+) -> bool:
+    """Open the job and return whether it is known to be on disk; if not, `not_on_disk` is the answer.
+
+    Raises:
+        QueueFullError: its lane is full.
+        Problem: it was not opened for another reason.
+    """
+    current_span().set_attribute("catalog.job", job_id)
+    try:
+        ledger.open(
+            job_id,
+            replace(new, traceparent=traceparent()),
+            claim=claim,
+            fingerprint=fingerprint,
+            keep_claim_s=settings.keep_idempotency_s,
+            on_disk=settings.confirm_on_disk and new.keep_record_s > 0,
+        )
+    except NotOnDiskError:
+        return False
+    except QueueFullError:
+        ledger.discard(job_id)
+        raise
+    except SupersededError:
+        ledger.discard(job_id)
+        detail = "Another request with this Idempotency-Key was accepted meanwhile; this one has changed nothing."
+        raise Problem(HTTPStatus.CONFLICT, "idempotency-key-in-use", detail, headers={"Retry-After": "1"}) from None
+    except StagingLostError:
+        ledger.discard(job_id)
+        detail = "The job store lost part of this request before it was complete: send it again."
+        raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "staging-lost", detail, headers={"Retry-After": "5"}) from None
+    with bound(**{"training" if new.lane == TRAINING else "job": job_id}):
+        log.info("accepted %d items in %d chunks for tenant %s", new.total, new.chunks, new.tenant)
+    return True
+
+
+def not_on_disk(job_id: str, url: str) -> Problem:
+    """The answer about a job that is open but may not survive a crash of Redis; `url` is where it is looked up."""
+    detail = (
+        f"Job {job_id} was accepted, but the job store has not confirmed that it is on disk. Send the request again "
+        f"with the same Idempotency-Key, or look the job up at {url}."
+    )
+    headers = {"Retry-After": "5", "Location": url}
+    return Problem(HTTPStatus.SERVICE_UNAVAILABLE, "not-on-disk", detail, headers=headers, job_id=job_id)

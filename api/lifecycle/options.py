@@ -1,0 +1,30 @@
+"""The options that come beside the items or labels of a request."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from api.http.problems import Problem, invalid_request
+from shared.settings import Settings
+
+Options = TypeVar("Options", bound=BaseModel)
+
+
+def validated(model: type[Options], options: Mapping[str, Any]) -> Options:
+    """The options as the model; an empty value counts as left out. Raises `Problem`, which names each wrong one."""
+    try:
+        return model.model_validate({name: value for name, value in options.items() if value != ""})
+    except ValidationError as error:
+        if {entry["loc"][:1] for entry in error.errors()} == {("webhook_url",)}:
+            detail = f"webhook_url is not an http(s) URL: {options['webhook_url']!r}."
+            raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-webhook-url", detail) from None
+        raise invalid_request(error.errors()) from None
+
+
+def check_deadline(deadline_s: float, settings: Settings) -> None:
+    """Raise `Problem` if the deadline is later than the service allows."""
+    if deadline_s > settings.max_deadline_s:
+        detail = f"deadline_s is {deadline_s:g}, but at most {settings.max_deadline_s:,} s are allowed."
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "deadline-too-late", detail)
