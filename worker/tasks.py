@@ -102,7 +102,7 @@ def _start_classifier(sender: Any, **_: Any) -> None:
     global _classifier
     if set(Lane) & set(app.amqp.queues.consume_from):
         _classifier = ClassifierService(app, get_settings(), sender.hostname)
-        process_health.add_liveness_check(_classifier.watchdog.problem)
+        process_health.add_liveness_check(_classifier.liveness_problem)
         process_health.add_readiness_check(_classifier.readiness_problem)
         _classifier.start()
 
@@ -132,7 +132,7 @@ def _start_trainer(sender: Any, **_: Any) -> None:
         from worker.trainings.trainer import Trainer  # only a trainer has what training needs installed
 
         _trainer = Trainer(get_settings(), sender.hostname)
-        process_health.add_liveness_check(_trainer.watchdog.problem)
+        process_health.add_liveness_check(_trainer.liveness_problem)
         _trainer.start()
 
 

@@ -1,4 +1,4 @@
-"""The chunks that a worker has in hand, and the heartbeat that keeps their leases."""
+"""The chunks a worker holds a lease on."""
 
 import logging
 import threading
@@ -16,7 +16,11 @@ _LONGEST_PAUSE_S = 30.0
 
 
 class HeldChunks:
-    """Leases held, renewed by `beat` until their work is done, has failed, or takes too long."""
+    """Leases that the heartbeat renews until their work has ended or takes too long.
+
+    Args:
+        timeout_s: How long the work on a chunk may take.
+    """
 
     def __init__(self, ledger: Ledger, timeout_s: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._ledger = ledger
@@ -27,40 +31,41 @@ class HeldChunks:
 
     @contextmanager
     def hold(self, lease: Lease, *, timeout_s: float | None = None) -> Iterator[None]:
-        """Keep the lease alive for so long at the most.
-
-        A chunk whose work fails is handed back, to be tried again after a pause; the failure is logged and goes no
-        further.
-        """
+        """Have the lease renewed while the block runs, for at most `timeout_s`."""
         until = self._clock() + (self._timeout_s if timeout_s is None else timeout_s)
         with self._lock:
             self._held[lease.member] = (lease, until)
         try:
             yield
-        except Exception as error:
-            pause = min(2.0 ** (lease.losses + 1), _LONGEST_PAUSE_S)
-            log.exception("chunk %s failed, tried again in %.0f s: %s", lease.member, pause, error)
-            self._ledger.defer(lease, pause)
         finally:
             with self._lock:
                 self._held.pop(lease.member, None)
 
+    def retry_later(self, lease: Lease, error: Exception) -> None:
+        """Hand back a chunk whose work failed, to be tried again after a pause."""
+        pause = min(2.0 ** (lease.losses + 1), _LONGEST_PAUSE_S)
+        log.error("chunk %s failed, tried again in %.0f s: %s", lease.member, pause, error, exc_info=error)
+        self._ledger.defer(lease, pause)
+
     def renew(self) -> None:
-        """Renew what is in hand, but for what takes too long."""
+        """Renew all leases except those that are overdue."""
         self._ledger.renew(self._in_time())
 
     def overdue(self) -> list[str]:
-        """Chunks whose work should have ended: a thread stands still."""
+        """Chunks whose work should have ended by now: a thread is stuck."""
         with self._lock:
             now = self._clock()
             return [member for member, (_, until) in self._held.items() if now >= until]
 
     def hand_back(self) -> None:
-        """For others to take at once; a lease that is overdue runs out by itself, so that its chunk counts as lost."""
+        """Release the leases, so that others can take the chunks at once.
+
+        An overdue lease is left to expire, so that its chunk counts as lost.
+        """
         try:
             self._ledger.release(self._in_time())
         except RedisError as error:
-            log.warning("leases are left to run out: %s", error)
+            log.warning("leases are left to expire: %s", error)
 
     def _in_time(self) -> list[Lease]:
         with self._lock:

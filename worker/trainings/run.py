@@ -57,15 +57,15 @@ class HeldTraining:
 
 
 class TrainingRunner:
-    """Args: hold: Whose lease somebody else renews."""
+    """Args: held: Whose lease somebody else renews."""
 
-    def __init__(self, settings: Settings, redis: "Redis", hold: HeldTraining, name: str) -> None:
+    def __init__(self, settings: Settings, redis: "Redis", held: HeldTraining, name: str) -> None:
         self._settings = settings
         self._redis = redis
         self._trainings = Trainings(redis)
-        self._hold = hold
+        self._held = held
         self._name = name
-        self._checkout: Checkout = workspace_of(settings, hold.lease.job_id)
+        self._checkout: Checkout = workspace_of(settings, held.lease.job_id)
         self._told = 0.0
         self._read = 0
         """How far the progress file was read."""
@@ -77,7 +77,7 @@ class TrainingRunner:
             StageError, WorkspaceError: it cannot be done.
             StoppedError: nothing is to be reported any more.
         """
-        lease = self._hold.lease
+        lease = self._held.lease
         if left := end_marked(lease.job_id):
             log.warning("training %s: %d processes of an earlier attempt were still running", lease.job_id, left)
         training = self._trainings.training(lease.job_id)
@@ -110,7 +110,7 @@ class TrainingRunner:
         began = self._log_size()
         if status := self._watch("remote", command):
             said = self._log_from(began).strip()[-_SHOWN_REASON:]
-            log.warning("training %s: the remote was not reached, status %d: %s", self._hold.lease.job_id, status, said)
+            log.warning("training %s: the remote was not reached, status %d: %s", self._held.lease.job_id, status, said)
         return status == 0
 
     def _registered(self, bundle: Bundle, promotion: Promotion) -> str:
@@ -166,7 +166,7 @@ class TrainingRunner:
             self._report(stages={stage: {"state": StageState.DONE, "cached": cached}}, log=self._log_tail())
 
     def _watch(self, stage: str, command: Sequence[str]) -> int:
-        lease = self._hold.lease
+        lease = self._held.lease
         self._checkout.progress.unlink(missing_ok=True)
         self._read = 0
         tree = ProcessTree(
@@ -174,7 +174,7 @@ class TrainingRunner:
         )
         try:
             while (status := tree.poll()) is None:
-                if self._hold.stop.wait(_LOOK_S):
+                if self._held.stop.wait(_LOOK_S):
                     raise StoppedError
                 self._tell(stage)
         finally:
@@ -198,19 +198,19 @@ class TrainingRunner:
         """Until it has reached the ledger; raises `StoppedError` where it counts no more."""
 
         def report() -> bool:
-            return self._trainings.report(self._hold.lease, **facts)
+            return self._trainings.report(self._held.lease, **facts)
 
         if not self._insist(report):
             raise StoppedError
 
     def _insist(self, step: Callable[[], bool]) -> bool:
         """The step's answer: a ledger that is away is waited for, as long as the training is ours."""
-        while not self._hold.stop.is_set():
+        while not self._held.stop.is_set():
             try:
                 return step()
             except RedisError as error:
-                log.warning("training %s: the ledger cannot be reached: %s", self._hold.lease.job_id, error)
-                self._hold.stop.wait(_TELL_S)
+                log.warning("training %s: the ledger cannot be reached: %s", self._held.lease.job_id, error)
+                self._held.stop.wait(_TELL_S)
         return False
 
     def _tell(self, stage: str, *, force: bool = False) -> None:

@@ -11,9 +11,9 @@ from shared.settings import Settings
 from shared.stores.opening import open_redis
 from shared.telemetry.logs import bound
 from shared.telemetry.tracing import Facts, SpanKind, span
-from shared.telemetry.worker_status import HEARTBEAT_S, TrainerStatus, announce, withdraw
+from shared.telemetry.worker_status import TrainerStatus, announce, withdraw
 from worker import metrics
-from worker.process_health import HEARTBEAT_LIMIT_S, Watchdog
+from worker.heartbeat import Heartbeat
 from worker.trainings.checkouts import prune
 from worker.trainings.run import HeldTraining, StageError, StoppedError, TrainingRunner
 
@@ -32,15 +32,14 @@ class Trainer:
         self._redis = open_redis(settings)
         self._ledger = Ledger(self._redis)
         self._trainings = Trainings(self._redis)
-        self._hold: HeldTraining | None = None
+        self._held: HeldTraining | None = None
         self._woken = threading.Event()
         self._stopped = threading.Event()
-        self.watchdog = Watchdog("the heartbeat", HEARTBEAT_LIMIT_S)
         self._work = threading.Thread(target=self._take_turns, name="training", daemon=True)
-        self._heart = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
+        self._heartbeat = Heartbeat(self._beat)
 
     def start(self) -> None:
-        self._heart.start()
+        self._heartbeat.start()
         self._work.start()
         self.wake()  # the wake-ups that came before found nobody
 
@@ -52,18 +51,22 @@ class Trainer:
         """Take no more, and end the processes of the one in hand; another trainer goes on with it."""
         self._stopped.set()
         self._woken.set()
-        if (hold := self._hold) is not None:
-            hold.stop.set()
+        if (held := self._held) is not None:
+            held.stop.set()
 
     def stop(self) -> None:
         """Hand back what is in hand, and say goodbye."""
         self.drain()
         self._work.join(_END_S)
-        self._heart.join()
+        self._heartbeat.stop()
         try:
             withdraw(self._redis, self._name, TrainerStatus)
         except RedisError as error:
             log.warning("the trainer's status is left to run out: %s", error)
+
+    def liveness_problem(self) -> str | None:
+        """Why the trainer makes no progress; `None` if it does."""
+        return self._heartbeat.problem()
 
     def _take_turns(self) -> None:
         while not self._stopped.is_set():
@@ -82,30 +85,30 @@ class Trainer:
 
     def _train(self, lease: Lease) -> None:
         """Whatever goes wrong is the training's end, and not ours."""
-        hold = self._hold = HeldTraining(lease)
+        held = self._held = HeldTraining(lease)
         if self._stopped.is_set():
-            hold.stop.set()
+            held.stop.set()
         log.info("training %s begins, attempt %d", lease.job_id, lease.attempt)
         try:
             self._announce()
             with metrics.TRAINING_SECONDS.time():
-                self._run(hold)
+                self._run(held)
             self._prune()
         except RedisError as error:
             log.warning("training %s is left to its lease: %s", lease.job_id, error)
         finally:
-            self._hold = None
+            self._held = None
             log.info("training %s is out of hand", lease.job_id)
 
-    def _run(self, hold: HeldTraining) -> None:
-        lease = hold.lease
+    def _run(self, held: HeldTraining) -> None:
+        lease = held.lease
         try:
             if lease.losses >= _MOST_LOSSES:
                 self._trainings.fail(lease, f"its trainer vanished {lease.losses} times: it is not tried again")
                 return
             facts: Facts = {"catalog.training": lease.job_id, "catalog.attempt": lease.attempt}
             with span("train", facts, kind=SpanKind.CONSUMER, within=lease.traceparent):
-                TrainingRunner(self._settings, self._redis, hold, self._name).run()
+                TrainingRunner(self._settings, self._redis, held, self._name).run()
         except StoppedError:
             log.warning("training %s stops here", lease.job_id)
             if self._stopped.is_set():
@@ -133,18 +136,11 @@ class Trainer:
             log.warning("old workspaces cannot be removed: %s", error)
 
     def _beat(self) -> None:
-        while not self._stopped.is_set():
-            self.watchdog.beat()
-            try:
-                self._announce()
-                hold = self._hold
-                if hold is not None and not self._trainings.report(hold.lease):
-                    hold.stop.set()
-            except RedisError as error:
-                log.warning("heartbeat missed: %s", error)
-                metrics.HEARTBEATS_MISSED.inc()
-            self._stopped.wait(HEARTBEAT_S)
+        self._announce()
+        held = self._held
+        if held is not None and not self._trainings.report(held.lease):
+            held.stop.set()
 
     def _announce(self) -> None:
-        hold = self._hold
-        announce(self._redis, TrainerStatus(self._name, hold.lease.job_id if hold else None))
+        held = self._held
+        announce(self._redis, TrainerStatus(self._name, held.lease.job_id if held else None))

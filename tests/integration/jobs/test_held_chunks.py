@@ -51,8 +51,9 @@ def test_a_chunk_that_is_done_is_renewed_no_more(
 def test_a_chunk_whose_work_fails_is_tried_again_after_a_pause(
     ledger: Ledger, redis: Redis, chunks: HeldChunks, lease: Lease, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with chunks.hold(lease):
+    with pytest.raises(OSError, match="blob store"), chunks.hold(lease):
         _fail()
+    chunks.retry_later(lease, OSError("the blob store is away"))
     assert "the blob store is away" in caplog.text
     assert ledger.lease(LANE) is None
     until = lease_expiry(redis, lease)

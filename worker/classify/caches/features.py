@@ -65,7 +65,7 @@ class FeatureCache:
 
     def __init__(self, folder: Path, backbone: bytes, limit: int) -> None:
         self._folder = folder
-        self._backbone = backbone
+        self.backbone = backbone
         self._limit = limit
         self._file: FeatureFile | None = None
         self._least = 0
@@ -101,7 +101,7 @@ class FeatureCache:
             self._thread.join(_CLOSE_S)
 
     def _key(self, sha256: str) -> bytes:
-        return hashlib.blake2b(self._backbone + bytes.fromhex(sha256), digest_size=16).digest()
+        return hashlib.blake2b(self.backbone + bytes.fromhex(sha256), digest_size=16).digest()
 
     def _read(self, key: bytes) -> bytes | None:
         file = self._file

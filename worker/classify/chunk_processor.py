@@ -1,0 +1,117 @@
+"""Takes a leased chunk to its commit: its outcomes, its trace, its figures, and another try if it fails."""
+
+import logging
+import threading
+from collections.abc import Sequence
+
+from redis import Redis, RedisError
+
+from shared.drift import Drift
+from shared.ledger import ItemStatus, JobState, Lease, Ledger, Outcome
+from shared.model.bundle import Bundle
+from shared.queues import Lane
+from shared.settings import Settings
+from shared.telemetry import logs
+from shared.telemetry.tracing import Facts, SpanKind, current_span, fail, span
+from worker import metrics
+from worker.classify.classification import Classifier
+from worker.classify.held_chunks import HeldChunks
+from worker.classify.isolation import classify_apart
+from worker.classify.lane_slots import LaneSlots
+from worker.classify.outcomes import profile_of
+from worker.serving.batching import Priority
+
+log = logging.getLogger(__name__)
+
+
+class ChunkProcessor:
+    """Classifies and commits chunks; used by many threads at once."""
+
+    def __init__(self, settings: Settings, redis: Redis, chunks: HeldChunks, slots: LaneSlots) -> None:
+        self._settings = settings
+        self._ledger = Ledger(redis)
+        self._drift = Drift(redis, settings.keep_drift_days)
+        self._chunks = chunks
+        self._slots = slots
+        self._isolating = threading.Lock()
+
+    def process(self, lease: Lease, lane: Lane, classifier: Classifier) -> JobState | None:
+        """Classify and commit the chunk; if that fails, hand it back to be tried again.
+
+        Returns:
+            The job's state after the commit; `None` if nothing was committed.
+        """
+        bundle = classifier.engine.bundle
+        with (
+            logs.bound(job=lease.job_id, chunk=lease.chunk),
+            span("classify chunk", _facts(lease, lane, bundle), kind=SpanKind.CONSUMER, within=lease.traceparent),
+            metrics.chunk_seconds[lane].time(),
+        ):
+            try:
+                with self._chunks.hold(lease, timeout_s=self._timeout_s(lease)):
+                    outcomes = self._outcomes(lease, lane, classifier)
+                    return self._commit(lease, lane, bundle, outcomes)
+            except Exception as error:
+                fail(current_span(), "chunk_failed")
+                metrics.chunk_ended(lane, metrics.ChunkEnd.FAILED)
+                self._chunks.retry_later(lease, error)
+                return None
+
+    def _outcomes(self, lease: Lease, lane: Lane, classifier: Classifier) -> list[Outcome]:
+        if self._is_suspect(lease):
+            return self._outcomes_apart(lease, classifier.engine.bundle)
+        priority = Priority.URGENT if lane is Lane.INTERACTIVE else Priority.BULK
+        return classifier.chunk(lease.items, self._slots.pool(lane), priority, lease.tenant)
+
+    def _outcomes_apart(self, lease: Lease, bundle: Bundle) -> list[Outcome]:
+        log.warning("chunk %s was lost %d times: its items are computed apart", lease.member, lease.losses)
+        metrics.APART.inc()
+        with self._isolating:  # so that only one more model is in memory
+            return classify_apart(lease.items, bundle.folder, self._settings)
+
+    def _is_suspect(self, lease: Lease) -> bool:
+        """Whether the chunk was lost so often that one of its items may be the cause."""
+        return lease.losses >= self._settings.isolate_after
+
+    def _timeout_s(self, lease: Lease) -> float | None:
+        """How long the work may take; `None` for the usual limit."""
+        return self._settings.item_timeout_s * len(lease.items) * 2 if self._is_suspect(lease) else None
+
+    def _commit(self, lease: Lease, lane: Lane, bundle: Bundle, outcomes: list[Outcome]) -> JobState | None:
+        current_span().set_attributes(_tally(outcomes))
+        with span("commit"):
+            state = self._ledger.commit(lease, bundle.id, outcomes)
+        if state is None:
+            metrics.chunk_ended(lane, metrics.ChunkEnd.LATE)
+        else:
+            metrics.committed(lane, outcomes)
+            self._count(bundle, outcomes)
+        return state
+
+    def _count(self, bundle: Bundle, outcomes: list[Outcome]) -> None:
+        """Add the outcomes to the drift counters, at most once: a missing chunk does no harm, a doubled one would."""
+        try:
+            self._drift.count(bundle.id, profile_of(outcomes))
+        except RedisError as error:
+            log.warning("a chunk is missing in the drift of bundle %s: %s", bundle.id, error)
+
+
+def _facts(lease: Lease, lane: Lane, bundle: Bundle) -> Facts:
+    """Span attributes known before the chunk is classified."""
+    return {
+        "catalog.job": lease.job_id,
+        "catalog.chunk": lease.chunk,
+        "catalog.lane": lane.value,
+        "catalog.items": len(lease.items),
+        "catalog.attempt": lease.attempt,
+        "catalog.losses": lease.losses,
+        "catalog.bundle": bundle.id,
+    }
+
+
+def _tally(outcomes: Sequence[Outcome]) -> dict[str, int]:
+    """Span attributes known only after the chunk is classified."""
+    return {
+        "catalog.items.failed": sum(outcome.status is ItemStatus.FAILED for outcome in outcomes),
+        "catalog.items.cached": sum(outcome.cached for outcome in outcomes),
+    }

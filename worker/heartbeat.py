@@ -1,0 +1,45 @@
+"""The heartbeat of a worker or trainer: tells Redis every few seconds that the process lives, and renews its leases."""
+
+import logging
+import threading
+from collections.abc import Callable
+
+from redis import RedisError
+
+from shared.telemetry.worker_status import HEARTBEAT_S
+from worker import metrics
+from worker.process_health import HEARTBEAT_LIMIT_S, Watchdog
+
+log = logging.getLogger(__name__)
+
+
+class Heartbeat:
+    """Calls `beat` every `HEARTBEAT_S` in a thread of its own; a beat may raise `RedisError`."""
+
+    def __init__(self, beat: Callable[[], None]) -> None:
+        self._beat = beat
+        self._stopped = threading.Event()
+        self._watchdog = Watchdog("the heartbeat", HEARTBEAT_LIMIT_S)
+        self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop after the current beat."""
+        self._stopped.set()
+        self._thread.join()
+
+    def problem(self) -> str | None:
+        """Why the process makes no progress; `None` if it does."""
+        return self._watchdog.problem()
+
+    def _run(self) -> None:
+        while not self._stopped.is_set():
+            self._watchdog.beat()
+            try:
+                self._beat()
+            except RedisError as error:
+                log.warning("heartbeat missed: %s", error)
+                metrics.HEARTBEATS_MISSED.inc()
+            self._stopped.wait(HEARTBEAT_S)
