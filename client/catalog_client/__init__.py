@@ -1,4 +1,4 @@
-"""The client of the catalogue classifier: `Catalog`, and `AsyncCatalog` for programs of asyncio's.
+"""The client of the catalogue classifier: `Catalog`, and `AsyncCatalog` for asyncio.
 
 It knows the service by its HTTP interface alone. `catalog_client.webhooks` verifies the webhooks that it sends.
 """

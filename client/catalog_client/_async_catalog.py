@@ -1,4 +1,4 @@
-"""The client for asyncio's programs: the methods of `Catalog`, each to be awaited or iterated with `async for`."""
+"""The client for asyncio: the methods of `Catalog`, to be awaited or iterated with `async for`."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -12,6 +12,7 @@ import httpx
 from catalog_client import _calls as calls
 from catalog_client._bodies import AsyncBody
 from catalog_client._calls import Answer, Call
+from catalog_client._catalog import Catalog
 from catalog_client._http import (
     ANSWER_TIMEOUT_S,
     LONGEST_WAIT_S,
@@ -19,7 +20,7 @@ from catalog_client._http import (
     TIMEOUT_S,
     TRIES,
     Address,
-    Collected,
+    Content,
     E,
     Lines,
     Looks,
@@ -45,10 +46,10 @@ T = TypeVar("T")
 
 
 class AsyncCatalog:
-    """The service, as a program of asyncio's sees it: the methods and arguments of `Catalog`.
+    """A client of the service for asyncio: the methods and arguments of `Catalog`.
 
-    Use it with `async with`, or call `aclose`. Each method is awaited, but `results` and `pages`, which are iterated
-    with `async for`. Items and labels may come from asynchronous iterables too.
+    Use it with `async with`, or call `aclose`. Await each method, except `results` and `pages`: iterate those with
+    `async for`. Items and labels may come from asynchronous iterables too.
     """
 
     def __init__(
@@ -63,8 +64,9 @@ class AsyncCatalog:
         max_answer_bytes: int = MAX_ANSWER_BYTES,
     ) -> None:
         address = Address(url)
-        self._url = address.shown
+        self._url = address.display
         self._policy = Policy(tries, longest_wait_s, max_answer_bytes)
+        self._answer_timeout_s = answer_timeout_s
         timeout = httpx.Timeout(timeout_s, read=answer_timeout_s)
         headers = address.headers(key)
         try:
@@ -118,7 +120,7 @@ class AsyncCatalog:
         while True:
             outcome: Answer | httpx.TransportError
             try:
-                async with self._opened(call) as response:
+                async with self._open(call) as response:
                     if response.is_success:
                         skip = done
                         async for line in self._lines(response):
@@ -128,7 +130,7 @@ class AsyncCatalog:
                                 done += 1
                                 tries.renew()
                         return
-                    outcome = await self._collected(response)
+                    outcome = await self._read(response)
             except httpx.TransportError as error:
                 outcome = error
             following = tries.next(outcome)
@@ -251,8 +253,8 @@ class AsyncCatalog:
         while True:
             outcome: Answer | httpx.TransportError
             try:
-                async with self._opened(call, body) as response:
-                    outcome = await self._collected(response)
+                async with self._open(call, body) as response:
+                    outcome = await self._read(response)
             except httpx.TransportError as error:
                 outcome = error
             following = tries.next(outcome)
@@ -261,7 +263,7 @@ class AsyncCatalog:
             await asyncio.sleep(following)
 
     @asynccontextmanager
-    async def _opened(self, call: Call[Any], body: AsyncBody | None = None) -> AsyncIterator[httpx.Response]:
+    async def _open(self, call: Call[Any], body: AsyncBody | None = None) -> AsyncIterator[httpx.Response]:
         content = None if body is None else aiter(body)
         request = self._http.build_request(
             call.method, call.path, params=call.query, json=call.body, content=content, headers=call.headers
@@ -270,11 +272,11 @@ class AsyncCatalog:
         async with aclosing(response):
             yield response
 
-    async def _collected(self, response: httpx.Response) -> Answer:
-        collected = Collected(self._policy.max_answer_bytes, self._url)
+    async def _read(self, response: httpx.Response) -> Answer:
+        content = Content(self._policy.max_answer_bytes, self._url)
         async for part in response.aiter_bytes():
-            collected.add(part)
-        return collected.answer(response)
+            content.add(part)
+        return content.answer(response)
 
     async def _lines(self, response: httpx.Response) -> AsyncIterator[bytes]:
         lines = Lines(self._policy.max_answer_bytes)
@@ -287,7 +289,7 @@ class AsyncCatalog:
     async def _until_ended(
         self, look: Callable[[float], Awaitable[E]], timeout_s: float | None, progress: Callable[[E], object] | None
     ) -> E:
-        looks, wait_s = Looks(timeout_s, shown=progress is not None), 0.0
+        looks, wait_s = Looks(timeout_s, self._answer_timeout_s, progress=progress is not None), 0.0
         while True:
             record = await look(wait_s)
             if progress is not None:
@@ -296,3 +298,8 @@ class AsyncCatalog:
             if following is None:
                 return record
             wait_s = following
+
+
+for _name, _method in vars(AsyncCatalog).items():
+    if not _name.startswith("_"):
+        _method.__doc__ = getattr(Catalog, _name.replace("aclose", "close")).__doc__

@@ -9,11 +9,11 @@ from catalog_client._items import Encoder, Source
 
 _CHUNK = 64 * 1024
 _IN_MEMORY = 8 * 1024 * 1024
-"""What is kept of a one-shot source in memory; the rest is kept in a temporary file."""
+"""Bytes of a recording that stay in memory; a longer one goes to a temporary file."""
 
 
-class _Kept:
-    """What was sent already, to be sent again: a generator can be read only once."""
+class _Recording:
+    """The chunks that were sent already, to be sent again: a generator can be read only once."""
 
     def __init__(self) -> None:
         self._file = SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115  # the body closes it
@@ -31,10 +31,10 @@ class _Kept:
 
 
 class Body:
-    """The entries of a source as NDJSON, in chunks; each iteration gives all of them from the start."""
+    """The entries of a source as chunks of NDJSON; each iteration starts with the first entry."""
 
     def __init__(self, source: Source, encoder: Callable[[], Encoder]) -> None:
-        self._kept: _Kept | None = None
+        self._recording: _Recording | None = None
         if isinstance(source, AsyncIterable):
             raise TypeError("an asynchronous iterable needs an AsyncCatalog")
         self._chunks: Callable[[], Iterator[bytes]]
@@ -43,32 +43,32 @@ class Body:
         elif iter(source) is not source:
             self._chunks = lambda: _chunks(source, encoder())
         else:
-            self._kept, rest = _Kept(), _chunks(source, encoder())
+            self._recording, rest = _Recording(), _chunks(source, encoder())
             self._chunks = lambda: rest
 
     def __iter__(self) -> Iterator[bytes]:
-        if self._kept is None:
+        if self._recording is None:
             yield from self._chunks()
             return
-        yield from self._kept.read()
+        yield from self._recording.read()
         for chunk in self._chunks():
-            self._kept.write(chunk)
+            self._recording.write(chunk)
             yield chunk
 
     def close(self) -> None:
-        if self._kept is not None:
-            self._kept.close()
+        if self._recording is not None:
+            self._recording.close()
 
 
 class AsyncBody:
-    """The same for an `AsyncCatalog`: asynchronous sources, and others read in a thread, so that the loop goes on."""
+    """The body of an `AsyncCatalog`'s request; sources that are not asynchronous are read in a thread."""
 
     def __init__(self, source: Source, encoder: Callable[[], Encoder]) -> None:
-        self._kept: _Kept | None = None
+        self._recording: _Recording | None = None
         self._body: Body | None = None
         self._rest: AsyncIterator[bytes]
         if isinstance(source, AsyncIterable):
-            self._kept, self._rest = _Kept(), _async_chunks(source, encoder())
+            self._recording, self._rest = _Recording(), _async_chunks(source, encoder())
         else:
             self._body = Body(source, encoder)
 
@@ -78,21 +78,21 @@ class AsyncBody:
             while (part := await asyncio.to_thread(next, chunks, None)) is not None:
                 yield part
             return
-        assert self._kept is not None  # noqa: S101  # one of the two
-        for kept in self._kept.read():
-            yield kept
+        assert self._recording is not None  # noqa: S101  # it is set where there is no body
+        for chunk in self._recording.read():
+            yield chunk
         async for chunk in self._rest:
-            self._kept.write(chunk)
+            self._recording.write(chunk)
             yield chunk
 
     def close(self) -> None:
-        for part in (self._kept, self._body):
+        for part in (self._recording, self._body):
             if part is not None:
                 part.close()
 
 
 def _chunks(entries: Iterable[Any], encoder: Encoder) -> Iterator[bytes]:
-    """Lines, some at a time: a chunk each would be a write to the network each."""
+    """Yield the entries' lines, many in a chunk: each chunk is a write to the network."""
     chunk = bytearray()
     for entry in entries:
         chunk += encoder.line(entry)

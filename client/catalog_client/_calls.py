@@ -25,7 +25,7 @@ from catalog_client._records import (
 T = TypeVar("T")
 
 NDJSON = "application/x-ndjson"
-_SHOWN = 200
+_EXCERPT = 200
 """Characters of an unexpected answer that its error shows."""
 
 
@@ -71,7 +71,7 @@ def check(answer: Answer) -> None:
     except ValueError:
         document = None
     if not isinstance(document, dict) or "detail" not in document:
-        raise UnexpectedAnswerError(f"{answer.source} answered {answer.status} {_shown(answer.content)}")
+        raise UnexpectedAnswerError(f"{answer.source} answered {answer.status} {_excerpt(answer.content)}")
     raise ProblemError(answer.status, document)
 
 
@@ -119,7 +119,7 @@ def result(line: bytes) -> Result:
     try:
         return parse(Result, json.loads(line))
     except ValueError as error:
-        raise UnexpectedAnswerError(f"a line of the results is not JSON: {_shown(line)}") from error
+        raise UnexpectedAnswerError(f"a line of the results is not JSON: {_excerpt(line)}") from error
 
 
 def deliveries(job_id: str | Job) -> Call[Deliveries]:
@@ -184,7 +184,7 @@ def drift(days: int, bundle: str | None) -> Call[Drift]:
 
 def health() -> Call[Health]:
     def read(answer: Answer) -> Health:
-        if answer.status != HTTPStatus.SERVICE_UNAVAILABLE:  # its document says `fail`
+        if not (answer.status == HTTPStatus.SERVICE_UNAVAILABLE and b'"fail"' in answer.content):
             check(answer)
         return parse(Health, _json(answer))
 
@@ -193,7 +193,7 @@ def health() -> Call[Health]:
 
 
 def _get(path: str, read: Callable[[Answer], T], query: Mapping[str, Any] | None = None) -> Call[T]:
-    return Call("GET", path, read, _given(query or {}))
+    return Call("GET", path, read, _without_none(query or {}))
 
 
 def _post(
@@ -205,7 +205,7 @@ def _post(
     headers: Mapping[str, str] | None = None,
     repeatable: bool = True,
 ) -> Call[T]:
-    return Call("POST", path, read, _given(query or {}), body, headers or {}, repeatable)
+    return Call("POST", path, read, _without_none(query or {}), body, headers or {}, repeatable)
 
 
 def _stream(path: str, read: Callable[[Answer], T], query: Mapping[str, Any], idempotency_key: str | None) -> Call[T]:
@@ -213,7 +213,7 @@ def _stream(path: str, read: Callable[[Answer], T], query: Mapping[str, Any], id
     return _post(path, read, query=query, headers={"Content-Type": NDJSON, **_keyed(idempotency_key)})
 
 
-def _given(query: Mapping[str, Any]) -> dict[str, Any]:
+def _without_none(query: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in query.items() if value is not None}
 
 
@@ -244,8 +244,8 @@ def _json(answer: Answer) -> Any:
         return json.loads(answer.content)
     except ValueError as error:
         message = f"{answer.source} answered something other than JSON, so it is not the service: "
-        raise UnexpectedAnswerError(message + _shown(answer.content)) from error
+        raise UnexpectedAnswerError(message + _excerpt(answer.content)) from error
 
 
-def _shown(content: bytes) -> str:
-    return repr(content[:_SHOWN].decode(errors="replace"))
+def _excerpt(content: bytes) -> str:
+    return repr(content[:_EXCERPT].decode(errors="replace"))

@@ -19,7 +19,7 @@ from catalog_client._http import (
     TIMEOUT_S,
     TRIES,
     Address,
-    Collected,
+    Content,
     E,
     Lines,
     Looks,
@@ -45,7 +45,7 @@ T = TypeVar("T")
 
 
 class Catalog:
-    """The service, as a program sees it. Use it as a context manager, or call `close`.
+    """A client of the service. Use it as a context manager, or call `close`.
 
     Every method raises a `CatalogError`; its docstring shows the tree. A request is sent again when the connection
     breaks or the service is busy (429, 503), unless that could have a second effect. Jobs, labels and trainings are
@@ -76,8 +76,9 @@ class Catalog:
         max_answer_bytes: int = MAX_ANSWER_BYTES,
     ) -> None:
         address = Address(url)
-        self._url = address.shown
+        self._url = address.display
         self._policy = Policy(tries, longest_wait_s, max_answer_bytes)
+        self._answer_timeout_s = answer_timeout_s
         timeout = httpx.Timeout(timeout_s, read=answer_timeout_s)
         headers = address.headers(key)
         try:
@@ -115,8 +116,8 @@ class Catalog:
     ) -> Job:
         """Send items as one job; returns it as it was accepted.
 
-        Items are sent as they are read, whatever their number. Those of a generator are kept in a temporary file until
-        the job is accepted, because a further try sends them again.
+        Items are sent as they are read, so that they need not fit into memory. Those of a generator are recorded in a
+        temporary file until the job is accepted, because a further try sends them again.
 
         Args:
             items: `Item`s or mappings with id, title, description and image: an iterable, a generator, a function that
@@ -165,7 +166,7 @@ class Catalog:
         while True:
             outcome: Answer | httpx.TransportError
             try:
-                with self._opened(call) as response:
+                with self._open(call) as response:
                     if response.is_success:
                         skip = done
                         for line in self._lines(response):
@@ -175,7 +176,7 @@ class Catalog:
                                 done += 1
                                 tries.renew()
                         return
-                    outcome = self._collected(response)
+                    outcome = self._read(response)
             except httpx.TransportError as error:
                 outcome = error
             following = tries.next(outcome)
@@ -274,7 +275,7 @@ class Catalog:
             revision: The branch, tag or commit to train with.
             promote: "auto" (the default): the model serves when it passes the gate; "manual" and "never" leave it.
             webhook_url: Called, with a signature, when the training has ended.
-            deadline_s: Seconds after which it is given up.
+            deadline_s: Seconds after which the training is stopped.
             idempotency_key: Your own key for the request; by default a new one.
         """
         request = {
@@ -340,8 +341,8 @@ class Catalog:
         while True:
             outcome: Answer | httpx.TransportError
             try:
-                with self._opened(call, body) as response:
-                    outcome = self._collected(response)
+                with self._open(call, body) as response:
+                    outcome = self._read(response)
             except httpx.TransportError as error:
                 outcome = error
             following = tries.next(outcome)
@@ -350,7 +351,7 @@ class Catalog:
             time.sleep(following)
 
     @contextmanager
-    def _opened(self, call: Call[Any], body: Body | None = None) -> Iterator[httpx.Response]:
+    def _open(self, call: Call[Any], body: Body | None = None) -> Iterator[httpx.Response]:
         content = None if body is None else iter(body)
         request = self._http.build_request(
             call.method, call.path, params=call.query, json=call.body, content=content, headers=call.headers
@@ -358,11 +359,11 @@ class Catalog:
         with closing(self._http.send(request, stream=True)) as response:
             yield response
 
-    def _collected(self, response: httpx.Response) -> Answer:
-        collected = Collected(self._policy.max_answer_bytes, self._url)
+    def _read(self, response: httpx.Response) -> Answer:
+        content = Content(self._policy.max_answer_bytes, self._url)
         for part in response.iter_bytes():
-            collected.add(part)
-        return collected.answer(response)
+            content.add(part)
+        return content.answer(response)
 
     def _lines(self, response: httpx.Response) -> Iterator[bytes]:
         lines = Lines(self._policy.max_answer_bytes)
@@ -373,7 +374,7 @@ class Catalog:
     def _until_ended(
         self, look: Callable[[float], E], timeout_s: float | None, progress: Callable[[E], object] | None
     ) -> E:
-        looks, wait_s = Looks(timeout_s, shown=progress is not None), 0.0
+        looks, wait_s = Looks(timeout_s, self._answer_timeout_s, progress=progress is not None), 0.0
         while True:
             record = look(wait_s)
             if progress is not None:

@@ -1,4 +1,4 @@
-"""What can go wrong, as one tree of exceptions."""
+"""The exceptions of the library, in one tree."""
 
 from collections.abc import Mapping
 from typing import Any

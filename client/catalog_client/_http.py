@@ -27,12 +27,12 @@ LONGEST_WAIT_S = 30.0
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 
 E = TypeVar("E", Job, Training)
-"""What has an end to wait for."""
+"""A record with an end to wait for."""
 
 _BUSY = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
 _FIRST_PAUSE_S = 0.5
 _JITTER = 0.2
-_FIRST_LOOK_S, _LONGEST_LOOK_S, _LONGEST_SHOWN_LOOK_S = 0.5, 20.0, 2.0
+_FIRST_LOOK_S, _LONGEST_LOOK_S, _LONGEST_LOOK_WITH_PROGRESS_S = 0.5, 20.0, 2.0
 """How long one request waits for a job's end: briefly at first; seldom for long where progress is shown."""
 
 
@@ -52,7 +52,7 @@ class Policy:
 
 
 class Address:
-    """Where the service is, with nothing that must not be shown.
+    """The service's address: `url` and `auth` for httpx, and `display` without credentials for messages.
 
     Raises:
         ConfigurationError: it is no http(s) URL.
@@ -64,14 +64,14 @@ class Address:
         except (httpx.InvalidURL, TypeError, AttributeError):
             raise ConfigurationError("the service's URL is malformed; http://127.0.0.1:5000 is one") from None
         if parsed.scheme not in ("http", "https") or not parsed.host:
-            shown = parsed.copy_with(userinfo=b"") if parsed.host else url
-            raise ConfigurationError(f"{str(shown)!r} is no URL of the service: begin it with http:// or https://")
+            display = parsed.copy_with(userinfo=b"") if parsed.host else url.rpartition("@")[2]
+            raise ConfigurationError(f"{str(display)!r} is no URL of the service: begin it with http:// or https://")
         self.url = parsed.copy_with(userinfo=b"")  # httpx logs the URLs that it sends to
         self.auth = (parsed.username, parsed.password) if parsed.userinfo else None
-        self.shown = str(parsed.copy_with(userinfo=b"", query=None, fragment=None)).rstrip("/")
+        self.display = str(parsed.copy_with(userinfo=b"", query=None, fragment=None)).rstrip("/")
 
     def headers(self, key: str | None) -> dict[str, str]:
-        """The headers of every request.
+        """Return the headers of every request.
 
         Raises:
             ConfigurationError: the key holds characters that no key has.
@@ -85,7 +85,7 @@ class Address:
 
 
 def environment_problem(error: Exception) -> ConfigurationError:
-    """What httpx cannot work with: a proxy or certificate that a variable of the environment names."""
+    """Explain that httpx cannot work with a proxy or certificate that a variable of the environment names."""
     return ConfigurationError(
         f"a proxy or certificate of the environment cannot be used ({type(error).__name__}: {error}): "
         "look at ALL_PROXY, HTTP_PROXY, HTTPS_PROXY and SSL_CERT_FILE, or add the service's host to NO_PROXY"
@@ -93,14 +93,14 @@ def environment_problem(error: Exception) -> ConfigurationError:
 
 
 class Tries:
-    """Decides after each try of a request whether and when it is sent again."""
+    """The decision after each try of a request: use its answer, or send it again after a pause."""
 
-    def __init__(self, policy: Policy, call: Call[Any], shown: str) -> None:
-        self._policy, self._call, self._shown = policy, call, shown
+    def __init__(self, policy: Policy, call: Call[Any], url: str) -> None:
+        self._policy, self._call, self._url = policy, call, url
         self._made = 0
 
     def next(self, outcome: Answer | httpx.TransportError) -> Answer | float:
-        """The answer to use, or the seconds to pause before the next try.
+        """Return the answer to use, or the seconds to pause before the next try.
 
         Raises:
             ServiceUnreachableError: the connection failed, and no try is left.
@@ -112,7 +112,7 @@ class Tries:
         # Where no connection came about, nothing can have had an effect.
         sent = not isinstance(outcome, (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout))
         if last or (sent and not self._call.repeatable):
-            raise ServiceUnreachableError(f"{self._shown} cannot be reached: {_said(outcome)}") from outcome
+            raise ServiceUnreachableError(f"{self._url} cannot be reached: {_message(outcome)}") from outcome
         return self._backoff()
 
     def renew(self) -> None:
@@ -128,10 +128,10 @@ class Tries:
         return in_use or answer.status in _BUSY
 
     def _busy_pause(self, answer: Answer) -> float:
-        given = _retry_after_s(answer.headers.get("retry-after", ""))
-        if given is None:
+        seconds = _retry_after_s(answer.headers.get("retry-after", ""))
+        if seconds is None:
             return self._backoff()
-        return min(given * random.uniform(1, 1 + _JITTER), self._policy.longest_wait_s)  # noqa: S311  # no secret
+        return min(seconds * random.uniform(1, 1 + _JITTER), self._policy.longest_wait_s)  # noqa: S311  # no secret
 
     def _backoff(self) -> float:
         pause = _FIRST_PAUSE_S * 2.0**self._made * random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311
@@ -139,19 +139,20 @@ class Tries:
 
 
 class Looks:
-    """Decides after each look at a job or a training how long the next one waits for its end."""
+    """The decision after each look at a job or a training: how long the next request waits for its end."""
 
-    def __init__(self, timeout_s: float | None, *, shown: bool) -> None:
+    def __init__(self, timeout_s: float | None, answer_timeout_s: float, *, progress: bool) -> None:
         self._timeout_s = timeout_s
         self._deadline = None if timeout_s is None else time.monotonic() + timeout_s
-        self._longest = _LONGEST_SHOWN_LOOK_S if shown else _LONGEST_LOOK_S
+        longest = _LONGEST_LOOK_WITH_PROGRESS_S if progress else _LONGEST_LOOK_S
+        self._longest = min(longest, answer_timeout_s / 2)  # the answer must come before the client gives up
         self._wait_s = 0.0
 
     def next(self, record: E) -> float | None:
-        """Seconds that the next request lets the service wait; `None`: it has ended.
+        """Return how many seconds the next request lets the service wait, or `None` once the record has ended.
 
         Raises:
-            WaitTimeoutError: the time is over.
+            WaitTimeoutError: `timeout_s` is over.
         """
         if record.ended:
             return None
@@ -166,15 +167,15 @@ class Looks:
         return min(self._wait_s, left)
 
 
-class Collected:
-    """Puts the parts of an answer together, up to a size."""
+class Content:
+    """The parts of one answer, up to a size."""
 
     def __init__(self, limit: int, source: str) -> None:
         self._limit, self._source = limit, source
         self._content = bytearray()
 
     def add(self, part: bytes) -> None:
-        """Raises `AnswerTooLargeError` past the limit."""
+        """Add a part; raises `AnswerTooLargeError` past the limit."""
         self._content += part
         if len(self._content) > self._limit:
             raise AnswerTooLargeError(f"the answer has more than {self._limit} bytes")
@@ -184,14 +185,14 @@ class Collected:
 
 
 class Lines:
-    """Cuts a stream into lines, at newlines alone: httpx's `iter_lines` also cuts at U+2028, which JSON may hold."""
+    """The lines of a stream, cut at newlines alone: httpx's `iter_lines` also cuts at U+2028, which JSON may hold."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._rest = b""
 
     def feed(self, part: bytes) -> Iterator[bytes]:
-        """The lines that are complete now; raises `AnswerTooLargeError` for one past the limit."""
+        """Return the lines that are complete now; raises `AnswerTooLargeError` for one past the limit."""
         *lines, self._rest = (self._rest + part).split(b"\n")
         if len(self._rest) > self._limit:
             raise AnswerTooLargeError(f"a line of the answer has more than {self._limit} bytes")
@@ -199,7 +200,7 @@ class Lines:
 
 
 def _retry_after_s(header: str) -> float | None:
-    """Seconds from now on; the header holds seconds or a date. `None` where it says nothing that can be understood."""
+    """Return the seconds to wait, which the header holds as such or as a date; `None` if it cannot be understood."""
     header = header.strip()
     try:
         seconds = float(header) if header.isdecimal() else parsedate_to_datetime(header).timestamp() - time.time()
@@ -208,5 +209,5 @@ def _retry_after_s(header: str) -> float | None:
     return max(seconds, 0)
 
 
-def _said(error: httpx.TransportError) -> str:
+def _message(error: httpx.TransportError) -> str:
     return str(error) or type(error).__name__

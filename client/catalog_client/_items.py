@@ -26,7 +26,7 @@ class Item:
 
 @dataclass(frozen=True, kw_only=True)
 class Label:
-    """What an item is: a category's code, and the item itself or a result (job_id, item_id) that names it."""
+    """A label: a category's code, and either the item itself or the result that it corrects (job_id, item_id)."""
 
     code: int
     title: str | None = None
@@ -35,14 +35,14 @@ class Label:
     job_id: str | None = None
     item_id: str | None = None
     by: str | None = None
-    """Who says so; by default the API key's id."""
+    """The person who says so; by default the API key's id."""
     at: datetime | str | None = None
-    """When, with a time zone; by default now."""
+    """The time at which it was said, with a time zone; by default now."""
 
 
 @runtime_checkable
 class Frame(Protocol):
-    """What is needed of a pandas DataFrame."""
+    """The part of a pandas DataFrame that is used here."""
 
     @property
     def columns(self) -> Any: ...
@@ -66,41 +66,41 @@ Source = Iterable[Any] | AsyncIterable[Any] | Callable[[], Iterable[Any]]
 
 
 def item_source(items: Any, pictures: Path | None) -> Source:
-    """Where the items come from, with tables and frames opened."""
+    """Return the iterable of the items, or a function that opens it anew."""
     if isinstance(items, (str, Path)):
         return partial(read_items, Path(items), pictures)
     return partial(_frame_items, items, pictures) if isinstance(items, Frame) else cast("Source", items)
 
 
 def label_source(labels: Any, pictures: Path | None, job_id: str | None) -> Source:
-    """Where the labels come from, with tables and frames opened."""
+    """Return the iterable of the labels, or a function that opens it anew."""
     if isinstance(labels, (str, Path)):
         return partial(read_labels, Path(labels), pictures, job_id)
     return partial(_frame_labels, labels, job_id) if isinstance(labels, Frame) else cast("Source", labels)
 
 
 class Encoder:
-    """Writes entries as lines of NDJSON; `index` counts them, for what is said of one that cannot be written."""
+    """A writer of entries as lines of NDJSON. It counts them, to name the one that cannot be written."""
 
     def __init__(self, pictures: Path | None) -> None:
         self._pictures = pictures
         self._index = 0
 
     def line(self, entry: Any) -> bytes:
-        """Raises `InputError` for an entry that cannot be sent."""
+        """Return the entry's line; raises `InputError` for one that cannot be sent."""
         index, self._index = self._index, self._index + 1
         try:
             document = _members(entry)
             if (picture := document.get("image")) is not None:
                 document["image"] = as_image(picture, self._pictures)
-            return _dumped(document) + b"\n"
+            return _dump(document) + b"\n"
         except (TypeError, ValueError) as error:
             raise InputError(f"item {index}: {error}") from error
 
 
 def _members(entry: Any) -> dict[str, Any]:
     if isinstance(entry, (Item, Label)):
-        members = {known.name: getattr(entry, known.name) for known in fields(entry)}
+        members = {each.name: getattr(entry, each.name) for each in fields(entry)}
     elif isinstance(entry, Mapping):
         members = dict(entry)
     else:
@@ -108,7 +108,7 @@ def _members(entry: Any) -> dict[str, Any]:
     return {name: value for name, value in members.items() if not _missing(value)}
 
 
-def _dumped(document: Mapping[str, Any]) -> bytes:
+def _dump(document: Mapping[str, Any]) -> bytes:
     try:
         return json.dumps(document, ensure_ascii=False, allow_nan=False, default=_plain).encode()
     except UnicodeEncodeError:  # half of a pair of surrogates: escaped, so that the service can name the item
@@ -116,7 +116,7 @@ def _dumped(document: Mapping[str, Any]) -> bytes:
 
 
 def _plain(value: Any) -> Any:
-    """A value that JSON does not know: NumPy's numbers, and dates."""
+    """Convert a value that JSON does not know: a number of NumPy's, or a time."""
     if isinstance(value, datetime):
         return value.isoformat()
     if hasattr(value, "item"):
@@ -125,14 +125,14 @@ def _plain(value: Any) -> Any:
 
 
 def _missing(value: Any) -> bool:
-    """Whether a cell is empty: None, or what pandas has for it (NaN, NaT, NA)."""
+    """Tell whether a cell is empty: None, or one of pandas' marks for it (NaN, NaT, NA)."""
     return (
         value is None or type(value).__name__ in ("NAType", "NaTType") or (isinstance(value, float) and value != value)
     )
 
 
 def _frame_items(frame: Frame, pictures: Path | None) -> Iterator[dict[str, Any]]:
-    """The rows as items. Without a column `id` the index is the id, so that results can be joined to the frame."""
+    """Yield the rows as items. Without a column `id` the index is the id, by which results can be joined."""
     rows = _rows(frame)
     columns = {str(column) for column in frame.columns}
     if columns >= CHALLENGE:
@@ -146,7 +146,7 @@ def _frame_items(frame: Frame, pictures: Path | None) -> Iterator[dict[str, Any]
 
 
 def _frame_labels(frame: Frame, job_id: str | None) -> Iterator[dict[str, Any]]:
-    """The rows as labels; with `job_id` the index is the item's id where no column says it."""
+    """Yield the rows as labels; with `job_id` the index is the item's id where no column says it."""
     columns = {str(column) for column in frame.columns}
     if "code" not in columns or not columns <= LABEL:
         raise InputError(
@@ -157,7 +157,7 @@ def _frame_labels(frame: Frame, job_id: str | None) -> Iterator[dict[str, Any]]:
 
 
 def _rows(frame: Frame) -> Iterator[tuple[Any, dict[str, Any]]]:
-    """Each row's index, and its cells that are not empty."""
+    """Yield each row's index, and its cells that are not empty."""
     names = [str(column) for column in frame.columns]
     for index, cells in zip(frame.index, frame.itertuples(index=False, name=None), strict=True):
         row = {name: cell for name, cell in zip(names, cells, strict=True) if not _missing(cell)}

@@ -15,7 +15,7 @@ from catalog_client._errors import UnexpectedAnswerError
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """What the service says of one thing. Members of newer services that have no attribute yet are in `document`."""
+    """An object that the service answers. Members that only newer services send are in `document`."""
 
     document: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
     """The whole object as the service sent it."""
@@ -26,45 +26,45 @@ _Read = Callable[[Any], Any]
 
 
 def older(name: str) -> Any:
-    """A field that services before this release call `name`."""
+    """Return a field that services before this release call `name`."""
     return field(default=None, metadata={"older": name})
 
 
 def parse(kind: type[R], document: Any) -> R:
-    """The document as a record of this kind.
+    """Read the document as a record of this kind.
 
     Raises:
-        UnexpectedAnswerError: it is no such document.
+        UnexpectedAnswerError: the document is of another kind.
     """
     if not isinstance(document, Mapping):
-        raise UnexpectedAnswerError(f"the answer holds {_shown(document)} in the place of a {kind.__name__}")
+        raise UnexpectedAnswerError(f"the answer holds {_excerpt(document)} in the place of a {kind.__name__}")
     values: dict[str, Any] = {"document": document}
     for name, read, others, required in _fields(cast("Any", kind)):  # mypy takes a record's hash for its class's
-        given = next((document[known] for known in (name, *others) if known in document), MISSING)
-        if given is MISSING:
+        value = next((document[alias] for alias in (name, *others) if alias in document), MISSING)
+        if value is MISSING or (value is None and not required):
             if required:
                 raise UnexpectedAnswerError(f"the answer has no {name!r}, which every {kind.__name__} has")
             continue
         try:
-            values[name] = read(given)
+            values[name] = read(value)
         except (TypeError, ValueError, AttributeError) as error:
-            raise UnexpectedAnswerError(f"{kind.__name__}.{name} cannot be {_shown(given)}: {error}") from error
+            raise UnexpectedAnswerError(f"{kind.__name__}.{name} cannot be {_excerpt(value)}: {error}") from error
     return kind(**values)
 
 
 @cache
 def _fields(kind: type[Any]) -> list[tuple[str, _Read, tuple[str, ...], bool]]:
-    """Each field's name, how its value is read, what older services call it, and whether it must be there."""
+    """List each field's name, the reader of its value, its older names, and whether it is required."""
     hints = get_type_hints(kind)
     return [
         (
-            known.name,
-            _reader(hints[known.name]),
-            (known.metadata["older"],) if "older" in known.metadata else (),
-            known.default is MISSING and known.default_factory is MISSING,
+            each.name,
+            _reader(hints[each.name]),
+            (each.metadata["older"],) if "older" in each.metadata else (),
+            each.default is MISSING and each.default_factory is MISSING,
         )
-        for known in fields(kind)
-        if known.name != "document"
+        for each in fields(kind)
+        if each.name != "document"
     ]
 
 
@@ -75,10 +75,10 @@ def _reader(hint: Any) -> _Read:
         return lambda value: None if value is None else read(value)
     if origin is tuple:
         entry = _reader(inner[0])
-        return lambda value: tuple(entry(each) for each in value)
+        return lambda values: tuple(entry(value) for value in values)
     if origin is Mapping:
         key, entry = _reader(inner[0]), _reader(inner[1])
-        return lambda value: {key(name): entry(each) for name, each in value.items()}
+        return lambda values: {key(name): entry(value) for name, value in values.items()}
     if isinstance(hint, type) and issubclass(hint, Record):
         return lambda value: parse(hint, value)
     if hint in (datetime, date):
@@ -90,6 +90,6 @@ def _reader(hint: Any) -> _Read:
     return lambda value: value
 
 
-def _shown(value: object) -> str:
+def _excerpt(value: object) -> str:
     text = repr(value)
     return text if len(text) <= 80 else f"{text[:80]}…"

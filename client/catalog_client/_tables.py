@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from catalog_client._errors import InputError, TableError
-from catalog_client._pictures import PICTURE_URL, encoded, path_in
+from catalog_client._pictures import PICTURE_URL, encode_file, path_in
 
 CHALLENGE = frozenset({"designation", "description", "productid", "imageid"})
 PLAIN = frozenset({"id", "title", "description", "image"})
@@ -20,7 +20,7 @@ _Rows = Iterator[tuple[int, dict[str, Any]]]
 
 
 def read_items(table: Path, pictures: Path | None = None) -> Iterator[dict[str, Any]]:
-    """Items of a CSV or NDJSON table, pictures inline.
+    """Read the items of a CSV or NDJSON table, with their pictures.
 
     A CSV has the columns id, title, description, image (a file name or a URL), or the challenge's own: its first column
     is the id then, and the picture is image_<imageid>_product_<productid>.jpg where that file is there. NDJSON holds
@@ -34,7 +34,7 @@ def read_items(table: Path, pictures: Path | None = None) -> Iterator[dict[str, 
 
 
 def read_labels(table: Path, pictures: Path | None = None, job_id: str | None = None) -> Iterator[dict[str, Any]]:
-    """Labels of a CSV or NDJSON table, pictures inline.
+    """Read the labels of a CSV or NDJSON table, with their pictures.
 
     Each has a `code`, perhaps `by` and `at`, and names a result (job_id, item_id) or the item (title, description,
     image). With `job_id` the table may leave that column out, and its `id` is the item's.
@@ -50,7 +50,7 @@ def read_labels(table: Path, pictures: Path | None = None, job_id: str | None = 
 
 
 def count_items(table: Path) -> int:
-    """The number of items that `read_items` gives."""
+    """Count the items that `read_items` yields."""
     with _opened(table) as file:
         if _is_csv(table):
             csv.field_size_limit(_LARGEST_FIELD)
@@ -59,7 +59,7 @@ def count_items(table: Path) -> int:
 
 
 def challenge_item(row: dict[str, Any], item_id: Any, pictures: Path | None) -> dict[str, Any]:
-    """A row of the challenge's table as an item; its picture is named where its file is there."""
+    """Return a row of the challenge's table as an item; its picture is named if its file is there."""
     item: dict[str, Any] = {"id": item_id, "title": row.get("designation"), "description": row.get("description")}
     name = f"image_{row.get('imageid')}_product_{row.get('productid')}.jpg"
     if pictures is not None and (pictures / name).is_file():
@@ -73,7 +73,7 @@ def _is_csv(table: Path) -> bool:
 
 @contextmanager
 def _opened(table: Path) -> Iterator[TextIO]:
-    """The table as text; raises `TableError` where it cannot be read, or is no UTF-8."""
+    """Open the table as text; raises `TableError` if it cannot be read, or is not UTF-8."""
     try:
         with table.open(encoding="utf-8-sig", newline="") as file:
             yield file
@@ -93,9 +93,9 @@ def _with_pictures(rows: _Rows, pictures: Path | None, table: Path) -> Iterator[
 
 def _read_picture(name: Any, pictures: Path | None, table: Path, line: int) -> str:
     if pictures is None:
-        raise TableError(f"{table}, line {line}: names the picture {name!r}: say where it lies with --pictures")
+        raise TableError(f"{table}, line {line}: names the picture {name!r}: say in which folder it lies (--pictures)")
     try:
-        return encoded(path_in(pictures, name))
+        return encode_file(path_in(pictures, name))
     except InputError as error:
         raise TableError(f"{table}, line {line}: {error}") from error
 

@@ -84,16 +84,16 @@ def verify(
     """
     keys = [_key(each) for each in ([secret] if isinstance(secret, str) else secret)]
     content = body.encode() if isinstance(body, str) else bytes(body)
-    given = {name.lower(): value for name, value in headers.items()}
-    identifier, signed_at, signatures = (_header(given, name) for name in ("id", "timestamp", "signature"))
+    lowered = {name.lower(): value for name, value in headers.items()}
+    identifier, signed_at, signatures = (_header(lowered, name) for name in ("id", "timestamp", "signature"))
     _check_time(signed_at, tolerance_s, time.time() if now is None else now)
     message = b".".join((identifier.encode(), signed_at.encode(), content))
     expected = [base64.b64encode(hmac.digest(key, message, hashlib.sha256)) for key in keys]
-    shown = [
+    signed = [
         value.encode() for version, _, value in (each.partition(",") for each in signatures.split()) if version == "v1"
     ]
     # Every pair is compared, in constant time: how long it takes says nothing of which one matched.
-    if not sum(hmac.compare_digest(one, other) for one in expected for other in shown):
+    if not sum(hmac.compare_digest(one, other) for one in expected for other in signed):
         raise WebhookError("no signature of the webhook is right for this secret")
     return _event(content, identifier)
 

@@ -11,7 +11,7 @@ import typer
 from rich.progress import TimeRemainingColumn
 
 from catalog_client import Catalog, Job, count_items, read_items
-from catalog_client.command.options import DEFAULT_URL, Key, Url, console, progress_bars
+from catalog_client.command.options import DEFAULT_URL, Key, Url, brief_catalog, console, progress_bars
 from catalog_client.command.output import SHOWN, deliver, results_table
 
 app = typer.Typer()
@@ -81,7 +81,7 @@ def submit(
 @app.command()
 def status(job: JobId, url: Url = DEFAULT_URL, key: Key = None) -> None:
     """Print a job's state as JSON."""
-    with Catalog(url, key) as catalog:
+    with brief_catalog(url, key) as catalog:
         typer.echo(json.dumps(catalog.job(job).document, indent=2))
 
 
@@ -90,14 +90,14 @@ def results(
     job: JobId, output: Output = None, challenge: Challenge = False, url: Url = DEFAULT_URL, key: Key = None
 ) -> None:
     """Show or save the results that a job has so far."""
-    with Catalog(url, key) as catalog:
+    with brief_catalog(url, key) as catalog:
         deliver(catalog.results(job), output, challenge)
 
 
 @app.command()
 def cancel(job: JobId, url: Url = DEFAULT_URL, key: Key = None) -> None:
     """End a job; what was classified stays readable."""
-    with Catalog(url, key) as catalog:
+    with brief_catalog(url, key) as catalog:
         counts = catalog.cancel(job).counts
     console.print(f"cancelled: {counts.succeeded} were classified, {counts.cancelled} were not")
 
@@ -115,7 +115,7 @@ def retry(job: JobId, output: Output = None, url: Url = DEFAULT_URL, key: Key = 
 @app.command()
 def deliveries(job: JobId, url: Url = DEFAULT_URL, key: Key = None) -> None:
     """Print the attempts to deliver a job's webhook as JSON."""
-    with Catalog(url, key) as catalog:
+    with brief_catalog(url, key) as catalog:
         typer.echo(json.dumps(catalog.deliveries(job).document, indent=2))
 
 
@@ -127,17 +127,17 @@ def predict(
     key: Key = None,
 ) -> None:
     """Classify one product now."""
-    with Catalog(url, key) as catalog:
+    with brief_catalog(url, key) as catalog:
         console.print(results_table([catalog.predict(description, image=image).result]))
 
 
 def _follow(catalog: Catalog, job: Job) -> None:
-    """Wait for the job's end with a progress bar, and say how it ended."""
+    """Wait for the job's end with a progress bar, and print how it ended."""
     with progress_bars(TimeRemainingColumn()) as progress:
         bar = progress.add_task("classifying", total=None)
 
-        def show(seen: Job) -> None:
-            progress.update(bar, completed=seen.counts.total - seen.counts.pending, total=seen.counts.total)
+        def show(current: Job) -> None:
+            progress.update(bar, completed=current.counts.total - current.counts.pending, total=current.counts.total)
 
         ended = catalog.wait(job, progress=show)
     counts = ended.counts

@@ -1,10 +1,12 @@
-"""What all commands share: where the service is, whose key is used, and where people read."""
+"""What all commands share: the service's URL, the API key, and the terminal."""
 
 from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeElapsedColumn
+
+from catalog_client import Catalog
 
 DEFAULT_URL = "http://127.0.0.1:5000"
 
@@ -14,7 +16,12 @@ Key = Annotated[str | None, typer.Option("--key", envvar="CATALOG_API_KEY", help
 console = Console(stderr=True)
 
 
+def brief_catalog(url: str, key: str | None) -> Catalog:
+    """Return a client for a command that sends one request: a person who waits wants to know soon that it fails."""
+    return Catalog(url, key, tries=2)
+
+
 def progress_bars(*more: ProgressColumn) -> Progress:
-    """Bars with a description, a count and the time elapsed, and further columns."""
+    """Return progress bars with a description, a count, the time elapsed, and further columns."""
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     return Progress(*columns, *more, console=console)

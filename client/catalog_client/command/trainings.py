@@ -9,7 +9,7 @@ import yaml
 from rich.progress import Progress, TaskID
 
 from catalog_client import Catalog, InputError, LabelSummary, Stage, Training, read_labels
-from catalog_client.command.options import DEFAULT_URL, Key, Url, console, progress_bars
+from catalog_client.command.options import DEFAULT_URL, Key, Url, brief_catalog, console, progress_bars
 from catalog_client.command.output import conclude, models_table
 
 app = typer.Typer()
@@ -45,7 +45,7 @@ def train(
         str, typer.Option(help="What follows when the gate lets the model pass: auto, manual or never.")
     ] = "auto",
     webhook: Annotated[str | None, typer.Option(help="A URL to call when the training has ended.")] = None,
-    deadline: Annotated[float | None, typer.Option(help="Seconds after which the training is given up.")] = None,
+    deadline: Annotated[float | None, typer.Option(help="Seconds after which the training is stopped.")] = None,
     wait: Annotated[bool, typer.Option(help="Wait for the training's end, and show its progress.")] = True,
     url: Url = DEFAULT_URL,
     key: Key = None,
@@ -75,7 +75,7 @@ def training(
     key: Key = None,
 ) -> None:
     """Print a training's state, or the list of your trainings, as JSON."""
-    with Catalog(url, key) as catalog:
+    with brief_catalog(url, key) as catalog:
         if training:
             document: Any = catalog.training(training).document
         else:
@@ -90,14 +90,14 @@ def cancel_training(
     key: Key = None,
 ) -> None:
     """End a training with all its processes."""
-    with Catalog(url, key) as catalog:
+    with brief_catalog(url, key) as catalog:
         console.print(f"training {training} is {catalog.cancel_training(training).state}")
 
 
 @app.command()
 def models(url: Url = DEFAULT_URL, key: Key = None) -> None:
     """Show the registered versions, which of them serves, and the gate's verdicts."""
-    with Catalog(url, key) as catalog:
+    with brief_catalog(url, key) as catalog:
         console.print(models_table(catalog.models()))
 
 
@@ -110,14 +110,14 @@ def promote(
     key: Key = None,
 ) -> None:
     """Make a version the champion: workers take it within seconds."""
-    with Catalog(url, key) as catalog:
+    with brief_catalog(url, key) as catalog:
         console.print(models_table(catalog.promote(version, reason=reason, force=force)))
 
 
 @app.command()
 def rollback(reason: Reason = "", url: Url = DEFAULT_URL, key: Key = None) -> None:
     """Put the champion's predecessor back into service."""
-    with Catalog(url, key) as catalog:
+    with brief_catalog(url, key) as catalog:
         console.print(models_table(catalog.rollback(reason=reason)))
 
 
@@ -128,7 +128,7 @@ def drift(
     key: Key = None,
 ) -> None:
     """Print how far incoming items have moved away from what the model was validated on, as JSON."""
-    with Catalog(url, key) as catalog:
+    with brief_catalog(url, key) as catalog:
         typer.echo(json.dumps(catalog.drift(days=days).document, indent=2))
 
 
@@ -152,15 +152,15 @@ def _follow(catalog: Catalog, training: Training) -> Training:
     with progress_bars() as progress:
         bars: dict[str, TaskID] = {}
 
-        def show(seen: Training) -> None:
-            for stage in seen.stages:
+        def show(current: Training) -> None:
+            for stage in current.stages:
                 _show(progress, bars, stage)
 
         return catalog.wait_training(training, progress=show)
 
 
 def _show(progress: Progress, bars: dict[str, TaskID], stage: Stage) -> None:
-    """Bring a stage's bar up to date."""
+    """Update the bar of a stage."""
     if stage.state == "waiting":
         return
     if stage.name not in bars:

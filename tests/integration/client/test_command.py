@@ -1,6 +1,7 @@
 """The command-line client against the running service."""
 
 import csv
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,9 @@ import pytest
 
 from stack.services import Stack
 from training.sample.catalogue import generate
+
+WIDE = {**os.environ, "COLUMNS": "300"}
+"""The environment of a terminal in which no title is cut off."""
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +24,7 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _catalog(stack: Stack, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "catalog_client", *arguments, "--url", stack.url]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=WIDE)
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
@@ -68,3 +72,33 @@ def test_errors_are_for_people(stack: Stack, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "catalog_client", "status", "x", "--url", "http://127.0.0.1:9"]
     away = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (away.returncode, "cannot be reached" in away.stderr) == (1, True)
+
+
+def test_a_title_in_brackets_is_shown_as_it_was_sent(stack: Stack, tmp_path: Path) -> None:
+    table = tmp_path / "items.csv"
+    table.write_text("id,title\n1,[neuf] Console [/promo]\n")
+    ran = _catalog(stack, "submit", str(table))
+    assert ran.returncode == 0, ran.stderr
+    assert "[neuf] Console [/promo]" in ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "message"),
+    [
+        ("id,title\n1,Épée\n".encode("cp1252"), (), "not a text in UTF-8"),
+        (b"id,title\n1,Livre\n", ("--output", "nowhere/results.csv"), "there is no folder nowhere"),
+        (b"id,title\n1,Livre\n", ("--url", "127.0.0.1:5000"), "begin it with http://"),
+        (b"ean,prix\n1,2\n", (), "[import] items.csv: columns"),
+    ],
+)
+def test_what_cannot_be_sent_is_said_before_anything_is(
+    stack: Stack, tmp_path: Path, content: bytes, options: tuple[str, ...], message: str
+) -> None:
+    table = tmp_path / "[import] items.csv"
+    table.write_bytes(content)
+    command = [sys.executable, "-m", "catalog_client", "submit", str(table), "--url", stack.url, *options]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False, env=WIDE)
+    assert ran.returncode in (1, 2)
+    assert message in ran.stderr
+    assert "Traceback" not in ran.stderr
+    assert "job " not in ran.stderr
