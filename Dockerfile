@@ -1,9 +1,9 @@
-# All images: `docker build --target api .`, and so for worker, worker-gpu, training, mlflow and flower.
+# All images: `docker build --target api .`, likewise worker, worker-gpu, training, mlflow and flower.
 #
 # Packages come before the code, so that a change of the code rebuilds one small layer; they are installed where they
 # stay, from a cache that is only mounted, with the versions and hashes of the lock file.
 
-# A digest holds it still: --build-arg PYTHON_IMAGE=python:3.11-slim-bookworm@sha256:…
+# To pin it by digest: --build-arg PYTHON_IMAGE=python:3.11-slim-bookworm@sha256:…
 ARG PYTHON_IMAGE=python:3.11-slim-bookworm
 
 FROM ${PYTHON_IMAGE} AS python
@@ -15,14 +15,14 @@ RUN groupadd --gid 10001 catalog \
     && install --directory --owner catalog --group catalog /data /run/secrets
 WORKDIR /app
 
-# uv, of the version that the lock file has; no image keeps it.
+# uv, in the lock file's version; no image keeps it.
 FROM python AS uv
 RUN --mount=type=bind,source=requirements.lock,target=/requirements.lock \
     --mount=type=cache,target=/root/.cache/pip \
     sed -n '/^uv==/,/[^\\]$/p' /requirements.lock > /uv.lock \
     && PIP_CACHE_DIR=/root/.cache/pip pip install --no-deps --require-hashes --target /uv --requirement /uv.lock
 
-# What each image needs, apart from the rest of pyproject.toml: a layer of packages is made anew only where this changes.
+# What each image needs, apart from the rest of pyproject.toml: a layer of packages is rebuilt only if this changes.
 FROM python AS requirements
 RUN --mount=type=bind,source=pyproject.toml,target=pyproject.toml \
     --mount=type=bind,source=client/pyproject.toml,target=client/pyproject.toml \
@@ -35,7 +35,7 @@ RUN --mount=type=bind,source=pyproject.toml,target=pyproject.toml \
     && python /requirements.py mlflow > /requirements/mlflow.txt \
     && python /requirements.py flower > /requirements/flower.txt
 
-# Where packages are installed. Bytecode is compiled now: later nobody may write it.
+# Where packages are installed. Bytecode is compiled now, because the file system is read-only later.
 FROM python AS packages
 ENV UV_COMPILE_BYTECODE=1 UV_CACHE_DIR=/root/.cache/uv UV_LINK_MODE=copy UV_NO_PROGRESS=1 UV_SYSTEM_CERTS=true VIRTUAL_ENV=/opt/venv
 RUN --mount=from=uv,source=/uv/bin/uv,target=/bin/uv --mount=type=cache,target=/root/.cache/uv \
@@ -65,7 +65,7 @@ RUN --mount=from=uv,source=/uv/bin/uv,target=/bin/uv --mount=type=cache,target=/
     --mount=type=bind,source=requirements-gpu.lock,target=requirements-gpu.lock \
     uv pip install --quiet --constraint requirements-gpu.lock --requirement requirements.txt
 
-# On the worker's, so that a machine with both keeps one copy of what they share.
+# On top of the worker's image, so that a machine with both stores shared layers once.
 FROM worker-packages AS training-packages
 # hadolint ignore=DL3008  # the base image's release pins them; an exact version vanishes with its first security fix
 RUN apt-get update \
@@ -89,7 +89,7 @@ RUN --mount=from=uv,source=/uv/bin/uv,target=/bin/uv --mount=type=cache,target=/
     --mount=type=bind,source=requirements.lock,target=requirements.lock \
     uv pip install --quiet --constraint requirements.lock --requirement requirements.txt
 
-# Our own code, and the project's metadata, which say where it is; what serves until a model is trained, apart.
+# The project's code and metadata, and the starter model in a layer of its own.
 FROM packages AS project
 COPY . /app
 RUN --mount=from=uv,source=/uv/bin/uv,target=/bin/uv --mount=type=cache,target=/root/.cache/uv \
@@ -107,7 +107,7 @@ HEALTHCHECK --interval=15s --start-period=60s --start-interval=3s --timeout=10s 
     CMD ["python", "-IS", "/app/deploy/containers/healthy.py", "5000", "/health/ready"]
 CMD ["catalog-run", "api", "--host", "0.0.0.0"]
 
-# `command: catalog-run housekeeper` and `catalog-run courier` make the others of it.
+# `catalog-run housekeeper` and `catalog-run courier` start the other processes from this image.
 FROM worker-packages AS worker
 COPY --from=project /models /app/models
 COPY --from=project /opt/venv /opt/venv

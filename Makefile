@@ -1,4 +1,4 @@
-# `make demo` and `make test` need nothing but Python 3.11: everything else is installed into .venv.
+# `make demo` and `make test` need only Python 3.11 to 3.13: everything else is installed into .venv.
 .DEFAULT_GOAL := help
 .PHONY: help demo up train test test-faults test-browser test-deploy test-containers bench bench-long lint types unit audit lock rules clean
 
@@ -6,9 +6,10 @@ BIN := .venv/bin
 READY := .venv/.ready
 # What `make unit` runs; continuous integration runs the folders side by side.
 TESTS := tests/integration tests/unit
-# They take a file at a time, as each is done; 0: pytest itself. The short files of tests/unit fill up the end.
+# Each process takes the next file when it has finished one; 0 runs everything in pytest's own process. The short files
+# of tests/unit come last, so the processes end together.
 PROCESSES := 2
-# Linters and schemas of the deployment's files: programs, apart from the environment that serves.
+# Linters and schemas for the deployment's files, apart from the environment that serves.
 TOOLS := .run/tools
 # The stages and the services call `python`: it must be the environment's.
 export PATH := $(CURDIR)/$(BIN):$(CURDIR)/$(TOOLS)/bin:$(PATH)
@@ -16,54 +17,55 @@ export PATH := $(CURDIR)/$(BIN):$(CURDIR)/$(TOOLS)/bin:$(PATH)
 help:  ## This list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
-demo: $(READY)  ## A batch of sample products all the way through the service
+demo: $(READY)  ## Send a batch of sample products through the whole service
 	python -m stack.demo
 
-up: $(READY)  ## The whole service on this machine, until Ctrl-C
+up: $(READY)  ## Run the whole service on this machine, until Ctrl-C
 	python -m stack.up
 
-train: $(READY)  ## Run the training pipeline's stages that params.yaml or the code has changed
+train: $(READY)  ## Run the training stages affected by changes to params.yaml, data or code
 	dvc repro
 
-test: lint types unit  ## Lint, types and the tests but for the slow ones of test-faults
+test: lint types unit  ## Lint, types, and all tests except the slow ones below
 
-test-faults: $(READY)  ## What may fail, and what must then be true: real processes are killed
+test-faults: $(READY)  ## Fault tests: kill real processes and check that nothing is lost
 	pytest tests/faults
 
-test-browser: $(READY)  ## The pages that a training leaves, in a headless Chromium without a network
+test-browser: $(READY)  ## Open a training's pages in a headless Chromium without a network
 	pytest tests/browser
 
-test-deploy: $(READY) $(TOOLS)/.ready  ## The deployment's files: linted, and against their schemas
+test-deploy: $(READY) $(TOOLS)/.ready  ## Lint the deployment's files and validate them against their schemas
 	pytest tests/deploy
 
-test-containers: $(READY) $(TOOLS)/.ready  ## The images and the stack of docker-compose.yml, for real: needs a Docker engine
+test-containers: $(READY) $(TOOLS)/.ready  ## Build the images and run the stack of docker-compose.yml; needs a Docker engine
 	pytest tests/containers
 
 # BENCH="--pictures FOLDER --titles CSV" measures real products; see python -m benchmarks.all --help
-bench: $(READY)  ## What is fast, in under ten minutes: .run/bench/results.md
+bench: $(READY)  ## Run the short benchmarks, in under ten minutes: .run/bench/results.md
 	python -m benchmarks.contenders.setup
 	python -m benchmarks.all --short --output .run/bench/results $(BENCH)
 
-bench-long: $(READY)  ## The same at length, in hours: benchmarks/results.md
+bench-long: $(READY)  ## Run the long benchmarks, in hours: benchmarks/results.md
 	python -m benchmarks.contenders.setup
 	python -m benchmarks.all $(BENCH)
 
-lint: $(READY)  ## ruff and the import rules
+lint: $(READY)  ## ruff, the import rules and the check of English
 	ruff check .
 	ruff format --check .
 	lint-imports
 	cd client && lint-imports
+	.ci/prose
 
-types: $(READY)  ## mypy, strict
+types: $(READY)  ## Check types with mypy, strict
 	mypy
 
-unit: $(READY)  ## Unit and integration tests: with a real Redis, a real worker and a real MLflow
+unit: $(READY)  ## Run unit and integration tests with a real Redis, worker and MLflow
 	pytest --numprocesses $(PROCESSES) --dist loadfile --no-loadscope-reorder $(TESTS)
 
-audit: $(READY)  ## bandit on the code; known vulnerabilities of what requirements.lock pins
+audit: $(READY)  ## Run bandit, and look for known vulnerabilities of the locked packages
 	.ci/audit
 
-lock: $(READY)  ## Resolve the dependencies anew into requirements.lock
+lock: $(READY)  ## Resolve the dependencies again into requirements.lock
 	uv pip compile pyproject.toml client/pyproject.toml --all-extras --group dev --universal --python-version 3.11 \
 		--generate-hashes --no-header --quiet --upgrade --output-file requirements.lock
 	uv pip compile pyproject.toml client/pyproject.toml --extra worker --extra cli --extra s3 --extra tracing --group gpu \
@@ -72,10 +74,10 @@ lock: $(READY)  ## Resolve the dependencies anew into requirements.lock
 	uv pip compile --group deploy --universal --python-version 3.11 \
 		--generate-hashes --no-header --quiet --upgrade --output-file requirements-deploy.lock
 
-rules:  ## Keep a cluster's alerts the same as deploy/monitoring/alerts.yml
+rules:  ## Copy the alerts of deploy/monitoring/alerts.yml to the cluster's manifest
 	deploy/monitoring/for-operator.sh > deploy/kubernetes/components/monitoring/rules.yaml
 
-clean:  ## Remove the environment and what runs have left, but no data and no models
+clean:  ## Remove the environment and temporary files, but no data and no models
 	rm -rf .venv .run .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 
 $(TOOLS)/.ready: $(READY) requirements-deploy.lock

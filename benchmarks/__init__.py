@@ -1,1 +1,1 @@
-"""What is fast, and how we know: ratios within one run, never absolute figures."""
+"""Benchmarks of speed. Comparisons are ratios within one run, never between runs."""

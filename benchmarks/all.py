@@ -4,7 +4,7 @@ One that fails does not stop the others: it is on the page as failed, and in the
 
     .venv/bin/python -m benchmarks.all --pictures FOLDER --titles CSV --imported FOLDER --weights FILE
 
-Without these it generates what it classifies.
+Without these it generates the products.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from benchmarks import report
 from benchmarks.harness import Options, Result
 
 _SHORT_S, _LONG_S = 300, 3 * 3600
-"""What one may take."""
+"""Time limit of one benchmark."""
 
 _PRODUCTS, _CATALOGUE = ("pictures", "titles"), ("imported", "weights", "store")
 _TAKES: Mapping[str, tuple[str, ...]] = {
@@ -38,13 +38,13 @@ _TAKES: Mapping[str, tuple[str, ...]] = {
     "swap": _PRODUCTS,
     "gpu": _PRODUCTS,
 }
-"""The options of this command that a benchmark is given too."""
+"""Options of this command that are passed to a benchmark."""
 _LONG_ALONE = ("swap",)
-"""What tells nothing in a short form."""
+"""Benchmarks without a meaningful short form."""
 
 
 def run(name: str, chosen: argparse.Namespace) -> bool:
-    """Whether it went well; where it did not, its result says so."""
+    """Whether the benchmark succeeded; if it did not, its result says so."""
     print(f"\n== {name}", flush=True)
     start = time.monotonic()
     problem = _problem([sys.executable, "-m", f"benchmarks.{name}", *_arguments(name, chosen)], chosen.short)
@@ -64,10 +64,10 @@ def _arguments(name: str, chosen: argparse.Namespace) -> Iterator[str]:
 
 
 def _problem(command: list[str], short: bool) -> str:
-    """Why the command failed, in the last line that it said; empty where it went well."""
+    """Why the command failed: the last line of its output; empty if it succeeded."""
     limit_s, last = _SHORT_S if short else _LONG_S, ""
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
-        limit = Timer(limit_s, process.terminate)  # what it has started ends with it
+        limit = Timer(limit_s, process.terminate)  # the processes it has started end with it
         limit.start()
         for line in process.stdout or ():
             print(line, end="", flush=True)
@@ -82,13 +82,15 @@ def main() -> None:
     parser = Options("all", __doc__)
     parser.add_argument("--pictures", type=Path, help="a folder of image_<imageid>_product_<productid>.jpg")
     parser.add_argument("--titles", type=Path, help="the challenge's CSV with their titles (X_train_update.csv)")
-    parser.add_argument("--imported", type=Path, help="what import_data left, for the speed-quality curve")
+    parser.add_argument("--imported", type=Path, help="output of import_data, for the speed-quality curve")
     parser.add_argument("--weights", type=Path, help="a file with VGG16's convolutions, for the curve")
-    parser.add_argument("--store", type=Path, help="where the curve keeps features and heads' answers; else they go")
-    parser.add_argument("--only", nargs="+", choices=report.ORDER, default=report.ORDER, help="these alone")
+    parser.add_argument(
+        "--store", type=Path, help="folder in which the curve keeps features and answers; temporary by default"
+    )
+    parser.add_argument("--only", nargs="+", choices=report.ORDER, default=report.ORDER, help="run only these")
     chosen = parser.chosen()
     with TemporaryDirectory() as folder:
-        chosen.store = chosen.store or Path(folder)  # what precision has computed the curve need not compute again
+        chosen.store = chosen.store or Path(folder)  # the curve reuses what precision has computed
         names = [name for name in chosen.only if not (chosen.short and name in _LONG_ALONE)]
         went_well = [run(name, chosen) for name in names]
     page = chosen.output.with_suffix(".md")

@@ -1,4 +1,4 @@
-"""VGG16 at each input size and precision: its networks, its features, and how many pictures a second it takes."""
+"""VGG16 at each input size and precision: networks, features, and pictures per second."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -25,7 +25,7 @@ SIZES = (128, 160, 192, 224)
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 _BATCHES = (1, 2, 4, 8)
 _THREADS = 2
-"""That decode, as in the service."""
+"""Threads that decode, as in the service."""
 
 
 def served_sizes() -> list[int]:
@@ -45,7 +45,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Speed:
-    """Pictures per second, at the batch size that is best for each."""
+    """Pictures per second, at the best batch size for each."""
 
     computing: float
     batch: int
@@ -53,10 +53,10 @@ class Speed:
 
 
 class Backbones:
-    """int8 as the starter holds it; floating point by the weights that were quantised."""
+    """int8 from the starter; floating point from the weights that were quantised."""
 
     def __init__(self, weights: str, folder: Path) -> None:
-        """`weights` as in params.yaml: a file with the original ones, or `starter` for what its int8 ones stand for."""
+        """`weights` as in params.yaml: a file with the original ones, or `starter` for its dequantised int8 weights."""
         self._int8 = STARTER / BACKBONE
         self._float = folder / BACKBONE
         arrays = load_vgg16(weights, SIZES[-1])[0].get_layer("vgg16").get_weights()
@@ -76,7 +76,7 @@ def features(backbones: Backbones, point: Point, pictures: Path, wanted: set[str
         pictures: pictures.parquet.
     """
     store = FeatureStore(home / f"{point.precision}-{point.size}")
-    if any(sha256 not in store for sha256 in wanted):  # else the backbone need not be compiled
+    if any(sha256 not in store for sha256 in wanted):  # otherwise the backbone need not be compiled
         compute_missing(store, backbones.open(point), iter_pictures(pictures), wanted, point.size)
     return store
 

@@ -1,4 +1,4 @@
-"""Bundles that were never trained: copies of one with something else in its manifest."""
+"""Bundles that were never trained: copies with a changed manifest."""
 
 import shutil
 from collections.abc import Collection

@@ -1,4 +1,4 @@
-"""The service as a catalogue team uses it: jobs of many items, a few of them under way at a time."""
+"""The service as a catalogue team uses it: jobs of many items, a few of them in progress at a time."""
 
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,13 +19,13 @@ Answer = tuple[int, float]
 
 
 def uncached_stack(bundle: Path, state: Path, settings: Mapping[str, str] | None = None) -> Stack:
-    """The service on free ports with this bundle; every item is computed."""
+    """Run the service on free ports with this bundle and without caches."""
     chosen = {"CATALOG_MODEL": str(bundle), **CACHES_OFF, **(settings or {})}
     return Stack(ROOT, state, pick_ports(mlflow=False, preferred=False), chosen)
 
 
 def rounds(products: Sequence[Product], count: int) -> Iterator[list[dict[str, Any]]]:
-    """The items of each round, ready before the clock starts; a round's pictures are bytes that no other one had."""
+    """The items of each round, ready before the clock starts; each round has pictures with bytes of its own."""
     ready = [[as_item(with_other_bytes(product, f"round {number}")) for product in products] for number in range(count)]
     return iter(ready)
 
@@ -53,7 +53,7 @@ def _send(catalog: Catalog, items: Sequence[dict[str, Any]]) -> str:
 
 
 def _answers(catalog: Catalog, job: str) -> list[Answer]:
-    """Waits for the job's end."""
+    """Wait for the job's end."""
     catalog.wait(job)
     answers: dict[int, Answer] = {}
     for result in catalog.results(job):

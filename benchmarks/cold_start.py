@@ -29,7 +29,7 @@ _TARGET_S = 3.0
 _LONGEST_S = 120
 _PACKAGES = ("api", "shared", "worker")
 _READY, _SERVING = "ready.", "serving bundle"
-"""What the worker's log says on its way."""
+"""Lines in the worker's log during its start."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Start:
     """The model is loaded and warmed up."""
     result: float
     cpu: float
-    """Of the worker's CPU, until the result."""
+    """CPU time of the worker until the result."""
 
 
 class Starts:
@@ -73,7 +73,7 @@ class Starts:
 
 
 def _said(worker: Process, words: str) -> float:
-    """When its log said so, in seconds since the epoch; 0 where it never did."""
+    """When the line was logged, in seconds since the epoch; 0 if it was not."""
     for line in worker.log.read_text().splitlines():
         if words in line:
             day, clock, *_ = line.split()
@@ -82,7 +82,7 @@ def _said(worker: Process, words: str) -> float:
 
 
 def forget(folders: Iterable[Path]) -> None:
-    """Take the folders' files out of the page cache, but for what a running process has mapped."""
+    """Take the folders' files out of the page cache, except what a running process has mapped."""
     for folder in folders:
         for path in folder.rglob("*"):
             if path.is_file():

@@ -1,4 +1,4 @@
-"""The service against what people would use instead, end to end, each with the same model.
+"""The service against alternatives, end to end, each with the same model.
 
 The original design (synchronous HTTP, Keras' `predict` per request), BentoML, LitServe, Ray Serve and MLflow's server
 get one item per request, 16 requests at a time, at 224×224; the service gets jobs, at 224×224 and at the size of the
@@ -31,13 +31,13 @@ Answers = dict[str, list[Answer]]
 
 @dataclass(frozen=True)
 class Target:
-    """How many times as fast as its rivals the service must be, at this input size of its own."""
+    """How many times as fast as its rivals the service must be, at this input size."""
 
     size: int
     rivals: tuple[str, ...]
     times: float
     words: str
-    """What the rivals are called together; the fastest of them counts."""
+    """Collective name of the rivals; the fastest of them counts."""
 
 
 def targets(default_size: int) -> list[Target]:
@@ -102,7 +102,7 @@ def at_size(bundle: Bundle, size: int, folder: Path) -> Bundle:
 
 
 def judge(rates: dict[str, list[float]], default_size: int) -> tuple[str, bool, Table]:
-    """The outcome in words, whether every target was reached, and each target beside what was seen."""
+    """The outcome in words, whether every target was reached, and each target beside the measured value."""
     middle = medians(rates)
     rows, said = [], []
     for target in targets(default_size):
@@ -135,7 +135,7 @@ def main() -> None:
     parser.add_argument("--bundle", type=Path, default=bundle_folder(), help="the model to serve")
     chosen = parser.chosen()
     if not setup.ready():
-        raise SystemExit("the contenders' environment is not there: run python -m benchmarks.contenders.setup")
+        raise SystemExit("the contenders' environment is missing: run python -m benchmarks.contenders.setup")
     items, rounds = chosen.items, chosen.rounds
 
     products = pictures.load(chosen, items)

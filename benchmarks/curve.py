@@ -26,7 +26,7 @@ from training.import_data import import_sample
 from training.pipeline.prepared import Items
 
 _MARGIN = 0.005
-"""Of fused weighted F1 that the default may lose against the best point."""
+"""Loss of fused weighted F1 that the default may have against the best point."""
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ def best_of(quality: Mapping[Point, Quality]) -> Point:
 
 def add_options(parser: Options, rounds: tuple[int, int]) -> None:
     """What `opened` needs, and how many rounds the speeds take: in the long and in the short form."""
-    parser.add_argument("--imported", type=Path, help="what import_data left; else a sample is generated")
+    parser.add_argument("--imported", type=Path, help="output of import_data; else a sample is generated")
     parser.add_argument("--store", type=Path, help="keeps features and heads' answers, of one catalogue and --weights")
     parser.add_argument("--weights", default="starter", help="a file with VGG16's convolutions before quantisation")
     parser.add_amount("pictures", 1500, 60, "trained on, and scored on")
@@ -207,7 +207,7 @@ def _caption(found: Quality, which: str) -> str:
 
 
 def as_typed(chosen: argparse.Namespace) -> str:
-    """Without this machine's folders."""
+    """Options without the names of this machine's folders."""
     real = "--imported FOLDER --weights FILE" if chosen.imported else ""
     return " ".join(filter(None, [real, "--short" if chosen.short else ""]))
 

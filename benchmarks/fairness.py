@@ -17,7 +17,7 @@ from benchmarks.pictures import Product, unseen
 from benchmarks.system import Line, Point, System, changes, rate
 
 _EVEN, _SOON_S = 0.2, 5.0
-"""What "even" and "within seconds" come to."""
+"""Limits for "even" and "within seconds"."""
 _SAMPLE_S = 0.25
 
 
@@ -26,7 +26,7 @@ def measure(
 ) -> tuple[float, list[list[Point]]]:
     """When the second job was accepted, and each job's progress: seconds since the first was accepted.
 
-    It ends, and the jobs are cancelled, when both have had so many commits since the second had its first.
+    It ends, and the jobs are cancelled, when both have had this many commits since the second had its first.
 
     Raises:
         RuntimeError: a job has ended before.

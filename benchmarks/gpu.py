@@ -26,7 +26,7 @@ from stack.services import bundle_folder
 
 TITLE = "Image branch on a GPU"
 TARGET = "recorded, with the share of the chip's peak"
-NO_GPU = "not measured: neither JAX nor TensorFlow sees a GPU here"
+NO_GPU = "not measured: neither JAX nor TensorFlow finds a GPU on this machine"
 
 PEAK, DECODING, TOGETHER = "matrix product", "decoding alone", "decoding and computing"
 
@@ -63,7 +63,7 @@ def main() -> None:
 
 
 def flop_per_picture(size: int) -> int:
-    """Of VGG16's convolutions over size × size pixels, a multiplication and its addition counted as two."""
+    """Operations of VGG16's convolutions over size × size pixels; a multiplication and its addition count as two."""
     total, channels = 0, 3
     for convolutions, width in _VGG16:
         for _ in range(convolutions):
@@ -79,13 +79,13 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--runtime", choices=("jax", "tensorflow"), help="by default the first that sees the GPU")
     pictures.add_options(parser)
     asked = parser.chosen()
-    if asked.device == "cpu":  # then no GPU may be seen
+    if asked.device == "cpu":  # then hide the GPU
         os.environ.update(CUDA_VISIBLE_DEVICES="", JAX_PLATFORMS="cpu")
     return asked
 
 
 def _runtime(bundle: Bundle, device: str, name: str | None) -> KerasRuntime | None:
-    """`None` where a GPU is asked for and not seen.
+    """`None` if a GPU is required and none is found.
 
     JAX is asked first: TensorFlow's import brings Keras on its own backend.
     """
@@ -128,8 +128,8 @@ def _measure(runtime: KerasRuntime, size: int, asked: argparse.Namespace) -> Res
         [
             sample.description,
             f"{flop_per_picture(size) / 1e9:.1f} GFLOP per picture of {size}×{size}, VGG16's convolutions alone",
-            f"peak: products of {scale.matrix}×{scale.matrix} matrices, as many as the pictures need arithmetic; on a "
-            "CPU they are packed anew for each product, and a convolution can come out ahead",
+            f"peak: products of {scale.matrix}×{scale.matrix} matrices, with as much arithmetic as the pictures need; "
+            "on a CPU they are packed again for each product, so a convolution can be faster",
         ],
         command=f"python -m benchmarks.gpu --device {asked.device}{' --short' * asked.short}",
     )
@@ -139,7 +139,7 @@ class MatrixProduct:
     """A large product on the backend and in the precision of the runtime, again and again for about `flop`."""
 
     def __init__(self, size: int, precision: str, flop: int) -> None:
-        import keras  # on the runtime's backend, which is chosen by now
+        import keras  # on the runtime's backend, which has been chosen by now
 
         self._ops = keras.ops
         dtype = {"bf16": "bfloat16", "f32": "float32"}[precision]
@@ -194,7 +194,7 @@ def _by(batch: int) -> str:
 
 
 def _device(runtime: KerasRuntime) -> str:
-    """As the backend names it: `NVIDIA H100 80GB HBM3`."""
+    """Name of the device as the backend gives it: `NVIDIA H100 80GB HBM3`."""
     if runtime.backend == "jax":
         import jax
 

@@ -1,4 +1,4 @@
-"""What every benchmark shares: alternating rounds, a result as a file, and the options of the command line."""
+"""Parts that all benchmarks share: alternating rounds, results as files, and the command line's options."""
 
 import argparse
 import json
@@ -13,7 +13,7 @@ from typing import Any, Self
 from benchmarks import machine
 
 RESULTS = Path("benchmarks/results")
-"""What the long form measured, one JSON file per benchmark; `benchmarks.report` makes the page of it."""
+"""Results of the long form, one JSON file per benchmark; `benchmarks.report` makes the page from them."""
 
 
 @dataclass(frozen=True)
@@ -36,27 +36,27 @@ class Plot:
 
 @dataclass(frozen=True)
 class Result:
-    """One line of the issue's table: what was asked for, what was seen."""
+    """One benchmark's result: its target, the measured value, and tables."""
 
     name: str
-    """The benchmark's module: `python -m benchmarks.<name>` makes it anew."""
+    """The benchmark's module: `python -m benchmarks.<name>` repeats it."""
     title: str
     target: str
     outcome: str
     """The figure that the target is about, in a few words."""
     reached: bool | None
-    """`None` where nothing was promised, or it could not be measured here."""
+    """`None` if there was no target, or it could not be measured on this machine."""
     tables: list[Table]
     notes: list[str] = field(default_factory=list)
     plot: Plot | None = None
     command: str = ""
     machine: dict[str, str] = field(default_factory=machine.describe)
-    """Where it was measured."""
+    """The machine of the measurement."""
     day: str = field(default_factory=lambda: datetime.now(UTC).date().isoformat())
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """What `save` has written."""
+        """Load a file that `save` has written."""
         said = json.loads(path.read_text(encoding="utf-8"))
         plot = said["plot"] and Plot(**said["plot"])
         return cls(**{**said, "tables": [Table(**table) for table in said["tables"]], "plot": plot})
@@ -83,7 +83,7 @@ class Options(argparse.ArgumentParser):
         self.add_argument(f"--{name}", type=type(long), help=f"{what}: {told}" if what else told)
 
     def chosen(self) -> argparse.Namespace:
-        """What the command line says, each amount that it leaves open at its default."""
+        """Parse the command line; omitted amounts get their defaults."""
         chosen = self.parse_args()
         for name, (long, short) in self._amounts.items():
             if getattr(chosen, name) is None:

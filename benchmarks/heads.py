@@ -1,4 +1,4 @@
-"""What each point of the curve is good for: heads trained on its features, fused with the starter's text network."""
+"""The quality of each point of the curve: heads trained on its features, fused with the starter's text network."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -77,7 +77,7 @@ class Catalogue:
 def answers(
     training: Items, evaluation: Items, params: ImageParams, seeds: Sequence[int], kept: Path
 ) -> tuple[Answers, Answers]:
-    """Of a head per seed: alone, with rows of NaN where there is no picture, and fused with the starter's text network.
+    """Answers of a head per seed: alone (rows of NaN without a picture), and fused with the starter's text network.
 
     Each item is fused by weights that were fitted without it. Kept in the file `kept`, as fitting takes minutes.
     """
@@ -91,7 +91,7 @@ def answers(
 
 
 def _text_answers(items: Items) -> Probabilities:
-    """Of the starter's text network, in single precision: (items, classes)."""
+    """Answers of the starter's text network in single precision: (items, classes)."""
     bundle = Bundle.load(STARTER)
     silent = replace(items, features=np.full_like(items.features, np.nan))
     return answer(bundle, OpenVINORuntime(bundle, "f32"), silent).text
@@ -113,7 +113,7 @@ def weighted_f1(
 
 
 def standard_error(answers: Answers, others: Answers, classes: npt.NDArray[np.int64], resamplings: int = 1000) -> float:
-    """Of the difference of the two weighted F1, over resampled items (the bootstrap, paired)."""
+    """Standard error of the difference of the two weighted F1, over resampled items (paired bootstrap)."""
     random = np.random.default_rng(_DRAW_SEED)
     items = len(classes)
     drawn = (random.multinomial(items, np.full(items, 1 / items)).astype(float) for _ in range(resamplings))

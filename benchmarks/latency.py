@@ -28,7 +28,7 @@ _LONGEST_PAUSE_S = 0.2
 class Loaded:
     waits_s: list[float]
     pictures_per_s: float
-    """Of the bulk job and the client together."""
+    """Rate of the bulk job and the client together."""
 
 
 def ask(system: System, products: Sequence[Product], mark: str, go_on: Callable[[int], bool]) -> Iterator[float]:
@@ -67,7 +67,7 @@ def main() -> None:
     parser = Options("latency", __doc__)
     pictures.add_options(parser)
     parser.add_amount("items", 5_000, 500, "pictures of the job")
-    parser.add_amount("seconds", 600.0, 15.0, "under load, at the most")
+    parser.add_amount("seconds", 600.0, 15.0, "longest time under load")
     chosen = parser.chosen()
     size, seconds = chosen.items, chosen.seconds
     idle_asks = 50 if chosen.short else 300
@@ -95,7 +95,7 @@ def main() -> None:
             f"the job has {size:,} pictures; {sample.description}",
             f"a micro-batch is {worker['micro_batch']} pictures: {1000 * micro_batch_s:.0f} ms at the "
             f"{loaded.pictures_per_s:.1f} pictures/s of the job and the client together; "
-            f"{worker['pictures_per_s']:.1f} pictures/s is what the model alone did at the worker's start",
+            f"{worker['pictures_per_s']:.1f} pictures/s is the rate of the model alone at the worker's start",
         ],
         plot=Plot(
             {"idle": _shares(idle), "while the job runs": _shares(loaded.waits_s)},

@@ -1,4 +1,4 @@
-"""The machine that something was measured on, in words."""
+"""A description of the machine."""
 
 import os
 import platform
@@ -17,11 +17,11 @@ _PACKAGES = ("openvino", "tensorflow-cpu", "tensorflow", "keras", "jax", "celery
 
 
 def describe() -> dict[str, str]:
-    """What to know of this machine, by name."""
+    """Properties of this machine, by name."""
     flags = cpu.instructions()
     facts = {
         "CPU": f"{_cpu('model name') or platform.machine()}, {_cores()} cores",
-        "instruction sets": ", ".join(name for name in _TELLING if name in flags) or "none of note",
+        "instruction sets": ", ".join(name for name in _TELLING if name in flags) or "none of these",
         "memory": f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GiB",
         "kernel": f"{platform.system()} {platform.release()}",
         "Python": platform.python_version(),

@@ -1,4 +1,4 @@
-"""What an item costs in memory: in Redis while it waits and as a kept result, and in the API while it is taken.
+"""Memory per item: in Redis while it waits and as a kept result, and in the API while it is accepted.
 
 100,000 items with a title are accepted while no worker is there; then smaller jobs are classified, because a stand-in's
 results, all alike, would pack too well. Run it as
@@ -27,14 +27,14 @@ def identified(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def bytes_per_item(system: System, job: str) -> float:
-    """All that Redis holds under the job's keys."""
+    """Bytes in Redis under the job's keys."""
     keys = system.redis.scan_iter(f"{job_key(job)}*", count=1000)
     total = sum(system.redis.memory_usage(key, samples=0) or 0 for key in keys)
     return total / system.ledger.job(job).total
 
 
 def take_many(system: System, items: list[dict[str, Any]]) -> tuple[float, int, int]:
-    """Bytes per queued item, and of the API before it has taken them and at the most."""
+    """Bytes per queued item, and of the API: before it accepts them, and at most."""
     api = system.process("api")
     before = resident_bytes(api)
     job = system.submit(items)
@@ -79,12 +79,12 @@ def main() -> None:
         reached=queued_most < _QUEUED and kept_most < _KEPT and most < _API_MB * 1e6,
         tables=[
             Table(("items with", "items", "Redis, queued, bytes per item", "Redis, result, bytes per item"), rows),
-            Table(("API", "resident, MB"), [("before", round(before / 1e6)), ("at the most", round(most / 1e6))]),
+            Table(("API", "resident, MB"), [("before", round(before / 1e6)), ("maximum", round(most / 1e6))]),
         ],
         notes=[source, sample.description, "pictures lie in the blob store; Redis holds a picture's sha256"],
         command=f"python -m benchmarks.memory{pictures.as_typed(chosen)} --items {count} --shown {shown}",
     ).save(chosen.output)
-    print(f"Redis: {queued_most:.0f} bytes queued, {kept_most:.0f} kept; API at the most {most / 1e6:.0f} MB")
+    print(f"Redis: {queued_most:.0f} bytes queued, {kept_most:.0f} kept; API at most {most / 1e6:.0f} MB")
 
 
 def _without_description(product: pictures.Product) -> dict[str, Any]:

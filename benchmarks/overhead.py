@@ -1,4 +1,4 @@
-"""How much of the bare engine's speed is left when items come in and results go out over HTTP.
+"""The share of the bare engine's speed that remains when items and results travel over HTTP.
 
 Both sides classify the same products, title and picture, in turn: the runtime in a tight loop over prepared arrays, and
 the whole service (HTTP, Redis, Celery, blob store, decoding). Each round's pictures are bytes that the service has not

@@ -74,20 +74,20 @@ def load(options: argparse.Namespace, count: int) -> MeasuringSet:
 
 
 def with_other_bytes(product: Product, mark: str) -> Product:
-    """The same picture in bytes that nobody has seen, by a comment in the JPEG: no store or cache knows it."""
+    """The same picture in new bytes, by a comment in the JPEG, so that no store or cache knows it."""
     text = mark.encode()
     segment = _COMMENT + (len(text) + 2).to_bytes(2, "big") + text
     return Product(product.title, product.description, product.picture[:2] + segment + product.picture[2:])
 
 
 def as_item(product: Product) -> dict[str, Any]:
-    """The product as the service takes it."""
+    """The product as an item for the service."""
     picture = base64.b64encode(product.picture).decode()
     return {"title": product.title, "description": product.description, "image": {"base64": picture}}
 
 
 def unseen(products: Sequence[Product], count: int, mark: str) -> Callable[[], Iterator[dict[str, Any]]]:
-    """`count` items anew for each try to send them: the products in turn, in bytes that only this `mark` has."""
+    """`count` items, generated for each attempt to send them: the products in turn, with bytes unique to `mark`."""
 
     def items() -> Iterator[dict[str, Any]]:
         for number in range(count):
@@ -105,7 +105,7 @@ def _real(titles: Path, pictures: Path) -> list[Product]:
 
 
 def _generated(count: int) -> list[Product]:
-    """The sample catalogue's products, their drawn pictures turned into something of a photograph's detail."""
+    """The sample catalogue's products, their drawn pictures given as much detail as photographs."""
     with TemporaryDirectory() as folder:
         sample = Path(folder)
         generate(sample, per_type=1, test_items=count + max(count // 2, len(CODES)))  # some have no picture

@@ -57,7 +57,7 @@ def main() -> None:
         reached=all(faster >= _FASTER and gained >= -_WORSE for faster, gained, _ in compared),
         tables=[table for _, _, table in compared],
         notes=[
-            "the two take turns, each at the batch size that is best for it; ± is the standard error of the difference",
+            "the two take turns, each at its best batch size; ± is the standard error of the difference",
             f"the starter, the same heads and fusion on the whole validation split: {evaluated}",
         ],
         command=f"python -m benchmarks.precision {as_typed(chosen)}",

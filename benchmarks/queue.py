@@ -1,4 +1,4 @@
-"""The ledger and the queue alone: how many items a second two workers pass through that compute nothing.
+"""The ledger and the queue alone: items per second of two workers that compute nothing.
 
 A job of titles is accepted first; the time runs from its first lease to its last commit. So it is leases, texts to ids,
 the micro-batcher, the fusion, outcomes, commits and wake-ups that are measured, and nothing of the API but the status
@@ -25,7 +25,7 @@ class Round:
     rate: float
     """Items per second."""
     redis: float
-    """The share of a core that Redis had."""
+    """Share of a core that Redis used."""
     worker_s: float
     """Seconds of CPU, all workers together."""
 

@@ -1,9 +1,10 @@
-"""The page of all results, made of the files that the benchmarks have left. Run it as
+"""The page of all results, made from the benchmarks' files. Run it as
 
 .venv/bin/python -m benchmarks.report
 """
 
 import argparse
+import textwrap
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -18,24 +19,25 @@ ORDER = (
     "overhead", "comparison", "precision", "curve", "text_only", "queue", "latency", "fairness", "scaling",
     "memory", "worker_memory", "swap", "cold_start", "gpu",
 )  # fmt: skip
-"""The benchmarks, as the page has them."""
+"""The benchmarks in the order of the page."""
 
 _INTRODUCTION = """\
 # Results
 
-What is fast, and how we know: every claim is a ratio within one run, the contenders taking turns, medians of several
-rounds. Absolute figures belong to the machine. This page is made of `{results}` by `python -m benchmarks.report`.
+How fast the service is. Every comparison is a ratio within one run: the contenders take turns, and the figures are
+medians of several rounds. Absolute figures depend on the machine. `python -m benchmarks.report` makes this page from
+the files in `{results}`.
 """
 _VERDICTS = {True: "yes", False: "**no**", None: "–"}
 _COLOURS = ("#2f6fab", "#d0842c", "#4b8b57", "#b5452c", "#7a5ea8", INK)
 _MARKED = 40
-"""Where no line has more points, each of them is shown."""
+"""Points are marked if no line has more of them."""
 _PLAIN = StrMethodFormatter("{x:g}")
 """20, not 2 × 10¹."""
 
 
 def write(results: Path, page: Path) -> None:
-    """The page, and its pictures in the folder `plots` beside it."""
+    """Write the page, and its charts into the folder `plots` beside it."""
     found = load(results)
     plots = page.parent / "plots"
     for result in found:
@@ -46,7 +48,7 @@ def write(results: Path, page: Path) -> None:
 
 
 def load(results: Path) -> list[Result]:
-    """Those that are there, in the order of the page; unknown ones come last."""
+    """Load the existing results in the order of the page; unknown ones come last."""
     names = sorted((path.stem for path in results.glob("*.json")), key=lambda name: (_place(name), name))
     return [Result.load(results / f"{name}.json") for name in names]
 
@@ -78,7 +80,7 @@ def _colours(plot: Plot) -> list[str]:
 
 
 def _page(found: Sequence[Result], results: Path) -> Iterator[str]:
-    """Paragraphs' lines."""
+    """Lines of the page."""
     yield _INTRODUCTION.format(results=results.as_posix())
     if not found:
         yield "Nothing was measured yet.\n"
@@ -94,31 +96,35 @@ def _page(found: Sequence[Result], results: Path) -> Iterator[str]:
 
 def _summary(found: Iterable[Result]) -> Iterator[str]:
     rows = [(f"[{one.title}](#{one.name})", one.target, one.outcome, _VERDICTS[one.reached]) for one in found]
-    yield from _table(Table(("what", "target", "seen", "reached"), rows))
-    yield f"{_VERDICTS[None]}: nothing was promised, or it could not be measured here.\n"
+    yield from _table(Table(("benchmark", "target", "measured", "reached"), rows))
+    yield f"{_VERDICTS[None]}: there was no target, or it could not be measured on this machine.\n"
 
 
 def _section(result: Result, machine: dict[str, str]) -> Iterator[str]:
     yield f'<a id="{result.name}"></a>\n\n## {result.title}\n'
-    yield f"Target: {result.target}. Seen: {result.outcome}. Reached: {_VERDICTS[result.reached]}.\n"
+    yield _wrapped(f"Target: {result.target}. Measured: {result.outcome}. Reached: {_VERDICTS[result.reached]}.") + "\n"
     if result.command:
         yield f"`{result.command}`, {result.day}\n"
     for table in result.tables:
         if table.caption:
-            yield f"{table.caption}\n"
+            yield _wrapped(table.caption) + "\n"
         yield from _table(table)
     if result.plot is not None:
         yield f"![{result.plot.y} over {result.plot.x}](plots/{result.name}.png)\n"
     notes = [*result.notes, *_elsewhere(result.machine, machine)]
     if notes:
-        yield "\n".join(f"* {note}" for note in notes) + "\n"
+        yield "\n".join(_wrapped(note, "* ") for note in notes) + "\n"
 
 
 def _elsewhere(machine: dict[str, str], usual: dict[str, str]) -> Iterator[str]:
-    """What was different about the machine of this one."""
+    """How this result's machine differs from the usual one."""
     other = [f"{name}: {value}" for name, value in machine.items() if usual.get(name) != value]
     if other:
         yield f"measured elsewhere: {'; '.join(other)}"
+
+
+def _wrapped(text: str, bullet: str = "") -> str:
+    return textwrap.fill(text, 120, initial_indent=bullet, subsequent_indent=" " * len(bullet), break_long_words=False)
 
 
 def _most_common(machines: Iterable[dict[str, str]]) -> dict[str, str]:

@@ -17,11 +17,11 @@ from benchmarks.system import System, add_titles, cpu_s, rate, titles, titles_as
 
 _SHARE = 0.9
 _BUSY = (0.15, 0.85)
-"""The part of a job in which every worker surely has chunks in hand."""
+"""The part of a job during which every worker certainly has chunks to process."""
 
 
 def measure(system: System, items: list[dict[str, Any]], workers: int, seconds: float) -> tuple[float, float]:
-    """Items per second with so many workers, and the seconds of CPU of all workers per second."""
+    """Items per second with this many workers, and the seconds of CPU of all workers per second."""
     system.grow(workers)
     size = round(workers * seconds / SLEEP_S)
     job = system.submit(items[:size])

@@ -52,7 +52,7 @@ class Seen:
         return [wait for moment, wait in self.asked if during(moment, wait) == swapping]
 
     def rate(self, *, swapping: bool) -> float:
-        """Of the bulk job's items: phases take turns, a steady one comes first."""
+        """Rate of the bulk job's items; phases with and without a swap alternate, beginning without one."""
         phases = list(zip(self.done, self.done[1:], strict=False))[1 if swapping else 0 :: 2]
         return sum(b[1] - a[1] for a, b in phases) / sum(b[0] - a[0] for a, b in phases)
 
@@ -79,7 +79,7 @@ def promote(system: System, version: str) -> None:
 
 
 def models_gone(worker: Process) -> int:
-    """How many models it has let go of: the one before still has chunks in hand when the next one serves."""
+    """Number of models that it has freed: the previous one still finishes chunks when the next one serves."""
     return worker.log.read_text().count("has gone")
 
 
@@ -150,16 +150,17 @@ def main() -> None:
             name,
             len(waits),
             *(f"{1000 * percentile(waits, share):.0f}" for share in (0.5, 0.99, 1)),
-            f"{seen.rate(swapping=name == 'in a swap'):.1f}",
+            f"{seen.rate(swapping=name == 'during a swap'):.1f}",
         )
-        for name, waits in (("steady", steady), ("in a swap", swapping))
+        for name, waits in (("steady", steady), ("during a swap", swapping))
     ]
     longest = max(end - start for start, end in seen.swaps)
     Result(
         name="swap",
         title="Hot swaps under load",
-        target=f"nothing lost or doubled; /predict's p99 under {_SLOWER:g} times the steady one; no memory left behind",
-        outcome=f"nothing lost; p99 {slower:.2f} times the steady one; memory {grown:+.1%} from the first to the last",
+        target=f"nothing lost or doubled; /predict's p99 under {_SLOWER:g} times its usual value; "
+        "no memory left behind",
+        outcome=f"nothing lost; p99 {slower:.2f} times its usual value; memory {grown:+.1%} from the first to the last",
         reached=slower < _SLOWER and grown < _GROWTH,
         tables=[
             Table(("", "requests", "p50, ms", "p99, ms", "longest, ms", "bulk items/s"), rows),
@@ -171,7 +172,7 @@ def main() -> None:
         ],
         notes=[
             f"{chosen.swaps} swaps between two bundles, {runtime}; {sample.description}",
-            f"from the request until the worker serves the other bundle: {longest:.1f} s at the most",
+            f"from the request until the worker serves the other bundle: {longest:.1f} s at most",
             "both bundles were fetched before; one that is new takes MLflow's download on top, beside the work",
         ],
         plot=Plot(

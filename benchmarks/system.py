@@ -29,7 +29,7 @@ Line = Sequence[Point]
 """A job's progress: moments in seconds, and how many of its items were done by then."""
 
 Items = Callable[[], Iterable[dict[str, Any]]]
-"""A job's items, anew for each try to send them."""
+"""A job's items, generated for each attempt to send them."""
 
 _STAND_IN = ("instant", "sleeping")
 _POLL_S = 0.05
@@ -70,7 +70,7 @@ class System(Stack):
         self.grow(self._at_first)
 
     def grow(self, workers: int) -> None:
-        """Start further workers until there are so many; returns when all of them serve."""
+        """Start further workers until there are this many; returns when all of them serve."""
         for number in range(len(self.workers), workers):
             self.workers.append(self.start_worker(f"worker{number}", app=self._app))
         for worker in self.workers:
@@ -159,7 +159,7 @@ def cpu_s(process: Process) -> float:
 
 
 def resident_bytes(process: Process, field: str = "VmRSS") -> int:
-    """Of the process's memory; `VmHWM` for the most it ever was."""
+    """The process's memory; `VmHWM` for its maximum."""
     for line in Path(f"/proc/{process.pid}/status").read_text().splitlines():
         name, _, value = line.partition(":")
         if name == field:

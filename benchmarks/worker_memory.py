@@ -24,13 +24,13 @@ _SAMPLES = 360
 _WARM_UP = 0.25
 """The part of the time that does not count."""
 _FLAT = 0.05
-"""Of the memory, in an hour."""
+"""Permitted growth of memory in an hour."""
 _TELLING_MINUTES = 10
 """A shorter run says nothing about an hour."""
 
 
 def measure(system: System, products: Sequence[Product], minutes: float) -> list[tuple[float, float]]:
-    """Minutes since the start, and the worker's MB then, for so many minutes under load."""
+    """Minutes since the start, and the worker's MB, for this many minutes under load."""
     load = cycle([as_item(product) for product in products])
     start = time.perf_counter()
     seen = []

@@ -14,7 +14,7 @@ OBSERVE_KEY = "observe-key"
 
 
 def master_secret() -> str:
-    """Of which tenants' webhook secrets are derived."""
+    """Master secret from which tenants' webhook secrets are derived."""
     return "whsec_" + b64encode(secrets.token_bytes(32)).decode()
 
 

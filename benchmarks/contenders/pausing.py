@@ -29,5 +29,5 @@ def _signal_tree(pid: int, number: signal.Signals) -> None:
 
 
 def _parent(stat: str) -> int:
-    """Of /proc/PID/stat; the name before it may hold blanks and brackets."""
+    """State from /proc/PID/stat; the name before it may contain blanks and brackets."""
     return int(stat.rpartition(")")[2].split()[1])

@@ -32,7 +32,7 @@ _START_S, _ANSWER_S = 180.0, 120.0
 class Contender:
     name: str
     command: Callable[[str, Path], list[str]]
-    """Of its port, and of a folder for what it leaves."""
+    """Command line, from the port and a folder for its files."""
     path: str = "/predict"
     health: str = "/health"
     envelope: str | None = None

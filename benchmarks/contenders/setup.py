@@ -24,7 +24,7 @@ def ready() -> bool:
 
 
 def lock() -> None:
-    """Resolve requirements.in anew."""
+    """Resolve requirements.in again."""
     source = str(_FOLDER.relative_to(ROOT) / "requirements.in")
     pinned = ("--universal", "--python-version", "3.11", "--generate-hashes", "--no-header", "--quiet", "--upgrade")
     _uv("pip", "compile", source, *pinned, "--output-file", str(_LOCK))

@@ -1,12 +1,12 @@
 #!/bin/sh
 # clone.sh SOURCE FOLDER [REVISION]: a git repository in FOLDER with all of SOURCE's branches and tags, at its newest commit
-# or at REVISION, a branch, tag or commit. DVC's cache there stays; a source that is away does not stop what is there.
+# or at REVISION, a branch, tag or commit. DVC's cache there stays; if the source is unreachable, the existing clone is used.
 set -eu
 source=$1 folder=$2 revision=${3:-refs/source/HEAD}
 
 git init --quiet "$folder"
 cd "$folder"
-git config gc.auto 0 # the workspaces of trainings borrow its objects: none may be tidied away
+git config gc.auto 0 # the trainings' workspaces use its objects, so none may be removed
 if ! git fetch --quiet --tags --force "$source" '+refs/heads/*:refs/remotes/origin/*' '+HEAD:refs/source/HEAD'; then
   git rev-parse --verify --quiet HEAD >/dev/null || exit 1
   echo "$source cannot be fetched: trainings go on with what is here" >&2

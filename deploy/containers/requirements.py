@@ -20,7 +20,7 @@ extras = {
 
 
 def needed(names: list[str]) -> Iterator[str]:
-    """Of the extras and groups of these names; an extra may name others."""
+    """Requirements of the extras and groups with these names; an extra may name others."""
     for name in names:
         for requirement in extras.get(name) or groups[name]:
             if requirement.startswith(f"{project['name']}["):
