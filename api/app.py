@@ -33,24 +33,24 @@ from shared.tenants.api_keys import KeyStore
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
-    """The API over the stores that the settings name; they are opened when the server starts.
+    """Build the API; the stores that the settings name are opened when the server starts.
 
     Args:
-        settings: The environment's where they are left out, as a server does, which logs and traces.
+        settings: Read from the environment if left out, as by a server; log and traces are set up then, too.
     """
-    given = settings or get_settings()
     if settings is None:
-        requests.observe(given)
+        settings = get_settings()
+        requests.observe(settings)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        app.state.stores = open_stores(given)
+        app.state.stores = open_stores(settings)
         await run_in_threadpool(access.announce_access, KeyStore(app.state.stores.redis))
         yield
         await app.state.stores.close()
         await run_in_threadpool(tracing.finish)
 
-    # /docs with its scripts from here instead of a content delivery network.
+    # /docs works without a content delivery network: its scripts are served from here.
     app = FastAPIOffline(
         title="Rakuten catalogue classification",
         version=version("rakuten-catalog"),
@@ -65,6 +65,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.include_router(routes.router, responses=None if routes is health else CLOSED)
         app.state.metrics.http.expect(routes.router)
     http.install(app, app.state.metrics.http)
-    requests.install(app)  # the last one is around the others
+    requests.install(app)  # added last, so it runs around the others
     describe_models(app, (JobIn, ItemIn, PredictIn, ProblemOut, LabelIn, LabelsIn))
     return app

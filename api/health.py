@@ -1,4 +1,4 @@
-"""Whether the service lives, can take work, and has somebody to do it."""
+"""Whether the service is alive, can accept jobs, and has workers for them."""
 
 import logging
 from http import HTTPStatus
@@ -68,7 +68,7 @@ def ready(redis: RedisDep) -> dict[str, str]:
     try:
         redis.ping()
     except RedisError as error:
-        detail = "Redis cannot be reached, so no job can be accepted right now."
+        detail = "Redis cannot be reached, so no job can be accepted now. Try again in a few seconds."
         headers = {"Retry-After": "5"}
         raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "store-unavailable", detail, headers=headers) from error
     return {"status": "pass"}

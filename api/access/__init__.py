@@ -1,1 +1,1 @@
-"""Who is calling, what they may do and how often, and which jobs are theirs."""
+"""Access: who is calling, what they may do and how often, and which jobs are theirs."""

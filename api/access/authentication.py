@@ -1,7 +1,7 @@
 """Who is calling, and what they may do.
 
-A caller shows an API key. While none has been made, the service is for its own machine: callers there act as the tenant
-`local`, everybody else is refused.
+A caller sends an API key. As long as no key has ever been created, only callers on the API's own machine are served, as
+the tenant `local`; all others are refused.
 """
 
 import logging
@@ -18,7 +18,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Send
 from starlette.types import Scope as AsgiScope
 
-from api.access.rate_limits import RateLimits, Standing
+from api.access.rate_limits import RateLimits, RateLimitStatus
 from api.dependencies import service
 from api.http.problems import Problem
 from shared.tenants.api_keys import KeyStore, Scope
@@ -35,7 +35,8 @@ _LOOPBACK_ORIGIN = re.compile("https?://" + _LOOPBACK, re.IGNORECASE)
 bearer = HTTPBearer(
     scheme_name="ApiKey",
     bearerFormat="cat_<id>_<secret>",
-    description=f"An API key, made with `{_HOW_TO_CREATE}`. Without any, only callers on the API's machine are served.",
+    description=f"An API key, created with `{_HOW_TO_CREATE}`. While none exists, only callers on the API's machine "
+    "are served.",
     auto_error=False,
 )
 
@@ -47,14 +48,14 @@ class Principal:
     tenant: str
     scopes: frozenset[Scope]
     key_id: str | None
-    """`None`: a caller on this machine, while there is no key at all."""
+    """`None`: a caller on this machine while no key exists."""
 
 
 KeyStoreDep = Annotated[KeyStore, service(lambda stores: KeyStore(stores.redis))]
 RateLimitsDep = Annotated[RateLimits, service(lambda stores: RateLimits(stores.redis, stores.settings.rate_limit))]
 
 
-# The dependencies are plain functions, because Redis is asked: FastAPI runs them in a thread.
+# The dependencies are plain functions, which FastAPI runs in a thread, because they wait for Redis.
 
 
 def authenticate(
@@ -64,16 +65,18 @@ def authenticate(
     credentials: Annotated[HTTPAuthorizationCredentials | None, Security(bearer)],
     needed: SecurityScopes,
 ) -> Principal:
-    """The caller, who has all the scopes that the route needs.
+    """Return the caller, who has all the scopes that the route needs.
 
     Raises:
-        Problem: 401 without a valid key, 403 where it lacks a scope or (without any key) the caller is elsewhere,
-            429 past the limit.
+        Problem: 401 without a valid key; 403 if the key lacks a scope or, while no key exists, the caller is on another
+            machine; 429 over the rate limit.
     """
     principal = _identify(request, keys, rate_limits, credentials)
     for scope in needed.scopes:
         if scope not in principal.scopes:
-            detail = f"This needs a key with the scope {scope}; yours has {', '.join(sorted(principal.scopes))}."
+            detail = (
+                f"This request needs a key with the scope {scope}; yours has {', '.join(sorted(principal.scopes))}."
+            )
             raise Problem(HTTPStatus.FORBIDDEN, "forbidden", detail, scope=scope)
     return principal
 
@@ -84,7 +87,7 @@ def recognise(
     rate_limits: RateLimitsDep,
     credentials: Annotated[HTTPAuthorizationCredentials | None, Security(bearer)],
 ) -> Principal | None:
-    """The caller where it can be known, for a route that is open to all; raises `Problem` (429) past the limit."""
+    """Return the caller of a route that is open to all, if known; raises `Problem` (429) over the rate limit."""
     try:
         return _identify(request, keys, rate_limits, credentials)
     except RedisError:
@@ -103,26 +106,26 @@ ObserveCaller = Annotated[Principal, Security(authenticate, scopes=[Scope.OBSERV
 OptionalCaller = Annotated[Principal | None, Security(recognise)]
 
 KEY_IS_OPTIONAL: dict[str, Any] = {"security": [{}]}
-"""`openapi_extra` of a route with an `OptionalCaller`: FastAPI cannot tell that its key may be left out."""
+"""`openapi_extra` of a route with an `OptionalCaller`: FastAPI cannot see that the key is optional."""
 
 
 def announce_access(keys: KeyStore) -> None:
-    """Tell the log where the service is open without a key; a Redis that is away is no error here."""
+    """Log a warning if the service is open without a key; does not fail while Redis is unreachable."""
     try:
         configured = keys.configured()
     except RedisError as error:
-        log.warning("Redis cannot be reached, so whether there are API keys is not known yet: %s", error)
+        log.warning("cannot tell whether API keys exist, because Redis cannot be reached: %s", error)
         return
     if not configured:
         log.warning(
-            "no API key is configured: only callers on this machine are served, as tenant %r; create one with %s",
+            "no API key exists: only callers on this machine are served, as tenant %r; create a key with: %s",
             LOCAL_TENANT,
             _HOW_TO_CREATE,
         )
 
 
 def install(app: FastAPI) -> None:
-    """Make every answer to a caller with a key say what is left of its rate limit."""
+    """Add what is left of the rate limit to every answer to a caller with a key."""
     app.add_middleware(_RateLimitHeaders)
 
 
@@ -132,12 +135,12 @@ def _identify(
     if "authorization" in request.headers:
         return _key_holder(request, keys, rate_limits, credentials)
     if keys.configured():
-        raise _unauthorized("This needs an API key, as the header 'Authorization: Bearer <key>'.")
+        raise _unauthorized("This request needs an API key, sent as the header 'Authorization: Bearer <key>'.")
     if not _on_this_machine(request):
         raise Problem(
             HTTPStatus.FORBIDDEN,
             "loopback-only",
-            "No API key is configured, so only callers on the API's own machine are served, and not through a proxy. "
+            "No API key exists yet, so only callers on the API's own machine are served, and not through a proxy. "
             f"Create a key there with: {_HOW_TO_CREATE}",
         )
     return Principal(LOCAL_TENANT, frozenset(Scope), None)
@@ -146,22 +149,22 @@ def _identify(
 def _key_holder(
     request: Request, keys: KeyStore, rate_limits: RateLimits, credentials: HTTPAuthorizationCredentials | None
 ) -> Principal:
-    """Raises `Problem`: 401 for a wrong key, 429 past the limit of the key or of wrong ones from one address.
+    """Return the caller with this key; raises `Problem`: 401 for a wrong key, 429 over a limit.
 
-    A valid key is served however many wrong ones came from the same address: else anybody behind the same proxy could
-    lock others out, and 256 random bits are not guessed.
+    Wrong keys are limited by address. A valid key is served however many wrong ones came from the same address:
+    otherwise anybody behind the same proxy could lock others out, and nobody guesses 256 random bits.
     """
     key = keys.find(credentials.credentials) if credentials else None
     if key is None:
-        standing = rate_limits.failure(request.client.host if request.client else "")
-        if not standing.allowed:
-            raise _rate_limited(standing, "Too many requests with a wrong key came from this address")
-        raise _unauthorized("The key is not valid: mistyped, revoked, or not of this service.")
-    standing = rate_limits.request(key.id)
-    request.state.rate_limit = standing
-    if not standing.allowed:
-        limit = f"{standing.limit.amount:,} requests in {standing.limit.get_expiry():,} s"
-        raise _rate_limited(standing, f"This key is good for {limit}")
+        status = rate_limits.failure(request.client.host if request.client else "")
+        if not status.allowed:
+            raise _rate_limited(status, "Too many requests with a wrong key came from your address")
+        raise _unauthorized("The API key is not valid: it is mistyped, revoked or from another service.")
+    status = rate_limits.request(key.id)
+    request.state.rate_limit = status
+    if not status.allowed:
+        limit = f"{status.limit.amount:,} requests in {status.limit.get_expiry():,} s"
+        raise _rate_limited(status, f"This key is limited to {limit}")
     return Principal(key.tenant, key.scopes, key.id)
 
 
@@ -169,17 +172,17 @@ def _unauthorized(detail: str) -> Problem:
     return Problem(HTTPStatus.UNAUTHORIZED, "unauthorized", detail, headers={"WWW-Authenticate": "Bearer"})
 
 
-def _rate_limited(standing: Standing, why: str) -> Problem:
-    detail = f"{why}: try again in {standing.reset_s} s."
-    headers = {"Retry-After": str(standing.reset_s)}
+def _rate_limited(status: RateLimitStatus, why: str) -> Problem:
+    detail = f"{why}: try again in {status.reset_s} s."
+    headers = {"Retry-After": str(status.reset_s)}
     return Problem(HTTPStatus.TOO_MANY_REQUESTS, "rate-limited", detail, headers=headers)
 
 
 def _on_this_machine(request: Request) -> bool:
-    """Neither through a reverse proxy on it, nor from a foreign web page in a browser on it.
+    """Whether the caller is on this machine, neither a reverse proxy nor a browser that shows a foreign web page.
 
-    Such a page reaches the loopback under a name of its own (DNS rebinding), which `Host` shows, or sends a form across
-    origins, which `Origin` shows.
+    Such a page reaches the loopback under a host name of its own (DNS rebinding), which `Host` shows, or sends a form
+    across origins, which `Origin` shows.
     """
     headers = request.headers
     return (
@@ -199,7 +202,7 @@ def _is_loopback(host: str) -> bool:
 
 
 class _RateLimitHeaders:
-    """Headers set on FastAPI's `Response` would be lost where a route returns a response of its own, or raises."""
+    """A middleware, because headers on FastAPI's `Response` are lost if a route raises or returns its own response."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -211,9 +214,9 @@ class _RateLimitHeaders:
         state = scope.setdefault("state", {})
 
         async def send_with_headers(message: Message) -> None:
-            standing: Standing | None = state.get("rate_limit")
-            if standing is not None and message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(standing.headers())
+            status: RateLimitStatus | None = state.get("rate_limit")
+            if status is not None and message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(status.headers())
             await send(message)
 
         await self._app(scope, receive, send_with_headers)

@@ -1,4 +1,4 @@
-"""Who may watch the service, also while Redis, which knows the keys, is away: that is when it needs watching."""
+"""Who may read `/metrics`, also while Redis, which holds the keys, is unreachable: metrics are needed most then."""
 
 import hashlib
 import time
@@ -16,15 +16,15 @@ _REMEMBERED_S = 3600
 
 
 class Observers:
-    """The keys of those who were let in within the hour, as hashes; good for what this process tells of itself."""
+    """Hashes of the keys that were valid within the last hour; enough to be shown this process's own metrics."""
 
     def __init__(self) -> None:
         self._until: dict[bytes, float] = {}
 
-    def let_in(self, credentials: HTTPAuthorizationCredentials) -> None:
+    def remember(self, credentials: HTTPAuthorizationCredentials) -> None:
         self._until[_hash(credentials)] = time.monotonic() + _REMEMBERED_S
 
-    def turn_away(self, credentials: HTTPAuthorizationCredentials) -> None:
+    def forget(self, credentials: HTTPAuthorizationCredentials) -> None:
         self._until.pop(_hash(credentials), None)
 
     def knows(self, credentials: HTTPAuthorizationCredentials) -> bool:
@@ -38,7 +38,7 @@ def observe(
     credentials: Annotated[HTTPAuthorizationCredentials | None, Security(bearer)],
     needed: SecurityScopes,
 ) -> Principal | None:
-    """The caller; `None` for one who is remembered while Redis is away. Raises as `authenticate` does."""
+    """Return the caller, or `None` for a remembered one while Redis is unreachable; raises as `authenticate` does."""
     observers: Observers = request.app.state.observers
     try:
         principal = authenticate(request, keys, rate_limits, credentials, needed)
@@ -48,10 +48,10 @@ def observe(
         raise
     except Problem:
         if credentials is not None:
-            observers.turn_away(credentials)
+            observers.forget(credentials)
         raise
     if credentials is not None:
-        observers.let_in(credentials)
+        observers.remember(credentials)
     return principal
 
 

@@ -12,20 +12,21 @@ from redis import Redis
 from shared.redis_access import PREFIX
 
 _FAILURES = RateLimitItemPerMinute(30)
+"""Requests with a wrong key, by address."""
 
 
 @dataclass(frozen=True)
-class Standing:
-    """Where a caller stands after a request."""
+class RateLimitStatus:
+    """What is left of a rate limit after a request."""
 
     allowed: bool
     limit: RateLimitItem
     remaining: int
     reset_s: int
-    """Seconds until more is allowed again."""
+    """Seconds until another request is allowed."""
 
     def headers(self) -> dict[str, str]:
-        """As draft-ietf-httpapi-ratelimit-headers-10 writes them."""
+        """The headers of draft-ietf-httpapi-ratelimit-headers-10."""
         return {
             "RateLimit-Policy": f'"default";q={self.limit.amount};w={self.limit.get_expiry()}',
             "RateLimit": f'"default";r={self.remaining};t={self.reset_s}',
@@ -33,28 +34,28 @@ class Standing:
 
 
 class RateLimits:
-    """Sliding windows by Redis' own clock.
+    """Sliding windows, timed by Redis's clock.
 
     Args:
-        redis: Its connections are shared, and so are their short timeouts.
-        rate_limit: Of a key, in the notation of the library `limits`; raises `ValueError` where it is not.
+        redis: Its connection pool is used, with its short timeouts.
+        rate_limit: A key's limit, in the notation of the library `limits`; `ValueError` if it is malformed.
     """
 
     def __init__(self, redis: Redis, rate_limit: str) -> None:
-        # The URL is not used beside a pool; it only tells Redis from Valkey's client.
+        # With a connection pool, the URL only selects the Redis client instead of Valkey's.
         storage = RedisStorage("redis://", connection_pool=redis.connection_pool, key_prefix=f"{PREFIX}limit")
         self._window = SlidingWindowCounterRateLimiter(storage)
         self._limit = parse(rate_limit)
 
-    def request(self, key_id: str) -> Standing:
+    def request(self, key_id: str) -> RateLimitStatus:
         """Count a request with this key."""
         return self._count(self._limit, "key", key_id)
 
-    def failure(self, address: str) -> Standing:
+    def failure(self, address: str) -> RateLimitStatus:
         """Count a request with a wrong key from this address."""
         return self._count(_FAILURES, "failure", address)
 
-    def _count(self, limit: RateLimitItem, *who: str) -> Standing:
-        allowed = self._window.hit(limit, *who)
-        reset, remaining = self._window.get_window_stats(limit, *who)
-        return Standing(allowed, limit, remaining, max(math.ceil(reset - time.time()), 1))
+    def _count(self, limit: RateLimitItem, *key: str) -> RateLimitStatus:
+        allowed = self._window.hit(limit, *key)
+        reset, remaining = self._window.get_window_stats(limit, *key)
+        return RateLimitStatus(allowed, limit, remaining, max(math.ceil(reset - time.time()), 1))

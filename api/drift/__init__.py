@@ -1,1 +1,1 @@
-"""Drift: how far a model's answers have moved from those to its validation split, and when that is an alert."""
+"""Drift: how far a bundle's answers differ from those to its validation split, and when that is an alert."""

@@ -1,7 +1,7 @@
-"""When drift is worth a person's attention, and the training that is proposed then.
+"""Alerts: drift that deserves a person's attention, and the training proposed then.
 
-An alert proposes and starts nothing: what is new in the catalogue needs labels before a training can learn it. An
-operator who wants trainings without being asked gives them a schedule, which is independent of alerts.
+An alert only proposes a training: what is new in the catalogue needs labels before a training can learn it. Operators
+who want trainings to start by themselves set a schedule, which is independent of alerts.
 """
 
 from collections.abc import Sequence
@@ -16,13 +16,13 @@ from shared.drift.profile import DriftFeature
 
 ACCURACY = "estimated_accuracy"
 WEEK = timedelta(days=6)
-"""From its first day to its last."""
+"""From the first day of a week to its last."""
 
 _DROP = 0.05
-"""Of the estimated accuracy."""
+"""The smallest drop of the estimated accuracy that is an alert."""
 _SIGMAS = 3
 _PROPOSAL = {"promote": "manual"}
-"""The body of a `POST /v1/trainings`: the parameters as they are, with the labels that have come; a person looks at the
+"""The body of a `POST /v1/trainings`: unchanged parameters, with the labels received since; a person looks at the
 verdict before the new model serves."""
 
 
@@ -32,11 +32,11 @@ class Alert:
     feature: str
     """A `DriftFeature`, or `ACCURACY`."""
     value: float
-    """Its PSI, or the estimate."""
+    """The feature's PSI, or the estimated accuracy."""
     threshold: float
-    """Which the value is above, or for the estimate, below."""
+    """The limit that the PSI is above, or the estimated accuracy below."""
     since: date
-    """The first day of those in a row that it stands for."""
+    """The first of the consecutive days on which the alert stands."""
     detail: str
     proposal: dict[str, Any] = field(default_factory=_PROPOSAL.copy)
 

@@ -11,7 +11,7 @@ MODERATE, DRIFT = 0.1, 0.2
 """The usual rule for the population stability index: below 0.1 little has changed, from 0.2 on much has (E. Lewis, "An
 Introduction to Credit Scoring", 1994; N. Siddiqi, "Credit Risk Scorecards", 2006, has 0.25)."""
 MIN_ITEMS = 100
-"""Fewer give no verdict."""
+"""With fewer items a period is not judged."""
 
 
 class DriftLevel(StrEnum):
@@ -22,17 +22,17 @@ class DriftLevel(StrEnum):
 
 @dataclass(frozen=True)
 class Distance:
-    """Of one feature's histogram from the reference's."""
+    """The distance of a feature's histogram from the reference's."""
 
     feature: DriftFeature
     psi: float
     jensen_shannon: float
     threshold: float
-    """The PSI past which it is drift: `DRIFT`, or what chance alone may come to with so few items."""
+    """The PSI above which this is drift: `DRIFT`, or what chance alone may cause with this few items, if greater."""
     level: DriftLevel | None
-    """`None`: too few items."""
+    """`None` if there are too few items."""
     detail: str
-    """Where the two differ most, for people."""
+    """Where the two differ most; human-readable."""
 
 
 @dataclass(frozen=True)
@@ -41,13 +41,13 @@ class Assessment:
 
     counts: DayCounts
     distances: tuple[Distance, ...]
-    """Per feature that both have; none without a reference."""
+    """One for each feature that both have; empty without a reference."""
     estimated_accuracy: float | None
     """The mean confidence: of calibrated confidences it is the share of right answers that is to be expected, without a
     label (confidence-based performance estimation, CBPE, as NannyML has it). It holds while they stay calibrated: it
     sees items that have become harder, not types that have changed their meaning."""
     estimate_error: float | None
-    """Its standard error by chance alone; miscalibration comes on top, which labels show."""
+    """The estimate's standard error by chance alone; miscalibration adds to it, and only labels show how much."""
 
     @property
     def judged(self) -> bool:

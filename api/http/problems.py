@@ -26,23 +26,23 @@ MEDIA_TYPE = "application/problem+json"
 
 
 class ProblemOut(BaseModel):
-    """An error, after RFC 9457; some kinds have further members, such as `errors`."""
+    """An error as RFC 9457 describes it; some kinds have further members, such as `errors`."""
 
     model_config = ConfigDict(extra="allow")
 
-    type: str = Field(description="urn:rakuten-catalog:problem:… with a stable name of the kind, for programs.")
+    type: str = Field(description="urn:rakuten-catalog:problem: and the kind's stable name, for programs.")
     title: str
     status: int
-    detail: str = Field(description="What was wrong with this very request, for people.")
+    detail: str = Field(description="What was wrong with this request, and what to do: human-readable.")
     instance: str = Field(description="The request's path.")
 
 
 class Problem(Exception):  # noqa: N818  # RFC 9457's word
-    """Raised anywhere below a route; becomes the answer.
+    """An error that becomes the answer, wherever below a route it is raised.
 
     Args:
         kind: A stable name, the end of the document's `type` URI.
-        detail: What was wrong with this very request, and what to do.
+        detail: What was wrong with this request, where, and what to do.
         more: Further members of the document.
     """
 
@@ -66,13 +66,13 @@ class Problem(Exception):  # noqa: N818  # RFC 9457's word
         }
 
     def response(self, instance: str) -> Response:
-        # In ASCII: a document may quote what is wrong, such as half a surrogate pair, which UTF-8 cannot hold.
+        # In ASCII: a document may quote text that UTF-8 cannot encode, such as half a surrogate pair.
         body = json.dumps(self.document(instance))
         return Response(body, int(self.status), headers=self.headers, media_type=MEDIA_TYPE)
 
 
 class StreamedProblem(Problem):
-    """A problem whose `errors` may be very many: they are written as they are sent."""
+    """A problem that may have very many `errors`: they are serialised while the answer is sent."""
 
     def __init__(self, status: HTTPStatus, kind: str, detail: str, *, errors: Iterable[Mapping[str, Any]]) -> None:
         super().__init__(status, kind, detail)
@@ -93,16 +93,17 @@ class StreamedProblem(Problem):
 
 
 def pointer_to(location: Iterable[int | str]) -> str:
-    """RFC 6901, from pydantic's place of an error."""
+    """An RFC 6901 JSON pointer from the location in a pydantic error."""
     return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in location)
 
 
-def results_expired(job: str) -> Problem:
-    return Problem(HTTPStatus.GONE, "results-expired", f"The results of job {job} were kept as long as promised.")
+def results_expired(job_id: str) -> Problem:
+    detail = f"The results of job {job_id} are no longer kept: its results_expire_at has passed."
+    return Problem(HTTPStatus.GONE, "results-expired", detail)
 
 
 def invalid_request(entries: Sequence[Any]) -> Problem:
-    """From the entries of a pydantic `ValidationError`; each field that is wrong is named by a JSON pointer."""
+    """A problem from the entries of a pydantic `ValidationError`; a JSON pointer names each wrong field."""
     errors = [
         {"pointer": pointer_to(entry["loc"]), "detail": entry["msg"].removeprefix("Value error, ")} for entry in entries
     ]
@@ -111,7 +112,7 @@ def invalid_request(entries: Sequence[Any]) -> Problem:
 
 
 def install(app: FastAPI) -> None:
-    """Make every error of the app a problem document."""
+    """Answer every error of the app with a problem document."""
     app.add_exception_handler(Problem, _problem)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
@@ -121,7 +122,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RedisError, _unavailable)
     app.add_exception_handler(OperationalError, _unavailable)
     app.add_exception_handler(OSError, _disk)
-    app.add_exception_handler(ClientDisconnect, _gone_away)
+    app.add_exception_handler(ClientDisconnect, _disconnected)
     app.add_exception_handler(Exception, _internal)
 
 
@@ -143,7 +144,7 @@ def _http(request: Request, error: Exception) -> Response:
 
 
 def _no_job(request: Request, error: Exception) -> Response:
-    detail = f"There is no job {error}: it never was, or it is long over."
+    detail = f"There is no job {error}: it never existed, or its record is no longer kept."
     return Problem(HTTPStatus.NOT_FOUND, "job-not-found", detail).response(request.url.path)
 
 
@@ -156,7 +157,7 @@ def _no_cursor(request: Request, error: Exception) -> Response:
 
 
 def _unavailable(request: Request, error: Exception) -> Response:
-    detail = "The job store does not answer right now. Try again in a few seconds, with the same Idempotency-Key."
+    detail = "The job store (Redis) does not answer. Try again in a few seconds, with the same Idempotency-Key."
     headers = {"Retry-After": "5"}
     return Problem(HTTPStatus.SERVICE_UNAVAILABLE, "store-unavailable", detail, headers=headers).response(
         request.url.path
@@ -164,25 +165,25 @@ def _unavailable(request: Request, error: Exception) -> Response:
 
 
 def _disk(request: Request, error: Exception) -> Response:
-    """What an upload is written to: the blob store, and the spool of multipart bodies."""
-    log.error("a request could not be stored: %s", error)
+    """An error of the blob store or of the temporary files of multipart bodies."""
+    log.error("cannot store a request: %s", error)
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        detail = "The store for pictures is full; nothing was accepted. Try again later, or tell the operator."
+        detail = "The picture store is full, so nothing was accepted. Try again later, or tell the operator."
         status, kind = HTTPStatus.INSUFFICIENT_STORAGE, "insufficient-storage"
     else:
-        detail = "The store for pictures cannot be reached right now; nothing was accepted. Try again in a few seconds."
+        detail = "The picture store cannot be reached, so nothing was accepted. Try again in a few seconds."
         status, kind = HTTPStatus.SERVICE_UNAVAILABLE, "store-unavailable"
     return Problem(status, kind, detail, headers={"Retry-After": "30"}).response(request.url.path)
 
 
-def _gone_away(request: Request, error: Exception) -> Response:
-    """In the middle of its body; nobody reads the answer, and nothing of the request is left."""
+def _disconnected(request: Request, error: Exception) -> Response:
+    """The client went away in the middle of its body, so nobody reads the answer; nothing was accepted."""
     return Response(status_code=HTTPStatus.BAD_REQUEST)
 
 
 def _internal(request: Request, error: Exception) -> Response:
-    detail = "The service failed on this request; its log says why."
-    # This answer is made outside of what gives the others their header.
+    detail = f"The service failed on this request. Its log has the reason, under this {requests.HEADER}."
+    # This answer is made outside the middleware that adds the header to the others.
     headers = {requests.HEADER: request.state.request_id}
     problem = Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal-error", detail, headers=headers)
     return problem.response(request.url.path)

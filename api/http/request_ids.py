@@ -1,4 +1,4 @@
-"""How requests are observed: an id for each, in its answer and its lines of the log; a span; uvicorn's log as ours."""
+"""Observing requests: an id for each, in its answer and its log lines; a span; uvicorn's log in our format."""
 
 import logging
 import re
@@ -15,25 +15,25 @@ from shared.telemetry import logs, tracing
 HEADER = "X-Request-ID"
 
 TRACED: TelemetryConfig = {
-    "auto_configure": False,  # `observe` does it, as in every other process
+    "auto_configure": False,  # `observe` does that, as in every other process
     "metrics": False,
     "logs": False,
     "operation_spans": False,
     "exclude": lambda scope: scope.get("path", "").startswith(("/health", "/metrics")),
 }
-"""FastAPI's own spans: one per request, whatever it streams, which go on with a caller's `traceparent`."""
+"""FastAPI's own spans: one per request, streamed or not, continuing a caller's `traceparent`."""
 
 _WELL_FORMED = re.compile(r"[\w.:-]{1,128}", re.ASCII)
-"""What goes into a log must be short, and cannot pass for anything else."""
+"""An id that is short and cannot be mistaken for anything else in a log."""
 
 
 def install(app: FastAPI) -> None:
-    """Give every request an id: the caller's `X-Request-ID` where it is well formed, else one of our own."""
+    """Give every request an id: the caller's `X-Request-ID` if it is well formed, otherwise a new one."""
     app.add_middleware(_RequestIds)
 
 
 def observe(settings: Settings) -> None:
-    """Set up the log and the traces of a process that serves the API; uvicorn has set up its own loggers by now."""
+    """Set up log and traces of a process that serves the API, after uvicorn has set up its own loggers."""
     logs.configure("api", settings)
     tracing.start("api")
     for name in ("uvicorn", "uvicorn.access"):
@@ -46,7 +46,7 @@ def observe(settings: Settings) -> None:
 
 
 def _without_query(record: logging.LogRecord) -> bool:
-    """A query may hold a webhook's URL with its secrets; what else is in the line are fields of their own."""
+    """Drop the query, which may hold a webhook URL with credentials, and make the rest of the line fields."""
     if isinstance(record.args, tuple):
         client, method, target, version, status = record.args
         path = str(target).partition("?")[0]
@@ -63,10 +63,10 @@ class _RequestIds:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        given = Headers(scope=scope).get(HEADER, "")
-        request_id = given if _WELL_FORMED.fullmatch(given) else secrets.token_hex(12)
+        header = Headers(scope=scope).get(HEADER, "")
+        request_id = header if _WELL_FORMED.fullmatch(header) else secrets.token_hex(12)
         scope.setdefault("state", {})["request_id"] = request_id
-        # Not just while we are in here: what comes out of here as an exception is logged by uvicorn, in the same task.
+        # Bound for the rest of the task, because uvicorn logs an exception in the same task, after this middleware.
         logs.bind(request_id=request_id, **tracing.ids())
 
         async def send_with_id(message: Message) -> None:

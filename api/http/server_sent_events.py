@@ -1,4 +1,4 @@
-"""A job's changes as server-sent events."""
+"""The changes of a job or a training as server-sent events."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Hashable
@@ -11,31 +11,32 @@ from redis import RedisError
 T = TypeVar("T")
 
 _EVENT_S = 0.5
+"""How often a change is looked for."""
 
 
 async def follow(
-    found: T,
+    current: T,
     read: Callable[[], T],
     moment: Callable[[T], tuple[Hashable, bool]],
     render: Callable[[T], ServerSentEvent],
 ) -> AsyncIterator[ServerSentEvent]:
-    """An event `progress` each time that it has changed; `end` comes last.
+    """Yield an event `progress` at each change, and `end` as the last one.
 
     Args:
-        found: As it was read last.
-        moment: What tells two readings apart, and whether it has ended.
+        current: The latest reading.
+        moment: Returns what distinguishes two readings, and whether the job has ended.
     """
     shown: Hashable = None
     while True:
-        now, ended = moment(found)
+        now, ended = moment(current)
         if now != shown:
-            event = await run_in_threadpool(render, found)
+            event = await run_in_threadpool(render, current)
             yield event.model_copy(update={"event": "end" if ended else "progress"})
             shown = now
         if ended:
             return
         await asyncio.sleep(_EVENT_S)
         try:
-            found = await run_in_threadpool(read)
+            current = await run_in_threadpool(read)
         except RedisError:
             continue  # the stream outlives a restart of the store

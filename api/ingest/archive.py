@@ -1,4 +1,4 @@
-"""Pictures in a zip."""
+"""Reads the pictures in a zip."""
 
 import re
 import struct
@@ -13,7 +13,7 @@ from tempfile import SpooledTemporaryFile
 from api.ingest.intake import PictureRefused, malformed, oversize, too_large
 
 SIGNATURE = b"PK\x01\x02"
-"""Before each entry of a zip's directory."""
+"""What each entry of a zip's directory begins with."""
 
 _IN_MEMORY = 1024**2
 _MAX_DIRECTORY = 16 * 1024**2
@@ -24,28 +24,28 @@ _DAMAGES = (zipfile.BadZipFile, zlib.error, struct.error, RuntimeError, EOFError
 
 
 class ArchiveFile(SpooledTemporaryFile[bytes]):
-    """Where a zip lies; on disk, unless it is small."""
+    """A temporary file that holds a zip: on disk, unless it is small."""
 
     def __init__(self) -> None:
         super().__init__(max_size=_IN_MEMORY)
 
     def read(self, *size: int) -> bytes:
-        """Raises `BadZipFile` for the directory of a zip that would fill the memory: it alone is read in one go."""
+        """Raise `BadZipFile` for a directory that would fill the memory: it alone is read in one piece."""
         if size and size[0] > _MAX_DIRECTORY:
             raise zipfile.BadZipFile(f"its directory has over {_MAX_DIRECTORY:,} bytes")
         return super().read(*size)
 
 
 def base_name(name: str) -> str:
-    """The last component of a path of any system."""
+    """The last component of a path of any operating system."""
     return re.split(r"[/\\]", name)[-1]
 
 
 def pictures(file: ArchiveFile, max_total: int, max_each: int) -> Iterator[tuple[str, bytes | PictureRefused]]:
-    """File name and content of each picture.
+    """Yield file name and content of each picture.
 
     Raises:
-        Problem: it is no zip, an entry cannot be read, or the pictures are too large together.
+        Problem: this is not a zip, an entry cannot be read, or the pictures are too large together.
     """
     with _reading("the zip"):
         archive = zipfile.ZipFile(file)
@@ -64,19 +64,19 @@ def pictures(file: ArchiveFile, max_total: int, max_each: int) -> Iterator[tuple
 
 
 def _is_picture(entry: zipfile.ZipInfo) -> bool:
-    """Raises `Problem` for an entry that cannot be read."""
+    """Whether the entry is a picture; raises `Problem` if it cannot be read."""
     if entry.is_dir() or base_name(entry.filename).startswith(".") or entry.filename.startswith(f"{_MAC_EXTRAS}/"):
         return False
     name = entry.filename[:200]
     if entry.flag_bits & _ENCRYPTED:
         raise malformed(f"{name!r} in the zip is encrypted: send it without a password")
     if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise malformed(f"{name!r} in the zip is compressed by another method than deflate")
+        raise malformed(f"{name!r} in the zip is not compressed with deflate: create the zip with that method")
     return True
 
 
 def _content(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
-    """Never more than the directory promises: `zipfile` stops there, and then the checksum is wrong."""
+    """The entry's content, never longer than the directory says: `zipfile` stops there, and the checksum is wrong."""
     content = BytesIO()
     with _reading(f"{entry.filename[:200]!r} in the zip"), archive.open(entry) as stream:
         while step := stream.read(_STEP):
@@ -86,7 +86,7 @@ def _content(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
 
 @contextmanager
 def _reading(what: str) -> Iterator[None]:
-    """Makes a `Problem` of what `zipfile` raises for a damaged zip."""
+    """Turn what `zipfile` raises for a damaged zip into a `Problem`."""
     try:
         yield
     except _DAMAGES as error:

@@ -1,4 +1,4 @@
-"""The request's bytes: counted against the limit, and hashed on their way."""
+"""The request's bytes, checked against the limit and hashed while they are read."""
 
 import hashlib
 import json
@@ -16,14 +16,14 @@ _BOM = b"\xef\xbb\xbf"
 
 
 class Body:
-    """Read once, piece by piece.
+    """A body that is read once, piece by piece.
 
-    The fingerprint is over the media type, the query in any order, and what is added: the bytes themselves, or for
-    multipart the content of the parts, because the boundary between them is another one at each attempt.
+    The fingerprint covers the media type, the query parameters in any order, and what is added: the bytes themselves,
+    or the contents of a multipart body's parts, because the boundary between them differs at each attempt.
     """
 
     def __init__(self, request: Request, limit: int) -> None:
-        """Raises `Problem` if the body says that it is over the limit."""
+        """Raise `Problem` if the body announces that it is over the limit."""
         self.media_type = media_type(request)
         self.content_type = request.headers.get("content-type", "")
         self._request = request
@@ -36,7 +36,7 @@ class Body:
             raise self._too_large()
 
     async def pieces(self) -> AsyncIterator[bytes]:
-        """At most 64 KiB at a time, none of them empty; raises `Problem` past the limit."""
+        """Yield pieces of 1 byte to 64 KiB; raises `Problem` when the body exceeds the limit."""
         size = 0
         async for part in self._request.stream():
             size += len(part)
@@ -51,7 +51,7 @@ class Body:
         self._ended = True
 
     async def hashed(self) -> AsyncIterator[bytes]:
-        """The pieces, which are added to the fingerprint."""
+        """Yield the pieces and add them to the fingerprint."""
         async for piece in self.pieces():
             self.add(piece)
             yield piece
@@ -63,17 +63,17 @@ class Body:
         return body
 
     def add(self, data: bytes) -> None:
-        """To the fingerprint."""
+        """Add to the fingerprint."""
         self._digest.update(data)
 
     def fingerprint(self) -> str:
-        """In hex; raises `RuntimeError` before the body has ended."""
+        """The fingerprint in hex; raises `RuntimeError` before the body has ended."""
         if not self._ended:
             raise RuntimeError("the body has not been read to its end")
         return self._digest.hexdigest()
 
     def _too_large(self) -> Problem:
-        detail = f"The body is larger than {self._limit:,} bytes: send it in several requests."
+        detail = f"The body is larger than {self._limit:,} bytes: split it over several requests."
         return Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body-too-large", detail)
 
 
@@ -82,7 +82,7 @@ def media_type(request: Request) -> str:
 
 
 async def without_bom(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """Spreadsheets and some editors put a byte order mark before UTF-8."""
+    """Drop the byte order mark that spreadsheets and some editors put before UTF-8."""
     head: bytes | None = b""
     async for piece in pieces:
         if head is None:

@@ -1,4 +1,4 @@
-"""A CSV table with a heading, record by record."""
+"""Reads a CSV table with a heading, record by record."""
 
 import csv
 import re
@@ -8,7 +8,7 @@ from typing import Any
 from api.ingest.intake import Listing, RawItem, malformed, too_large
 from api.ingest.lines import lines
 
-# Of the whole process. Records are bounded, and what is too long for an item is that item's own error.
+# For the whole process. Records are bounded anyway, and a cell too long for an item is that item's own error.
 csv.field_size_limit(2**31 - 1)
 
 _CLOSING = re.compile(r'[^"]*+(?:""[^"]*+)*+"(?!")')
@@ -17,9 +17,9 @@ _CLOSING = re.compile(r'[^"]*+(?:""[^"]*+)*+"(?!")')
 async def items(
     pieces: AsyncIterator[bytes], limit: int, options: dict[str, Any], listing: Listing
 ) -> AsyncGenerator[RawItem, None]:
-    """The listing's columns, of which `image` is a URL or the name of a picture sent along.
+    """Yield each record's cells by column; `image` is a URL or the name of a picture in the same request.
 
-    Raises `Problem`, which names the line; of a record over several lines the first.
+    Raises `Problem`, which names the line, or the first line of a record that spans several.
     """
     index, table = 0, _Table(limit, listing.columns)
     async for number, line in lines(pieces, limit):
@@ -39,12 +39,12 @@ def _fields(columns: list[str], cells: list[str]) -> dict[str, Any]:
 
 
 class _Table:
-    """Puts records together from lines, because a newline may stand inside quotes."""
+    """Assembles records from lines, because a quoted cell may contain newlines."""
 
     def __init__(self, limit: int, known: tuple[str, ...]) -> None:
         self.columns: list[str] = []
         self.begun = 0
-        """The line in which the latest record begins."""
+        """The number of the line in which the latest record begins."""
         self._limit = limit
         self._known = known
         self._delimiter = ","
@@ -53,7 +53,7 @@ class _Table:
         self._quoted = False
 
     def cells(self, number: int, line: bytearray) -> list[str] | None:
-        """Of the record that ends with this line, if one does and it is not the heading."""
+        """Take a line in; return the cells of the record that ends with it, if one does and it is not the heading."""
         try:
             text = line.decode()
         except UnicodeDecodeError as error:
@@ -82,17 +82,17 @@ class _Table:
             return None
         if len(cells) > len(self.columns):
             raise malformed(
-                f"line {self.begun} of the table has {len(cells)} cells, but there are {len(self.columns)} columns",
+                f"line {self.begun} of the table has {len(cells)} cells, but the heading has {len(self.columns)}",
                 line=self.begun,
             )
         return cells
 
     def close(self) -> None:
-        """Raises `Problem` if a record is open or there was no heading."""
+        """Raise `Problem` if a record is incomplete or there was no heading."""
         if self._quoted:
             raise malformed(f"a quote in the record that begins in line {self.begun} is not closed", line=self.begun)
         if not self.columns:
-            raise malformed(f"the table is empty: it begins with its columns, of {', '.join(self._known)}")
+            raise malformed(f"the table is empty: its first line must name columns out of {', '.join(self._known)}")
 
     def _parsed(self, record: str) -> list[str]:
         try:
@@ -104,14 +104,15 @@ class _Table:
         columns = [cell.strip().lower() for cell in cells]
         if set(columns) <= set(self._known) and len(set(columns)) == len(columns):
             return columns
-        found = ", ".join(cells)[:200]
+        heading = ", ".join(cells)[:200]
         raise malformed(
-            f"a CSV table has columns of {', '.join(self._known)}, each once; this one has {found}", line=self.begun
+            f"the columns of a CSV table are among {', '.join(self._known)}, each at most once; this one has {heading}",
+            line=self.begun,
         )
 
 
 def _ends_quoted(line: str, delimiter: str, quoted: bool) -> bool:
-    """Whether the line ends inside quotes. Only a cell that begins with one is quoted: `12" screen` is not."""
+    """Whether the line ends inside quotes. Only a cell that begins with a quote is quoted, so not `12" screen`."""
     at = 0
     while True:
         if quoted:

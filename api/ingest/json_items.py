@@ -1,7 +1,7 @@
-"""`{"items": […], …}` or a bare list, item by item while its bytes arrive.
+"""Reads `{"items": […], …}` or a bare list, item by item while its bytes arrive.
 
-Only what is around the items is followed here. Each item's text is parsed by itself, as a line of NDJSON is: the push
-parsers of yajl scan a long string anew with each piece of it, and turn half a surrogate pair into a question mark.
+Only the structure around the items is followed here. Each item's text is parsed by itself, like a line of NDJSON: the
+streaming parser yajl scans a long string again with each piece, and turns half a surrogate pair into a question mark.
 """
 
 import re
@@ -17,7 +17,7 @@ from api.ingest.json_text import load
 _IN_STRING = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
 _MARK = re.compile(rb'"' + _IN_STRING.pattern + rb'"|["\[\]{},:]', re.DOTALL)
 _NESTED_MARK = re.compile(rb'"' + _IN_STRING.pattern + rb'"|["\[\]{}]', re.DOTALL)
-"""A whole string, one that goes on in the next piece, or what gives a document its structure."""
+"""A complete string, the beginning of one that goes on in the next piece, or a structural character."""
 _SOLID = re.compile(rb"[^ \t\n\r]")
 _QUOTE = ord('"')
 
@@ -25,7 +25,7 @@ _QUOTE = ord('"')
 async def items(
     pieces: AsyncIterator[bytes], limit: int, options: dict[str, Any], listing: Listing
 ) -> AsyncGenerator[RawItem, None]:
-    """The other members of the document become options. Raises `Problem`, which names the item or the byte."""
+    """Yield the listed items; other members become options. Raises `Problem`, which names the item or the byte."""
     reader = _Reader(pieces, limit)
     opening = await reader.solid()
     if opening == b"[":
@@ -37,22 +37,22 @@ async def items(
     else:
         raise malformed(f'the body must be JSON: an object with the member "{listing.member}", or a list of them')
     if await reader.solid():
-        raise reader.misplaced("something behind the end of the document")
+        raise reader.misplaced("something after the end of the document")
 
 
 async def _members(reader: "_Reader", options: dict[str, Any], listing: Listing) -> AsyncIterator[RawItem]:
-    given: set[str] = set()
+    names: set[str] = set()
     stop = b","
     while stop == b",":
         text, stop = await reader.text("the name of a member")
-        if stop == b"}" and not given and not _SOLID.search(text):
+        if stop == b"}" and not names and not _SOLID.search(text):
             break
         name = load(text, "the name of a member")
         if not isinstance(name, str) or stop != b":":
             raise reader.misplaced('no "name": value')
-        if name in given:
+        if name in names:
             raise malformed(f"the member {name[:100]!r} occurs twice")
-        given.add(name)
+        names.add(name)
         if name == listing.member:
             if await reader.solid() != b"[":
                 raise malformed(f'the member "{listing.member}" must be a list')
@@ -66,15 +66,15 @@ async def _members(reader: "_Reader", options: dict[str, Any], listing: Listing)
                 raise malformed(f"the member {name!r} must be a single value")
         else:
             others = ", ".join(listing.options)
-            raise malformed(f"unknown member {name[:100]!r}: beside {listing.member} there can be {others}")
+            raise malformed(f"unknown member {name[:100]!r}: the known ones are {listing.member}, {others}")
     if stop != b"}":
         raise reader.misplaced("no comma and no end of the object")
-    if listing.member not in given:
+    if listing.member not in names:
         raise malformed(f'the body has no member "{listing.member}"')
 
 
 async def _listed(reader: "_Reader", listing: Listing) -> AsyncIterator[RawItem]:
-    """What stands in a list whose bracket has been read."""
+    """Yield the items of a list whose opening bracket has been read."""
     for index in count():
         text, stop = await reader.text(f"item {index}")
         if stop == b"]" and not index and not _SOLID.search(text):
@@ -89,7 +89,7 @@ async def _listed(reader: "_Reader", listing: Listing) -> AsyncIterator[RawItem]
 
 
 class _Reader:
-    """The document's text, of which a piece is in hand."""
+    """The document's text, read piece by piece."""
 
     def __init__(self, pieces: AsyncIterator[bytes], limit: int) -> None:
         self._pieces = without_bom(pieces)
@@ -97,10 +97,10 @@ class _Reader:
         self._piece = b""
         self._at = 0
         self._before = 0
-        """Bytes before the piece."""
+        """Bytes before the current piece."""
 
     async def solid(self) -> bytes:
-        """The next byte that is no white space; empty at the end."""
+        """The next byte that is not white space; empty at the end."""
         while not (found := _SOLID.search(self._piece, self._at)):
             if not await self._next():
                 return b""
@@ -108,7 +108,7 @@ class _Reader:
         return found[0]
 
     async def text(self, what: str) -> tuple[bytearray, bytes]:
-        """A value's text, and the comma, colon or bracket that ends it; raises `Problem`, which says what it was."""
+        """A value's text, and the comma, colon or bracket that ends it; raises `Problem`, which names it as `what`."""
         text = bytearray()
         depth, quoted, escaped = 0, False, False
         while True:
@@ -116,7 +116,7 @@ class _Reader:
             at = begin + escaped
             while True:
                 if quoted:
-                    at = _IN_STRING.match(piece, at).end()  # type: ignore[union-attr]  # it matches nothing, too
+                    at = _IN_STRING.match(piece, at).end()  # type: ignore[union-attr]  # it matches the empty string, too
                     if at >= len(piece) or piece[at] != _QUOTE:
                         escaped = at < len(piece)
                         break
@@ -141,15 +141,15 @@ class _Reader:
             if not await self._next():
                 raise malformed(f"the body ends in {what}: the JSON is not complete")
 
-    def misplaced(self, found: str) -> Problem:
-        return malformed(f"the body is not JSON: there is {found} at byte {self._before + self._at:,}")
+    def misplaced(self, what: str) -> Problem:
+        return malformed(f"the body is not JSON: there is {what} at byte {self._before + self._at:,}")
 
     def _check(self, text: bytearray, what: str) -> None:
         if len(text) > self._limit:
             raise too_large("item-too-long", f"{what[0].upper()}{what[1:]} is over {self._limit:,} bytes.")
 
     async def _next(self) -> bool:
-        """Whether there is a next piece; it is in hand then."""
+        """Go on to the next piece; return whether there is one."""
         self._before, self._at = self._before + len(self._piece), 0
         self._piece = await anext(self._pieces, b"")
         return bool(self._piece)

@@ -1,4 +1,4 @@
-"""JSON that lies in memory as a whole: an item, a line, or a small body."""
+"""Parses JSON that is in memory as a whole: an item, a line, or a small body."""
 
 import json
 import math
@@ -9,19 +9,19 @@ from api.ingest.intake import malformed
 
 _MAX_DEPTH = 32
 _MAX_VALUES = 1000
-"""In one item, which has eight at most; without a limit, `[[],[],[],…]` would take fifty times its length in memory."""
+"""Values in one item, which needs eight at most. Unlimited, `[[],[],…]` takes fifty times its length in memory."""
 
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 _BRACKET = re.compile(rb"[\[{]|([\]}])")
 
 
 def load(text: bytearray, what: str, **more: Any) -> Any:
-    """Empties `text`, so that a picture in it is not held once more than needed.
+    """Parse the text, and empty it, so that a picture in it is not in memory twice.
 
-    Half a surrogate pair is let pass, for the schema to judge.
+    Half a surrogate pair is accepted here: the schema decides about it.
 
     Raises:
-        Problem: it is not JSON; begins with `what` and has the members `more`.
+        Problem: the text is not JSON. Its detail begins with `what`, and it has the members `more`.
     """
     _check_shape(text, what, more)
     try:
@@ -37,7 +37,7 @@ def load(text: bytearray, what: str, **more: Any) -> Any:
 
 
 def _check_shape(text: bytearray, what: str, more: dict[str, Any]) -> None:
-    """Refuse nesting and numbers of values that no item has, before they take memory."""
+    """Raise `Problem` for deeper nesting or more values than any item has, before they take memory."""
     if text.count(b"[") + text.count(b"{") <= _MAX_DEPTH and text.count(b",") < _MAX_VALUES:
         return
     bare = _STRING.sub(b"", text)
@@ -45,20 +45,20 @@ def _check_shape(text: bytearray, what: str, more: dict[str, Any]) -> None:
     for bracket in _BRACKET.finditer(bare):
         depth += -1 if bracket[1] else 1
         if depth > _MAX_DEPTH:
-            raise malformed(f"{what} is nested over {_MAX_DEPTH} deep", **more)
+            raise malformed(f"{what} is nested more than {_MAX_DEPTH} levels deep", **more)
     if bare.count(b",") >= _MAX_VALUES:
-        raise malformed(f"{what} holds over {_MAX_VALUES:,} values", **more)
+        raise malformed(f"{what} has more than {_MAX_VALUES:,} values", **more)
 
 
 def _float(digits: str) -> float:
     value = float(digits)
     if math.isinf(value):
-        raise ValueError(f"{digits[:40]} is too large a number")
+        raise ValueError(f"the number {digits[:40]} is too large")
     return value
 
 
 def _constant(name: str) -> Any:
-    raise ValueError(f"{name} is no number of JSON")
+    raise ValueError(f"{name} is not a number in JSON")
 
 
 _DECODER = json.JSONDecoder(parse_float=_float, parse_constant=_constant)

@@ -1,4 +1,4 @@
-"""Bytes to lines, as they arrive."""
+"""Splits bytes into lines while they arrive."""
 
 from collections.abc import AsyncIterator
 
@@ -7,7 +7,7 @@ from api.ingest.intake import too_large
 
 
 async def lines(pieces: AsyncIterator[bytes], limit: int) -> AsyncIterator[tuple[int, bytearray]]:
-    """Line number, from 1, and line without its newline; raises `Problem` for one over the limit."""
+    """Yield line numbers, from 1, and lines without newline; raises `Problem` for a line over the limit."""
     line, number = bytearray(), 1
     async for piece in without_bom(pieces):
         *ends, rest = piece.split(b"\n")

@@ -1,4 +1,4 @@
-"""An item per line, as JSON."""
+"""Reads NDJSON: an item per line."""
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
@@ -11,7 +11,7 @@ from api.ingest.lines import lines
 async def items(
     pieces: AsyncIterator[bytes], limit: int, options: dict[str, Any], listing: Listing
 ) -> AsyncGenerator[RawItem, None]:
-    """Blank lines count, but are no items. Raises `Problem`, which names the line."""
+    """Yield an item per line; blank lines are skipped, but counted. Raises `Problem`, which names the line."""
     index = 0
     async for number, line in lines(pieces, limit):
         if line and not line.isspace():

@@ -1,1 +1,1 @@
-"""Catalogue items as clients send them: their schema, what is wrong with one, and their pictures."""
+"""Catalogue items as clients send them: their schema, their validation and their pictures."""

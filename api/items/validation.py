@@ -1,4 +1,4 @@
-"""What is wrong with one item of a request, and where."""
+"""What is wrong with an item of a request, and where."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -12,13 +12,13 @@ from api.ingest import RawItem
 from shared.ledger import ItemStatus, Outcome
 
 _SHOWN_ERRORS = 3
-"""Of one item."""
+"""Error entries shown per item."""
 _SHOWN_LENGTH = 300
-"""Of a pointer or a detail: they may quote what was sent, and are in memory until all items are read."""
+"""Maximum characters of a pointer or detail: both may quote the request, and stay in memory until all is read."""
 
 
 class ItemError(ValueError):
-    """What is wrong with one item's id or picture, and where below the item."""
+    """An error in an item's id or picture; the pointer starts at the item."""
 
     def __init__(self, pointer: str, code: str, detail: str) -> None:
         super().__init__(detail)
@@ -34,16 +34,16 @@ class Invalid:
     id: str | None
     line: int | None
     errors: tuple[tuple[str, str, str], ...]
-    """Pointer, code and detail of each thing that is wrong."""
+    """Pointer, code and detail of each error."""
 
     def entries(self) -> Iterator[dict[str, Any]]:
-        """As members of a problem document's `errors`."""
+        """The entries for a problem document's `errors`."""
         where = {name: value for name, value in (("line", self.line), ("id", self.id)) if value is not None}
         for pointer, code, detail in self.errors:
             yield {"index": self.index, "pointer": pointer, "code": code, "detail": detail, **where}
 
     def outcome(self) -> Outcome:
-        """As what became of an item that was skipped."""
+        """The outcome of this item, if invalid items are skipped."""
         return Outcome(
             self.index,
             self.id or str(self.index),
@@ -60,35 +60,35 @@ def error_entries(invalid: Iterable[Invalid]) -> Iterator[dict[str, Any]]:
 
 
 def check_valid(total: int, invalid: Sequence[Invalid], on_invalid: Literal["reject", "skip"], what: str) -> None:
-    """Raises `Problem` where there is nothing, or something is wrong and not to be skipped.
+    """Raise `Problem` if there is nothing valid to accept, or something is invalid and must not be skipped.
 
     Args:
-        what: `items` or `labels`, as the request holds them.
+        what: What the request lists, `items` or `labels`.
     """
     if not total:
-        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"no-{what}", f"The request holds no {what}.")
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"no-{what}", f"The request contains no {what}.")
     wrong = len(invalid)
     if wrong == total or (wrong and on_invalid == "reject"):
         raise StreamedProblem(
             HTTPStatus.UNPROCESSABLE_ENTITY,
             f"invalid-{what}",
-            f"{wrong} of {total} {what} are wrong, so none was accepted: correct them and send again"
-            + (", or send with on_invalid=skip." if wrong < total else "."),
+            f"{wrong} of {total} {what} are invalid, so none was accepted: correct them and send the request again"
+            + (", or skip them with on_invalid=skip." if wrong < total else "."),
             errors=error_entries(invalid),
         )
 
 
-def invalid(raw: RawItem, error: "ValidationError | ItemError") -> Invalid:
-    """Named by position, line and id, as far as they are known."""
+def invalid(raw: RawItem, error: ValidationError | ItemError) -> Invalid:
+    """Describe an invalid item by position, line and id, as far as they are known."""
     entries = [(error.pointer, error.code, str(error))] if isinstance(error, ItemError) else list(_entries(error))
-    identifier = None
+    item_id = None
     if isinstance(raw.fields, dict) and raw.fields.get("id") is not None:
-        identifier = str(raw.fields["id"])[:128]
+        item_id = str(raw.fields["id"])[:128]
     shown = entries[:_SHOWN_ERRORS]
     errors = [(_shortened(raw.pointer + pointer), code, _shortened(detail)) for pointer, code, detail in shown]
     if len(entries) > _SHOWN_ERRORS:
         errors.append((raw.pointer, "more_errors", f"and {len(entries) - _SHOWN_ERRORS} more errors in this item"))
-    return Invalid(raw.index, identifier, raw.line, tuple(errors))
+    return Invalid(raw.index, item_id, raw.line, tuple(errors))
 
 
 def _entries(error: ValidationError) -> Iterator[tuple[str, str, str]]:

@@ -1,1 +1,1 @@
-"""Bulk jobs: accepting them, their state and results, the synchronous `/predict`, and their webhooks' deliveries."""
+"""Bulk jobs: accepting them, their state and results, the synchronous `/predict`, and webhook deliveries."""

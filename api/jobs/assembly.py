@@ -20,7 +20,7 @@ from shared.stores.blobs import Blobs
 
 _CHUNK_COST = 256
 _PICTURE_COST, _TEXT_COST = 16, 1
-"""A chunk holds 16 pictures or 256 texts: about a second of work on a CPU, so that progress and cancelling are live."""
+"""A chunk holds 16 pictures or 256 texts, about a second of work on a CPU, so progress and cancelling are prompt."""
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""Results as a Parquet file. Arrow is loaded when the first one is asked for."""
+"""Results as a Parquet file. Arrow is imported at the first request for one."""
 
 import io
 from collections.abc import Iterable, Iterator
@@ -10,10 +10,10 @@ _PART = 1 << 16
 
 
 def parquet(pages: Iterable[list[ResultOut]]) -> Iterator[bytes]:
-    """Columns as in the CSV, with their types.
+    """Yield the parts of a file with the CSV's columns, typed.
 
-    It is sent once it is whole, because the writer takes all of a table; as columns the results of 100,000 items are
-    some ten megabytes.
+    It is sent once complete, because the writer takes a whole table; as columns, the results of 100,000 items take
+    about ten megabytes.
     """
     from arro3.core import Array, DataType, Field, RecordBatch, Schema, Table
     from arro3.io import write_parquet

@@ -1,4 +1,4 @@
-"""One item, answered in the same request: the original project's contract, through the same queue."""
+"""`/predict`: one item, answered in the same request, with the original project's contract and the same queue."""
 
 import base64
 from http import HTTPStatus
@@ -86,7 +86,7 @@ async def predict(
 
 
 async def _item(request: Request, settings: Settings) -> dict[str, Any]:
-    """The request's two fields as a catalogue item."""
+    """The request's two fields as the fields of a catalogue item."""
     limit = ingest.item_limit(settings)
     fields: dict[str, Any]
     if request.headers.get("content-type", "").lower().startswith(ingest.MULTIPART):

@@ -1,4 +1,4 @@
-"""The ledger's records as clients see them: JSON, NDJSON and CSV."""
+"""Jobs and results as clients see them, in JSON, NDJSON and CSV."""
 
 import csv
 from collections.abc import Iterable, Iterator
@@ -17,6 +17,7 @@ COLUMNS = (
     "bundle", "model_version", "error", "message", "cached",
 )  # fmt: skip
 _LONGEST_PAUSE_S = 30
+"""The longest time after which a client is told to ask again."""
 
 
 def job_out(job: Job, lane: LaneStatus | None) -> JobOut:
@@ -50,7 +51,7 @@ def job_out(job: Job, lane: LaneStatus | None) -> JobOut:
 
 
 def retry_after(job: JobOut, now: float) -> str:
-    """Seconds after which asking again is worth while: a quarter of what is left."""
+    """Seconds after which asking again is worthwhile: a quarter of the estimated rest."""
     if job.estimated_finish_at is None:
         return "1"
     remaining = job.estimated_finish_at.timestamp() - now
@@ -94,20 +95,20 @@ def result_out(bundle: str, outcome: Outcome) -> ResultOut:
 
 
 def ndjson(pages: Iterable[list[ResultOut]]) -> Iterator[str]:
-    """A line per result; yielded by page, because each piece of a streamed response costs a change of threads."""
+    """Yield a line per result, a page at a time, because each piece of a streamed response costs a thread switch."""
     for page in pages:
         yield "".join(result.model_dump_json() + "\n" for result in page)
 
 
 def csv_table(pages: Iterable[list[ResultOut]]) -> Iterator[str]:
-    """A heading, and a row per result; yielded by page."""
+    """Yield a heading and a row per result, a page at a time."""
     yield _csv_rows([COLUMNS])
     for page in pages:
         yield _csv_rows(_csv_row(result) for result in page)
 
 
 def row(result: ResultOut) -> tuple[object, ...]:
-    """Of a table with the columns `COLUMNS`."""
+    """A result as a row of a table with the columns `COLUMNS`."""
     category, error = result.category, result.error
     return (
         result.index,
@@ -140,7 +141,7 @@ def _category(guess: Guess) -> CategoryOut:
 
 
 def _rate(job: Job) -> float | None:
-    """Items a second since the job began; those that were skipped cost nothing."""
+    """Items per second since the job began; skipped items do not count."""
     computed = job.succeeded + job.failed
     if job.started_at is None or not computed:
         return None
@@ -149,7 +150,7 @@ def _rate(job: Job) -> float | None:
 
 
 def _estimate(job: Job, rate: float | None, lane: LaneStatus | None) -> datetime | None:
-    """The rest at the job's own rate; before that, all that waits in its lane at the lane's; at most the deadline."""
+    """When the job ends at its own rate, or while it has none, its whole lane at the lane's; at most the deadline."""
     if lane is None:
         return None
     if rate is None:

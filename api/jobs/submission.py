@@ -1,4 +1,4 @@
-"""Accept a job: all of it or nothing."""
+"""Accepts jobs: all of a request or nothing."""
 
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace

@@ -1,1 +1,1 @@
-"""Labels: accepting them, and how many the store holds."""
+"""Labels: accepting them, and counting those in the store."""

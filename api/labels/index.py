@@ -1,7 +1,7 @@
-"""How many labels there are, and which items have several: a label store, counted in Redis for all processes.
+"""Counts of a label store, kept in Redis for all processes: how many labels it holds, and which contradict others.
 
-Only a view: whatever file of the store it has not seen yet, after a crash or with an emptied Redis, is counted when
-somebody asks next.
+The counts are only a view: files that are not counted yet, after a crash or when Redis was emptied, are counted at the
+next request.
 """
 
 import hashlib
@@ -20,17 +20,17 @@ _SCRIPTS = LuaScripts(Path(__file__).parent / "lua")
 
 @dataclass(frozen=True)
 class LabelCounts:
-    """What a label store holds."""
+    """How many labels a store holds, and of what kind."""
 
     labels: int
     items: int
-    """Different ones."""
+    """Distinct items."""
     corrections: int
     confirmations: int
     conflicts: int
     """Items that were given more than one code."""
     codes: Mapping[int, int]
-    """Labels by code, those that were given at all."""
+    """Labels by code; codes without labels are missing."""
     newest: datetime | None
 
 
@@ -40,18 +40,18 @@ class LabelIndex:
     def __init__(self, redis: Redis, store: LabelStore) -> None:
         self._redis = in_bytes(redis)
         self._store = store
-        # Another store's counts are others.
+        # Each store has counts of its own.
         prefix = f"{PREFIX}labels:{hashlib.sha256(store.url.encode()).hexdigest()[:16]}"
         self._keys = [f"{prefix}:{part}" for part in ("files", "items", "counts")]
         self._add = _SCRIPTS.load(redis, "count")
 
     def add(self, name: str, labels: Sequence[Label]) -> int:
-        """Count a file; returns how many of its labels contradict an earlier one of the same item."""
-        told = [part for label in labels for part in (label.identity or "", label.code, label.kind or "")]
-        return int(self._add(keys=self._keys, args=[name, *told]))
+        """Count a file; return how many of its labels contradict an earlier label of the same item."""
+        facts = [part for label in labels for part in (label.identity or "", label.code, label.kind or "")]
+        return int(self._add(keys=self._keys, args=[name, *facts]))
 
     def catch_up(self) -> list[str]:
-        """Count what was not yet, in the order of its arrival; returns all files' names."""
+        """Count the files that are not counted yet, in the order of arrival; return the names of all files."""
         names = self._store.names()
         known = {name.decode() for name in self._redis.hkeys(self._keys[0])}
         for name in names:
@@ -61,13 +61,13 @@ class LabelIndex:
 
     def counts(self) -> LabelCounts:
         self.catch_up()
-        found = {name.decode(): value.decode() for name, value in self._redis.hgetall(self._keys[2]).items()}
+        counts = {name.decode(): value.decode() for name, value in self._redis.hgetall(self._keys[2]).items()}
         return LabelCounts(
-            labels=int(found.get("labels", 0)),
-            items=int(found.get("items", 0)),
-            corrections=int(found.get(LabelKind.CORRECTION, 0)),
-            confirmations=int(found.get(LabelKind.CONFIRMATION, 0)),
-            conflicts=int(found.get("conflicts", 0)),
-            codes={int(name): int(count) for name, count in sorted(found.items()) if name.isdecimal()},
-            newest=arrival(found["newest"]) if "newest" in found else None,
+            labels=int(counts.get("labels", 0)),
+            items=int(counts.get("items", 0)),
+            corrections=int(counts.get(LabelKind.CORRECTION, 0)),
+            confirmations=int(counts.get(LabelKind.CONFIRMATION, 0)),
+            conflicts=int(counts.get("conflicts", 0)),
+            codes={int(name): int(count) for name, count in sorted(counts.items()) if name.isdecimal()},
+            newest=arrival(counts["newest"]) if "newest" in counts else None,
         )

@@ -1,4 +1,4 @@
-"""Accept labels: all of a request or none of them, for trainings to learn from."""
+"""Accepts labels: all of a request or none of them, for trainings to learn from."""
 
 import hashlib
 from collections.abc import Mapping

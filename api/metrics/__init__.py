@@ -1,6 +1,7 @@
-"""What Prometheus scrapes: this process's own requests, and what the stores hold at the scrape.
+"""What Prometheus scrapes: this process's own requests, and the state of the stores at the time of the scrape.
 
-Every API process tells the same of the stores. A further family of theirs is one more collector in `_stores_registry`.
+Every API process reports the same about the stores. To add metrics about them, register a collector in
+`_stores_registry`.
 """
 
 import logging
@@ -34,22 +35,26 @@ StoresRegistryDep = Annotated[CollectorRegistry, service(_stores_registry)]
 
 
 class ProcessMetrics:
-    """Of this process; they are told whether or not Redis answers."""
+    """Metrics of this process, available whether or not Redis answers."""
 
     def __init__(self) -> None:
-        disable_created_metrics()  # type: ignore[no-untyped-call]  # when each series began: as many series again, which nobody asks for
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # they would double the number of series
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
         self.http = HttpMetrics(self._registry)
-        self._redis_up = Gauge("catalog_redis_up", "1 where Redis answers, else 0.", registry=self._registry)
+        self._redis_up = Gauge("catalog_redis_up", "1 if Redis answers, else 0.", registry=self._registry)
 
     def scrape(self, stores: CollectorRegistry | None) -> bytes:
-        """In Prometheus's text format; without the stores' part where Redis is away, as `None` says that it is."""
-        told = b""
+        """The metrics in Prometheus's text format.
+
+        Args:
+            stores: `None` if Redis is known to be unreachable.
+        """
+        stores_text = b""
         if stores is not None:
             try:
-                told = generate_latest(stores)
+                stores_text = generate_latest(stores)
             except RedisError as error:
-                log.warning("Redis cannot be reached for its figures: %s", error)
-        self._redis_up.set(bool(told))
-        return generate_latest(self._registry) + told
+                log.warning("cannot read the stores' metrics, because Redis cannot be reached: %s", error)
+        self._redis_up.set(bool(stores_text))
+        return generate_latest(self._registry) + stores_text

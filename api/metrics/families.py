@@ -1,4 +1,4 @@
-"""Metric families that are read at the scrape, each sample as its labels' values and its value."""
+"""Metric families that are filled at the scrape; a sample is its label values and its value."""
 
 from collections.abc import Iterable, Sequence
 from typing import TypeVar
@@ -10,7 +10,7 @@ PREFIX = "catalog_"
 _Family = TypeVar("_Family", GaugeMetricFamily, CounterMetricFamily)
 
 Samples = Iterable[tuple[Sequence[str], float | None]]
-"""What has no value is left out."""
+"""Samples without a value are left out."""
 
 
 def gauge(name: str, what: str, labels: Sequence[str], samples: Samples) -> GaugeMetricFamily:
@@ -18,7 +18,7 @@ def gauge(name: str, what: str, labels: Sequence[str], samples: Samples) -> Gaug
 
 
 def counter(name: str, what: str, labels: Sequence[str], samples: Samples) -> CounterMetricFamily:
-    """Its name ends with `_total` once it is told."""
+    """A counter; Prometheus's text format appends `_total` to its name."""
     return _filled(CounterMetricFamily(PREFIX + name, what, labels=labels), samples)
 
 

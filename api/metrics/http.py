@@ -1,4 +1,4 @@
-"""Requests by route: how many, how they ended, how long the answer took to begin."""
+"""Requests by route: how many, their status, and the time until the answer began."""
 
 import asyncio
 import time
@@ -14,30 +14,30 @@ _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 120, 60
 _NO_ROUTE = "none"
 _OTHER = "other"
 _GONE = 499
-"""The client went before there was an answer; nginx's number for it."""
+"""The client disconnected before there was an answer; nginx's status for that."""
 _AT_FIRST = (HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.SERVICE_UNAVAILABLE)
 
 
 class HttpMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         self.requests = Counter(
-            "catalog_http_requests", "Requests, by how they ended.", ("method", "route", "status"), registry=registry
+            "catalog_http_requests", "Requests, by route and status.", ("method", "route", "status"), registry=registry
         )
         self.duration = Histogram(
             "catalog_http_request_duration_seconds",
-            "From a request's head until its answer begins, its body included.",
+            "Time from a request's head until its answer begins, including its body.",
             ("method", "route"),
             buckets=_BUCKETS,
             registry=registry,
         )
         self.in_flight = Gauge(
             "catalog_http_requests_in_flight",
-            "Requests not yet answered to their end.",
+            "Requests whose answer is not complete yet.",
             registry=registry,
         )
 
     def expect(self, router: APIRouter) -> None:
-        """Begin at 0, so that the first error is a rise."""
+        """Create each route's series with 0, so that the first error is seen as a rise."""
         for route in router.routes:
             if isinstance(route, APIRoute):
                 for method in route.methods or ():
@@ -52,7 +52,7 @@ def install(app: FastAPI, metrics: HttpMetrics) -> None:
 
 
 class _Measured:
-    """Looks at messages as they pass: bodies of gigabytes are streamed, and so are events."""
+    """Watches ASGI messages pass, because bodies of gigabytes and events are streamed."""
 
     def __init__(self, app: ASGIApp, metrics: HttpMetrics) -> None:
         self._app = app
@@ -82,7 +82,7 @@ class _Measured:
                 raise
 
     def _count(self, scope: Scope, status: int, seconds: float) -> None:
-        """What is asked for is a client's to choose: neither a path nor a method of its own may make a series."""
+        """Count a request; clients choose paths and methods, so unknown ones must not create series of their own."""
         method = scope["method"] if scope["method"] in HTTPMethod.__members__ else _OTHER
         route = getattr(scope.get("route"), "path", _NO_ROUTE)
         self._metrics.requests.labels(method, route, int(status)).inc()

@@ -1,4 +1,4 @@
-"""The queue, who works on it, and what Redis has room for."""
+"""The queue, the workers and trainers, and Redis's memory."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -18,7 +18,7 @@ _NONE = "none"
 
 
 class QueueCollector(Collector):
-    """Of the ledger: what waits in each lane, what is in flight, and what has become of it."""
+    """The ledger's figures: what waits in each lane, what is in flight, and how jobs ended."""
 
     def __init__(self, redis: Redis) -> None:
         self._figures = QueueFigures(redis, LANES)
@@ -30,61 +30,61 @@ class QueueCollector(Collector):
         def lanes(name: str, what: str, value: Callable[[LaneFigures], float]) -> Metric:
             return gauge(name, what, _LANE, (((lane,), value(found)) for lane, found in figures.lanes.items()))
 
-        yield lanes("queue_items", "Items without an outcome, those in flight included.", lambda lane: lane.items)
-        yield lanes("queue_in_flight_items", "Items of the chunks that are leased.", lambda lane: lane.in_flight)
-        yield lanes("queue_ready_chunks", "Chunks that nobody has in hand.", lambda lane: lane.ready)
-        yield lanes("queue_leased_chunks", "Chunks that somebody has in hand.", lambda lane: lane.leased)
+        yield lanes("queue_items", "Items without an outcome, including those in flight.", lambda lane: lane.items)
+        yield lanes("queue_in_flight_items", "Items of leased chunks.", lambda lane: lane.in_flight)
+        yield lanes("queue_ready_chunks", "Chunks that wait for a worker.", lambda lane: lane.ready)
+        yield lanes("queue_leased_chunks", "Chunks that a worker has leased.", lambda lane: lane.leased)
         yield lanes(
             "queue_oldest_age_seconds",
-            "Since the acceptance of the oldest job with a chunk that nobody has taken; 0 where there is none.",
+            "Age of the oldest job with a chunk that waits for a worker; 0 if there is none.",
             lambda lane: lane.oldest_age_s,
         )
         yield counter(
             "jobs_accepted",
-            "Jobs accepted, since Redis was empty.",
+            "Jobs accepted since Redis was empty.",
             _LANE,
             (((lane,), found.accepted) for lane, found in figures.lanes.items()),
         )
         yield counter(
             "items_accepted",
-            "Items accepted, those that were skipped excluded.",
+            "Items accepted, without those skipped as invalid.",
             _LANE,
             (((lane,), found.accepted_items) for lane, found in figures.lanes.items()),
         )
         yield counter(
             "jobs",
-            "Jobs that have ended, by how.",
+            "Jobs that have ended, by state.",
             ("lane", "state"),
             (((lane, state), n) for lane, found in figures.lanes.items() for state, n in found.ended.items()),
         )
         yield counter(
             "trainings",
-            "Trainings that have ended, by how.",
+            "Trainings that have ended, by state.",
             ("state",),
             (((state,), n) for state, n in figures.lanes[TRAINING].ended.items()),
         )
         yield gauge(
             "training_stage_seconds",
-            "What each stage took in the last training that completed and ran it.",
+            "Duration of each stage in the last completed training that ran it.",
             ("stage",),
             (((stage,), seconds) for stage, seconds in self._trainings.durations().items()),
         )
         yield gauge(
             "outbox_messages",
-            "Messages of ended jobs that are due, or will be.",
+            "Messages of ended jobs that are due now or later.",
             ("outbox",),
             (((name,), found.messages) for name, found in figures.outboxes.items()),
         )
         yield gauge(
             "outbox_oldest_due_seconds",
-            "For how long the first message has been due; 0 where none is.",
+            "How long the first message has been due; 0 if none is.",
             ("outbox",),
             (((name,), found.overdue_s) for name, found in figures.outboxes.items()),
         )
 
 
 class WorkersCollector(Collector):
-    """Who has told Redis in the last seconds that it lives."""
+    """The workers and trainers that have reported to Redis in the last seconds."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
@@ -99,29 +99,29 @@ class WorkersCollector(Collector):
             ({(_NONE, _NONE): 0} | serving).items(),
         )
         refusing = sum(worker.warning is not None for worker in workers)
-        yield gauge(
-            "workers_refusing_champion", "Workers that do not serve the model they should.", (), [((), refusing)]
-        )
+        yield gauge("workers_refusing_champion", "Workers that do not serve the champion.", (), [((), refusing)])
         busy = sum(trainer.training is not None for trainer in trainers)
         yield gauge("trainers", "Trainers alive.", (), [((), len(trainers))])
-        yield gauge("trainers_busy", "Trainers that are at a training.", (), [((), busy)])
+        yield gauge("trainers_busy", "Trainers that are running a training.", (), [((), busy)])
 
 
 class RedisCollector(Collector):
-    """Redis evicts nothing: once its memory is full, no job is accepted."""
+    """Redis's memory: nothing is evicted, so once it is full, no job is accepted."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
 
     def collect(self) -> Iterator[Metric]:
         memory = self._redis.info("memory")
-        yield gauge("redis_memory_bytes", "What Redis holds.", (), [((), memory["used_memory"])])
+        yield gauge("redis_memory_bytes", "Memory that Redis uses.", (), [((), memory["used_memory"])])
         limit = memory["maxmemory"] or memory["total_system_memory"]
-        yield gauge("redis_memory_limit_bytes", "What it may hold, or the machine has.", (), [((), limit)])
+        yield gauge(
+            "redis_memory_limit_bytes", "Memory that Redis may use, or that its machine has.", (), [((), limit)]
+        )
 
 
 class WakeupsCollector(Collector):
-    """Celery's broker, which may be another Redis; one that is away leaves the other figures as they are."""
+    """Celery's broker, which may be another Redis; if it is unreachable, the other metrics are still served."""
 
     def __init__(self, broker: Redis) -> None:
         self._broker = broker
@@ -131,10 +131,10 @@ class WakeupsCollector(Collector):
             waiting = messages_waiting(self._broker)
         except RedisError:
             waiting = {}
-        yield gauge("broker_up", "1 where Celery's broker answers, else 0.", (), [((), float(bool(waiting)))])
+        yield gauge("broker_up", "1 if Celery's broker answers, else 0.", (), [((), float(bool(waiting)))])
         yield gauge(
             "wakeups",
-            "Messages that wait in Celery's queues.",
+            "Messages waiting in Celery's queues.",
             ("queue",),
             (((queue,), messages) for queue, messages in waiting.items()),
         )

@@ -1,4 +1,4 @@
-"""Figures for Prometheus."""
+"""`/metrics`, for Prometheus."""
 
 from fastapi import APIRouter, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -18,5 +18,5 @@ def metrics(request: Request, stores: StoresRegistryDep, observer: Observer) -> 
     Prometheus sends a key as `authorization.credentials` of its scrape configuration. While Redis is away, a key that
     was good before is told about this process alone, and `catalog_redis_up` is 0.
     """
-    told = request.app.state.metrics.scrape(stores if observer else None)
-    return Response(told, headers={"Content-Type": CONTENT_TYPE_LATEST})
+    text = request.app.state.metrics.scrape(stores if observer else None)
+    return Response(text, headers={"Content-Type": CONTENT_TYPE_LATEST})

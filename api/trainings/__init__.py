@@ -1,1 +1,1 @@
-"""Trainings: accepting them, their state, their log."""
+"""Trainings: accepting them, their state and their log."""

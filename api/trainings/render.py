@@ -11,9 +11,11 @@ from shared.telemetry.tracing import trace_id
 
 
 def training_out(training: Training, position: int | None, durations: Mapping[str, float]) -> TrainingOut:
-    """Args:
-    position: In its lane; `None` where it does not wait.
-    durations: Of stages, in the last training.
+    """Render a training.
+
+    Args:
+        position: Its position in the lane; `None` if it is not waiting.
+        durations: Seconds that each stage took in the last training.
     """
     job, request = training.job, training.request
     url = url_of(job.id)
@@ -68,7 +70,7 @@ def _stage(stage: Stage) -> StageOut:
 
 
 def _estimate(training: Training, durations: Mapping[str, float]) -> datetime | None:
-    """The rest of each stage at what it took last time; `None` where one that is to come was never run before."""
+    """When the training ends if each stage takes as long as last time; `None` if one of the rest has never run."""
     now, remaining = training.job.read_at, 0.0
     for stage in training.stages:
         if stage.state is StageState.DONE:

@@ -1,4 +1,4 @@
-"""Accept a training."""
+"""Accepts trainings."""
 
 from collections.abc import Collection, Iterator
 from http import HTTPStatus

@@ -114,7 +114,7 @@ def test_a_key_opens_what_its_scopes_allow(app: FastAPI, keys: KeyStore) -> None
     refused = client_of(app, ELSEWHERE, train).post("/predict", json=[])
     assert (refused.status_code, refused.json()["type"]) == (403, "urn:rakuten-catalog:problem:forbidden")
     assert refused.json()["scope"] == "classify"
-    assert refused.json()["detail"] == "This needs a key with the scope classify; yours has admin, train."
+    assert refused.json()["detail"] == "This request needs a key with the scope classify; yours has admin, train."
 
 
 def test_the_scheme_is_case_insensitive(app: FastAPI, keys: KeyStore) -> None:
@@ -208,7 +208,7 @@ def test_every_answer_to_a_key_says_what_is_left_and_past_the_limit_it_is_429(ap
         assert (refused.status_code, refused.json()["type"]) == (429, "urn:rakuten-catalog:problem:rate-limited")
         remaining, reset = _standing(refused)
         assert (remaining, refused.headers["Retry-After"]) == (0, str(reset))
-        assert refused.json()["detail"] == f"This key is good for 5 requests in 60 s: try again in {reset} s."
+        assert refused.json()["detail"] == f"This key is limited to 5 requests in 60 s: try again in {reset} s."
     assert _let_in(client_of(app, ELSEWHERE, another))
 
 
@@ -233,13 +233,13 @@ def test_without_redis_nobody_is_let_in_and_the_api_starts(caplog: pytest.LogCap
             assert (response.status_code, response.json()["title"]) == (503, "Store unavailable")
             health = client.get("/health")
             assert (health.status_code, health.json()) == (503, {"status": "fail"})
-    assert "whether there are API keys is not known yet" in caplog.text
+    assert "cannot tell whether API keys exist" in caplog.text
 
 
 def test_the_log_says_so_while_the_api_is_open_to_its_machine(
     settings: Settings, keys: KeyStore, caplog: pytest.LogCaptureFixture
 ) -> None:
-    warning = "no API key is configured: only callers on this machine are served, as tenant 'local'; create one with"
+    warning = "no API key exists: only callers on this machine are served, as tenant 'local'; create a key with:"
     with local_client(settings):
         assert warning in caplog.text
     caplog.clear()
@@ -304,18 +304,18 @@ def test_keys_are_made_and_revoked_on_the_command_line_and_count_at_once(
             assert text.rpartition("_")[2] not in listed + process.log.read_text()
     finally:
         process.stop()
-    assert "no API key is configured: only callers on this machine are served" in process.log.read_text()
+    assert "no API key exists: only callers on this machine are served" in process.log.read_text()
 
 
 def test_the_command_line_says_what_is_wrong(redis_port: int, redis: Redis) -> None:
     env = {**os.environ, "CATALOG_REDIS_URL": f"redis://127.0.0.1:{redis_port}/0"}
     away = {**env, "CATALOG_REDIS_URL": f"redis://:pass-word@127.0.0.1:{free_port()}/0"}
-    assert "there is no key yet" in _catalog_keys(env, "list").stderr
+    assert "no key exists yet" in _catalog_keys(env, "list").stderr
     for arguments, environment, message in (
         (("create", "--tenant", "local", "--scope", "classify"), env, "the tenant 'local' is for callers without"),
         (("create", "--tenant", "A B", "--scope", "classify"), env, "'A B' cannot name a tenant"),
         (("revoke", "*"), env, "there is no key with the id '*'"),
-        (("list",), away, "Redis cannot be used, see CATALOG_REDIS_URL"),
+        (("list",), away, "Redis cannot be used, check CATALOG_REDIS_URL"),
     ):
         refused = _catalog_keys(environment, *arguments, status=1)
         assert refused.stderr.startswith(f"error: {message}")
