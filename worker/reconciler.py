@@ -20,26 +20,24 @@ from worker.classify.caches import PredictionCache
 log = logging.getLogger(__name__)
 
 _HOLD_S = 60.0
+_BLOB_GRACE = timedelta(days=1)
+"""A picture of this age that nothing refers to is removed; a younger one may belong to a job being accepted."""
 
 
 class Reconciler:
     """Looks after what all processes share.
 
     Args:
-        blob_grace: How old a picture must be before it can be an orphan.
         cached_predictions: How many may be kept.
     """
 
-    def __init__(
-        self, app: Celery, redis: "Redis", blobs: Blobs, blob_grace: timedelta, cached_predictions: int
-    ) -> None:
+    def __init__(self, app: Celery, redis: "Redis", blobs: Blobs, cached_predictions: int) -> None:
         self._app = app
         self._redis = redis
         self._ledger = Ledger(redis)
         self._audit = Audit(redis)
         self._outboxes = {DELIVER: Outbox(redis, "webhook"), TRACK: Outbox(redis, "tracking")}
         self._blobs = blobs
-        self._blob_grace = blob_grace
         self._predictions = PredictionCache(redis, cached_predictions)
 
     def tend(self) -> None:
@@ -71,7 +69,7 @@ class Reconciler:
 
         And cached predictions beyond a limit that was lowered.
         """
-        moment = datetime.now(UTC) - self._blob_grace
+        moment = datetime.now(UTC) - _BLOB_GRACE
         old = set(self._blobs.older_than(moment))
         orphans = old - self._audit.blobs_in_use() if old else set()
         if removed := sum(self._blobs.remove(blob, moment) for blob in orphans):

@@ -1,7 +1,6 @@
 """Every task, thin: one call each. The services behind them are made once per process."""
 
 import os
-from datetime import timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -151,8 +150,7 @@ def _stop_trainer(**_: Any) -> None:
 @cache
 def _reconciler() -> Reconciler:
     settings = get_settings()
-    grace = timedelta(seconds=settings.blob_grace_s)
-    return Reconciler(app, open_redis(settings), open_blobs(settings), grace, settings.cached_predictions)
+    return Reconciler(app, open_redis(settings), open_blobs(settings), settings.cached_predictions)
 
 
 @cache

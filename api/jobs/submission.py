@@ -20,6 +20,7 @@ from api.lifecycle.opening import not_on_disk, open_job
 from api.lifecycle.options import check_deadline, validated
 from api.lifecycle.webhooks import check_webhook
 from shared.ledger import (
+    MAX_DEADLINE_S,
     Claim,
     ItemStatus,
     Job,
@@ -34,6 +35,8 @@ from shared.settings import Settings
 from shared.stores.blobs import Blobs
 from shared.tenants.webhook_secrets import signing_secrets
 
+_INTERACTIVE_ITEMS = 16
+"""Jobs of up to this many items overtake the larger ones."""
 _PASSING_S = 3600
 """How long a job lives whose answer is awaited in its own request."""
 _LONGEST_WAIT_S = 300
@@ -65,7 +68,7 @@ class JobSubmissions:
         async with JobAssembly(self._settings, self._ledger, self._blobs, intake.pictures) as assembly:
             async for raw in intake.items:
                 await assembly.add(raw)
-                if assembly.total == self._settings.interactive_items + 1:
+                if assembly.total == _INTERACTIVE_ITEMS + 1:
                     await run_in_threadpool(self._refuse_if_full, Lane.BULK)
             options = self._options(intake.options)
             check_valid(assembly.total, assembly.invalid, options.on_invalid, "items")
@@ -97,11 +100,11 @@ class JobSubmissions:
         settings = self._settings
         return NewJob(
             tenant=tenant,
-            lane=Lane.INTERACTIVE if assembly.total <= settings.interactive_items else Lane.BULK,
+            lane=Lane.INTERACTIVE if assembly.total <= _INTERACTIVE_ITEMS else Lane.BULK,
             total=assembly.total,
             invalid=len(assembly.invalid),
             chunks=assembly.chunks,
-            deadline_s=_PASSING_S if passing else options.deadline_s or settings.max_deadline_s,
+            deadline_s=_PASSING_S if passing else options.deadline_s or MAX_DEADLINE_S,
             error_budget=options.error_budget,
             max_queued=settings.max_queued_items,
             keep_s=_PASSING_S if passing else settings.keep_results_s,
@@ -142,7 +145,7 @@ class JobSubmissions:
         if options.webhook_url is not None:
             check_webhook(str(options.webhook_url), self._settings)
         if options.deadline_s is not None:
-            check_deadline(options.deadline_s, self._settings)
+            check_deadline(options.deadline_s)
         return options
 
 

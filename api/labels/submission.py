@@ -20,7 +20,7 @@ from api.labels.lookup import ResultLookup
 from api.labels.schemas import LabelOptions, LabelsOut
 from api.lifecycle.options import validated
 from shared.drift import Drift
-from shared.ledger import Claim, Idempotency, Ledger, Results
+from shared.ledger import KEEP_ANSWERS_S, Claim, Idempotency, Ledger, Results
 from shared.settings import Settings
 from shared.stores.blobs import Blobs
 from shared.stores.labels import Label, LabelKind, LabelStore, arrival
@@ -86,7 +86,7 @@ class LabelSubmissions:
             errors=list(islice(error_entries(batch.invalid), _SHOWN_ERRORS)),
         )
         if claim is not None:
-            self._idempotency.settle(claim, out.model_dump_json(), fingerprint, self._settings.keep_idempotency_s)
+            self._idempotency.settle(claim, out.model_dump_json(), fingerprint, KEEP_ANSWERS_S)
         return out
 
     def _count_for_drift(self, labels: list[Label], days: Mapping[str, date]) -> None:
@@ -98,7 +98,7 @@ class LabelSubmissions:
 
     def _accepted_before(self, names: list[str], identifier: str) -> str | None:
         """The file that an earlier attempt of this request wrote before its process died without answering."""
-        since = self._ledger.now() - self._settings.keep_idempotency_s
+        since = self._ledger.now() - KEEP_ANSWERS_S
         earlier = (name for name in names if identifier in name and arrival(name).timestamp() > since)
         return next(earlier, None)
 

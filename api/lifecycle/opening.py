@@ -5,7 +5,16 @@ from dataclasses import replace
 from http import HTTPStatus
 
 from api.http.problems import Problem
-from shared.ledger import Claim, Ledger, NewJob, NotOnDiskError, QueueFullError, StagingLostError, SupersededError
+from shared.ledger import (
+    KEEP_ANSWERS_S,
+    Claim,
+    Ledger,
+    NewJob,
+    NotOnDiskError,
+    QueueFullError,
+    StagingLostError,
+    SupersededError,
+)
 from shared.queues import TRAINING
 from shared.settings import Settings
 from shared.telemetry.logs import bound
@@ -30,7 +39,7 @@ def open_job(
             replace(new, traceparent=traceparent()),
             claim=claim,
             fingerprint=fingerprint,
-            keep_claim_s=settings.keep_idempotency_s,
+            keep_claim_s=KEEP_ANSWERS_S,
             on_disk=settings.confirm_on_disk and new.keep_record_s > 0,
         )
     except NotOnDiskError:

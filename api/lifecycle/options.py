@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from api.http.problems import Problem, invalid_request
-from shared.settings import Settings
+from shared.ledger import MAX_DEADLINE_S
 
 Options = TypeVar("Options", bound=BaseModel)
 
@@ -23,8 +23,8 @@ def validated(model: type[Options], options: Mapping[str, Any]) -> Options:
         raise invalid_request(error.errors()) from None
 
 
-def check_deadline(deadline_s: float, settings: Settings) -> None:
+def check_deadline(deadline_s: float) -> None:
     """Raise `Problem` if the deadline is later than the service allows."""
-    if deadline_s > settings.max_deadline_s:
-        detail = f"deadline_s is {deadline_s:g}, but at most {settings.max_deadline_s:,} s are allowed."
+    if deadline_s > MAX_DEADLINE_S:
+        detail = f"deadline_s is {deadline_s:g}, but at most {MAX_DEADLINE_S:,} s are allowed."
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "deadline-too-late", detail)

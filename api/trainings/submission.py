@@ -65,7 +65,7 @@ class TrainingSubmissions:
         if body.webhook_url is not None:
             check_webhook(str(body.webhook_url), self._settings)
         if body.deadline_s is not None:
-            check_deadline(body.deadline_s, self._settings)
+            check_deadline(body.deadline_s)
         importing = body.params.get("import_data")
         if body.source is not None and isinstance(importing, dict) and "source" in importing:
             detail = "The source is set twice, as source and as params.import_data.source: leave one of them out."

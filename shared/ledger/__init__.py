@@ -16,9 +16,10 @@ from shared.ledger.deliveries import (
     NothingToDeliverError,
 )
 from shared.ledger.figures import OUTBOXES, Figures, LaneFigures, OutboxFigures, QueueFigures
-from shared.ledger.idempotency import Answered, Claim, Idempotency, InFlightError
+from shared.ledger.idempotency import KEEP_ANSWERS_S, Answered, Claim, Idempotency, InFlightError
 from shared.ledger.ledger import (
     LEASE_S,
+    MAX_DEADLINE_S,
     JobNotFoundError,
     Ledger,
     NotOnDiskError,
@@ -34,11 +35,11 @@ from shared.ledger.states import TERMINAL, TRANSITIONS, ItemStatus, JobState, We
 from shared.ledger.trainings import Stage, StageState, Training, TrainingRequest, Trainings, new_training
 
 __all__ = [
-    "LEASE_S", "OUTBOXES", "TERMINAL", "TRANSITIONS", "Admission", "AdmissionDecision", "Answered", "Audit", "Breaker",
-    "Claim", "CursorError", "Deliveries", "DeliveryAttempt", "DeliveryOutcome", "DeliveryTrigger", "Figures", "Guess",
-    "Idempotency", "InFlightError", "ItemStatus", "Job", "JobNotFoundError", "JobState", "KnownItem", "LaneFigures",
-    "LaneStatus", "Lease", "Ledger", "NewJob", "NotOnDiskError", "NothingToDeliverError", "Outbox", "OutboxFigures",
-    "Outcome", "Page", "QueueFigures", "QueueFullError", "QueuedItem", "Results", "ResultsGoneError", "Stage",
-    "StageState", "StagingLostError", "SupersededError", "Training", "TrainingRequest", "Trainings", "WebhookState",
-    "done_key", "new_training",
+    "KEEP_ANSWERS_S", "LEASE_S", "MAX_DEADLINE_S", "OUTBOXES", "TERMINAL", "TRANSITIONS", "Admission",
+    "AdmissionDecision", "Answered", "Audit", "Breaker", "Claim", "CursorError", "Deliveries", "DeliveryAttempt",
+    "DeliveryOutcome", "DeliveryTrigger", "Figures", "Guess", "Idempotency", "InFlightError", "ItemStatus", "Job",
+    "JobNotFoundError", "JobState", "KnownItem", "LaneFigures", "LaneStatus", "Lease", "Ledger", "NewJob",
+    "NotOnDiskError", "NothingToDeliverError", "Outbox", "OutboxFigures", "Outcome", "Page", "QueueFigures",
+    "QueueFullError", "QueuedItem", "Results", "ResultsGoneError", "Stage", "StageState", "StagingLostError",
+    "SupersededError", "Training", "TrainingRequest", "Trainings", "WebhookState", "done_key", "new_training",
 ]  # fmt: skip

@@ -15,6 +15,9 @@ from shared.ledger.scripts import load
 CLAIM_S = 10
 """A claim that was not renewed for so long is free for the client's next try."""
 
+KEEP_ANSWERS_S = 24 * 3600
+"""How long an idempotency key replays the answer to its first request."""
+
 
 class InFlightError(RuntimeError):
     """Another request with this key is being worked on."""

@@ -29,6 +29,9 @@ from shared.redis_access import PREFIX, in_bytes, in_seconds
 LEASE_S = 8.0
 """A chunk whose holder has not renewed its lease for so long is given to another."""
 
+MAX_DEADLINE_S = 7 * 24 * 3600
+"""A job that has not ended by then expires; it may ask for less."""
+
 _STAGING_S = 3600
 _ON_DISK_S = 3
 _AT_ONCE = 1000

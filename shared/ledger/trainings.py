@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from redis import Redis
 
-from shared.ledger.ledger import LEASE_S, JobNotFoundError, Ledger
+from shared.ledger.ledger import LEASE_S, MAX_DEADLINE_S, JobNotFoundError, Ledger
 from shared.ledger.records import Job, Lease, NewJob, Outcome, QueuedItem
 from shared.ledger.scripts import job_key, load
 from shared.ledger.states import JobState
@@ -114,9 +114,6 @@ class TrainingLimits(Protocol):
     """The settings that every training's job takes its limits from (`shared.settings.Settings` has them)."""
 
     @property
-    def max_deadline_s(self) -> float: ...
-
-    @property
     def max_queued_trainings(self) -> int: ...
 
     @property
@@ -135,7 +132,7 @@ def new_training(
         lane=LANE,
         total=1,
         chunks=1,
-        deadline_s=deadline_s or limits.max_deadline_s,
+        deadline_s=deadline_s or MAX_DEADLINE_S,
         max_queued=limits.max_queued_trainings,
         keep_s=limits.keep_results_s,
         keep_record_s=limits.keep_jobs_s,

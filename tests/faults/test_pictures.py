@@ -24,6 +24,7 @@ from tests.faults.conftest import Figure, Service, client
 from tests.faults.memory import forget_peak, peak_mb, resident_mb
 from tests.pictures import clouds, in_base64, jpeg
 from tests.waiting import finished
+from worker.classify.pictures import MAX_PIXELS
 
 GROWTH_MB = 1536
 """Of the worker, whatever it is sent: one huge picture at a time is decoded, and a WebP takes most, 0.8 GB."""
@@ -56,7 +57,7 @@ def _bomb(side: int) -> bytes:
 
 def _largest(kind: str, mode: str = "RGB", **options: object) -> bytes:
     """Just below the limit, of one colour: few bytes, many pixels."""
-    side = math.isqrt(Settings().max_image_pixels)
+    side = math.isqrt(MAX_PIXELS)
     return _encoded(Image.new(mode, (side, side), "green"), kind, **options)
 
 

@@ -25,7 +25,7 @@ from shared.stores.opening import open_blobs
 from shared.telemetry import logs
 from worker.classify.classification import Classifier
 from worker.classify.picture_source import PictureSource
-from worker.classify.pictures import Pictures
+from worker.classify.pictures import MAX_PIXELS, Pictures
 from worker.serving.batching import Priority
 from worker.serving.engine import Engine
 
@@ -137,7 +137,7 @@ def main(bundle: Path) -> None:
     settings = get_settings()
     loaded = Bundle.load(bundle)
     engine = Engine(loaded, runtimes.load(loaded, settings.runtime), micro_batch=1)
-    pictures = Pictures(engine, PictureSource(settings, open_blobs(settings)), settings.max_image_pixels, features=None)
+    pictures = Pictures(engine, PictureSource(settings, open_blobs(settings)), MAX_PIXELS, features=None)
     classifier = Classifier(engine, pictures)
     _send(answers, {"ready": loaded.id})
     for line in sys.stdin.buffer:

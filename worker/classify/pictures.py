@@ -12,6 +12,9 @@ from worker.classify.picture_source import PictureError, PictureSource
 from worker.serving.batching import Priority
 from worker.serving.engine import Engine, ImageAnswers
 
+MAX_PIXELS = 50_000_000
+"""Pictures with more are refused: decoding one of this size takes up to a gigabyte. Large ones are decoded in turn."""
+
 
 class Pictures:
     """Fetched, decoded and submitted to the engine; a picture whose features are known is not even fetched.

@@ -22,7 +22,7 @@ from worker.classify.held_chunks import HeldChunks
 from worker.classify.lane_slots import LaneSlots
 from worker.classify.model_slot import ModelSlot
 from worker.classify.picture_source import PictureSource
-from worker.classify.pictures import Pictures
+from worker.classify.pictures import MAX_PIXELS, Pictures
 from worker.heartbeat import Heartbeat
 from worker.serving.champion import Champion
 from worker.serving.engine import Engine
@@ -106,7 +106,7 @@ class ClassifierService:
     def _take_over(self, engine: Engine) -> None:
         """Let the engine serve; returns once the previous one is no longer in use."""
         previous, self._features = self._features, self._features_of(engine)
-        pictures = Pictures(engine, self._source, self._settings.max_image_pixels, self._features)
+        pictures = Pictures(engine, self._source, MAX_PIXELS, self._features)
         self._model_slot.hand_over(Classifier(engine, pictures, self._predictions))
         metrics.serving(engine.bundle.id, engine.runtime.name, engine.micro_batch, engine.pictures_per_s)
         if previous is not None and previous is not self._features:

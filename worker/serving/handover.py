@@ -17,7 +17,7 @@ def make_ready(bundle: Bundle, settings: Settings, beside: Engine | None = None)
         ValueError, ImportError: the bundle cannot run here.
     """
     runtime, reason = runtimes.choose(bundle, settings.runtime)
-    engine = Engine(bundle, runtime, settings.micro_batch)
+    engine = Engine(bundle, runtime)
     try:
         engine.warm_up(like=beside if beside and _computes_like(engine, beside) else None)
         golden.verify(bundle, runtime)
