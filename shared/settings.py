@@ -67,7 +67,7 @@ class Settings(BaseSettings):
     By default workers follow the registry's champion, and serve `local_bundle` until there is one.
     """
     registered_model: str = "rakuten-classification"
-    """The registry's model whose champion is followed."""
+    """The registry's model: trainings register its versions, and workers serve its champion."""
     model_cache: Path = ROOT / "models/cache"
     """Folder of bundles from the registry: the last few, and those that its aliases name."""
     runtime: str = "auto"

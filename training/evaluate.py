@@ -9,6 +9,7 @@ from shared.model.fusion import Prediction
 from shared.model.review import Review
 from shared.pipeline.params import load_params
 from shared.registry.mlflow import register
+from shared.settings import get_settings
 from training.judge.answers import answer
 from training.judge.keras_answers import keras_prediction
 from training.judge.report import write_report
@@ -56,7 +57,7 @@ def evaluate(bundle: Bundle, items: Items, history: Path, imported: Path, featur
 def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     params, bundle, history = load_params(), Bundle.load(BUNDLE), TRAINING_REPORT / HISTORY
-    name = params.evaluate.registered_model
+    name = get_settings().registered_model
     with tracking.resume(TRAINING_REPORT, bundle, params.train) as run:
         metrics = evaluate(bundle, Prepared(PREPARED).split(TEST), history, IMPORTED, FEATURE_STORE, EVALUATION_REPORT)
         run.log_evaluation(metrics, EVALUATION_REPORT)

@@ -146,9 +146,8 @@ def main() -> None:
     arguments.output.write_text(verdict.model_dump_json(indent=1) + "\n", encoding="utf-8")
     with tracking.resume(TRAINING_REPORT, challenger, params.train) as run:
         run.log_verdict(verdict)
-    name = params.evaluate.registered_model
-    if (version := version_of(challenger.id, name)) is not None:
-        tag_verdict(version, verdict, name)
+    if (version := version_of(challenger.id)) is not None:
+        tag_verdict(version, verdict)
     log.info("%s", verdict.detail)
     for check in verdict.checks:
         log.info("  %-11s %-7s %s", check.name, "passed" if check.passed else "refused", check.detail)

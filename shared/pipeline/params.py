@@ -89,10 +89,6 @@ class TrainParams(_Section):
     review: ReviewParams
 
 
-class EvaluateParams(_Section):
-    registered_model: str = Field(min_length=1)
-
-
 class GateClassParams(_Section):
     min_items: int = Field(ge=1)
     loss: float = Field(ge=0, le=1)
@@ -126,7 +122,6 @@ class Params(_Section):
     import_data: ImportParams
     preprocess: PreprocessParams
     train: TrainParams
-    evaluate: EvaluateParams
     gate: GateParams
 
 

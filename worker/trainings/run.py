@@ -115,18 +115,13 @@ class TrainingRunner:
 
     def _registered(self, bundle: Bundle, promotion: Promotion) -> str:
         """The bundle's number in the registry; one that DVC's cache has brought may be new to the registry."""
-        if (version := promotion.version_of(bundle)) is None:
-            stage = STAGES[-1]
-            self._stage(stage, [*_REPRO, "--force", stage])
-            version = promotion.version_of(bundle)
-        if version is None:
-            name = self._settings.registered_model
-            raise StageError(
-                STAGES[-1],
-                f"bundle {bundle.id} is not among the versions of {name} in MLflow's registry: "
-                "leave evaluate.registered_model as the service has it",
-            )
-        return version
+        if (version := promotion.version_of(bundle)) is not None:
+            return version
+        evaluate = STAGES[-1]
+        self._stage(evaluate, [*_REPRO, "--force", evaluate])
+        if (version := promotion.version_of(bundle)) is not None:
+            return version
+        raise StageError(evaluate, f"{evaluate} did not register bundle {bundle.id}")
 
     def _judge(self, training: Training, done: set[str], promotion: Promotion) -> GateVerdict:
         """The challenger against the champion, as a stage like the others."""
@@ -188,6 +183,7 @@ class TrainingRunner:
         return {
             **ours,
             "CATALOG_MLFLOW_TRACKING_URI": self._settings.mlflow_tracking_uri,
+            "CATALOG_REGISTERED_MODEL": self._settings.registered_model,
             PROGRESS_FILE: str(self._checkout.progress),
             "PYTHONUNBUFFERED": "1",
         }

@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import httpx
+import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
@@ -79,7 +80,7 @@ def test_the_evaluation_is_in_its_trainings_runs_and_the_bundle_in_the_registry(
             assert child.data.metrics[f"test.{figure}"] == value
     artefacts = {file.path for file in mlflow.list_artifacts(parent.info.run_id, "report")}
     assert artefacts == {f"report/{path.name}" for path in (workspace.folder / EVALUATION_REPORT).iterdir()}
-    version = mlflow.get_model_version_by_alias("rakuten-classification", "challenger")
+    version = mlflow.get_model_version_by_alias("another-model", "challenger")
     assert version.run_id == parent.info.run_id
     assert "champion" not in mlflow.get_registered_model("rakuten-classification").aliases, "nobody has promoted it"
     assert version.tags["bundle"] == trained.bundle.id
@@ -95,8 +96,9 @@ def test_another_training_is_another_run_and_the_challenger(retrained: Retrained
 
 
 def test_a_training_that_this_mlflow_does_not_know_is_logged_anew_and_once(
-    workspace: Workspace, trained: Trained, tmp_path: Path
+    workspace: Workspace, trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("CATALOG_REGISTERED_MODEL", "another-model")
     elsewhere = workspace.copy(tmp_path / "elsewhere")
     shutil.rmtree(elsewhere.folder / "mlflow-store")
     for _ in range(2):

@@ -12,6 +12,7 @@ from benchmarks.bundles import altered
 from shared.model.bundle import GOLDEN, INT8, KNOWN, Bundle
 from shared.pipeline.params import GateParams, load_params
 from shared.pipeline.stages import VERDICT, GateCheck, GateVerdict
+from shared.settings import get_settings
 from shared.taxonomy import CODES
 from tests.conftest import Trained
 from tests.workspace import Workspace
@@ -87,7 +88,7 @@ def test_a_model_passes_against_itself_and_everybody_is_told(judging: Workspace,
     assert run.data.tags["gate"] == "passed"
     assert run.data.metrics["gate.weighted_f1.gain"] == 0
     assert [file.path for file in store.list_artifacts(ids.parent, "gate")] == ["gate/verdict.json"]
-    name = load_params(judging.folder / "params.yaml").evaluate.registered_model
+    name = get_settings().registered_model
     (version,) = store.search_model_versions(f"name='{name}' and tags.bundle='{found.challenger}'")
     assert version.tags["gate"] == "passed"
 
