@@ -53,7 +53,11 @@ def unfitted(classes: int) -> Fusion:
 
 
 def deal_folds(classes: npt.NDArray[np.int64], folds: int, seed: int) -> npt.NDArray[np.intp]:
-    """A fold per item: shuffled, then dealt out class by class, which also serves classes of fewer items than folds."""
+    """A fold per item: shuffled, then dealt out class by class.
+
+    So a class with two items is in two folds. scikit-learn's `StratifiedKFold` warns of a class with fewer items than
+    folds, and refuses where all are so rare.
+    """
     shuffled = np.random.default_rng(seed).permutation(len(classes))
     by_class = shuffled[np.argsort(classes[shuffled], kind="stable")]
     fold = np.empty(len(classes), np.intp)

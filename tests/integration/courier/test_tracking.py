@@ -80,7 +80,7 @@ def test_the_evaluation_is_in_its_trainings_runs_and_the_bundle_in_the_registry(
             assert child.data.metrics[f"test.{figure}"] == value
     artefacts = {file.path for file in mlflow.list_artifacts(parent.info.run_id, "report")}
     assert artefacts == {f"report/{path.name}" for path in (workspace.folder / EVALUATION_REPORT).iterdir()}
-    version = mlflow.get_model_version_by_alias("another-model", "challenger")
+    version = mlflow.get_model_version_by_alias("rakuten-classification", "challenger")
     assert version.run_id == parent.info.run_id
     assert "champion" not in mlflow.get_registered_model("rakuten-classification").aliases, "nobody has promoted it"
     assert version.tags["bundle"] == trained.bundle.id
@@ -114,7 +114,7 @@ def test_a_training_that_this_mlflow_does_not_know_is_logged_anew_and_once(
     assert {branch: child.data.metrics for branch, child in children.items()} == {
         branch: child.data.metrics for branch, child in known_children.items()
     }
-    version = mlflow.get_model_version_by_alias("rakuten-classification", "challenger")
+    version = mlflow.get_model_version_by_alias("another-model", "challenger")
     assert version.run_id == parent.info.run_id
 
 
