@@ -1,4 +1,4 @@
-"""DVC stage `evaluate`: the exported bundle, on the runtime that will serve it, over the test split."""
+"""DVC stage `evaluate`: scores the exported bundle on the runtime that will serve it, over the test split."""
 
 import logging
 from pathlib import Path
@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 
 def measure(prediction: Prediction, classes: Classes, review: Review) -> Metrics:
-    """Figures per branch; the fusion's tell also what the review threshold comes to."""
+    """Return the figures per branch; the fusion's include coverage and precision of the review threshold."""
     branches = {"text": prediction.text, "image": prediction.image, "fusion": prediction.fused}
     metrics = {name: score(probabilities, classes) for name, probabilities in branches.items()}
     metrics["fusion"] |= review_figures(review, *judged(prediction.fused, classes))
@@ -40,9 +40,9 @@ def measure(prediction: Prediction, classes: Classes, review: Review) -> Metrics
 
 
 def evaluate(bundle: Bundle, items: Items, history: Path, imported: Path, feature_store: Path, report: Path) -> Metrics:
-    """Figures per branch; writes into `report` what `training.judge.report.write_report` lists.
+    """Return the figures per branch, and write the report (`training.judge.report.write_report`).
 
-    `keras_weighted_f1` is what the Keras networks in single precision come to on the same items.
+    `keras_weighted_f1` is the weighted F1 of the Keras networks in single precision on the same items.
     """
     prediction = answer(bundle, runtimes.load(bundle), items)
     metrics = measure(prediction, items.classes, bundle.manifest.review)

@@ -1,9 +1,9 @@
-"""Champion against challenger: may what was trained take the place of what serves?
+"""The gate: compares the challenger that was trained with the champion that serves.
 
 `python -m training.gate --champion FOLDER` runs where `dvc repro` has run. Both bundles answer the same items in one
-run, each with its own vocabulary and its own VGG16, and each condition of `params.yaml`'s section `gate` is checked.
-The verdict goes into a file, onto the training's MLflow run and onto the registered version; the exit status is 0
-whatever it is. Without a champion the challenger is asked for its golden answers and a weighted F1 of `gate.first`.
+run, each with its own vocabulary and its own VGG16, and each condition in section `gate` of `params.yaml` is checked.
+The verdict is written to a file, the training's MLflow run and the registered version; the exit status is 0 for a
+refusal too. Without a champion the challenger must give its golden answers and a weighted F1 of `gate.first`.
 """
 
 import argparse
@@ -47,9 +47,9 @@ class GateError(RuntimeError):
 def judge(
     challenger: Bundle, champion: Bundle | None, prepared: Prepared, imported: Path, store: Path, params: GateParams
 ) -> GateVerdict:
-    """Raises `GateError` where the challenger was not trained on what lies in `prepared`."""
+    """Return the verdict; raise `GateError` if the challenger was not trained on the data in `prepared`."""
     if challenger.manifest.data != prepared.digest:
-        raise GateError(f"bundle {challenger.id} was not trained on what lies in {prepared.folder}: run dvc repro")
+        raise GateError(f"bundle {challenger.id} was not trained on the data in {prepared.folder}: run dvc repro")
     known = champion.known if champion is not None else None
     held_out = hold_out(_answerable(prepared.split(TEST)), known)
     runtime = runtimes.load(challenger)
@@ -90,7 +90,7 @@ def _compare(
 
 
 def _answerable(items: Items) -> Items:
-    """Those with a word or a picture: of the others no model says anything."""
+    """Return the items with a word or a picture; no model answers the others."""
     return items.where(items.has_text | items.has_image)
 
 
@@ -99,7 +99,7 @@ def _ask(bundle: Bundle, runtime: Runtime, items: Items) -> Answers:
 
 
 def _seen(bundle: Bundle, items: Items, imported: Path, store: Path) -> Items:
-    """With the bundle's own features, in the arithmetic that prepared ones have."""
+    """Return the items with features by the bundle's VGG16, in the arithmetic of the prepared ones."""
     backbone = OpenVINOBackbone(bundle.folder / BACKBONE, bundle.manifest.image_size, "int8")
     return seen_by(bundle, backbone, INT8, items, imported, store)
 
@@ -110,10 +110,10 @@ def _check_golden(bundle: Bundle, runtime: Runtime) -> GateCheck:
     except GoldenError as error:
         return GateCheck(name="golden", passed=False, detail=str(error), figures={})
     if off is None:
-        told = f"Bundle {bundle.id} has no golden set: train it again."
-        return GateCheck(name="golden", passed=False, detail=told, figures={})
-    told = ", ".join(f"{name} within {value:.4f}" for name, value in off.items())
-    return GateCheck(name="golden", passed=True, detail=f"The golden answers come again: {told}.", figures=off)
+        detail = f"Bundle {bundle.id} has no golden set: train it again."
+        return GateCheck(name="golden", passed=False, detail=detail, figures={})
+    distances = ", ".join(f"{name} within {value:.4f}" for name, value in off.items())
+    return GateCheck(name="golden", passed=True, detail=f"The golden answers are the same: {distances}.", figures=off)
 
 
 def _verdict(challenger: Bundle, champion: Bundle | None, held_out: HeldOut, checks: list[GateCheck]) -> GateVerdict:
@@ -132,9 +132,9 @@ def _verdict(challenger: Bundle, champion: Bundle | None, held_out: HeldOut, che
 
 def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    parser = argparse.ArgumentParser(prog="python -m training.gate", description="Champion against challenger.")
-    parser.add_argument("--champion", type=Path, help="the folder of the bundle in service; none: nothing is")
-    parser.add_argument("--output", type=Path, default=VERDICT, help=f"where the verdict goes (default: {VERDICT})")
+    parser = argparse.ArgumentParser(prog="python -m training.gate", description="Compare challenger and champion.")
+    parser.add_argument("--champion", type=Path, help="folder of the bundle in service; leave it out if there is none")
+    parser.add_argument("--output", type=Path, default=VERDICT, help=f"file for the verdict (default: {VERDICT})")
     arguments = parser.parse_args()
     try:
         params, challenger = load_params(), Bundle.load(BUNDLE)

@@ -1,7 +1,7 @@
-"""DVC stage `import_data`: the challenge's files, validated, as two Parquet files and a report.
+"""DVC stage `import_data`: validates the challenge's files and writes two Parquet files and a report.
 
-`python -m training.import_data` reads the source that params.yaml names, or a generated sample catalogue when it names
-none, and writes into `layout.IMPORTED`, with a report of the catalogue's quality (`training.catalogue.quality`).
+`python -m training.import_data` reads the source that params.yaml names, or a generated sample catalogue if it names
+none. It writes into `layout.IMPORTED`, with a report of the catalogue's quality (`training.catalogue.quality`).
 """
 
 import csv
@@ -55,7 +55,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class ImportReport:
-    """What an import read and kept; `findings` lists every row that was dropped or lost its picture, by row."""
+    """The rows that an import read and kept; `findings` lists each row that was dropped or lost its picture."""
 
     rows_read: int
     rows_kept: int
@@ -63,17 +63,17 @@ class ImportReport:
     distinct_pictures: int
     findings: tuple[Finding, ...]
     labels: Mapping[str, int]
-    """What people's labels came to: `training.catalogue.merging.Merged.figures`."""
+    """The figures of the merged labels: `training.catalogue.merging.Merged.figures`."""
 
     @property
     def counts(self) -> dict[str, int]:
-        """The number of findings for each reason, those with none included."""
-        found = Counter(finding.reason for finding in self.findings)
-        return {reason.value: found[reason] for reason in FindingReason}
+        """The number of findings for each reason, zero included."""
+        counts = Counter(finding.reason for finding in self.findings)
+        return {reason.value: counts[reason] for reason in FindingReason}
 
     @property
     def summary(self) -> str:
-        """One paragraph for a person."""
+        """A summary in one paragraph."""
         return (
             f"{self.rows_kept:,} of {self.rows_read:,} rows imported, {self.rows_with_picture:,} with a picture "
             f"({self.distinct_pictures:,} distinct). {_listed(self.counts)}{self._labelled}"
@@ -108,9 +108,9 @@ def import_catalogue(source: str, output: Path, labels: Path = LABELS) -> Import
     """Import the challenge's training files from a folder or fsspec URL into the folder `output`.
 
     Writes products.parquet, pictures.parquet, report.json, report.csv and labels.csv; the same input gives the same
-    bytes. `labels` is a copy of the label store, merged where it is there.
-    Raises `CatalogueError` when a file or column is missing or malformed, the two tables do not belong together, no
-    row can be kept or not one picture is there.
+    bytes. `labels` is a copy of the label store, which is merged if it exists.
+    Raises `CatalogueError` if a file or column is missing or malformed, the two tables do not belong together, no row
+    can be kept, or there is not one picture.
     """
     catalogue = Source(source)
     findings: list[Finding] = []
@@ -122,9 +122,9 @@ def import_catalogue(source: str, output: Path, labels: Path = LABELS) -> Import
     output.mkdir(parents=True, exist_ok=True)
     with PictureWriter(output / "pictures.parquet") as pictures:
         kept = list(_without_empty(_illustrated(catalogue, candidates, pictures, findings), findings))
-        said = LabelStore(str(labels))
-        merged = merge(kept, readable(said))
-        copy_pictures(merged, said, pictures)
+        store = LabelStore(str(labels))
+        merged = merge(kept, readable(store))
+        copy_pictures(merged, store, pictures)
     report = ImportReport(
         rows_read=len(texts),
         rows_kept=len(kept),
@@ -212,7 +212,7 @@ def _illustrated(
 
 
 def _read_pictures(source: Source, products: Iterable[Product]) -> Iterator[Picture | Finding]:
-    """The picture of each product, in order; unlike `Executor.map` it never holds more than `READ_AHEAD` of them."""
+    """Yield each product's picture, in order; unlike `Executor.map`, hold no more than `READ_AHEAD` of them."""
     pending: deque[Future[Picture | Finding]] = deque()
     with ThreadPoolExecutor(READERS) as pool:
         for product in products:
@@ -226,7 +226,7 @@ def _read_pictures(source: Source, products: Iterable[Product]) -> Iterator[Pict
 def _read_picture(source: Source, product: Product) -> Picture | Finding:
     try:
         data = source.read(product.picture_file)
-        decode(data)  # what the later stages do: a picture that passes here cannot stop them
+        decode(data)  # as the later stages do: a picture that passes here cannot stop them
     except FileNotFoundError:
         return product.finding(FindingReason.PICTURE_MISSING, product.picture_file)
     except UnreadableImageError as error:
@@ -240,17 +240,17 @@ def _write_products(products: list[Product], path: Path) -> None:
 
 
 def _listed(counts: dict[str, int]) -> str:
-    found = ", ".join(f"{reason} {count:,}" for reason, count in counts.items() if count)
-    return f"Findings: {found or 'none'}."
+    listed = ", ".join(f"{reason} {count:,}" for reason, count in counts.items() if count)
+    return f"Findings: {listed or 'none'}."
 
 
 def main() -> None:
-    """Import what params.yaml names; a catalogue that cannot be imported ends the process with its message."""
+    """Import the source that params.yaml names; a catalogue that cannot be imported ends the process with a message."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
     try:
         params = load_params().import_data
         report = import_catalogue(params.source, IMPORTED) if params.source else import_sample(params.sample, IMPORTED)
-        log.info("%s Each one is listed in %s.", report.summary, IMPORTED / "report.csv")
+        log.info("%s All findings are listed in %s.", report.summary, IMPORTED / "report.csv")
         log.info("%s", summarise(write_quality(IMPORTED)))
         log.info("%d texts without a label.", import_unlabelled(params.unlabelled, IMPORTED / "unlabelled.parquet"))
     except (CatalogueError, ParamsError) as error:

@@ -1,4 +1,4 @@
-"""DVC stage `preprocess`: words, splits and VGG16 features of the imported catalogue."""
+"""DVC stage `preprocess`: makes words, splits and VGG16 features of the imported catalogue."""
 
 import json
 import logging
@@ -29,8 +29,8 @@ def prepare(imported: Path, output: Path, store_folder: Path, params: Preprocess
 
     `items.parquet` has a row per product: row, productid, prdtypecode, identity, split (`pipeline/splits.py`),
     words (joined by blanks), and `feature`, the row of `features.npy` (float16) that belongs to its picture, or -1.
-    `validation_float.npy` is as `features.npy`, of the validation split's pictures alone, in the order of its rows, by
-    VGG16 in floating point.
+    `validation_float.npy` has the features of the validation split's pictures by VGG16 in floating point, in the order
+    of the rows.
     """
     products = pd.read_parquet(imported / "products.parquet")
     texts = joined_words(products["designation"], products["description"])
@@ -66,12 +66,12 @@ def prepare(imported: Path, output: Path, store_folder: Path, params: Preprocess
 
 
 def make_backbone(params: PreprocessParams, pictures: Path, training: pd.DataFrame, kept: Path, folder: Path) -> str:
-    """Write the quantised backbone into `folder`; returns where its weights came from.
+    """Write the quantised backbone into `folder`, and return the origin of its weights.
 
     Args:
-        pictures: `pictures.parquet`.
-        training: the rows of products.parquet with a picture that a model may learn from.
-        kept: where quantised backbones stay from run to run.
+        pictures: The file `pictures.parquet`.
+        training: The rows of products.parquet with a picture that a model may learn from.
+        kept: The folder that keeps quantised backbones from run to run.
     """
     if params.vgg16_weights == "starter" and not params.fine_tune.epochs:
         starter = Bundle.load(STARTER)
@@ -90,12 +90,12 @@ def make_backbone(params: PreprocessParams, pictures: Path, training: pd.DataFra
 
 
 def _distinct_words(texts: pd.DataFrame) -> pd.DataFrame:
-    found = joined_words(texts["designation"], texts["description"])
-    return pd.DataFrame({"words": sorted({text for text in found if text})}, dtype="str")
+    joined = joined_words(texts["designation"], texts["description"])
+    return pd.DataFrame({"words": sorted({text for text in joined if text})}, dtype="str")
 
 
 def joined_words(titles: Iterable[str | None], descriptions: Iterable[str | None]) -> list[str]:
-    """The normalised words of each item, joined by blanks."""
+    """Return the normalised words of each item, joined by blanks."""
     return [
         " ".join(words(None if pd.isna(title) else title, None if pd.isna(text) else text))
         for title, text in zip(titles, descriptions, strict=True)

@@ -1,4 +1,4 @@
-"""DVC stage `train`: the LSTM, the VGG16 head, their fusion, and the bundle that holds them."""
+"""DVC stage `train`: fits the LSTM, the VGG16 head and their fusion, and seals the bundle that holds them."""
 
 import logging
 import shutil
@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 
 def train(prepared: Prepared, bundle_folder: Path, report: Path, params: TrainParams) -> Bundle:
-    """Fit everything and seal the bundle; writes `history.csv` (a row per network and epoch) into `report`."""
+    """Fit everything and seal the bundle; write `history.csv` (a row per network and epoch) into `report`."""
     keras.utils.set_random_seed(params.seed)
     tf.config.experimental.enable_op_determinism()
     training, validation, unlabelled = prepared.split(TRAIN), prepared.split(VALIDATION), prepared.unlabelled
@@ -80,8 +80,8 @@ def train(prepared: Prepared, bundle_folder: Path, report: Path, params: TrainPa
         "data": prepared.digest,
         "code": tracking.git_revision(),
     }
-    unasked = Bundle.seal(bundle_folder, **facts)
-    golden.write(unasked, runtimes.load(unasked, "openvino"))
+    without_golden = Bundle.seal(bundle_folder, **facts)
+    golden.write(without_golden, runtimes.load(without_golden, "openvino"))
     return Bundle.seal(bundle_folder, **facts)
 
 
@@ -96,16 +96,16 @@ def _encoder(texts: list[list[str]], params: TextParams) -> TextEncoder:
 
 
 def _text_answers(network: Any, encoder: TextEncoder, items: Items) -> Probabilities:
-    """(items, classes), rows of NaN where there is no text."""
-    answers = _silence(items)
+    """Return probabilities (items, classes), a row of NaN for an item without a text."""
+    answers = _no_answers(items)
     rows = np.flatnonzero(items.has_text)
     answers[rows] = predict_text(network, encoder, [items.words[row] for row in rows])
     return answers
 
 
 def _image_answers(network: Any, items: Items) -> Probabilities:
-    """(items, classes), rows of NaN where there is no picture."""
-    answers = _silence(items)
+    """Return probabilities (items, classes), a row of NaN for an item without a picture."""
+    answers = _no_answers(items)
     if items.has_image.any():
         answers[items.has_image] = network.predict_on_batch(items.features[items.has_image].astype(np.float32))
     return answers
@@ -114,7 +114,7 @@ def _image_answers(network: Any, items: Items) -> Probabilities:
 def _reference(
     encoder: TextEncoder, items: Items, fused: Probabilities, confidence: Confidence, correct: Correct
 ) -> Reference:
-    """Of the items that got an answer, out of fold: what the bundle is compared with while it serves.
+    """Return the profile of the out-of-fold answers, which the bundle is compared with while it serves.
 
     The fitted answers would promise too much, as they would for the review threshold.
     """
@@ -137,12 +137,12 @@ def _weighted_f1(fusion: Fusion, text: Probabilities, image: Probabilities, item
     return score(fuse(fusion, text, image).fused, items.classes).get("weighted_f1", 0.0)
 
 
-def _silence(items: Items) -> Probabilities:
+def _no_answers(items: Items) -> Probabilities:
     return np.full((len(items.words), len(CODES)), np.nan, np.float32)
 
 
 def _write_networks(folder: Path, encoder: TextEncoder, text: Any, image: Any, backbone: Path) -> None:
-    """Into a folder that holds nothing else; rounds the networks' weights to what is stored."""
+    """Write the networks into a folder that holds nothing else; rounds their weights to what is stored."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     np.save(folder / VOCABULARY, encoder.vocabulary)

@@ -1,4 +1,4 @@
-"""Word vectors learned from all texts at hand, labelled or not, before the network sees them."""
+"""Word vectors for the start of the text network, learned from all texts, with or without a label."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -20,11 +20,11 @@ Vectors = npt.NDArray[np.float32]
 
 
 def pretrained(texts: Sequence[Sequence[str]], encoder: TextEncoder, params: TextParams, seed: int) -> Vectors:
-    """Embeddings of shape (encoder.size, params.embedding) whose sums over a word's subwords are the word's vector.
+    """Return embeddings of shape (encoder.size, params.embedding); a word's vector is the sum over its subwords.
 
     The words' vectors are the left singular vectors of their positive pointwise mutual information within a window,
     with smoothed contexts (Levy, Goldberg and Dagan 2015, "Improving Distributional Similarity with Lessons Learned
-    from Word Embeddings"). An n-gram gets the mean of the words that contain it; a word's own row, the rest.
+    from Word Embeddings"). An n-gram gets the mean of the words that contain it; a word's own row gets the remainder.
     """
     size = params.embedding
     random = np.random.default_rng(seed)
@@ -43,7 +43,7 @@ def pretrained(texts: Sequence[Sequence[str]], encoder: TextEncoder, params: Tex
 
 
 def _association(texts: Sequence[Sequence[str]], vocabulary: dict[str, int]) -> csr_matrix:
-    """Positive pointwise mutual information (words, words); a pair at distance d counts 1/√d."""
+    """Return the positive pointwise mutual information, (words, words); a pair at distance d counts 1/√d."""
     rows, columns, weights = [], [], []
     for text in texts:
         ids = np.array([vocabulary[word] for word in text if word in vocabulary], np.int64)
@@ -69,7 +69,7 @@ def _association(texts: Sequence[Sequence[str]], vocabulary: dict[str, int]) -> 
 
 
 def _singular_vectors(association: csr_matrix, size: int, seed: int) -> npt.NDArray[np.float64]:
-    """(words, size), scaled to unit variance."""
+    """Return vectors of shape (words, size), scaled to unit variance."""
     left, values, _ = randomized_svd(association, size, random_state=seed)
     vectors = left * np.sqrt(values)
     return np.asarray(vectors / max(vectors.std(), 1e-9))
@@ -78,7 +78,7 @@ def _singular_vectors(association: csr_matrix, size: int, seed: int) -> npt.NDAr
 def _shared_out(
     vectors: npt.NDArray[np.float64], vocabulary: dict[str, int], counts: Counter[str], encoder: TextEncoder
 ) -> npt.NDArray[np.float64]:
-    """The words' vectors (words, size) as subword embeddings (encoder.size, size)."""
+    """Turn the words' vectors (words, size) into subword embeddings (encoder.size, size)."""
     ids = np.stack([encoder.word(word) for word in vocabulary])
     importance = np.log1p([counts[word] for word in vocabulary])
     own, grams = ids[:, 0], ids[:, 1:]
@@ -87,8 +87,8 @@ def _shared_out(
     containing = csr_matrix((importance[word], (grams[word, place], word)), shape=shape)
     mass = np.maximum(np.asarray(containing.sum(axis=1)), 1e-9)
     shared = np.asarray(containing @ vectors) / mass
-    how_many = np.maximum((grams != PADDING).sum(axis=1), 1)
-    means = csr_matrix((1 / how_many[word], (word, grams[word, place])), shape=shape[::-1]) @ shared
+    grams_per_word = np.maximum((grams != PADDING).sum(axis=1), 1)
+    means = csr_matrix((1 / grams_per_word[word], (word, grams[word, place])), shape=shape[::-1]) @ shared
     known = own != PADDING
     shared[own[known]] = vectors[known] - means[known]
     return shared

@@ -1,4 +1,4 @@
-"""Progress of a Keras fit: a bar on a terminal, and a line per epoch for whoever runs the stage."""
+"""The progress of a Keras fit: a bar on a terminal, and a line per epoch in the progress file."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from training.pipeline import progress
 
 
 class EpochBar(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
-    """One line per network: epochs done, and how the validation split fares."""
+    """A bar per network: the epochs done, and the figures on the validation split."""
 
     def __init__(self, name: str) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Fit the fusion's weights and calibration, on the validation split alone."""
+"""The fusion: fits the branches' weights and their calibration, on the validation split alone."""
 
 import numpy as np
 import numpy.typing as npt
@@ -8,14 +8,18 @@ from shared.model.fusion import Fusion, Probabilities, fuse, log, softmax
 
 _BIAS_PENALTY = 0.02
 _PRIOR_ITEMS = 2.0
-"""How many items' worth of pull there is towards leaving the branches' probabilities as they are."""
+"""The strength of the pull towards unchanged probabilities, as a number of items."""
 
 
 def fit_fusion(text: Probabilities, image: Probabilities, classes: npt.NDArray[np.int64]) -> Fusion:
-    """The weights with the least negative log-likelihood; (items, classes) twice, rows of NaN where a branch is silent.
+    """Return the weights with the highest likelihood; a row of NaN is an item that the branch has no answer to.
 
-    The likelihood is a proper score, so the fused probabilities come out calibrated as far as these few weights allow.
-    Small pulls, of biases towards zero and of weights towards the branches as they are, keep small splits honest.
+    The likelihood is a proper score, so the fused probabilities are as calibrated as these few weights allow.
+    Small penalties, on biases and on weights that change the branches, keep the fit sound on small splits.
+
+    Args:
+        text: The text branch's probabilities, (items, classes).
+        image: The image branch's probabilities, (items, classes).
     """
     has_text, has_image = ~np.isnan(text[:, 0]), ~np.isnan(image[:, 0])
     both = has_text & has_image
@@ -34,9 +38,9 @@ def fit_fusion(text: Probabilities, image: Probabilities, classes: npt.NDArray[n
 def out_of_fold(
     text: Probabilities, image: Probabilities, classes: npt.NDArray[np.int64], seed: int, folds: int = 5
 ) -> Probabilities:
-    """What the fusion says of each item when it was fitted without it; (items, classes), NaN where both are silent.
+    """Return each item's fused probabilities by a fusion fitted without it; NaN where both branches have no answer.
 
-    It is the honest input for whatever else is chosen or measured on the split that the fusion is fitted on.
+    Whatever else is chosen or measured on the split that the fusion is fitted on, is to use these.
     """
     fold = deal_folds(classes, folds, seed)
     fused = np.full_like(text, np.nan)
@@ -48,7 +52,7 @@ def out_of_fold(
 
 
 def unfitted(classes: int) -> Fusion:
-    """The plain mean of the log-probabilities, and a single branch as it is: where fitting starts from."""
+    """Return the start of the fit: the mean of the log-probabilities, and a single branch unchanged."""
     return Fusion(text=1 / 2, image=1 / 2, text_alone=1, image_alone=1, bias=(0.0,) * classes)
 
 
@@ -66,11 +70,11 @@ def deal_folds(classes: npt.NDArray[np.int64], folds: int, seed: int) -> npt.NDA
 
 
 def _fit(branches: list[Probabilities], classes: npt.NDArray[np.int64], *, with_bias: bool) -> npt.NDArray[np.float64]:
-    """One weight per branch, then one bias per class (zeros where they are not asked for)."""
+    """Return one weight per branch, then one bias per class, which is zero unless `with_bias`."""
     width, count = branches[0].shape[1], len(branches)
     neutral = np.full(count, 1 / count)
     start = np.concatenate([neutral, np.zeros(width)])
-    if not len(classes):  # nothing to learn from: leave the branches as they are
+    if not len(classes):  # nothing to learn from: the branches stay unchanged
         return start
     targets = np.eye(width)[classes]
     pull = _PRIOR_ITEMS / len(classes)

@@ -1,4 +1,4 @@
-"""Fit the head on VGG16's features."""
+"""The image branch: fits the head on VGG16's features."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -15,10 +15,13 @@ from training.pipeline.prepared import Items
 
 
 def fit_image(training: Items, validation: Items, params: ImageParams, seed: int) -> tuple[Any, History]:
-    """The head and its history; it learns from mixtures of two pictures' features (Zhang et al. 2018, "mixup")."""
+    """Return the fitted head and its history.
+
+    It learns from mixtures of two pictures' features (Zhang et al. 2018, "mixup").
+    """
     network = image_network(training.features.shape[1], len(CODES), units=params.units, dropout=params.dropout)
-    seen, checked = training.has_image, validation.has_image
-    features, targets = training.features[seen].astype(np.float32), one_hot(training.classes[seen])
+    usable, checked = training.has_image, validation.has_image
+    features, targets = training.features[usable].astype(np.float32), one_hot(training.classes[usable])
     network.get_layer("standardise").adapt(np.sqrt(np.maximum(features, 0)))
     random = np.random.default_rng(seed)
     size, steps = batching(len(features), params.batch_size)

@@ -1,4 +1,4 @@
-"""Fit the LSTM, with a teacher and all the texts at hand."""
+"""The text branch: fits the LSTM, which learns from labels, teachers and texts without a label."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -24,31 +24,31 @@ Texts = list[list[str]]
 
 _PREDICTED_AT_ONCE = 256
 _BUCKET = 32
-"""Batches whose texts are sorted by length together: less padding, and still a shuffle."""
+"""Batches whose texts are sorted by length together, which saves padding and still shuffles."""
 
 
 @dataclass(frozen=True)
 class Examples:
-    """Texts and the probabilities to learn, of shape (texts, classes)."""
+    """Texts, and the probabilities to learn, of shape (texts, classes)."""
 
     texts: Texts
     targets: Probabilities
 
     @classmethod
     def labelled(cls, items: Items) -> "Examples":
-        """The items that have a text."""
-        seen = np.flatnonzero(items.has_text)
-        return cls([items.words[row] for row in seen], one_hot(items.classes[seen]))
+        """Return the items that have a text."""
+        rows = np.flatnonzero(items.has_text)
+        return cls([items.words[row] for row in rows], one_hot(items.classes[rows]))
 
 
 def fit_text(
     training: Items, validation: Items, unlabelled: Texts, encoder: TextEncoder, params: TextParams, seed: int
 ) -> tuple[Any, dict[str, History]]:
-    """The LSTM that serves, and the histories of what was trained for it.
+    """Return the LSTM that serves, and the history of each network that was trained for it.
 
-    A linear model and, where there are unlabelled texts, a first LSTM teach the one that serves (Hinton, Vinyals and
-    Dean 2015, "Distilling the Knowledge in a Neural Network"). It learns the labels, softened by what the linear model
-    made of texts that it had not seen, and what both teachers make of the unlabelled texts.
+    A linear model and, if there are unlabelled texts, a first LSTM teach the LSTM that serves (Hinton, Vinyals and
+    Dean 2015, "Distilling the Knowledge in a Neural Network"). It learns the labels, softened by the linear model's
+    out-of-fold answers, and both teachers' answers to the unlabelled texts.
     """
     labelled, checked = Examples.labelled(training), Examples.labelled(validation)
     lstm = _Lstm(encoder, params, pretrained(labelled.texts + unlabelled, encoder, params, seed), checked, seed)
@@ -66,8 +66,8 @@ def fit_text(
 
 
 def predict_text(network: Any, encoder: TextEncoder, texts: Texts) -> Probabilities:
-    """(texts, classes)."""
-    signature = [tf.TensorSpec(network.input_shape, "int32")]  # traced once, whatever the texts' lengths
+    """Return the network's probabilities, of shape (texts, classes)."""
+    signature = [tf.TensorSpec(network.input_shape, "int32")]  # traced once for all lengths of texts
     answering = tf.function(lambda tokens: network(tokens, training=False), input_signature=signature)
     answers = np.empty((len(texts), len(CODES)), np.float32)
     order = np.argsort([len(text) for text in texts], kind="stable")
@@ -79,7 +79,7 @@ def predict_text(network: Any, encoder: TextEncoder, texts: Texts) -> Probabilit
 
 @dataclass(frozen=True)
 class _Lstm:
-    """What every LSTM of one training has in common."""
+    """What all LSTMs of a training have in common."""
 
     encoder: TextEncoder
     params: TextParams
@@ -119,7 +119,7 @@ class _Lstm:
 
 
 def by_length(lengths: npt.NDArray[np.int64], size: int, random: np.random.Generator) -> list[npt.NDArray[np.intp]]:
-    """Shuffled batches of rows of similar length."""
+    """Return shuffled batches of rows of similar length."""
     order = random.permutation(len(lengths))
     batches = []
     for start in range(0, len(order), size * _BUCKET):

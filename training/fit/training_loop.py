@@ -16,7 +16,7 @@ History = list[dict[str, float]]
 Batch = tuple[npt.NDArray[Any], npt.NDArray[np.float32]]
 """Inputs, and targets of shape (items, classes)."""
 Batches = Callable[[], Iterator[Batch]]
-"""One epoch's, anew at each call."""
+"""A function that returns the batches of one epoch."""
 
 # A small catalogue gets small batches, so that an epoch has enough steps to learn from.
 _SMALLEST_BATCH, _STEPS = 8, 64
@@ -24,7 +24,7 @@ _READ_AHEAD = 4
 
 
 def batching(items: int, wanted: int) -> tuple[int, int]:
-    """The size of a batch, and how many make an epoch."""
+    """Return the size of a batch, and the number of batches per epoch."""
     size = min(wanted, max(_SMALLEST_BATCH, items // _STEPS))
     return size, -(-items // size)
 
@@ -39,9 +39,10 @@ def fit(
     loss: Any,
     epochs: int,
 ) -> History:
-    """`training` yields `steps` batches an epoch.
+    """Fit the network and return its history; `training` yields `steps` batches per epoch.
 
-    Every epoch of the schedule is run: it ends at a rate so low that stopping early would gain nothing."""
+    All epochs are run: the schedule ends at a rate so low that stopping early would gain nothing.
+    """
     network.compile(optimizer=optimizer, loss=loss, metrics=["accuracy"])
     history = network.fit(
         _dataset(network, training, steps),
@@ -58,7 +59,7 @@ def fit(
 
 
 def one_hot(classes: npt.NDArray[np.int64]) -> Probabilities:
-    """(items,) to (items, classes)."""
+    """Turn classes of shape (items,) into targets of shape (items, classes)."""
     return np.eye(len(CODES), dtype=np.float32)[classes]
 
 

@@ -1,4 +1,4 @@
-"""A bundle's answers over prepared items, on whichever runtime."""
+"""A bundle's answers to prepared items, on any runtime."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +19,7 @@ _BATCH = 256
 
 
 def answer(bundle: Bundle, runtime: Runtime, items: Items) -> Prediction:
-    """What the bundle says of the items, branch by branch and fused."""
+    """Return the bundle's probabilities for the items, per branch and fused."""
     encoder, features = bundle.text_encoder(), items.features.astype(np.float32)
     text = np.full((len(items.words), len(CODES)), np.nan, np.float32)
     image = text.copy()
@@ -33,12 +33,12 @@ def answer(bundle: Bundle, runtime: Runtime, items: Items) -> Prediction:
 def seen_by(
     bundle: Bundle, backbone: Backbone, computed_in: str, items: Items, imported: Path, store_folder: Path
 ) -> Items:
-    """The items with the features that this bundle's VGG16 makes of their pictures; they are kept like the others.
+    """Return the items with the features of this bundle's VGG16, which the feature store keeps.
 
     Args:
-        backbone: the bundle's, on some runtime.
-        computed_in: that runtime's arithmetic, by the name that the feature store knows it by.
-        imported: what `import_data` left, which has the pictures.
+        backbone: The bundle's VGG16 on some runtime.
+        computed_in: That runtime's arithmetic, as the feature store names it.
+        imported: The output of `import_data`, which has the pictures.
     """
     picture_of = pd.read_parquet(imported / "products.parquet", columns=["row", "picture"]).set_index("row")["picture"]
     hashes = [picture_of[row] for row in items.rows[items.has_image]]

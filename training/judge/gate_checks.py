@@ -1,4 +1,4 @@
-"""The conditions of a promotion, one function each: figures in, a `GateCheck` with a sentence for people out."""
+"""The conditions of a promotion: each function takes figures and returns a `GateCheck` with a readable sentence."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,25 +19,25 @@ from training.judge.scores import Classes, calibration_error, confusion, per_cla
 
 @dataclass(frozen=True)
 class Answers:
-    """What a model says of the held-out items, and from which confidence on it is to be believed."""
+    """A model's answers to the held-out items, and the confidence from which they are accepted."""
 
     fused: Probabilities
     review: Review
 
 
 def check_held_out(held_out: HeldOut, params: GateParams, *, champion: bool) -> GateCheck:
-    """`champion`: whether there is one."""
+    """Check that there are enough held-out items; `champion` says whether there is a champion."""
     items = len(held_out.items)
     if held_out.champion_tells:
-        told = f"{held_out.learned:,} more were learned by the champion, of {held_out.disputed:,} the label is disputed"
+        rest = f"the champion learned from {held_out.learned:,} more, and {held_out.disputed:,} have a disputed label"
     elif champion:
-        told = "the champion's bundle does not tell what it has learned, so it may have an advantage"
+        rest = "the champion's bundle does not say what it learned from, so it may have an advantage"
     else:
-        told = "there is no champion"
+        rest = "there is no champion"
     return GateCheck(
         name="held_out",
         passed=items >= params.min_items,
-        detail=f"{items:,} held-out items (at least {params.min_items:,}); {told}.",
+        detail=f"{items:,} held-out items (at least {params.min_items:,}); {rest}.",
         figures={
             "items": items,
             "confirmed": int(held_out.confirmed.sum()),
@@ -48,19 +48,20 @@ def check_held_out(held_out: HeldOut, params: GateParams, *, champion: bool) -> 
 
 
 def check_labels(overall: Relabelled, by_code: Mapping[int, Relabelled], params: GateParams) -> GateCheck:
+    """Check that few labels differ from those that the champion's training knew."""
     allowed = params.relabelled
     types = {code: found.share for code, found in by_code.items() if found.shared >= params.classes.min_items}
     worst = max(types, key=types.__getitem__, default=None)
     share = 0.0 if worst is None else types[worst]
     of_type = f", of {_named(worst)} {share:.1%}" if worst is not None and share else ""
-    told = (
-        f"{overall.changed:,} of {overall.shared:,} items that the champion's training knew have another label now: "
+    detail = (
+        f"{overall.changed:,} of {overall.shared:,} items that the champion's training knew now have another label: "
         f"{overall.share:.1%} (at most {allowed.share:.1%}){of_type} (at most {allowed.share_of_class:.1%} of a type)."
     )
     return GateCheck(
         name="labels",
         passed=overall.share <= allowed.share and share <= allowed.share_of_class,
-        detail=told
+        detail=detail
         if overall.shared
         else "The champion's training knew none of these items: no label can be compared.",
         figures={
@@ -73,6 +74,7 @@ def check_labels(overall: Relabelled, by_code: Mapping[int, Relabelled], params:
 
 
 def check_f1(champion: Answers, challenger: Answers, held_out: HeldOut, params: GateParams) -> GateCheck:
+    """Check that the challenger's weighted F1 is not worse than the champion's by more than is allowed."""
     classes, confirmed = held_out.items.classes, held_out.confirmed
     found = _paired(champion, challenger, classes, params)
     figures = {
@@ -88,7 +90,7 @@ def check_f1(champion: Answers, challenger: Answers, held_out: HeldOut, params: 
         f"{found.gain:+.3f} (at least {-params.loss:+.3f}), in 95 of 100 resamples from {found.low:+.3f} (above "
         f"{-params.margin:+.3f}) to {found.high:+.3f}"
     )
-    # Labels of new items cannot be held against anything; those that both trainings agree on can be believed.
+    # Labels of new items cannot be checked; labels that both trainings agree on can be trusted.
     if params.min_items <= confirmed.sum() < len(classes):
         old = _paired(_of(champion, confirmed), _of(challenger, confirmed), classes[confirmed], params)
         figures["confirmed_gain"] = old.gain
@@ -101,7 +103,7 @@ def check_f1(champion: Answers, challenger: Answers, held_out: HeldOut, params: 
 
 
 def check_first_f1(challenger: Answers, classes: Classes, params: GateParams) -> GateCheck:
-    """Where there is no champion."""
+    """Check the challenger's weighted F1 alone, because there is no champion."""
     found = score(challenger.fused, classes).get("weighted_f1", 0.0)
     return GateCheck(
         name="weighted_f1",
@@ -112,12 +114,13 @@ def check_first_f1(challenger: Answers, classes: Classes, params: GateParams) ->
 
 
 def check_classes(champion: Answers, challenger: Answers, classes: Classes, params: GateParams) -> GateCheck:
+    """Check that no product type with enough items loses much F1."""
     before, after = (per_class(confusion(answers.fused, classes)) for answers in (champion, challenger))
     large = (before["support"] >= params.classes.min_items).to_numpy()
     codes, gains = np.array(CODES)[large], (after["f1"] - before["f1"]).to_numpy()[large]
     if not len(gains):
-        told = f"No type has {params.classes.min_items} held-out items, so none is judged by itself."
-        return GateCheck(name="classes", passed=True, detail=told, figures={"judged": 0})
+        detail = f"No type has {params.classes.min_items} held-out items, so none is judged by itself."
+        return GateCheck(name="classes", passed=True, detail=detail, figures={"judged": 0})
     worst, gain = int(codes[gains.argmin()]), float(gains.min())
     return GateCheck(
         name="classes",
@@ -131,6 +134,7 @@ def check_classes(champion: Answers, challenger: Answers, classes: Classes, para
 
 
 def check_calibration(champion: Answers, challenger: Answers, classes: Classes, params: GateParams) -> GateCheck:
+    """Check that the calibration error does not grow by more than is allowed."""
     before, after = (calibration_error(answers.fused, classes) for answers in (champion, challenger))
     return GateCheck(
         name="calibration",
@@ -144,21 +148,21 @@ def check_calibration(champion: Answers, challenger: Answers, classes: Classes, 
 
 
 def check_coverage(champion: Answers, challenger: Answers, classes: Classes, params: GateParams) -> GateCheck:
-    """Of those who accept what is above each model's own threshold."""
+    """Check how much is accepted above each model's own threshold, and how much of that is right."""
     before, after = (
         review_figures(answers.review, *judged(answers.fused, classes)) for answers in (champion, challenger)
     )
     allowed, promised = params.review, challenger.review.precision
-    # Who accepts nothing is never wrong. No more is asked than what the threshold promises.
-    asked = min(before.get("review_precision", promised), promised) - allowed.precision
+    # A model that accepts nothing is never wrong. No more is required than the threshold promises.
+    required = min(before.get("review_precision", promised), promised) - allowed.precision
     least, precision = before["review_coverage"] - allowed.coverage, after.get("review_precision", 1.0)
     return GateCheck(
         name="coverage",
-        passed=after["review_coverage"] >= least and precision >= asked,
+        passed=after["review_coverage"] >= least and precision >= required,
         detail=(
-            f"{after['review_coverage']:.1%} accepted without a look against the champion's "
+            f"{after['review_coverage']:.1%} accepted without review against the champion's "
             f"{before['review_coverage']:.1%} (at least {max(least, 0):.1%}), of which right {precision:.1%} (at least "
-            f"{asked:.1%})."
+            f"{required:.1%})."
         ),
         figures={
             "champion": before["review_coverage"],
@@ -170,6 +174,7 @@ def check_coverage(champion: Answers, challenger: Answers, classes: Classes, par
 
 
 def check_latency(champion: Latency, challenger: Latency, params: GateParams) -> GateCheck:
+    """Check that answers do not take much longer."""
     text, image = challenger.text / champion.text, challenger.image / champion.image
     return GateCheck(
         name="latency",
@@ -189,8 +194,8 @@ def check_latency(champion: Latency, challenger: Latency, params: GateParams) ->
 
 
 def _paired(champion: Answers, challenger: Answers, classes: Classes, params: GateParams) -> PairedF1:
-    said = (answers.fused.argmax(axis=1) for answers in (champion, challenger))
-    return compare(classes, *said, width=len(CODES), resamples=params.resamples, seed=params.seed)
+    predicted = (answers.fused.argmax(axis=1) for answers in (champion, challenger))
+    return compare(classes, *predicted, width=len(CODES), resamples=params.resamples, seed=params.seed)
 
 
 def _of(answers: Answers, rows: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]) -> Answers:

@@ -1,8 +1,8 @@
-"""Which items two models may be compared on, and whose labels can be believed.
+"""The items that two models may be compared on, and which of their labels can be trusted.
 
-A challenger's test split has its own labels. Were these wrong, a model that has learned the same mistakes would look
-better than one that has not. So they are held against what the champion's training knew of the same items: where a
-label has changed since, it is disputed, and the item counts for nobody.
+A challenger's test split has its own labels. If they were wrong, a model that learned the same mistakes would look
+better than one that did not. So they are compared with the labels that the champion's training knew: a label that has
+changed since is disputed, and its item counts for neither model.
 """
 
 from dataclasses import dataclass
@@ -18,22 +18,22 @@ from training.pipeline.prepared import Items
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Items that neither model has learned from, but for those whose label is disputed."""
+    """Items that neither model has learned from, without those whose label is disputed."""
 
     items: Items
     confirmed: npt.NDArray[np.bool_]
-    """Of each item whether the champion's training held it out too, under the same label."""
+    """Whether the champion's training held out the item too, with the same label; of shape (items,)."""
     learned: int
-    """Items of the test split that were left out, because the champion has learned from them."""
+    """The number of items of the test split left out because the champion has learned from them."""
     disputed: int
-    """And those that were left out, because their label has changed."""
+    """The number of items of the test split left out because their label has changed."""
     champion_tells: bool
-    """Whether the champion's bundle says what it has learned. Where it does not, it may have seen some of the items."""
+    """Whether the champion's bundle lists what it learned from; if not, it may have learned from some of the items."""
 
 
 @dataclass(frozen=True)
 class Relabelled:
-    """Items that both trainings know, and how many of them have another label now."""
+    """The number of items that both trainings know, and of those that now have another label."""
 
     shared: int
     changed: int
@@ -44,10 +44,11 @@ class Relabelled:
 
 
 def hold_out(test: Items, champion: KnownItems | None) -> HeldOut:
-    """The items of the challenger's test split that may be judged on.
+    """Return the items of the challenger's test split that models may be judged on.
 
     Args:
-        champion: what the champion's training knew; `None` where its bundle does not tell, or nothing is in service.
+        champion: The items that the champion's training knew; `None` if its bundle does not list them, or nothing is in
+            service.
     """
     if champion is None:
         return HeldOut(test, np.zeros(len(test), bool), 0, 0, champion_tells=False)
@@ -60,9 +61,9 @@ def hold_out(test: Items, champion: KnownItems | None) -> HeldOut:
 
 
 def compare_labels(challenger: KnownItems, champion: KnownItems) -> tuple[Relabelled, dict[int, Relabelled]]:
-    """Over both catalogues, all splits; then by the label that the champion's training knew.
+    """Count changed labels over all splits of both catalogues; then by the label that the champion's training knew.
 
-    An item whose copies have several labels keeps its own as long as one of them is the same.
+    An item whose copies have several labels counts as unchanged if one of them is the same.
     """
     both = np.isin(champion.identities, challenger.identities)
     identities, codes = champion.identities[both], champion.codes[both]

@@ -1,4 +1,4 @@
-"""What the Keras networks say, to hold the quantised artefact's answers against."""
+"""The Keras networks' answers, to compare the quantised bundle's with."""
 
 from pathlib import Path
 
@@ -10,9 +10,9 @@ from training.pipeline.prepared import Items
 
 
 def keras_prediction(bundle: Bundle, items: Items, imported: Path, store_folder: Path) -> Prediction:
-    """The same items through TensorFlow, from their pictures on, in single precision.
+    """Return TensorFlow's answers to the items, computed in single precision from their pictures.
 
-    Keras computes a handful of pictures a second on a CPU; its features are kept like the others.
+    Keras computes a few pictures a second on a CPU; the feature store keeps its features too.
     """
     runtime = TensorFlowRuntime(bundle, "f32")
     return answer(bundle, runtime, seen_by(bundle, runtime, "keras", items, imported, store_folder))

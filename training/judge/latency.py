@@ -1,4 +1,4 @@
-"""How long two models take for the same work, measured in turns, so that other load on the machine hits both."""
+"""The latency of several models, measured in turns so that other load on the machine affects all of them alike."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -15,14 +15,14 @@ _ROUNDS = 7
 
 @dataclass(frozen=True)
 class Latency:
-    """Milliseconds per item, of the fastest of several rounds: what disturbs a round only ever makes it slower."""
+    """Milliseconds per item in the fastest of several rounds: other load only ever makes a round slower."""
 
     text: float
     image: float
 
 
 def measure(models: Sequence[tuple[Bundle, Runtime]], words: Sequence[Sequence[str]]) -> list[Latency]:
-    """Each model's own encoding, networks and picture size, over the same texts and equal pictures."""
+    """Return each model's latency over the same texts and pictures, its own encoding and picture size included."""
     texts = [words[row % len(words)] for row in range(_TEXTS)] if words else [[]] * _TEXTS
     text = _in_turns([_text_work(bundle, runtime, texts) for bundle, runtime in models])
     image = _in_turns([_image_work(bundle, runtime) for bundle, runtime in models])
@@ -44,12 +44,12 @@ def _image_work(bundle: Bundle, runtime: Runtime) -> Callable[[], object]:
 
 
 def _in_turns(works: Sequence[Callable[[], object]]) -> list[float]:
-    """Seconds of each; a first round warms up and does not count."""
+    """Return the seconds of each; the first round warms up and does not count."""
     seconds: list[list[float]] = [[] for _ in works]
     for number in range(_ROUNDS + 1):
-        for taken, work in zip(seconds, works, strict=True):
+        for durations, work in zip(seconds, works, strict=True):
             start = time.perf_counter()
             work()
             if number:
-                taken.append(time.perf_counter() - start)
-    return [min(taken) for taken in seconds]
+                durations.append(time.perf_counter() - start)
+    return [min(durations) for durations in seconds]

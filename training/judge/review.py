@@ -1,4 +1,4 @@
-"""Coverage at a precision: how many items can be accepted without a person looking."""
+"""The review threshold: how many items can be accepted without review at a given precision."""
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +12,7 @@ Correct = npt.NDArray[np.bool_]
 
 
 def judged(probabilities: Probabilities, classes: npt.NDArray[np.int64]) -> tuple[Confidence, Correct]:
-    """(items, classes) to each item's confidence, as a result carries it, and whether its answer is right.
+    """Return each item's confidence, rounded as in a result, and whether its answer is right.
 
     An item without an answer has the confidence NaN.
     """
@@ -21,9 +21,10 @@ def judged(probabilities: Probabilities, classes: npt.NDArray[np.int64]) -> tupl
 
 
 def choose_threshold(confidence: Confidence, correct: Correct, precision: float = 0.95) -> Review:
-    """The lowest threshold that is precise enough, over items' confidence and correctness, of shape (items,).
+    """Return the lowest threshold that is precise enough on items of shape (items,).
 
-    Items of one confidence are accepted together; one of confidence NaN never is, and counts in the coverage.
+    Items of equal confidence are accepted together. An item of confidence NaN is never accepted, and counts in the
+    coverage.
     """
     curve = coverage_curve(confidence, correct)
     precise_enough = curve[curve["precision"] >= precision]
@@ -34,7 +35,7 @@ def choose_threshold(confidence: Confidence, correct: Correct, precision: float 
 
 
 def review_figures(review: Review, confidence: Confidence, correct: Correct) -> dict[str, float]:
-    """Coverage and precision that the threshold comes to on these items; no precision where it accepts nothing."""
+    """Return the threshold's coverage and precision on these items; without precision if it accepts nothing."""
     accepted = np.array([not (np.isnan(value) or review.needs_review(value)) for value in confidence], bool)
     if not accepted.any():
         return {"review_coverage": 0.0}

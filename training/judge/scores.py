@@ -1,4 +1,4 @@
-"""The figures of a classifier: weighted and macro F1, accuracy, calibration, coverage, and each class's own."""
+"""The figures of a classifier: weighted and macro F1, accuracy, calibration, coverage, and figures per class."""
 
 import numpy as np
 import numpy.typing as npt
@@ -13,39 +13,39 @@ _PLACES = 4
 
 Classes = npt.NDArray[np.int64]
 Metrics = dict[str, dict[str, float]]
-"""Per branch: figure to value."""
+"""Figures by name, per branch."""
 
 
 def score(probabilities: Probabilities, classes: Classes) -> dict[str, float]:
-    """Figures over the rows on which the branch spoke (those that are not NaN)."""
-    spoke = ~np.isnan(probabilities[:, 0])
-    if not spoke.any():
+    """Return the figures over the rows that the branch answered (those that are not NaN)."""
+    answered = ~np.isnan(probabilities[:, 0])
+    if not answered.any():
         return {"items": 0.0}
-    predicted, actual = probabilities[spoke].argmax(axis=1), classes[spoke]
+    predicted, actual = probabilities[answered].argmax(axis=1), classes[answered]
     return {
         "weighted_f1": float(f1_score(actual, predicted, average="weighted", zero_division=0)),
         "macro_f1": float(f1_score(actual, predicted, average="macro", zero_division=0)),
         "accuracy": float(accuracy_score(actual, predicted)),
-        "calibration_error": calibration_error(probabilities[spoke], actual),
-        "items": float(spoke.sum()),
+        "calibration_error": calibration_error(probabilities[answered], actual),
+        "items": float(answered.sum()),
     }
 
 
 def calibration_error(probabilities: Probabilities, classes: Classes) -> float:
-    """Expected calibration error over 15 bins of equal width (Guo et al. 2017), of rows that are not NaN."""
+    """Return the expected calibration error over 15 bins of equal width (Guo et al. 2017); rows of NaN do not count."""
     bins = reliability(probabilities, classes)
     gaps = (bins["accuracy"] - bins["confidence"]).abs()
     return float(np.average(gaps, weights=bins["count"]))
 
 
 def reliability(probabilities: Probabilities, classes: Classes) -> pd.DataFrame:
-    """low, high, confidence, accuracy, count: the bins of `calibration_error` that hold an item, by confidence.
+    """Return low, high, confidence, accuracy and count of each bin of `calibration_error` that holds an item.
 
-    Of the items in a bin it tells the mean confidence, the share of right answers, and the number; rows of NaN are in
-    none.
+    Confidence is the bin's mean, accuracy its share of right answers, count its number of items; rows of NaN are in no
+    bin.
     """
-    spoke = ~np.isnan(probabilities[:, 0])
-    probabilities, classes = probabilities[spoke], classes[spoke]
+    answered = ~np.isnan(probabilities[:, 0])
+    probabilities, classes = probabilities[answered], classes[answered]
     confidence = probabilities.max(axis=1).astype(np.float64)
     correct = probabilities.argmax(axis=1) == classes
     bins = np.minimum((confidence * _BINS).astype(np.int64), _BINS - 1)
@@ -60,10 +60,11 @@ def reliability(probabilities: Probabilities, classes: Classes) -> pd.DataFrame:
 
 
 def coverage_curve(confidence: npt.NDArray[np.float64], correct: npt.NDArray[np.bool_]) -> pd.DataFrame:
-    """threshold, coverage, precision: a row per distinct confidence, the highest first; arguments of shape (items,).
+    """Return threshold, coverage and precision, a row per distinct confidence, the highest first.
 
     Coverage is the share of all items whose confidence is at least the threshold, precision the share of right answers
-    among these. Items of one confidence are accepted together; one of confidence NaN never is, and counts in the share.
+    among these. Items of equal confidence are accepted together. An item of confidence NaN is never accepted, and
+    counts in the coverage. Both arguments are of shape (items,).
     """
     answered = np.flatnonzero(~np.isnan(confidence))
     order = answered[np.argsort(-confidence[answered], kind="stable")]
@@ -79,18 +80,18 @@ def coverage_curve(confidence: npt.NDArray[np.float64], correct: npt.NDArray[np.
 
 
 def confusion(probabilities: Probabilities, classes: Classes) -> npt.NDArray[np.int64]:
-    """Counts of shape (actual classes, predicted classes), over the rows that are not NaN."""
-    spoke = ~np.isnan(probabilities[:, 0])
+    """Return counts of shape (actual classes, predicted classes), over the rows that are not NaN."""
+    answered = ~np.isnan(probabilities[:, 0])
     counts = np.zeros((len(CODES), len(CODES)), np.int64)
-    np.add.at(counts, (classes[spoke], probabilities[spoke].argmax(axis=1)), 1)
+    np.add.at(counts, (classes[answered], probabilities[answered].argmax(axis=1)), 1)
     return counts
 
 
 def per_class(counts: npt.NDArray[np.int64]) -> pd.DataFrame:
-    """A row per product type from the counts of `confusion`; a share of nothing is zero.
+    """Return a row per product type from the counts of `confusion`; a share of nothing is zero.
 
-    prdtypecode, name, precision, recall, f1, support, and where the type's items most often went instead:
-    confused_with (a code, missing where all were right), confused_with_name, confused_items.
+    The columns are prdtypecode, name, precision, recall, f1, support, and the type that items were most often taken
+    for: confused_with (a code, missing if all were right), confused_with_name, confused_items.
     """
     right, support, predicted = counts.diagonal(), counts.sum(axis=1), counts.sum(axis=0)
     wrong = counts - np.diag(right)

@@ -1,1 +1,1 @@
-"""What the stages share: where files lie, splits, progress and MLflow."""
+"""What the stages have in common: places of files, splits, prepared items, progress and MLflow runs."""

@@ -1,4 +1,4 @@
-"""Where the stages leave what they make, relative to the repository's root; `dvc.yaml` names the same places."""
+"""The places of the stages' outputs, relative to the repository's root; `dvc.yaml` names them as well."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ IMPORTED = Path("data/imported")
 PREPARED = Path("data/prepared")
 TRAINING_REPORT = Path("data/training")
 HISTORY = "history.csv"
-"""In the training's report: a row per branch and epoch."""
+"""The file in the training's report with a row per branch and epoch."""
 EVALUATION_REPORT = Path("data/evaluation")
 STARTER = Path("models/starter")
 """The bundle that comes with the repository."""

@@ -1,4 +1,4 @@
-"""What `preprocess` leaves, as the later stages read it."""
+"""The output of `preprocess`, as the later stages read it."""
 
 import hashlib
 import json
@@ -17,13 +17,13 @@ from training.pipeline.splits import TEST, VALIDATION
 
 @dataclass(frozen=True)
 class Items:
-    """Rows of the catalogue: words, features where there is a picture, and the class."""
+    """Rows of the catalogue: words, features of the picture if there is one, and the class."""
 
     rows: npt.NDArray[np.int64]
     identities: Identities
     words: list[list[str]]
     features: npt.NDArray[np.float16]
-    """(items, features); rows of NaN where there is no picture."""
+    """Shape (items, features); a row of NaN is an item without a picture."""
     classes: npt.NDArray[np.int64]
     """Index into `shared.taxonomy.CODES`."""
 
@@ -31,8 +31,8 @@ class Items:
         return len(self.rows)
 
     def where(self, chosen: npt.NDArray[np.bool_]) -> "Items":
-        """Those for which `chosen`, of shape (items,), is true."""
-        words = [text for text, taken in zip(self.words, chosen, strict=True) if taken]
+        """Return the items for which `chosen`, of shape (items,), is true."""
+        words = [text for text, wanted in zip(self.words, chosen, strict=True) if wanted]
         arrays = (self.rows[chosen], self.identities[chosen])
         return Items(*arrays, words=words, features=self.features[chosen], classes=self.classes[chosen])
 
@@ -61,12 +61,12 @@ class Prepared:
 
     @property
     def digest(self) -> str:
-        """sha256 over everything a model sees."""
+        """The sha256 of everything that a model learns from."""
         files = ("items.parquet", "features.npy", "validation_float.npy", "unlabelled.parquet", "about.json")
         return hashlib.sha256("".join(sha256(self.folder / name) for name in files).encode()).hexdigest()
 
     def split(self, name: str) -> Items:
-        """The items of `train`, `validation` or `test`."""
+        """Return the items of `train`, `validation` or `test`."""
         rows = self._items[self._items["split"] == name]
         indices = rows["feature"].to_numpy()
         features = np.full((len(rows), self._features.shape[1]), np.nan, np.float16)
@@ -80,7 +80,7 @@ class Prepared:
         )
 
     def known(self) -> KnownItems:
-        """Every labelled item, for the bundle that a training makes of them."""
+        """Return every labelled item, for the bundle that is trained on them."""
         distinct = self._items.drop_duplicates(["identity", "prdtypecode"]).sort_values(["identity", "prdtypecode"])
         return KnownItems(
             identities=distinct["identity"].to_numpy(),
@@ -89,7 +89,7 @@ class Prepared:
         )
 
     def validation_in_float(self) -> Items:
-        """The items of `validation`, their features by VGG16 in floating point instead of int8."""
+        """Return the items of `validation` with features by VGG16 in floating point instead of int8."""
         items = self.split(VALIDATION)
         features = np.full_like(items.features, np.nan)
         if items.has_image.any():

@@ -1,8 +1,7 @@
-"""Which split an item belongs to: its content decides, not its place.
+"""The split that an item belongs to, which depends on its content and not on its place.
 
-So it stays where it is when the catalogue grows or comes in another order, its copies stay with it, and what was held
-out in one training is held out in the next: a champion and its challenger can be compared on items that neither has
-learned from.
+So an item keeps its split when the catalogue grows or is reordered, its copies share the split, and what one training
+held out the next holds out too: champion and challenger can be compared on items that neither has learned from.
 """
 
 import hashlib
@@ -22,23 +21,22 @@ _BYTES = 8
 
 
 def identify(texts: Iterable[str], pictures: Iterable[str | None]) -> Identities:
-    """A hash per item: of its words in whatever order and number, or of its picture where there is no word.
+    """Return a hash per item: of the set of its words, or of its picture if it has no word.
 
-    A shop's copies of a product differ in their pictures and in the order of words, and a text that was learned is no
-    longer unseen because its picture is another: so whoever has the same words is the same item.
+    A shop's copies of a product differ in their pictures and in the order of words, and a learned text with another
+    picture is not new. So items with the same words count as one.
 
     Args:
-        texts: normalised words, joined by blanks.
-        pictures: sha256 of the picture, a missing value where there is none.
+        texts: Normalised words, joined by blanks.
+        pictures: The sha256 of each picture, a missing value where there is none.
     """
     return np.array([_hash(_content(text, picture)) for text, picture in zip(texts, pictures, strict=True)], np.uint64)
 
 
 def split(identities: Identities, labels: npt.NDArray[np.int64], params: PreprocessParams) -> Splits:
-    """`train`, `validation` or `test` per item, each class near the same shares.
+    """Return `train`, `validation` or `test` per item; each class has about the same shares.
 
-    Each item is drawn by its own hash and the seed. A class of which the draw leaves nothing to learn from gives all
-    it has to `train`.
+    An item's hash and the seed decide. A class of which nothing would be left to learn from is in `train` as a whole.
     """
     drawn = np.array([_hash(f"{params.seed}:{identity}") for identity in identities.tolist()], np.uint64) / 2.0**64
     bounds = [drawn < params.test, drawn < params.test + params.validation]

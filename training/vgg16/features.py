@@ -1,4 +1,4 @@
-"""VGG16's features, computed once per picture and weights, and kept."""
+"""The feature store: VGG16's features, computed once per picture and weights."""
 
 import hashlib
 import logging
@@ -29,7 +29,7 @@ _SHARD = 512
 
 
 class FeatureStore:
-    """Features by the sha256 of the picture's bytes, as shards that are only ever added."""
+    """Features by the sha256 of the picture's bytes, in files that are only ever added."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -40,19 +40,19 @@ class FeatureStore:
 
     @classmethod
     def of(cls, home: Path, backbone_folder: Path, size: int, computed_in: str) -> "FeatureStore":
-        """The store in `home` for what features depend on beside the picture: weights, input size, and arithmetic."""
+        """Return the store in `home` for these weights, input size and arithmetic, on which features depend."""
         return cls(home / f"{fingerprint(backbone_folder)[:16]}-{size}-{computed_in}")
 
     def __contains__(self, sha256: str) -> bool:
         return sha256 in self._features
 
     def matrix(self, hashes: Iterable[str]) -> HalfFeatures:
-        """(pictures, features) in the order of `hashes`; raises `KeyError` for one that is not here."""
+        """Return the features in the order of `hashes`, (pictures, features); raise `KeyError` for an unknown one."""
         rows = [self._features[sha256] for sha256 in hashes]
         return np.stack(rows) if rows else np.empty((0, 0), np.float16)
 
     def add(self, hashes: list[str], features: HalfFeatures) -> None:
-        """Kept on disk when this returns; a shard that was half written before a crash is never seen."""
+        """Write the features to disk; a file that a crash left half written is never read."""
         self._folder.mkdir(parents=True, exist_ok=True)
         target = self._folder / f"{uuid4().hex}.npz"  # several trainings may add at once
         unfinished = target.with_suffix(".tmp")
@@ -63,20 +63,20 @@ class FeatureStore:
 
 
 def fingerprint(backbone_folder: Path) -> str:
-    """sha256 of the quantised backbone's weights."""
+    """Return the sha256 of the quantised backbone's weights."""
     return hashlib.sha256((backbone_folder / BACKBONE).with_suffix(".bin").read_bytes()).hexdigest()
 
 
 def compute_missing(
     store: FeatureStore, backbone: Backbone, pictures: Iterable[tuple[str, bytes]], wanted: Iterable[str], size: int
 ) -> int:
-    """Fill the store with those of the pictures that are wanted and that it lacks; returns how many were computed.
+    """Compute the wanted features that the store lacks; returns the number of pictures computed.
 
-    Pictures are decoded by threads while the backbone computes; where nothing is lacking, none is read.
+    Threads decode pictures while the backbone computes. If nothing is missing, no picture is read.
 
     Args:
-        pictures: sha256 and encoded bytes.
-        wanted: sha256 of pictures.
+        pictures: Pairs of sha256 and encoded bytes.
+        wanted: The sha256 of each picture whose features are needed.
     """
     distinct = set(wanted)
     lacking = {sha256 for sha256 in distinct if sha256 not in store}

@@ -1,4 +1,4 @@
-"""Train VGG16's last block on the catalogue's own pictures, before the backbone is frozen. Meant for a GPU."""
+"""Fine-tuning: trains VGG16's last block on the catalogue's pictures before the backbone is frozen, on a GPU."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -19,16 +19,16 @@ _READ_AHEAD = 4
 
 
 def fine_tune(backbone: Any, examples: Sequence[tuple[bytes, int]], params: FineTuneParams, seed: int) -> None:
-    """Train the block in place, under a head that is thrown away.
+    """Train the block in place, under a head that is discarded.
 
     Args:
-        backbone: as `shared.model.backbone.build_backbone` makes it.
-        examples: encoded pictures of the training split alone, and their prdtypecode.
+        backbone: A backbone from `shared.model.backbone.build_backbone`.
+        examples: Encoded pictures of the training split alone, and their prdtypecode.
     """
     for layer in backbone.get_layer("vgg16").layers:
         layer.trainable = layer.name.startswith(_LAST_BLOCK)
     pixels = keras.Input(backbone.input_shape[1:], dtype="uint8")
-    roots = keras.ops.sqrt(keras.ops.maximum(backbone(pixels), 1e-6))  # the slope of a root at zero is infinite
+    roots = keras.ops.sqrt(keras.ops.maximum(backbone(pixels), 1e-6))  # the root's slope at zero is infinite
     kept = keras.layers.Dropout(_DROPOUT)(keras.layers.BatchNormalization()(roots))
     network = keras.Model(pixels, keras.layers.Dense(len(CODES), activation="softmax")(kept))
     steps = -(-len(examples) // params.batch_size)
@@ -41,7 +41,7 @@ def fine_tune(backbone: Any, examples: Sequence[tuple[bytes, int]], params: Fine
 
 
 def _pictures(examples: Sequence[tuple[bytes, int]], size: int, batch: int, seed: int) -> Any:
-    """Batches in a new order each epoch; every other picture is mirrored."""
+    """Return batches in a new order each epoch; half the pictures are mirrored."""
     random = np.random.default_rng(seed)
 
     def shuffled() -> Iterator[tuple[Any, int]]:

@@ -1,4 +1,4 @@
-"""VGG16's weights, and the frozen, quantised backbone that is made of them."""
+"""VGG16's weights, and the frozen, quantised backbone made from them."""
 
 import hashlib
 import logging
@@ -27,17 +27,17 @@ CALIBRATION_PICTURES = 300
 
 
 class WeightsError(RuntimeError):
-    """The weights that `params.yaml` names cannot be had; the message says what to do."""
+    """The weights that `params.yaml` names are not available; the message says what to do."""
 
 
 def load_vgg16(weights: str, size: int) -> tuple[Any, str]:
-    """The Keras backbone, and where its weights came from.
+    """Return the Keras backbone and the origin of its weights.
 
     Args:
         weights: `starter`, `imagenet`, `random`, or a file with VGG16's convolutions (include_top=False).
 
     Raises:
-        WeightsError: the file is missing or no VGG16, or the download failed.
+        WeightsError: The file is missing or no VGG16, or the download failed.
     """
     if weights == "starter":
         starter = Bundle.load(STARTER)
@@ -47,9 +47,9 @@ def load_vgg16(weights: str, size: int) -> tuple[Any, str]:
 
 
 def keep_quantised(backbone: Any, pictures: Iterable[bytes], kept: Path, folder: Path) -> None:
-    """Put the backbone's int8 form into `folder`; made once per weights and size, and kept in `kept` for later runs.
+    """Write the backbone's int8 form into `folder`; `kept` keeps one per weights and size for later runs.
 
-    Were it calibrated again on every catalogue, each new picture would make another backbone, and all features would
+    If it were calibrated again on every catalogue, each new picture would change the backbone, and all features would
     have to be computed again.
     """
     home = kept / f"backbone-{_fingerprint(backbone)[:16]}-{backbone.input_shape[1]}"
@@ -61,7 +61,7 @@ def keep_quantised(backbone: Any, pictures: Iterable[bytes], kept: Path, folder:
 
 
 def quantise(backbone: Any, pictures: Iterable[bytes], folder: Path) -> None:
-    """Write the backbone with weights and activations in int8 (NNCF, per channel), calibrated on the first pictures."""
+    """Write the backbone with int8 weights and activations (NNCF, per channel), calibrated on the first pictures."""
     size = backbone.input_shape[1]
     sample = [decode(data, size)[np.newaxis] for data in islice(pictures, CALIBRATION_PICTURES)]
     log.info("quantising VGG16 on %d pictures", len(sample))
@@ -119,6 +119,6 @@ def _load_file(vgg16: Any, path: Path) -> None:
 
 
 def _assign(vgg16: Any, imagenet: Any) -> None:
-    """ImageNet's VGG16 takes BGR, ours RGB: so the first kernel's channels are turned around."""
+    """Copy the weights; ImageNet's VGG16 takes BGR and ours RGB, so the first kernel's channels are reversed."""
     first, *others = imagenet.get_weights()
     vgg16.set_weights([first[:, :, ::-1], *others])

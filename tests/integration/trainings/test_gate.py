@@ -100,7 +100,7 @@ def test_a_poisoned_data_set_is_refused(poisoned: Workspace, trained: Trained) -
     labels = by_name(found)["labels"]
     assert not labels.passed
     assert labels.figures["share"] == pytest.approx(0.29, abs=0.02)  # a few got their own back
-    assert "have another label now" in found.detail
+    assert "now have another label" in found.detail
 
 
 def test_what_was_poisoned_is_not_judged_on(poisoned: Workspace, trained: Trained) -> None:

@@ -105,5 +105,5 @@ def test_it_takes_less_than_a_second() -> None:
 
 def test_nothing_cannot_be_compared() -> None:
     nothing = np.array([], np.int64)
-    with pytest.raises(ValueError, match="nothing to compare"):
+    with pytest.raises(ValueError, match="no item to compare"):
         _compare(nothing, nothing, nothing)
