@@ -1,1 +1,1 @@
-"""The DVC pipeline as others see it: stages, parameters, remotes."""
+"""The DVC pipeline as other towers see it: stages, parameters, workspaces and remotes."""

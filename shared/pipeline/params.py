@@ -1,4 +1,4 @@
-"""`params.yaml`, typed."""
+"""The typed content of `params.yaml`."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +11,7 @@ PATH = Path("params.yaml")
 
 
 class ParamsError(ValueError):
-    """`params.yaml` is missing or holds something else than it should; the message names the field."""
+    """`params.yaml` is missing or wrong; the message names each field."""
 
 
 class _Section(BaseModel):
@@ -126,7 +126,7 @@ class Params(_Section):
 
 
 def overridden(values: dict[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """`values` with the overrides in their places; a section is overridden field by field."""
+    """Return `values` with the overrides applied; a section is overridden field by field."""
     merged = dict(values)
     for name, value in overrides.items():
         inner = merged.get(name)
@@ -135,12 +135,12 @@ def overridden(values: dict[str, Any], overrides: Mapping[str, Any]) -> dict[str
 
 
 def check_overrides(overrides: Mapping[str, Any], path: Path = PATH) -> None:
-    """Raises pydantic's `ValidationError`, which names every override that `params.yaml` could not hold."""
+    """Raise pydantic's `ValidationError`, which names every override that is not allowed in `params.yaml`."""
     Params.model_validate(overridden(yaml.safe_load(path.read_text(encoding="utf-8")), overrides))
 
 
 def load_params(path: Path = PATH) -> Params:
-    """Raises `ParamsError`, which names every field that is wrong."""
+    """Return the parameters; raise `ParamsError`, which names every wrong field."""
     try:
         return Params.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
     except FileNotFoundError:

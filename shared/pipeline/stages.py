@@ -1,4 +1,4 @@
-"""What the training pipeline's stages and those who run them agree on: names, files, and the gate's verdict."""
+"""The agreement between the pipeline's stages and the processes that run them: names, files, the gate's verdict."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -6,34 +6,34 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 STAGES = ("import_data", "preprocess", "train", "evaluate")
-"""DVC's, in their order."""
+"""DVC's stages, in their order."""
 
 GATE = "gate"
 STEPS = (*STAGES, GATE)
-"""Of a training that was asked for over HTTP."""
+"""The steps of a training that was requested over HTTP."""
 
 BUNDLE = Path("models/bundle")
-"""What `train` leaves, relative to the repository's root."""
+"""The output of `train`, relative to the repository's root."""
 
 FEATURE_STORE = Path("data/feature-store")
-"""No stage's output: kept between runs, so that only new pictures are computed."""
+"""The output of no stage: it is kept between runs, so that only new pictures are computed."""
 
 LABELS = Path("data/labels/dataset")
 """The labels that a training learns from: `worker/trainings/label_snapshot.py` puts a copy there."""
 
 VERDICT = Path("data/gate/verdict.json")
-"""What `python -m training.gate` leaves."""
+"""The output of `python -m training.gate`."""
 
 
 class PromotePolicy(StrEnum):
-    """What becomes of a training's model."""
+    """Whether a training's model is promoted."""
 
     AUTO = "auto"
-    """It is promoted where it passes the gate."""
+    """It is promoted if it passes the gate."""
     MANUAL = "manual"
     """It stays challenger, with its verdict, until somebody promotes it."""
     NEVER = "never"
-    """The same, and nobody is asked to."""
+    """It stays challenger, and nobody is asked to promote it."""
 
 
 PROGRESS_FILE = "CATALOG_PROGRESS_FILE"
@@ -41,13 +41,13 @@ PROGRESS_FILE = "CATALOG_PROGRESS_FILE"
 
 
 class Progress(BaseModel):
-    """How far a stage is."""
+    """The progress of a stage."""
 
     model_config = ConfigDict(frozen=True)
 
     stage: str
     what: str
-    """For people: `text-teacher epoch`, `features of pictures`."""
+    """What is counted, human-readable: `text-teacher epochs`, `features of pictures`."""
     done: int
     total: int
 
@@ -58,10 +58,10 @@ class GateCheck(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     name: str
-    """Stable: `held_out`, `labels`, `weighted_f1`, `classes`, `calibration`, `coverage`, `latency` or `golden`."""
+    """Stable: `held_out`, `labels`, `weighted_f1`, `classes`, `calibration`, `coverage`, `latency`, `golden`."""
     passed: bool
     detail: str
-    """One sentence with the figures, for people."""
+    """One readable sentence with the figures."""
     figures: dict[str, float]
 
 
@@ -75,8 +75,8 @@ class GateVerdict(BaseModel):
     champion: str | None
     """The bundle in service; `None`: there was none."""
     items: int
-    """Held-out items that both answered."""
+    """The number of held-out items that both answered."""
     passed: bool
     detail: str
-    """For people, in one sentence."""
+    """The verdict in one readable sentence."""
     checks: tuple[GateCheck, ...]

@@ -1,1 +1,1 @@
-"""The catalogue's files as checked products and pictures: reading, merging labels, duplicates, quality."""
+"""The catalogue as checked products and pictures: reading its files, merging labels, duplicates, quality."""

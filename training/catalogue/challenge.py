@@ -1,4 +1,4 @@
-"""The challenge's files: their names, and how to read them from wherever they lie."""
+"""The challenge's files: their names, and how to read them from a folder or URL."""
 
 import csv
 from collections.abc import Iterator
@@ -15,18 +15,18 @@ LAYOUT = f"The source must hold {PRODUCTS_FILE}, {LABELS_FILE} and {PICTURES_FOL
 
 
 class CatalogueError(ValueError):
-    """The source is no catalogue that can be imported; the message says what is wrong, where, and what to do."""
+    """The source cannot be imported; the message says what is wrong, where, and what to do."""
 
 
 def picture_name(imageid: int, productid: int) -> str:
-    """The name of a product's picture in its folder."""
+    """Return the name of a product's picture in its folder."""
     return f"image_{imageid}_product_{productid}.jpg"
 
 
 class Source:
     """A folder that fsspec can open: local, or a URL such as s3://bucket/folder.
 
-    Raises `CatalogueError` when the URL's protocol is unknown or its package is not installed.
+    Raises `CatalogueError` if the URL's protocol is unknown or its package is not installed.
     """
 
     def __init__(self, url: str) -> None:
@@ -38,7 +38,7 @@ class Source:
         self._root = root.rstrip("/")
 
     def read(self, name: str) -> bytes:
-        """The bytes of one file; raises `FileNotFoundError` when absent, `CatalogueError` when it cannot be read."""
+        """Return a file's bytes; raise `FileNotFoundError` if it is absent, `CatalogueError` if it cannot be read."""
         try:
             data: bytes = self._files.cat_file(f"{self._root}/{name}")
         except FileNotFoundError:
@@ -49,9 +49,9 @@ class Source:
         return data
 
     def read_table(self, name: str, columns: tuple[str, ...]) -> dict[int, list[str]]:
-        """The cells of `columns` by row number (the CSV file's first, unnamed column), in the file's order.
+        """Return the cells of `columns` by row number (the CSV file's first, unnamed column), in the file's order.
 
-        Raises `CatalogueError` when the file or a column is missing, a line is malformed or a row number repeats.
+        Raises `CatalogueError` if the file or a column is missing, a line is malformed or a row number repeats.
         """
         try:
             text = TextIOWrapper(BytesIO(self.read(name)), "utf-8", newline="")
@@ -63,8 +63,8 @@ class Source:
 
 
 def parse_integer(text: str, where: str) -> int:
-    """A whole number that fits an int64; raises `CatalogueError`, which begins with `where`."""
-    if text.isascii() and text.isdigit() and len(text) <= 18:  # what an int64 holds for sure
+    """Return a whole number that fits an int64; raise `CatalogueError`, whose message begins with `where`."""
+    if text.isascii() and text.isdigit() and len(text) <= 18:  # always fits an int64
         return int(text)
     raise CatalogueError(f"{where}: {text!r} is not a whole number. Correct it.")
 
@@ -73,8 +73,8 @@ def _parse_table(name: str, lines: Iterator[list[str]], columns: tuple[str, ...]
     header = next(lines, [])
     for column in columns:
         if column not in header[1:]:
-            found = ", ".join(header) or "nothing"
-            raise CatalogueError(f"{name} has no column {column} after the row number; it has {found}. {LAYOUT}")
+            columns_read = ", ".join(header) or "nothing"
+            raise CatalogueError(f"{name} has no column {column} after the row number; it has {columns_read}. {LAYOUT}")
     positions = [header.index(column, 1) for column in columns]
     table: dict[int, list[str]] = {}
     for count, cells in enumerate(filter(None, lines), start=1):
@@ -82,6 +82,6 @@ def _parse_table(name: str, lines: Iterator[list[str]], columns: tuple[str, ...]
             raise CatalogueError(f"{name}, record {count}: {len(cells)} cells instead of {len(header)}. Correct it.")
         row = parse_integer(cells[0], f"{name}, record {count}, row number (the first column)")
         if row in table:
-            raise CatalogueError(f"{name}, record {count}: row number {row} stands there twice. Number each row once.")
+            raise CatalogueError(f"{name}, record {count}: row number {row} occurs twice. Number each row once.")
         table[row] = [cells[position] for position in positions]
     return table

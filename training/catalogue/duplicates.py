@@ -1,7 +1,7 @@
-"""Duplicates in a catalogue, the same and the similar, of texts and pictures.
+"""Duplicates in a catalogue: equal and similar texts, equal and similar pictures.
 
 Nothing is sampled: every pair within the threshold is found, and the same input gives the same pairs. Candidates come
-from an index, so that the work grows with the pairs that are alike and not with the square of the catalogue.
+from an index, so the work grows with the number of similar pairs and not with the square of the catalogue.
 """
 
 from collections import Counter
@@ -25,9 +25,9 @@ from shared.model.images import decode
 from training.catalogue.pictures import ROW_GROUP, iter_pictures
 
 NEAR_TEXT = Fraction(4, 5)
-"""Jaccard similarity of two texts' words from which they are similar; a fraction, so that no rounding loses a pair."""
+"""The least Jaccard similarity of two similar texts' words; a fraction, so that no rounding loses a pair."""
 NEAR_PICTURE = 16
-"""Bits of two pictures' perceptual hashes, out of 255, that may differ."""
+"""The bits of two similar pictures' perceptual hashes, out of 255, that may differ."""
 ALONE = -1
 
 BLOCK = 1024  # rows of the index that are joined at once
@@ -35,25 +35,25 @@ PAIRS = 1 << 18  # candidates that are compared at once
 THUMBNAIL, FREQUENCIES = 32, 16  # pixels and frequencies of the perceptual hash, per side
 
 Pairs = npt.NDArray[np.int64]
-"""Shape (pairs, 2): positions in the catalogue."""
+"""Positions in the catalogue, of shape (pairs, 2)."""
 Groups = npt.NDArray[np.int64]
-"""Per row of the catalogue the position of its group's first member, or `ALONE`."""
+"""The position of the group's first member for each row of the catalogue, or `ALONE`."""
 Hash = npt.NDArray[np.bool_]
 Key = TypeVar("Key", bound=Hashable)
 
 
 def same(keys: Iterable[Hashable | None]) -> Pairs:
-    """Each row that has an earlier row's key, paired with the first of them; a row without a key (None) has no copy."""
+    """Pair each row with the first row of the same key, if that is an earlier one; None is no key."""
     first: dict[Hashable, int] = {}
     known = ((first.setdefault(key, row), row) for row, key in enumerate(keys) if key is not None)
     return _pairs([pair for pair in known if pair[0] != pair[1]])
 
 
 def similar_texts(texts: Sequence[Sequence[str]], threshold: Fraction = NEAR_TEXT) -> Pairs:
-    """Every pair of different texts whose sets of words have at least this Jaccard similarity; never one without words.
+    """Return every pair of different texts whose words have at least this Jaccard similarity; texts have words.
 
-    Of the same text only the first row is compared. The index holds each text's rarest words, as many as two texts
-    can differ in and one more: two similar texts then have one of them in common.
+    Of equal texts only the first row is compared. The index holds the rarest words of each text, one more than two
+    similar texts can differ in: so two similar texts have one of them in common.
     """
     first = _first_rows(tuple(text) or None for text in texts)
     frequency = Counter(word for text in first for word in set(text))
@@ -66,7 +66,7 @@ def similar_texts(texts: Sequence[Sequence[str]], threshold: Fraction = NEAR_TEX
     found = []
     for one, other in _sharing(rarest, "text"):
         smaller, larger = np.minimum(sizes[one], sizes[other]), np.maximum(sizes[one], sizes[other])
-        possible = smaller * threshold.denominator >= larger * threshold.numerator  # spares most of the work below
+        possible = smaller * threshold.denominator >= larger * threshold.numerator  # saves most of the work below
         one, other = one[possible], other[possible]
         common = words[one].multiply(words[other]).sum(axis=1)
         union = sizes[one] + sizes[other] - common
@@ -75,9 +75,9 @@ def similar_texts(texts: Sequence[Sequence[str]], threshold: Fraction = NEAR_TEX
 
 
 def similar_pictures(pictures: Sequence[str | None], hashes: Mapping[str, Hash], distance: int = NEAR_PICTURE) -> Pairs:
-    """Every pair of different pictures whose hashes differ in at most `distance` bits; `hashes` has one per sha256.
+    """Return every pair of different pictures whose hashes (by sha256) differ in at most `distance` bits.
 
-    Of the same picture only the first row is compared. The index holds each hash in `distance` + 1 bands: two hashes
+    Of equal pictures only the first row is compared. The index holds each hash in `distance` + 1 bands: two hashes
     with fewer differences than bands have one band in common.
     """
     first = _first_rows(pictures)
@@ -85,7 +85,7 @@ def similar_pictures(pictures: Sequence[str | None], hashes: Mapping[str, Hash],
         return _pairs([])
     bits = np.stack([hashes[sha256] for sha256 in first])
     bands = distance + 1
-    # A band takes every so many bits, because neighbouring frequencies go together.
+    # A band takes bits at regular distances, because neighbouring frequencies are alike.
     keys = [np.unique(bits[:, band::bands], axis=0, return_inverse=True)[1].ravel() for band in range(bands)]
     starts = np.cumsum([0, *(key.max() + 1 for key in keys)])
     index = _incidence((np.stack(keys, axis=1) + starts[:-1]).tolist(), starts[-1])
@@ -99,10 +99,10 @@ def similar_pictures(pictures: Sequence[str | None], hashes: Mapping[str, Hash],
 
 
 def perceptual_hash(data: bytes) -> Hash:
-    """255 bits that another size or compression of the picture hardly changes: which low frequencies are strong.
+    """Return 255 bits, which low frequencies are strong; another size or compression hardly changes them.
 
-    Raises `UnreadableImageError`. (A difference hash is no choice here: on the white ground of product pictures
-    most of its bits are the same for all of them.)
+    Raises `UnreadableImageError`. (A difference hash does not work here: because product pictures have a white ground,
+    most of its bits are equal for all of them.)
     """
     grey = np.asarray(Image.fromarray(decode(data, THUMBNAIL)).convert("L"), np.float64)
     # Without the first frequency, which is the brightness. Rounded, so that a blank picture has no noise to compare.
@@ -112,7 +112,7 @@ def perceptual_hash(data: bytes) -> Hash:
 
 
 def hash_pictures(path: Path, count: int) -> dict[str, Hash]:
-    """The perceptual hash of each of the `count` pictures of pictures.parquet, by sha256."""
+    """Return the perceptual hash of each of the `count` pictures of pictures.parquet, by sha256."""
     hashes: dict[str, Hash] = {}
     pictures = iter_pictures(path)
     with ThreadPoolExecutor() as pool, tqdm(desc="hash pictures", total=count, unit="picture", disable=None) as bar:
@@ -123,7 +123,7 @@ def hash_pictures(path: Path, count: int) -> dict[str, Hash]:
 
 
 def group(count: int, pairs: Pairs, copies: Pairs | None = None) -> Groups:
-    """Groups of the `count` rows that `pairs` link, directly or through others; `copies` join a group but make none."""
+    """Return the groups that `pairs` make of `count` rows, directly or through others; `copies` only join groups."""
     links = pairs if copies is None else np.concatenate([pairs, copies])
     graph = sparse.coo_array((np.ones(len(links), np.int8), (links[:, 0], links[:, 1])), shape=(count, count))
     component = connected_components(graph, directed=False)[1]
@@ -142,14 +142,14 @@ def _first_rows(keys: Iterable[Key | None]) -> dict[Key, int]:
 
 
 def _incidence(rows: Sequence[Sequence[int]], columns: int) -> sparse.csr_array:
-    """A matrix of ones at the columns that each row names."""
+    """Return a matrix with ones in the columns that each row names."""
     ends = np.cumsum([0, *map(len, rows)])
     places = np.fromiter((column for row in rows for column in row), np.int64, ends[-1])
     return sparse.csr_array((np.ones(ends[-1], np.int32), places, ends), shape=(len(rows), columns))
 
 
 def _sharing(index: sparse.csr_array, unit: str) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
-    """The pairs of rows with a column in common, the lower row first; some at a time, which bounds the memory."""
+    """Yield the pairs of rows with a column in common, the lower row first, some at a time to bound the memory."""
     columns = index.T.tocsr()
     with tqdm(desc=f"compare {unit}s", total=index.shape[0], unit=unit, disable=None) as bar:
         for start in range(0, index.shape[0], BLOCK):
@@ -162,7 +162,7 @@ def _sharing(index: sparse.csr_array, unit: str) -> Iterator[tuple[npt.NDArray[n
 
 
 def _in_rows(found: Sequence[Pairs], rows: Iterable[int]) -> Pairs:
-    """Pairs of distinct values as pairs of the rows where they stand first."""
+    """Turn pairs of distinct values into pairs of the rows where they first occur."""
     return np.array(list(rows), np.int64)[np.concatenate(found)] if found else _pairs([])
 
 

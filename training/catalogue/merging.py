@@ -1,7 +1,7 @@
-"""Labels that people sent, merged into the catalogue: of an item's labels the later wins, over the source's too.
+"""Merges the labels that people sent into the catalogue: an item's latest label wins, also over the source's.
 
-A label of an item that the source does not have becomes a row of its own. Every label is on record with what became of
-it; no product's text is.
+A label of an item that the source lacks becomes a row of its own. The report lists every label and whether it won; it
+contains no product's text.
 """
 
 import csv
@@ -20,19 +20,19 @@ _COLUMNS = ("item", "row", "productid", "code", "by", "at", "kind", "won", "sour
 
 @dataclass(frozen=True)
 class Merged:
-    """A catalogue with what people said about it."""
+    """A catalogue with the labels that people sent."""
 
     products: list[Product]
     labels: int
     items: int
     added: int
-    """Items that the source does not have."""
+    """The number of items that the source lacks."""
     overruled: int
-    """Rows of the source that got another code."""
+    """The number of the source's rows that got another code."""
     conflicts: int
-    """Items whose labels contradict one another."""
+    """The number of items whose labels contradict one another."""
     lines: list[tuple[object, ...]]
-    """Of the report."""
+    """The lines of the report."""
 
     @property
     def figures(self) -> dict[str, int]:
@@ -45,7 +45,7 @@ class Merged:
         }
 
     def write(self, folder: Path) -> None:
-        """A line per label, those of an item together, the winner first."""
+        """Write a line per label; the labels of an item stand together, the winner first."""
         with (folder / REPORT).open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(_COLUMNS)
@@ -53,20 +53,20 @@ class Merged:
 
 
 def by_item(labels: Iterable[Label]) -> dict[str, list[Label]]:
-    """Each item's labels, the one that wins first; the items in the order of their first label's arrival.
+    """Return each item's labels, the winner first, and the items in the order of their first label's arrival.
 
-    The order in which labels are given does not matter.
+    The order of the argument does not matter.
     """
     arrived = sorted(labels, key=lambda label: (label.file, label.index))
     items: dict[str, list[Label]] = {}
     for label in arrived:
         if (name := label.identity) is not None:
             items.setdefault(name, []).append(label)
-    return {name: sorted(said, key=lambda label: label.rank, reverse=True) for name, said in items.items()}
+    return {name: sorted(labels_of, key=lambda label: label.rank, reverse=True) for name, labels_of in items.items()}
 
 
 def merge(products: Sequence[Product], labels: Iterable[Label]) -> Merged:
-    """The same products and labels, in whatever order these come, give the same rows."""
+    """Merge the labels into the products; the order of the labels does not matter."""
     items = by_item(labels)
     in_source: dict[str, list[Product]] = {name: [] for name in items}
     rows: list[Product] = []
@@ -82,18 +82,18 @@ def merge(products: Sequence[Product], labels: Iterable[Label]) -> Merged:
     next_row = max((product.row for product in products), default=-1) + 1
     lines: list[tuple[object, ...]] = []
     added = 0
-    for name, said in items.items():
+    for name, ranked in items.items():
         if found := in_source[name]:
             row = found[0]
         else:
-            row = _row(next_row + added, name, said[0])
+            row = _row(next_row + added, name, ranked[0])
             rows.append(row)
             added += 1
         source_code = found[0].prdtypecode if found else ""
         lines += [
             (name, row.row, row.productid, label.code, label.by, label.at.isoformat(), label.kind or "",
-             "yes" if label is said[0] else "no", source_code, label.file.removesuffix(".ndjson"))
-            for label in said
+             "yes" if label is ranked[0] else "no", source_code, label.file.removesuffix(".ndjson"))
+            for label in ranked
         ]  # fmt: skip
     return Merged(
         products=rows,
@@ -101,13 +101,13 @@ def merge(products: Sequence[Product], labels: Iterable[Label]) -> Merged:
         items=len(items),
         added=added,
         overruled=overruled,
-        conflicts=sum(len({label.code for label in said}) > 1 for said in items.values()),
+        conflicts=sum(len({label.code for label in ranked}) > 1 for ranked in items.values()),
         lines=lines,
     )
 
 
 def readable(store: LabelStore) -> Iterator[Label]:
-    """All labels; those of a picture that cannot be decoded without it."""
+    """Yield all labels, without a picture where it cannot be decoded."""
     usable: dict[str, bool] = {}
     for label in store.labels():
         picture = label.picture
@@ -117,14 +117,14 @@ def readable(store: LabelStore) -> Iterator[Label]:
 
 
 def copy_pictures(merged: Merged, store: LabelStore, pictures: PictureWriter) -> None:
-    """Those of the rows that were added, from beside the labels."""
+    """Copy the pictures of the added rows from the store of labels."""
     for product in merged.products[len(merged.products) - merged.added :]:
         if product.picture is not None:
             pictures.add(Picture(product.picture, store.picture(product.picture)))
 
 
 def _can_be_decoded(data: bytes) -> bool:
-    """What the later stages do: a picture that passes here cannot stop them."""
+    """Decode as the later stages do: a picture that passes here cannot stop them."""
     try:
         decode(data)
     except UnreadableImageError:
@@ -133,6 +133,6 @@ def _can_be_decoded(data: bytes) -> bool:
 
 
 def _row(number: int, name: str, label: Label) -> Product:
-    """The number is this import's; the id stays the item's own from import to import."""
+    """Make a row of a label; its number is this import's, its id stays the same from import to import."""
     productid = int(name[:15], 16)
     return Product(number, label.title, label.description, productid, productid, label.code, label.picture)

@@ -1,6 +1,6 @@
 """The pictures of a catalogue in one Parquet file: `sha256` (string), `bytes` (binary), one row per distinct picture.
 
-Both directions stream, so that memory is bounded by a row group and not by the catalogue.
+Reading and writing stream, so that memory is bounded by a row group and not by the catalogue.
 """
 
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ SCHEMA = pa.schema([pa.field("sha256", pa.string(), nullable=False), pa.field("b
 
 
 class Picture(NamedTuple):
-    """A picture's encoded bytes and the hex digest that names them."""
+    """A picture's encoded bytes, and the hex digest that names them."""
 
     sha256: str
     data: bytes
@@ -26,7 +26,7 @@ class PictureWriter:
     """Writes pictures in the order they are added, each distinct one once; a context manager."""
 
     def __init__(self, path: Path) -> None:
-        # JPEGs do not shrink further and hardly repeat, so neither compression nor a dictionary would pay.
+        # JPEGs do not shrink further and hardly repeat, so neither compression nor a dictionary would help.
         self._file = pq.ParquetWriter(path, SCHEMA, compression="none", use_dictionary=False)
         self._seen: set[str] = set()
         self._pending: list[Picture] = []
@@ -40,7 +40,7 @@ class PictureWriter:
 
     @property
     def count(self) -> int:
-        """How many distinct pictures were added so far."""
+        """The number of distinct pictures added so far."""
         return len(self._seen)
 
     def add(self, picture: Picture) -> None:
@@ -61,7 +61,7 @@ class PictureWriter:
 def iter_pictures(path: Path) -> Iterator[tuple[str, bytes]]:
     """Yield each picture's sha256 and encoded bytes in the file's order, at most `ROW_GROUP` of them in memory.
 
-    Raises `FileNotFoundError` when there is no such file.
+    Raises `FileNotFoundError` if there is no such file.
     """
     with pq.ParquetFile(path) as file:
         for batch in file.iter_batches(batch_size=ROW_GROUP):

@@ -1,4 +1,4 @@
-"""A row of the imported catalogue, and what can be wrong with one."""
+"""A row of the imported catalogue, and the reasons why one is dropped."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -19,7 +19,7 @@ class FindingReason(StrEnum):
 
 
 class Finding(NamedTuple):
-    """One row that was not taken as it is."""
+    """A row that was dropped or changed."""
 
     row: int
     productid: int
@@ -29,7 +29,7 @@ class Finding(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """A row of products.parquet; texts are None when absent, `picture` is the sha256 of its bytes or None."""
+    """A row of products.parquet: an absent text is None, `picture` is the sha256 of its bytes or None."""
 
     row: int
     designation: str | None
@@ -41,14 +41,14 @@ class Product:
 
     @property
     def picture_file(self) -> str:
-        """Where the challenge keeps the picture, relative to the source."""
+        """The picture's path in the challenge's files, relative to the source."""
         return f"{PICTURES_FOLDER}/{picture_name(self.imageid, self.productid)}"
 
     @property
     def empty(self) -> bool:
-        """True when there is nothing to classify by."""
+        """Whether there is nothing to classify by."""
         return self.designation is None and self.description is None and self.picture is None
 
     def finding(self, reason: FindingReason, detail: str) -> Finding:
-        """A finding about this row."""
+        """Return a finding about this row."""
         return Finding(self.row, self.productid, reason, detail)

@@ -1,6 +1,6 @@
-"""The quality of an imported catalogue: figures, the rows behind each of them, and a page for the people who keep it.
+"""The quality of an imported catalogue: figures, the rows behind each of them, and a page for its maintainers.
 
-No product's text gets into any of it: rows are named by their number and productid.
+None of it contains a product's text: rows are named by their number and productid.
 """
 
 import json
@@ -22,9 +22,9 @@ from training.catalogue.quality_page import render
 from training.catalogue.schema import check_schema
 
 PICTURE_LOST = ("picture_missing", "picture_unreadable")
-"""Reasons that cost a row its picture; every other one costs the row."""
+"""Reasons for which a row loses its picture; for every other reason the row is dropped."""
 LONG_TITLE = 250
-"""Characters. The marketplace's own titles end there, so a longer one has something else in it."""
+"""Characters. The marketplace's own titles are no longer, so a longer one contains something else."""
 WORD_BINS = (0, 1, 3, 5, 9, 17, 33, 65, 129)
 TEXT_LIMITS = (16, 32, 48, 64, 128, 256)
 QUANTILES = {"minimum": 0.0, "p05": 0.05, "p25": 0.25, "median": 0.5, "p75": 0.75, "p95": 0.95, "maximum": 1.0}
@@ -33,7 +33,7 @@ Figures = dict[str, Any]  # what JSON holds
 
 
 class Likeness(StrEnum):
-    """What a row of a group has in common with another one of it; `similar_` is defined in `duplicates`."""
+    """What the rows of a group have in common; `similar_` is defined in `duplicates`."""
 
     SAME_TEXT_AND_PICTURE = "same_text_and_picture"
     SAME_TEXT = "same_text"
@@ -46,7 +46,7 @@ class Likeness(StrEnum):
 
 @dataclass(frozen=True)
 class Catalogue:
-    """What an import left, and what was found in it."""
+    """The output of an import, and the findings about it."""
 
     products: pd.DataFrame
     """products.parquet."""
@@ -56,18 +56,18 @@ class Catalogue:
     """The findings about rows that were not kept, one each."""
     rows_read: int
     labels: dict[str, int]
-    """What people's labels came to, as report.json has it."""
+    """The figures of the merged labels, from report.json."""
     words: list[list[str]]
-    """Of each product's title and description."""
+    """The words of each product's title and description."""
     members: pd.DataFrame
-    """row, productid, prdtypecode, likeness, group, size, labels: the rows that are in a group, once per likeness; the
-    group's name, how many rows it has and how many different labels they have."""
+    """row, productid, prdtypecode, likeness, group, size, labels: the rows that are in a group, once per likeness, with
+    the group's name, its number of rows and their number of different labels."""
 
     @classmethod
     def load(cls, folder: Path) -> "Catalogue":
-        """Read what `import_data` wrote into the folder, and find its duplicates.
+        """Read the output of `import_data` from the folder, and find its duplicates.
 
-        Raises `SchemaError` when the products do not follow their schema, `CatalogueError` when a row that was read
+        Raises `SchemaError` if the products do not follow their schema, `CatalogueError` if a row that was read
         is neither among them nor in the report.
         """
         products = pd.read_parquet(folder / "products.parquet")
@@ -78,7 +78,7 @@ class Catalogue:
         dropped = findings[~findings["reason"].isin(PICTURE_LOST)]
         if len(products) - labels["rows_added"] + len(dropped) != rows_read:
             raise CatalogueError(
-                f"{rows_read} rows were read, but {len(products)} were kept and {len(dropped)} are on record as "
+                f"{rows_read} rows were read, but {len(products)} were kept and {len(dropped)} are listed as "
                 "dropped. Import the catalogue again."
             )
         texts = list(map(words, _cells(products, "designation"), _cells(products, "description")))
@@ -88,7 +88,7 @@ class Catalogue:
 
     @property
     def conflicting(self) -> pd.DataFrame:
-        """The members of groups whose labels differ. Related rows are no evidence: they may differ in all they have."""
+        """The members of groups whose labels differ, without related rows, which may have nothing in common."""
         return self.members[(self.members["labels"] > 1) & (self.members["likeness"] != Likeness.RELATED)]
 
     @property
@@ -103,9 +103,9 @@ class Catalogue:
 
 
 def write_quality(folder: Path) -> Figures:
-    """Write quality.json, quality_issues.csv, quality_classes.csv and quality.md beside the import they are about.
+    """Write quality.json, quality_issues.csv, quality_classes.csv and quality.md into the import's folder.
 
-    Returns the figures; raises what `Catalogue.load` does.
+    Returns the figures; raises as `Catalogue.load` does.
     """
     catalogue = Catalogue.load(folder)
     classes, issues = count_classes(catalogue.products), list_issues(catalogue)
@@ -118,7 +118,7 @@ def write_quality(folder: Path) -> Figures:
 
 
 def summarise(figures: Figures) -> str:
-    """One paragraph for a person."""
+    """Return a summary in one paragraph."""
     return (
         f"Quality: {figures['conflicting_labels']:,} rows are like another row that has another label, "
         f"{figures['leakage']['rows_related']:,} are the same as or similar to another row."
@@ -126,7 +126,7 @@ def summarise(figures: Figures) -> str:
 
 
 def count_classes(products: pd.DataFrame) -> pd.DataFrame:
-    """prdtypecode, name, items: the 27 types, the frequent ones first."""
+    """Return prdtypecode, name and items of the 27 types, the most frequent first."""
     items = products["prdtypecode"].value_counts()
     lines = [(code, name, int(items.get(code, 0))) for code, name in PRODUCT_TYPES.items()]
     ranked = sorted(lines, key=lambda line: (-line[2], line[0]))
@@ -134,7 +134,7 @@ def count_classes(products: pd.DataFrame) -> pd.DataFrame:
 
 
 def list_issues(catalogue: Catalogue) -> pd.DataFrame:
-    """row, productid, issue, group, detail: one line per row and figure that counts it, in the order of the rows."""
+    """Return row, productid, issue, group and detail: a line per row and figure that counts it, by row."""
     members, conflicting, long_titles = catalogue.members, catalogue.conflicting, catalogue.long_titles
     labels = conflicting.groupby("group")["prdtypecode"].transform(lambda codes: _listed(codes.unique()))
     parts = [
@@ -224,7 +224,7 @@ def _group_figures(members: pd.DataFrame, likeness: Likeness) -> Figures:
 
 
 def _leakage(catalogue: Catalogue) -> Figures:
-    """How many rows a split by chance may tear from their copies."""
+    """Count the rows that a random split may separate from their copies."""
     members, count = catalogue.members, len(catalogue.products)
     copies = members.loc[members["likeness"].isin([Likeness.SAME_TEXT, Likeness.SAME_PICTURE]), "row"].nunique()
     related = int((members["likeness"] == Likeness.RELATED).sum())

@@ -1,4 +1,4 @@
-"""quality.md: a catalogue's quality on a page, in the order in which a catalogue team would act."""
+"""The page quality.md: a catalogue's quality, in the order in which a catalogue team would act."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -18,7 +18,7 @@ LIKENESS = {
 
 
 def render(figures: dict[str, Any], issues: pd.DataFrame, classes: pd.DataFrame) -> str:
-    """The page, from what quality.json, quality_issues.csv and quality_classes.csv hold."""
+    """Return the page, made from the content of quality.json, quality_issues.csv and quality_classes.csv."""
     rows = figures["rows"]
     parts = [
         "# Quality of the catalogue",
@@ -39,10 +39,10 @@ def _labels(labels: dict[str, int]) -> list[str]:
         return []
     return [
         "## Labels that people sent",
-        f"{labels['labels']:,} labels of {labels['items']:,} items: {labels['rows_added']:,} items are none of the "
-        f"source's and were added, {labels['rows_overruled']:,} rows of the source got another code. The labels of "
+        f"{labels['labels']:,} labels of {labels['items']:,} items: {labels['rows_added']:,} items are not in the "
+        f"source and were added, {labels['rows_overruled']:,} rows of the source got another code. The labels of "
         f"{labels['items_with_conflicting_labels']:,} items contradict one another; the later one counts. `labels.csv` "
-        "lists each with who said it, when, and which won.",
+        "lists each label with its author, its time, and whether it won.",
     ]
 
 
@@ -57,7 +57,7 @@ def _conflicts(count: int, issues: pd.DataFrame) -> list[str]:
     return [
         "## Conflicting labels",
         f"{count:,} rows are like another row that has another label ({len(groups):,} groups). Decide on one for each "
-        "group; the first ones have most in common.",
+        "group; the first groups have most in common.",
         *([_table(("what they share", "rows", "prdtypecode", "such as"), lines)] if lines else []),
     ]
 
@@ -94,7 +94,7 @@ def _duplicates(duplicates: dict[str, Any], leakage: dict[str, Any], issues: pd.
     return [
         "## Duplicates",
         f"{_percent(leakage['share_with_same_text_or_picture'])} of the rows have the text or picture of another row; "
-        f"{_percent(leakage['share_related'])} have it or something similar. A split by chance puts such rows on both "
+        f"{_percent(leakage['share_related'])} have it or something similar. A random split puts such rows on both "
         "sides, and the test then measures memory.",
         _table(header, lines),
     ]
@@ -122,9 +122,9 @@ def _lengths(figures: dict[str, Any]) -> list[str]:
         "## Lengths of texts, in words",
         f"{_percent(figures['share_with_description'])} of the rows have a description beside the title.",
         _table(("text", *figures["words_per_title"]), quantiles),
-        "Titles by their words, from the number on:",
+        "Titles by their least number of words:",
         _table(tuple(least), [tuple(f"{count:,}" for count in least.values())]),
-        "Share of the texts (both) that a limit of so many words would cut:",
+        "Share of the texts (both) that a limit of this many words would cut:",
         _table(tuple(over), [tuple(map(_percent, over.values()))]),
     ]
 

@@ -1,4 +1,4 @@
-"""The schema of products.parquet, and its violations in words for the people who keep the catalogue."""
+"""The schema of products.parquet, and its violations as messages for the catalogue's maintainers."""
 
 import pandas as pd
 import pandera.pandas as pa
@@ -17,13 +17,13 @@ RULES = {
     "imageid": "a whole number from 0. Correct it",
     "prdtypecode": "one of the 27 product types of shared/taxonomy.py. Correct the label",
     "picture": "the sha256 of the picture's bytes as 64 hex digits, or none. Import the catalogue again",
-    SOME_CONTENT: "there, one of them at least. Add one, or leave out the row",
+    SOME_CONTENT: "present, at least one of them. Add one, or leave out the row",
 }
-"""What a field must be, and what to do where it is not."""
+"""What each field must be, and what to do if it is not."""
 
 
 class Products(pa.DataFrameModel):
-    """The columns of products.parquet; texts and picture are null where the catalogue has none."""
+    """The columns of products.parquet; a text or picture that the catalogue lacks is null."""
 
     row: int = pa.Field(ge=0, unique=True)
     designation: str = pa.Field(nullable=True, str_length={"max_value": TITLE_LIMIT})
@@ -47,7 +47,7 @@ class SchemaError(CatalogueError):
 
 
 def check_schema(products: pd.DataFrame) -> None:
-    """Raises `SchemaError`, which lists every violation and quotes no text of a product."""
+    """Raise `SchemaError`, which lists every violation and quotes no product's text."""
     products = products.reset_index(drop=True)
     try:
         Products.validate(products, lazy=True)
@@ -60,7 +60,7 @@ def check_schema(products: pd.DataFrame) -> None:
 
 
 def _violations(failures: pd.DataFrame) -> dict[str, set[int] | None]:
-    """The positions of the rows that are wrong, by field; None where the whole column is."""
+    """Return the positions of the wrong rows, by field; None if the whole column is wrong."""
     wrong: dict[str, set[int] | None] = {}
     for context, column, check, value, position in failures[
         ["schema_context", "column", "check", "failure_case", "index"]

@@ -1,4 +1,4 @@
-"""Texts of products without a label: word vectors and pseudo-labels are learned from them as well."""
+"""Texts of products without a label, from which word vectors and pseudo-labels are learned as well."""
 
 import csv
 import io
@@ -27,10 +27,10 @@ class Text(NamedTuple):
 
 
 def import_unlabelled(locations: Sequence[str], path: Path) -> int:
-    """Read the files (paths or fsspec URLs) into one Parquet file; returns how many texts it holds.
+    """Read the files (paths or fsspec URLs) into one Parquet file; return the number of texts.
 
     Raises:
-        CatalogueError: a file is missing or malformed; the message names it and the line.
+        CatalogueError: A file is missing or malformed; the message names it and the line.
     """
     texts = [text for location in locations for text in _read(location)]
     columns = [[text.designation for text in texts], [text.description for text in texts]]
@@ -57,7 +57,7 @@ def _json_lines(location: str, content: str) -> Iterator[Text]:
             record = json.loads(line)
             title = record["text"] if "text" in record else record["designation"]
         except (ValueError, TypeError, KeyError) as error:
-            raise CatalogueError(f"{location}, line {number} is no such text: {error!r}. {_ADVICE}") from error
+            raise CatalogueError(f"{location}, line {number} is not such a text: {error!r}. {_ADVICE}") from error
         yield Text(_stated(title), _stated(record.get("description")))
 
 

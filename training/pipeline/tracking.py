@@ -19,7 +19,6 @@ from shared.pipeline.stages import GateVerdict
 from shared.pipeline.workspace import WorkspaceError, git
 from shared.registry.mlflow import client, ensure_experiment
 from shared.settings import get_settings
-from training.judge.scores import Metrics
 from training.pipeline.layout import HISTORY, LABELS
 
 EXPERIMENT = "rakuten-classification"
@@ -67,7 +66,7 @@ class TrainingRun:
                 _log_epochs(history[history["branch"] == f"{branch}-teacher"], "teacher.")
                 mlflow.log_metrics(dict(_flat(manifest.metrics[branch], "validation.")))
 
-    def log_evaluation(self, metrics: Metrics, report: Path) -> None:
+    def log_evaluation(self, metrics: Mapping[str, Mapping[str, float]], report: Path) -> None:
         """All figures and the report's files on the parent, each branch's figures on its child."""
         mlflow.set_tag("dvc.lock.evaluate", _dvc_lock_digest())
         for path in _PIPELINE_FILES:

@@ -1,1 +1,1 @@
-"""The generated sample catalogue: texts and pictures that anybody may have."""
+"""The generated sample catalogue: texts and pictures free of other people's rights."""

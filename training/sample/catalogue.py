@@ -1,8 +1,8 @@
 """A small catalogue of invented products in the challenge's own format, for tests and for a first run without data.
 
-`python -m training.sample.catalogue FOLDER --per-type 12 --test-items 54 --seed 7` writes it. A classifier can learn
-something from the titles and something from the pictures, but from neither all: some titles are vague, some pictures
-look like another type's, some are not there.
+`python -m training.sample.catalogue FOLDER --per-type 12 --test-items 54 --seed 7` writes it. Neither titles nor
+pictures suffice to classify every item: some titles are vague, and some pictures are
+missing or look like another type's.
 """
 
 import argparse
@@ -30,7 +30,7 @@ from training.sample.vocabulary import CLOSINGS, DETAILS, OPENINGS, STOP_WORDS, 
 
 # Shares of the rows.
 CLEANED = 0.5  # title lower-cased, without accents and stop words; no description
-DESCRIBED = 0.7  # of those that are not cleaned
+DESCRIBED = 0.7  # share of the rows that are not cleaned
 VAGUE_TITLE = 0.1
 FOREIGN_BRAND = 0.2
 FOREIGN_LOOK = 0.1
@@ -42,7 +42,7 @@ JPEG_QUALITY = 85
 
 
 class Item(NamedTuple):
-    """A row of the catalogue; `row` goes on from the training items to the test items."""
+    """A row of the catalogue; `row` numbers the training items, then the test items."""
 
     row: int
     code: int
@@ -55,9 +55,9 @@ class Item(NamedTuple):
 def generate(folder: Path, per_type: int = 12, test_items: int = 54, seed: int = 7) -> None:
     """Write a catalogue of `per_type` training items of each of the 27 types and `test_items` items without labels.
 
-    The same arguments give the same files. About one item in ten names a picture that is not there.
-    Raises `ValueError` when `per_type` is below 1 or `test_items` below 0, and `FileExistsError` when the folder
-    already holds a catalogue, which might be a real one.
+    The same arguments give the same files. About one item in ten names a picture that does not exist.
+    Raises `ValueError` if `per_type` is below 1 or `test_items` below 0, and `FileExistsError` if the folder already
+    holds a catalogue, which might be a real one.
     """
     if per_type < 1 or test_items < 0:
         raise ValueError(f"per_type is {per_type} and test_items {test_items}; take at least 1 and 0")
@@ -91,7 +91,7 @@ def _without_code(item: Item) -> tuple[int | str, ...]:
 
 
 def _compose_texts(vocabulary: Vocabulary, random: Random) -> tuple[str, str]:
-    """A designation and a description, the latter perhaps empty."""
+    """Return a designation and a description, which may be empty."""
     brands = random.choice(tuple(VOCABULARY.values())).brands if random.random() < FOREIGN_BRAND else vocabulary.brands
     if random.random() < VAGUE_TITLE:
         title = f"{random.choice(VAGUE_NOUNS)} {random.choice(brands)} réf. {random.randint(1000, 9999)}"
@@ -122,13 +122,13 @@ def _compose_description(words: dict[str, str], random: Random) -> str:
 
 
 def _escaped(text: str) -> str:
-    """The text as older shop software writes HTML: an entity wherever there is one."""
+    """Return the text as older shop software writes HTML: with an entity for every character that has one."""
     text = "".join(f"&{codepoint2name[ord(char)]};" if ord(char) in codepoint2name else char for char in text)
     return text.replace("'", "&#39;")
 
 
 def _cleaned(text: str) -> str:
-    """The text as most of the challenge's titles are: lower case, no accents, no punctuation, no stop words."""
+    """Return the text like most of the challenge's titles: lower case, no accents, punctuation or stop words."""
     plain = unicodedata.normalize("NFKD", text.lower()).encode("ascii", "ignore").decode()
     return " ".join(word for word in re.findall(r"[a-z0-9]+", plain) if word not in STOP_WORDS)
 
@@ -155,13 +155,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m training.sample.catalogue", description="Write an invented catalogue."
     )
-    parser.add_argument("folder", type=Path, help="where to write it")
-    parser.add_argument("--per-type", type=int, default=12, help="training items of each of the 27 types")
-    parser.add_argument("--test-items", type=int, default=54, help="items without labels")
-    parser.add_argument("--seed", type=int, default=7)
-    wanted = parser.parse_args()
+    parser.add_argument("folder", type=Path, help="folder to write it to")
+    parser.add_argument("--per-type", type=int, default=12, help="number of training items of each of the 27 types")
+    parser.add_argument("--test-items", type=int, default=54, help="number of items without labels")
+    parser.add_argument("--seed", type=int, default=7, help="the same seed gives the same files")
+    arguments = parser.parse_args()
     try:
-        generate(wanted.folder, wanted.per_type, wanted.test_items, wanted.seed)
+        generate(arguments.folder, arguments.per_type, arguments.test_items, arguments.seed)
     except (ValueError, FileExistsError) as error:
         parser.error(str(error))
 

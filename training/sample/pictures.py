@@ -1,4 +1,4 @@
-"""Drawn pictures for the sample catalogue: a patterned shape on white, a little noise."""
+"""Drawn pictures for the sample catalogue: a patterned shape on white, with a little noise."""
 
 import math
 from random import Random
@@ -53,7 +53,7 @@ SHAPES: dict[str, list[Polygon]] = {
     "arrow": [_box(-1, -0.25, 0.4, 0.25), [(0.4, -0.7), (1, 0), (0.4, 0.7)]],
 }
 HOLES: dict[str, Polygon] = {"ring": [(0.6 * x, 0.6 * y) for x, y in _regular(48)]}
-# The accent's part of the surface, which is 12 × 12.
+# The part of the 12 × 12 surface in the accent colour.
 PATTERNS: dict[str, list[Polygon]] = {
     "band": [_box(0, 5, 13, 7)],
     "stripes": [_box(x, 0, x + 1, 13) for x in range(0, 13, 2)],
@@ -63,12 +63,12 @@ PATTERNS: dict[str, list[Polygon]] = {
 
 
 def draw_picture(look: Look, random: Random) -> Image.Image:
-    """An RGB picture of the look, square, 224 to 500 px wide; size, place, angle and shade vary."""
+    """Draw the look as a square RGB picture, 224 to 500 px wide; size, place, angle and shade vary."""
     side = random.randint(224, 500)
     surface = _pattern(look.pattern, _shade(look.colour, random), _shade(look.accent, random), side)
     picture = Image.new("RGB", (side, side), "white")
     picture.paste(surface, mask=_mask(look.shape, side, random))
-    # Coarse noise: it disturbs a classifier as well as fine noise does, and the JPEG stays small.
+    # Coarse noise disturbs a classifier as much as fine noise does, and the JPEG stays small.
     coarse = side // 4
     noise = Image.frombytes("RGB", (coarse, coarse), random.randbytes(3 * coarse * coarse)).resize(picture.size)
     return Image.blend(picture, noise, NOISE)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 
 class Look(NamedTuple):
-    """How a picture is drawn: `shape` and `pattern` by the names in `sample_pictures`, two CSS colours."""
+    """How a picture is drawn: `shape` and `pattern` are names in `training.sample.pictures`, the others CSS colours."""
 
     shape: str
     pattern: str
@@ -14,7 +14,7 @@ class Look(NamedTuple):
 
 
 class Vocabulary(NamedTuple):
-    """What the titles of one product type are made of; `{}` in a measure stands for a number from 10 to 99."""
+    """The words for titles of one product type; `{}` in a measure stands for a number from 10 to 99."""
 
     nouns: tuple[str, ...]
     qualities: tuple[str, ...]
@@ -252,7 +252,7 @@ VOCABULARY = MappingProxyType(
     }
 )
 
-# Titles that tell hardly anything about the type: the picture has to.
+# Nouns that say hardly anything about the type, so the picture has to.
 VAGUE_NOUNS = _words("Lot | Coffret cadeau | Accessoire | Pack promo | Set | Zubehör | Nouveauté | Pièce de collection")
 
 OPENINGS = _words(

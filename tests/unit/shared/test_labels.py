@@ -184,7 +184,7 @@ def test_labels_are_merged_into_the_catalogue_and_reported(catalogue: Path, tmp_
     figures = write_quality(output)
     assert figures["labels"] == report.labels
     page = (output / "quality.md").read_text()
-    assert "4 labels of 3 items: 2 items are none of the source's" in page
+    assert "4 labels of 3 items: 2 items are not in the source" in page
     assert "Tout neuf" not in page + (output / "labels.csv").read_text()
 
 

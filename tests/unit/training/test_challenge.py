@@ -33,7 +33,7 @@ def test_cells_come_by_row_number_in_the_files_order(tmp_path: Path, content: by
         (SOUND + b"8,a\n", "X.csv, record 3: 2 cells instead of 4"),
         (SOUND + b"x,a,,14\n", "X.csv, record 3, row number .*: 'x' is not a whole number"),
         (SOUND + b"-1,a,,14\n", "X.csv, record 3, row number .*: '-1' is not a whole number"),
-        (SOUND + b"7,a,,14\n", "X.csv, record 3: row number 7 stands there twice"),
+        (SOUND + b"7,a,,14\n", "X.csv, record 3: row number 7 occurs twice"),
         (SOUND + b"8,caf\xe9,,14\n", "X.csv is not a UTF-8 CSV file: .* Download it again"),
         (SOUND + b'8,"never closed', "X.csv is not a UTF-8 CSV file: .* Download it again"),
     ],

@@ -214,7 +214,7 @@ def test_a_row_that_is_neither_kept_nor_on_record_is_an_error(catalogue: Path, i
     edit(catalogue / Y, lambda table: table[51].__setitem__(1, ""))
     import_catalogue(str(catalogue), imported)
     edit(imported / "report.csv", lambda table: table.remove(next(line for line in table if line[2] == "no_label")))
-    with pytest.raises(CatalogueError, match="108 rows were read, but 107 were kept and 0 are on record as dropped"):
+    with pytest.raises(CatalogueError, match="108 rows were read, but 107 were kept and 0 are listed as dropped"):
         write_quality(imported)
 
 
