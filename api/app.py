@@ -4,19 +4,20 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.concurrency import run_in_threadpool
 from fastapi_offline import FastAPIOffline
 
-from api import health
+from api import health, webhooks
 from api.access import authentication as access
 from api.access.observers import Observers
 from api.dependencies import open_stores
 from api.drift import routes as drift
 from api.http import problems
 from api.http import request_ids as requests
-from api.http.openapi import CLOSED, describe_models
+from api.http.openapi import CLOSED, OPEN, TAGS, complete_document, operation_id
 from api.http.problems import ProblemOut
+from api.http.query_parameters import refuse_unknown
 from api.items.schemas import ItemIn
 from api.jobs import deliveries, predict
 from api.jobs import routes as jobs
@@ -27,9 +28,12 @@ from api.metrics import ProcessMetrics, http
 from api.metrics import routes as metrics
 from api.models import routes as models
 from api.trainings import routes as trainings
+from api.webhooks import JobEndedOut, TrainingEndedOut
 from shared.settings import Settings, get_settings
 from shared.telemetry import tracing
 from shared.tenants.api_keys import KeyStore
+
+_DOCUMENTED = (JobIn, ItemIn, PredictIn, ProblemOut, LabelIn, LabelsIn, JobEndedOut, TrainingEndedOut)
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -57,14 +61,18 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         description="Send catalogue items in bulk; get one of 27 product types for each, by polling or by webhook.",
         lifespan=lifespan,
         telemetry=requests.TRACED,
+        generate_unique_id_function=operation_id,
+        openapi_tags=TAGS,
+        webhooks=webhooks.router,
+        dependencies=[Depends(refuse_unknown)],
     )
     problems.install(app)
     access.install(app)
     app.state.metrics, app.state.observers = ProcessMetrics(), Observers()
     for routes in (jobs, deliveries, predict, trainings, labels, drift, metrics, models, health):
-        app.include_router(routes.router, responses=None if routes is health else CLOSED)
+        app.include_router(routes.router, responses=OPEN if routes is health else CLOSED)
         app.state.metrics.http.expect(routes.router)
     http.install(app, app.state.metrics.http)
     requests.install(app)  # added last, so it runs around the others
-    describe_models(app, (JobIn, ItemIn, PredictIn, ProblemOut, LabelIn, LabelsIn))
+    complete_document(app, _DOCUMENTED)
     return app

@@ -25,10 +25,11 @@ router = APIRouter(tags=["health"])
     responses={HTTPStatus.SERVICE_UNAVAILABLE: {"description": "Redis is away.", "content": {"application/json": {}}}}
     | problems(HTTPStatus.TOO_MANY_REQUESTS),
 )
-def health(redis: RedisDep, ledger: LedgerDep, caller: OptionalCaller, response: Response) -> dict[str, Any]:
-    """`pass`; `warn` where jobs wait for a worker or a model, or a worker cannot serve the champion; `fail` (503).
+def get(redis: RedisDep, ledger: LedgerDep, caller: OptionalCaller, response: Response) -> dict[str, Any]:
+    """Tell whether the service works: `pass`, `warn` or `fail`.
 
-    A caller with a key is also told of Redis, the workers, the model they serve, the trainers, and who is let in.
+    `warn`: jobs wait for a worker or a model, or a worker cannot serve the champion. `fail` (503): Redis is away. A
+    caller with a key also sees Redis, the workers, the bundles they serve, the trainers and who has access.
     """
     try:
         workers = alive(redis)
@@ -57,14 +58,17 @@ def health(redis: RedisDep, ledger: LedgerDep, caller: OptionalCaller, response:
 
 
 @router.get("/health/live")
-async def live() -> dict[str, str]:
-    """The process answers; touches nothing else, and needs none of the threads that may all wait for Redis."""
+async def get_live() -> dict[str, str]:
+    """Tell whether this process answers.
+
+    It touches nothing else, not even the threads, all of which may be waiting for Redis.
+    """
     return {"status": "pass"}
 
 
 @router.get("/health/ready", responses=problems(HTTPStatus.SERVICE_UNAVAILABLE))
-def ready(redis: RedisDep) -> dict[str, str]:
-    """Jobs can be accepted: Redis answers."""
+def get_ready(redis: RedisDep) -> dict[str, str]:
+    """Tell whether jobs can be accepted: Redis must answer."""
     try:
         redis.ping()
     except RedisError as error:

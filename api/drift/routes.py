@@ -11,19 +11,19 @@ from api.drift.alerts import alerts
 from api.drift.render import alert_out, bundle_drift_out
 from api.drift.schemas import DriftOut
 
-router = APIRouter(prefix="/v1/drift", tags=["observation"])
+router = APIRouter(prefix="/v1/drift", tags=["drift"])
 
 
 @router.get("")
-def drift(
+def get(
     counters: DriftDep,
     _: ObserveCaller,
-    days: Annotated[int, Query(ge=1, le=366, description="How many, today included.")] = 7,
-    bundle: Annotated[str | None, Query(max_length=64, description="Only this one; all by default.")] = None,
+    days: Annotated[int, Query(ge=1, le=366, description="How many days to look back, today included.")] = 7,
+    bundle: Annotated[str | None, Query(max_length=64, description="The only bundle to show; all by default.")] = None,
 ) -> DriftOut:
-    """How each bundle's items and answers differ, day by day, from its validation split, and how many are likely right.
+    """Compare each bundle's items and answers, day by day, with those of its validation split.
 
-    All tenants together. An alert proposes a training; it starts none.
+    All tenants are counted together. An alert proposes a training but starts none.
     """
     today, kept = counters.today(), counters.read()
     first = today - timedelta(days=days - 1)

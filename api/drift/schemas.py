@@ -13,37 +13,41 @@ class DistanceOut(BaseModel):
     feature: DriftFeature
     psi: float = Field(description="Population stability index against the validation split.")
     jensen_shannon: float = Field(description="The Jensen-Shannon distance, from 0 to 1.")
-    threshold: float = Field(description="The PSI past which it is drift; higher where few items may differ by chance.")
-    level: DriftLevel | None = Field(description=f"null below {MIN_ITEMS} items.")
-    detail: str = Field(description="Where the two differ most.")
+    threshold: float = Field(
+        description="The PSI above which the difference is drift; higher where few items may differ by chance."
+    )
+    level: DriftLevel | None = Field(description=f"null for fewer than {MIN_ITEMS} items.")
+    detail: str = Field(description="Where the two distributions differ most.")
 
 
 class EstimateOut(BaseModel):
-    accuracy: float = Field(description="The mean confidence, which is calibrated: it needs no label.")
-    standard_error: float = Field(description="By chance alone; labels show what miscalibration comes on top.")
+    accuracy: float = Field(description="The mean calibrated confidence, an estimate that needs no labels.")
+    standard_error: float = Field(
+        description="The error by chance alone; miscalibration comes on top, and only labels show it."
+    )
 
 
 class LabelledAccuracyOut(BaseModel):
-    items: int = Field(description="Answers that people confirmed or corrected. They are no random sample.")
-    accuracy: float = Field(description="The share of right ones among them.")
+    items: int = Field(description="How many answers people confirmed or corrected. They are no random sample.")
+    accuracy: float = Field(description="The share of right answers among them.")
     standard_error: float
-    estimated_accuracy: float = Field(description="What was estimated for the very same answers.")
-    estimate_error: float = Field(description="How much too high that was.")
+    estimated_accuracy: float = Field(description="The estimate for the same answers.")
+    estimate_error: float = Field(description="How much higher the estimate was than the accuracy.")
 
 
 class PeriodOut(BaseModel):
     first: date
     last: date
     items: int
-    estimate: EstimateOut | None = Field(description="null where nothing was answered.")
-    labels: LabelledAccuracyOut | None = Field(description="null where there is none.")
+    estimate: EstimateOut | None = Field(description="null if nothing was answered.")
+    labels: LabelledAccuracyOut | None = Field(description="null if no answer was labelled.")
     distances: list[DistanceOut] = Field(description="Empty for a bundle without a reference.")
 
 
 class ReferenceOut(BaseModel):
     items: int
-    accuracy: float = Field(description="The share of right answers to the validation split.")
-    estimated_accuracy: float | None = Field(description="What the mean confidence says of the same answers.")
+    accuracy: float = Field(description="The share of right answers on the validation split.")
+    estimated_accuracy: float | None = Field(description="The mean confidence of the same answers.")
 
 
 class AlertOut(BaseModel):
@@ -51,19 +55,21 @@ class AlertOut(BaseModel):
     feature: str
     value: float
     threshold: float
-    since: date = Field(description="The first day of those in a row that it has stood.")
+    since: date = Field(description="The first of the consecutive days on which the alert was raised.")
     detail: str
-    proposal: dict[str, Any] = Field(description="The body of a POST to /v1/trainings; nothing is started by itself.")
+    proposal: dict[str, Any] = Field(description="The body of a `POST /v1/trainings`; nothing starts by itself.")
 
 
 class BundleDriftOut(BaseModel):
     bundle: str = Field(description="What results carry as `bundle`.")
-    reference: ReferenceOut | None = Field(description="null for a bundle that was trained before there was one.")
+    reference: ReferenceOut | None = Field(
+        description="null for a bundle that was trained before bundles had a reference."
+    )
     week: PeriodOut = Field(description="The last seven days together.")
-    days: list[PeriodOut] = Field(description="Those on which it answered, the oldest first.")
+    days: list[PeriodOut] = Field(description="The days on which it answered, the oldest first.")
 
 
 class DriftOut(BaseModel):
-    today: date = Field(description="Days are UTC's.")
-    alerts: list[AlertOut] = Field(description="What stands now, for the bundles in service.")
-    bundles: list[BundleDriftOut] = Field(description="The one that answered last first.")
+    today: date = Field(description="The current day in UTC, as all days here.")
+    alerts: list[AlertOut] = Field(description="Current alerts for the bundles in service.")
+    bundles: list[BundleDriftOut] = Field(description="The bundle that answered last comes first.")

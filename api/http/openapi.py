@@ -5,6 +5,7 @@ from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
@@ -21,25 +22,26 @@ _REF = "#/components/schemas/"
 
 _MEANINGS = {
     HTTPStatus.BAD_REQUEST: "The request cannot be read.",
-    HTTPStatus.UNAUTHORIZED: "There is no API key, or it is not valid.",
-    HTTPStatus.FORBIDDEN: "The key lacks the scope; or there is no key at all, and the caller is on another machine.",
-    HTTPStatus.NOT_FOUND: "There is no such job, or it is another tenant's.",
-    HTTPStatus.CONFLICT: "Not in the job's state, or while the first request with this Idempotency-Key is worked on.",
+    HTTPStatus.UNAUTHORIZED: "The API key is missing or not valid.",
+    HTTPStatus.FORBIDDEN: "The key lacks the scope, or no API key exists yet and the caller is on another machine.",
+    HTTPStatus.NOT_FOUND: "No such job, training or model, or it belongs to another tenant.",
+    HTTPStatus.CONFLICT: "The current state does not allow it, or the first request with this Idempotency-Key is still "
+    "being processed.",
     HTTPStatus.GONE: "The results are no longer kept.",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The body or a part of it is too large, or it holds too many items.",
-    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "The body has none of the media types above.",
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "The body's media type is not one of those listed.",
     HTTPStatus.UNPROCESSABLE_ENTITY: "Something in the request is wrong; `errors` names each place.",
     HTTPStatus.TOO_MANY_REQUESTS: "The key's rate limit is used up.",
-    HTTPStatus.SERVICE_UNAVAILABLE: "A store is away, or too much waits already: nothing was accepted.",
-    HTTPStatus.GATEWAY_TIMEOUT: "No worker has answered in time.",
+    HTTPStatus.SERVICE_UNAVAILABLE: "A store is away or the queue is full; nothing was accepted.",
+    HTTPStatus.GATEWAY_TIMEOUT: "No worker answered in time.",
     HTTPStatus.INSUFFICIENT_STORAGE: "The store for pictures is full.",
 }
-_RETRY_AFTER = {"Retry-After": {"description": "Seconds", "schema": {"type": "integer"}}}
+_RETRY_AFTER = {"Retry-After": {"description": "After how many seconds to ask again.", "schema": {"type": "integer"}}}
 _COME_AGAIN = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
 
 
 def ref(model: type) -> dict[str, str]:
-    """A reference to one of the models that `describe_models` adds."""
+    """A reference to one of the models that `complete_document` adds."""
     return {"$ref": _REF + model.__name__}
 
 
@@ -64,17 +66,61 @@ CLOSED = problems(
 """What every route that is not open to all may answer with."""
 
 
-def describe_models(app: FastAPI, models: Iterable[type[BaseModel]]) -> None:
-    """Add the models, which routes only refer to, to the document's components."""
+OPEN = problems(HTTPStatus.UNPROCESSABLE_ENTITY)
+"""What routes that are open to all may answer with."""
+
+TAGS = [
+    {"name": "jobs", "description": "Send items in bulk or one at a time, follow the work and read the results."},
+    {"name": "trainings", "description": "Train a model on the catalogue and the labels, and judge it."},
+    {"name": "labels", "description": "Say what items really are, so that trainings learn from it."},
+    {"name": "models", "description": "See which models there are and choose the one that serves."},
+    {"name": "drift", "description": "See how far items and answers have moved from those of the validation split."},
+    {"name": "metrics", "description": "Figures for Prometheus."},
+    {"name": "health", "description": "Whether the service works."},
+    {"name": "webhooks", "description": "Requests that the service sends to the URLs named by its callers."},
+]
+
+
+def operation_id(route: APIRoute) -> str:
+    """`subject-verb`, such as `jobs-list-results`: stable, and a good name for a generated method."""
+    verb = route.name.strip("_").replace("_", "-")
+    return f"{route.tags[0]}-{verb}" if route.tags else verb
+
+
+def complete_document(app: FastAPI, models: Iterable[type[BaseModel]]) -> None:
+    """Add the models that routes only refer to, and put what FastAPI generates into a form that everybody can read."""
     generate = app.openapi
 
     def openapi() -> dict[str, Any]:
-        document = generate()
-        _, schemas = models_json_schema([(model, "validation") for model in models], ref_template=_REF + "{model}")
-        document["components"]["schemas"].update(schemas["$defs"])
-        return document
+        if app.openapi_schema is None:
+            document = generate()
+            _, schemas = models_json_schema([(model, "validation") for model in models], ref_template=_REF + "{model}")
+            document["components"]["schemas"].update(schemas["$defs"])
+            for item in (*document["paths"].values(), *document.get("webhooks", {}).values()):
+                for operation in item.values():
+                    _summarise(operation)
+                    _without_item_schema(operation)
+        assert app.openapi_schema is not None  # noqa: S101  # `generate` has set it
+        return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way
+
+
+def _summarise(operation: dict[str, Any]) -> None:
+    """A route's docstring begins with one sentence, which is its summary; the rest describes it."""
+    summary, _, rest = operation["description"].partition("\n\n")
+    operation["summary"] = " ".join(summary.split())
+    operation.pop("description")
+    if rest:
+        operation["description"] = rest
+
+
+def _without_item_schema(operation: dict[str, Any]) -> None:
+    """`itemSchema` belongs to OpenAPI 3.2; generators refuse it in a document of 3.1."""
+    for response in operation["responses"].values():
+        for content in response.get("content", {}).values():
+            if content.pop("itemSchema", None):
+                content["schema"] = {"type": "string", "description": "Server-sent events; the data is JSON."}
 
 
 def in_query(options: dict[str, Any]) -> list[dict[str, Any]]:
@@ -84,10 +130,10 @@ def in_query(options: dict[str, Any]) -> list[dict[str, Any]]:
 ACCEPTED: dict[int | str, dict[str, Any]] = {
     HTTPStatus.ACCEPTED: {
         "headers": {
-            "Location": {"description": "The job", "schema": {"type": "string"}},
+            "Location": {"description": "The URL of what was made.", "schema": {"type": "string"}},
             **_RETRY_AFTER,
             REPLAYED: {
-                "description": "`true` where an earlier request with this Idempotency-Key had the effect",
+                "description": "`true` if an earlier request with this Idempotency-Key had the effect.",
                 "schema": {"type": "string"},
             },
         }

@@ -8,13 +8,15 @@ from shared.words import DESCRIPTION_LIMIT, TITLE_LIMIT
 
 
 class ImageIn(BaseModel):
-    """A picture, given in exactly one of three ways."""
+    """An item's picture, in exactly one of three forms."""
 
     model_config = ConfigDict(extra="forbid")
 
-    base64: str | None = Field(None, description="The file's bytes in base64; a `data:` URL is fine too.")
-    url: HttpUrl | None = Field(None, description="Where a worker fetches it: http or https, a public address.")
-    file: str | None = Field(None, description="The name of a file sent along in the same multipart request.")
+    base64: str | None = Field(None, description="The file's bytes in base64, or a `data:` URL.")
+    url: HttpUrl | None = Field(
+        None, description="An http or https URL with a public address, from which a worker fetches the picture."
+    )
+    file: str | None = Field(None, description="The name of a file in the same multipart request.")
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:
@@ -24,7 +26,7 @@ class ImageIn(BaseModel):
 
 
 class ItemIn(BaseModel):
-    """A catalogue item: a title, a description, a picture, or any of them."""
+    """A catalogue item with at least one of title, description and image."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -34,7 +36,7 @@ class ItemIn(BaseModel):
     )
 
     id: Annotated[str, Field(min_length=1, max_length=128)] | None = Field(
-        None, description="Your own id, unique within the job; the item's position where it is left out."
+        None, description="Your own id, unique within the job; by default the item's position."
     )
     title: str | None = Field(None, max_length=TITLE_LIMIT)
     description: str | None = Field(None, max_length=DESCRIPTION_LIMIT)

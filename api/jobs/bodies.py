@@ -22,7 +22,8 @@ JOB_BODIES: dict[str, Any] = {
             ingest.CSV: {
                 "schema": {
                     "type": "string",
-                    "description": "Columns id, title, description, image (a URL), separated by commas or semicolons",
+                    "description": "Columns id, title, description and image (a URL), separated by commas or "
+                    "semicolons.",
                 },
                 "example": _TABLE,
             },
@@ -34,13 +35,13 @@ JOB_BODIES: dict[str, Any] = {
                     "properties": {
                         "items": {
                             "type": "string",
-                            "description": "NDJSON, JSON, or a file whose name ends in .csv; an item's image.file "
-                            "names a picture sent along",
+                            "description": "NDJSON, JSON, or a file whose name ends in .csv. An item's `image.file` "
+                            "names one of the pictures sent.",
                         },
                         "images": {
                             "type": "array",
                             "items": {"type": "string", "format": "binary"},
-                            "description": "Pictures, or .zip files of pictures",
+                            "description": "Pictures, or .zip files of pictures.",
                         },
                         **{name: option["schema"] for name, option in _OPTIONS.items()},
                     },

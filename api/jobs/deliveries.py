@@ -28,38 +28,43 @@ router = APIRouter(prefix="/v1/jobs", tags=["jobs"], responses=problems(HTTPStat
 
 
 class DeliveryOut(BaseModel):
-    number: int = Field(description="Which attempt it was, from 1; one that was not made has the next one's number.")
+    number: int = Field(
+        description="Attempt number, from 1. A postponed attempt carries the number of the attempt that will follow."
+    )
     at: datetime
-    trigger: DeliveryTrigger = Field(description="Whether the job's end led to it, or a request.")
-    outcome: DeliveryOutcome = Field(description="postponed and disabled: no attempt was made, and none was used up.")
-    status: int | None = Field(description="What the receiver answered.")
-    error: str | None = Field(description="What went wrong, for people.")
+    trigger: DeliveryTrigger = Field(description="Whether the job's end or a request for a redelivery led to it.")
+    outcome: DeliveryOutcome = Field(
+        description="With `postponed` and `disabled` no attempt was made and none was used up."
+    )
+    status: int | None = Field(description="The status that the receiver answered with.")
+    error: str | None = Field(description="A human-readable reason; null for a success.")
     duration_ms: int
     next_attempt_at: datetime | None
 
 
 class DeliveriesOut(BaseModel):
     job_id: str
-    url: str | None = Field(description="Without credentials; null where the job was sent without a webhook.")
+    url: str | None = Field(description="The webhook's URL without credentials; null for a job without a webhook.")
     state: WebhookState | None
-    attempts: int = Field(description="How many were made in all.")
-    deliveries: list[DeliveryOut] = Field(description="The last 200, the newest last.")
+    attempts: int = Field(description="How many attempts were made in all.")
+    deliveries: list[DeliveryOut] = Field(description="The last 200 attempts, the newest last.")
 
 
 DeliveriesDep = Annotated[Deliveries, service(lambda stores: Deliveries(stores.redis))]
 
 
 @router.get("/{job_id}/deliveries")
-def deliveries(job: JobDep, log: DeliveriesDep) -> DeliveriesOut:
-    """Each attempt to deliver the job's webhook, and when the next one is due."""
+def list_deliveries(job: JobDep, log: DeliveriesDep) -> DeliveriesOut:
+    """List the attempts to deliver a job's webhook, and when the next one is due."""
     return _answer(job, log)
 
 
 @router.post("/{job_id}/deliveries", status_code=HTTPStatus.ACCEPTED, responses=problems(HTTPStatus.CONFLICT))
 def redeliver(job: JobDep, log: DeliveriesDep, ledger: LedgerDep, queue: QueueDep) -> DeliveriesOut:
-    """Deliver the webhook of an ended job (again) now; a receiver that had answered 410 gets deliveries again.
+    """Deliver the webhook of an ended job again.
 
-    It carries the `webhook-id` that it always had, and is tried again on the same schedule.
+    It carries the same `webhook-id` as before and follows the same schedule of attempts. A receiver that had answered
+    410 gets deliveries again.
     """
     try:
         log.request(job)

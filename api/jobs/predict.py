@@ -20,7 +20,7 @@ from api.jobs.submission import JobSubmissionsDep
 from shared.ledger import Job
 from shared.settings import Settings
 
-router = APIRouter(tags=["predict"])
+router = APIRouter(tags=["jobs"])
 
 _BODIES = {
     "requestBody": {
@@ -62,7 +62,10 @@ async def predict(
     submissions: JobSubmissionsDep,
     caller: ClassifyCaller,
 ) -> PredictOut:
-    """Classify one item now; it overtakes bulk jobs at the next micro-batch."""
+    """Classify one item and wait for the answer.
+
+    The item overtakes bulk jobs at the next micro-batch.
+    """
     item = await _item(request, settings)
     job = await submissions.accept(ingest.single(item), caller.tenant, passing=True)
     if not await ended_within(async_redis, job, settings.predict_timeout_s):

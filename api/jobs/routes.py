@@ -62,7 +62,10 @@ async def submit(
     idempotent: IdempotentDep,
     caller: ClassifyCaller,
 ) -> JobOut:
-    """Send items in bulk; all that are valid are accepted, or none."""
+    """Send items in bulk to be classified.
+
+    Either the whole request is accepted or none of it; `on_invalid=skip` leaves invalid items out.
+    """
     async with idempotent.attempt(caller.tenant, "submit") as attempt:
         if attempt.answered:
             job = await idempotency.replay(ledger, attempt.answered, upload.drain(ITEMS))
@@ -85,10 +88,13 @@ async def retry(
     idempotent: IdempotentDep,
     status: Annotated[
         list[Literal["failed", "expired", "cancelled"]] | None,
-        Query(description="Which items; failed and expired ones where it is left out"),
+        Query(description="Which items to classify again; failed and expired ones by default."),
     ] = None,
 ) -> JobOut:
-    """A new job with those items of an ended one that failed or were never done; `parent` leads back."""
+    """Classify again those items of an ended job that failed or were never done.
+
+    They become a new job, whose `parent` is this one.
+    """
     statuses = frozenset(ItemStatus(name) for name in status or ("failed", "expired"))
     fingerprint = ",".join(sorted(statuses))
     async with idempotent.attempt(parent.tenant, f"retry {parent.id}") as attempt:
@@ -101,13 +107,13 @@ async def retry(
 
 
 @router.get("/{job_id}", responses=problems(HTTPStatus.NOT_FOUND))
-async def status(
+async def get(
     job: JobDep,
     response: Response,
     ledger: LedgerDep,
     long_poll: LongPollDep,
 ) -> JobOut:
-    """State, counts, progress, place in the queue and an estimate."""
+    """Read a job's state, counts, progress, place in the queue and estimated end."""
     if await long_poll.waited(job):
         job = await run_in_threadpool(ledger.job, job.id)
     return await run_in_threadpool(_answer, job, response, ledger)
@@ -115,15 +121,21 @@ async def status(
 
 @router.post("/{job_id}/cancel", responses=problems(HTTPStatus.NOT_FOUND))
 def cancel(job: JobDep, response: Response, ledger: LedgerDep, queue: QueueDep) -> JobOut:
-    """End the job now; what was classified stays readable. A job that has ended stays as it is."""
+    """End a job now.
+
+    Its results so far stay readable. A job that has ended stays as it is.
+    """
     job = ledger.cancel(job.id)
     tend_soon(queue)
     return _answer(job, response, ledger)
 
 
 @router.get("/{job_id}/events", response_class=EventSourceResponse, responses=problems(HTTPStatus.NOT_FOUND))
-async def events(job: JobDep, ledger: LedgerDep) -> AsyncIterator[ServerSentEvent]:
-    """The job each time it has changed, as server-sent events `progress`; `end` comes last and closes the stream."""
+async def stream_events(job: JobDep, ledger: LedgerDep) -> AsyncIterator[ServerSentEvent]:
+    """Follow a job as server-sent events.
+
+    Each time the job has changed, an event `progress` carries it; an event `end` comes last and closes the stream.
+    """
 
     def render(job: Job) -> ServerSentEvent:
         return ServerSentEvent(data=_out(job, ledger), id=str(job.done))
@@ -139,18 +151,21 @@ async def events(job: JobDep, ledger: LedgerDep) -> AsyncIterator[ServerSentEven
     responses={HTTPStatus.OK: {"content": {media_type: {} for _, media_type in _WRITERS.values()}}}
     | problems(HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.GONE),
 )
-def results(
+def list_results(
     job: JobDep,
     records: ResultsDep,
-    cursor: Annotated[str | None, Query(description="`next_cursor` of the page before")] = None,
-    limit: Annotated[int, Query(ge=1, le=10_000, description="Items per JSON page")] = _PAGE,
-    status: Annotated[ItemStatus | None, Query(description="Only items of which this became")] = None,
-    output: Annotated[Literal["json", "ndjson", "csv", "parquet"], Query(alias="format")] = "json",
+    cursor: Annotated[str | None, Query(description="The `next_cursor` of the previous page.")] = None,
+    limit: Annotated[int, Query(ge=1, le=10_000, description="The longest a page of JSON may be.")] = _PAGE,
+    status: Annotated[ItemStatus | None, Query(description="Only items that ended with this status.")] = None,
+    output: Annotated[
+        Literal["json", "ndjson", "csv", "parquet"], Query(alias="format", description="The format of the answer.")
+    ] = "json",
 ) -> Any:
-    """Results so far, also while the job runs: JSON in pages; NDJSON, CSV and Parquet with all that is there.
+    """Read a job's results so far, also while it runs.
 
-    While the job runs, a page may be empty and more come later; `complete` says when there is no more. A page that
-    filters may hold fewer than `limit` though more lie behind its cursor.
+    JSON comes in pages; NDJSON, CSV and Parquet hold all results that are there. While the job runs, a page may be
+    empty and more may follow; `complete` says when there is no more. With `status`, a page may hold fewer results than
+    `limit` although more lie behind its cursor.
     """
     _refuse_gone(job)
     if output == "json":

@@ -12,19 +12,22 @@ from shared.words import DESCRIPTION_LIMIT
 
 
 class JobOptions(BaseModel):
-    """What a job may be asked for, beside its items: as query parameters, JSON members or form fields."""
+    """A job's options beside its items: as query parameters, JSON members or form fields."""
 
     model_config = ConfigDict(extra="forbid")
 
-    webhook_url: HttpUrl | None = Field(None, description="Told, with a signature, when the job has ended.")
+    webhook_url: HttpUrl | None = Field(None, description="Gets a signed request when the job has ended.")
     on_invalid: Literal["reject", "skip"] = Field(
-        "reject", description="What one invalid item means: that none is accepted, or that it alone is skipped."
+        "reject",
+        description="`reject`: one invalid item and none is accepted. `skip`: invalid items are left out.",
     )
     deadline_s: float | None = Field(
-        None, gt=0, description="Seconds from acceptance, by Redis's clock; what is not classified by then expires."
+        None,
+        gt=0,
+        description="Seconds from acceptance, by Redis's clock, after which items that are not classified expire.",
     )
     error_budget: float | None = Field(
-        None, ge=0, le=100, description="The job stops, as failed, once more than so many per cent of its items fail."
+        None, ge=0, le=100, description="The job fails once more than this percentage of its items has failed."
     )
 
 
@@ -39,57 +42,61 @@ class JobCountsOut(BaseModel):
     pending: int
     succeeded: int
     failed: int
-    invalid: int = Field(description="Skipped, as `on_invalid=skip` asked for.")
+    invalid: int = Field(description="Skipped because of `on_invalid=skip`.")
     cancelled: int
     expired: int
-    needs_review: int = Field(description="How many of the succeeded a person should look at.")
+    needs_review: int = Field(description="How many of the succeeded items a person should look at.")
 
 
 class QueueOut(BaseModel):
-    """Where a job stands among those of its lane."""
+    """A job's place among the jobs of its lane."""
 
     lane: str
-    position: int | None = Field(description="How many jobs have their turn before it; null when nothing of it waits.")
-    waiting_items: int = Field(description="Of all jobs of the lane, without an outcome yet.")
+    position: int | None = Field(description="How many jobs come before it; null if none of its items waits.")
+    waiting_items: int = Field(description="Items without an outcome, of all jobs of the lane.")
 
 
 class JobOut(BaseModel):
     id: str
     state: JobState
-    reason: Literal["deadline", "error_budget"] | None = Field(description="Why it ended before its items did.")
+    reason: Literal["deadline", "error_budget"] | None = Field(description="Why the job ended before its items did.")
     counts: JobCountsOut
     bundles: dict[str, int] = Field(
         description="How many of the succeeded items each bundle answered. More than one: the model was changed while "
         "the job ran."
     )
     model_versions: dict[str, int] = Field(deprecated=True, description="The same as `bundles`: use that.")
-    progress: float = Field(description="Share of the items that have an outcome, 0 to 1.")
-    rate: float | None = Field(description="Items a second since it began; null before the first.")
-    queue: QueueOut | None = Field(description="While it has not ended; left out of the answer that accepts it.")
+    progress: float = Field(description="The share of items with an outcome, from 0 to 1.")
+    rate: float | None = Field(description="Items per second since the job began; null before the first.")
+    queue: QueueOut | None = Field(description="Set until the job ends, but null in the answer that accepts it.")
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
-    times: dict[JobState, datetime] = Field(description="When each state was entered.")
+    times: dict[JobState, datetime] = Field(description="When the job entered each state.")
     deadline_at: datetime
-    estimated_finish_at: datetime | None = Field(description="From its own rate, or its lane's while it waits.")
+    estimated_finish_at: datetime | None = Field(
+        description="Estimated from the job's rate, or from its lane's while it waits."
+    )
     error_budget: float | None
     parent: str | None = Field(description="The job whose items this one retries.")
     webhook: WebhookOut | None
-    results_expire_at: datetime | None = Field(description="From then on they are gone (410).")
-    trace_id: str | None = Field(description="Where the service traces: the trace from the request to the webhook.")
+    results_expire_at: datetime | None = Field(
+        description="When the results are deleted; they answer 410 from then on."
+    )
+    trace_id: str | None = Field(description="The trace from the request to the webhook; null if tracing is off.")
     url: str
     results_url: str
     events_url: str
 
 
 class CategoryOut(BaseModel):
-    code: int = Field(description="prdtypecode, one of the 27")
+    code: int = Field(description="The prdtypecode, one of 27.")
     name: str
-    confidence: float = Field(description="Calibrated probability, 0 to 1.")
+    confidence: float = Field(description="The calibrated probability, from 0 to 1.")
 
 
 class BranchesOut(BaseModel):
-    """What each branch said by itself, and how much it counted."""
+    """The answer of each branch by itself, and its weight."""
 
     text: CategoryOut | None
     image: CategoryOut | None
@@ -98,16 +105,16 @@ class BranchesOut(BaseModel):
 
 
 _NEEDS_REVIEW = (
-    "Whether a person should look at the category: its confidence is below the model's threshold, from which on the "
-    "model's answers are as precise as its training was told to make them."
+    "Whether a person should look at the category: its confidence is below the model's threshold, above which "
+    "its answers reach the precision that its training was set to."
 )
 
 
 class ItemErrorOut(BaseModel):
-    code: str = Field(description="Stable, for programs: image_unreadable, image_unreachable, invalid_item, …")
+    code: str = Field(description="A stable code for programs: image_unreadable, image_unreachable, invalid_item, …")
     message: str
-    pointer: str | None = Field(None, description="JSON pointer to what is wrong, in the request or the item.")
-    line: int | None = Field(None, description="Of the request's table, from 1.")
+    pointer: str | None = Field(None, description="JSON pointer to the fault in the request or the item.")
+    line: int | None = Field(None, description="The line of the request's table, from 1.")
 
 
 class ResultOut(BaseModel):
@@ -120,22 +127,20 @@ class ResultOut(BaseModel):
     branches: BranchesOut | None = None
     error: ItemErrorOut | None = None
     cached: bool = Field(False, description="Whether this is an earlier answer to the same item by the same bundle.")
-    bundle: str | None = Field(
-        description="The bundle that answered: the hash of a model. null where none has seen the item."
-    )
+    bundle: str | None = Field(description="The hash of the bundle that answered; null if none did.")
     model_version: str | None = Field(deprecated=True, description="The same as `bundle`: use that.")
 
 
 class ResultsOut(BaseModel):
     job_id: str
     state: JobState
-    results: list[ResultOut] = Field(description="In the order in which they were finished.")
+    results: list[ResultOut] = Field(description="In the order in which the items were finished.")
     next_cursor: str
-    complete: bool = Field(description="The job has ended and this was the last page.")
+    complete: bool = Field(description="Whether the job has ended and this is the last page.")
 
 
 class PredictIn(BaseModel):
-    """The original project's contract: a description, and the picture in base64."""
+    """One item, as the original project takes it: a description, and the picture in base64."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -153,6 +158,6 @@ class PredictOut(BaseModel):
     category_id: int
     confidence: float
     needs_review: bool = Field(description=_NEEDS_REVIEW)
-    model_weights: ModelWeightsOut = Field(description="How much the LSTM and VGG16 counted for this item.")
+    model_weights: ModelWeightsOut = Field(description="The weights of the LSTM and VGG16 for this item.")
     result: ResultOut
     job_id: str

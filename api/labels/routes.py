@@ -29,14 +29,17 @@ router = APIRouter(prefix="/v1/labels", tags=["labels"])
         HTTPStatus.INSUFFICIENT_STORAGE,
     ),
 )
-async def send(
+async def submit(
     upload: UploadDep,
     response: Response,
     submissions: LabelSubmissionsDep,
     idempotent: IdempotentDep,
     caller: TrainCaller,
 ) -> LabelsOut:
-    """Corrections and confirmations in bulk, of items or of results; all that are valid are kept, or none."""
+    """Send labels in bulk: corrections and confirmations of items or of results.
+
+    Either the whole request is kept or none of it; `on_invalid=skip` leaves invalid labels out.
+    """
     async with idempotent.attempt(caller.tenant, "labels") as attempt:
         if attempt.answered:
             await idempotency.check_same(attempt.answered, upload.drain(LABELS))
@@ -48,6 +51,6 @@ async def send(
 
 
 @router.get("")
-def counts(submissions: LabelSubmissionsDep, caller: TrainCaller) -> LabelCountsOut:
-    """How many labels there are, of what, and how many items they contradict one another about."""
+def count(submissions: LabelSubmissionsDep, caller: TrainCaller) -> LabelCountsOut:
+    """Count the labels by code, and the items whose labels contradict one another."""
     return LabelCountsOut.model_validate(submissions.counts(), from_attributes=True)

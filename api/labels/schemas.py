@@ -33,21 +33,23 @@ class LabelIn(BaseModel):
     title: str | None = Field(None, max_length=TITLE_LIMIT)
     description: str | None = Field(None, max_length=DESCRIPTION_LIMIT)
     image: ImageIn | None = Field(
-        None, description="Only a picture in base64 is learned from: what an URL leads to is not fetched for a label."
+        None, description="Trainings learn only from a picture in base64; a URL is not fetched for a label."
     )
     job_id: Annotated[str, Field(min_length=1, max_length=64)] | None = Field(
-        None, description="One of your jobs, whose results are still kept."
+        None, description="One of your jobs whose results are still kept."
     )
     item_id: Annotated[str, Field(min_length=1, max_length=128)] | None = Field(
         None, description="An item's id in that job."
     )
-    code: int = Field(description="prdtypecode: what it is, one of the 27.", json_schema_extra={"enum": list(CODES)})
+    code: int = Field(
+        description="What the item is: its prdtypecode, one of 27.", json_schema_extra={"enum": list(CODES)}
+    )
     by: Annotated[str, Field(min_length=1, max_length=100)] | None = Field(
-        None, description="Who says so; the API key's id where it is left out."
+        None, description="Who says so; by default the API key's id."
     )
     at: AwareDatetime | None = Field(
         None,
-        description="When it was said, with a time zone; now where it is left out. Of an item's labels the later wins.",
+        description="When it was said, with a time zone; by default now. Of an item's labels the latest wins.",
     )
 
     @field_validator("code")
@@ -69,12 +71,13 @@ class LabelIn(BaseModel):
 
 
 class LabelOptions(BaseModel):
-    """What may be said beside the labels."""
+    """Options beside the labels."""
 
     model_config = ConfigDict(extra="forbid")
 
     on_invalid: Literal["reject", "skip"] = Field(
-        "reject", description="What one invalid label means: that none is accepted, or that it alone is skipped."
+        "reject",
+        description="`reject`: one invalid label and none is accepted. `skip`: invalid labels are left out.",
     )
 
 
@@ -85,22 +88,22 @@ class LabelsIn(LabelOptions):
 class LabelsOut(BaseModel):
     """What became of the labels of a request."""
 
-    id: str = Field(description="Names the request's labels in the store, and in the report of a training's data.")
+    id: str = Field(description="The name of the request's labels in the store and in the report on a training's data.")
     accepted: int
-    corrections: int = Field(description="Those that contradict the result they name.")
-    confirmations: int = Field(description="Those that agree with it.")
-    conflicts: int = Field(description="Those of an item that an earlier label gave another code; the later one wins.")
-    invalid: int = Field(description="Skipped, as `on_invalid=skip` asked for.")
-    errors: list[dict[str, Any]] = Field(description="What was wrong with the first 100 of the skipped.")
+    corrections: int = Field(description="Labels that contradict the result they name.")
+    confirmations: int = Field(description="Labels that agree with the result they name.")
+    conflicts: int = Field(description="Labels of items that an earlier label gave another code; the latest wins.")
+    invalid: int = Field(description="Skipped because of `on_invalid=skip`.")
+    errors: list[dict[str, Any]] = Field(description="What is wrong with the first 100 skipped labels.")
 
 
 class LabelCountsOut(BaseModel):
-    """All labels that trainings learn from, of all tenants: one model serves them all."""
+    """The labels that trainings learn from, of all tenants, because one model serves them all."""
 
     labels: int
-    items: int = Field(description="Different ones: by their words and their picture.")
+    items: int = Field(description="Different items, by their words and their picture.")
     corrections: int
     confirmations: int
-    conflicts: int = Field(description="Items that were given more than one code.")
+    conflicts: int = Field(description="Items with more than one code.")
     codes: dict[int, int] = Field(description="Labels by code.")
-    newest: datetime | None = Field(description="When the last ones were accepted.")
+    newest: datetime | None = Field(description="When the latest labels were accepted.")

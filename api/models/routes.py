@@ -13,14 +13,14 @@ from api.models.served import ServedModelsDep
 
 router = APIRouter(prefix="/v1/models", tags=["models"])
 
-_NUMBER = Path(pattern="^[0-9]{1,9}$", description="The registry's number.")
+_NUMBER = Path(pattern="^[0-9]{1,9}$", description="The version's number in the model registry.")
 
 Version = Annotated[str, _NUMBER]
 
 
 @router.get("")
-def models(served: ServedModelsDep, caller: AnyCaller) -> ModelsOut:
-    """Every version with its figures and the gate's verdict, which one serves, and who has changed that."""
+def list_(served: ServedModelsDep, caller: AnyCaller) -> ModelsOut:
+    """List the models with their figures and verdicts, the one that serves, and who chose it."""
     return served.overview()
 
 
@@ -31,9 +31,10 @@ _CHANGES = problems(HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.CON
 async def promote(
     version: Version, served: ServedModelsDep, caller: AdminCaller, options: PromoteIn | None = None
 ) -> ModelsOut:
-    """Let this version serve: workers load it beside the old one and swap within seconds.
+    """Make a version the champion, the model that serves.
 
-    One that the gate has refused, or has not compared, takes `force`.
+    Workers load it beside the old one and swap within seconds. A version that the gate has refused or has not judged
+    needs `force`.
     """
     options = options or PromoteIn()
     await served.promote(version, caller, options.reason, force=options.force)
@@ -41,7 +42,10 @@ async def promote(
 
 
 @router.post("/rollback", responses=problems(HTTPStatus.BAD_REQUEST, HTTPStatus.CONFLICT))
-async def rollback(served: ServedModelsDep, caller: AdminCaller, options: RollbackIn | None = None) -> ModelsOut:
-    """Let the version serve again that served before; a second time undoes it."""
+async def roll_back(served: ServedModelsDep, caller: AdminCaller, options: RollbackIn | None = None) -> ModelsOut:
+    """Make the previous champion the champion again.
+
+    A second rollback undoes the first.
+    """
     await served.roll_back(caller, (options or RollbackIn()).reason)
     return await run_in_threadpool(served.overview)

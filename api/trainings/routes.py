@@ -42,7 +42,10 @@ async def submit(
     idempotent: IdempotentDep,
     caller: TrainCaller,
 ) -> TrainingOut:
-    """Ask for a training; it runs when its turn has come, and its model is held against the one in service."""
+    """Request a training.
+
+    It runs when its turn has come. The gate then compares its model with the one in service.
+    """
     async with idempotent.attempt(caller.tenant, "train") as attempt:
         if attempt.answered:
             job = await idempotency.replay(ledger, attempt.answered, idempotency.known(body.fingerprint()))
@@ -57,26 +60,26 @@ async def submit(
 
 
 @router.get("")
-def listing(
+def list_(
     ledger: LedgerDep,
     trainings: TrainingsDep,
     caller: TrainCaller,
-    limit: Annotated[int, Query(ge=1, le=200)] = 20,
+    limit: Annotated[int, Query(ge=1, le=200, description="The longest the list may be.")] = 20,
 ) -> TrainingsOut:
-    """Your trainings, the newest first."""
+    """List your trainings, the newest first."""
     newest = trainings.newest(caller.tenant, limit)
     return TrainingsOut(trainings=[_out(training, ledger, trainings) for training in newest])
 
 
 @router.get("/{training_id}", responses=problems(HTTPStatus.NOT_FOUND))
-async def status(
+async def get(
     training: TrainingDep,
     response: Response,
     ledger: LedgerDep,
     trainings: TrainingsDep,
     long_poll: LongPollDep,
 ) -> TrainingOut:
-    """State, stages, progress, an estimate, and once it has ended the gate's verdict and the model."""
+    """Read a training's state, stages, progress and estimated end, and later its verdict and model."""
     if await long_poll.waited(training.job):
         training = await run_in_threadpool(trainings.training, training.job.id)
     return await run_in_threadpool(_answer, training, response, ledger, trainings)
@@ -86,15 +89,23 @@ async def status(
 def cancel(
     training: TrainingDep, response: Response, ledger: LedgerDep, trainings: TrainingsDep, queue: QueueDep
 ) -> TrainingOut:
-    """End the training now, with all its processes; one that has ended stays as it is."""
+    """End a training now, with all its processes.
+
+    A training that has ended stays as it is.
+    """
     job = ledger.cancel(training.job.id)
     tend_soon(queue)
     return _answer(trainings.of(job), response, ledger, trainings)
 
 
 @router.get("/{training_id}/events", response_class=EventSourceResponse, responses=problems(HTTPStatus.NOT_FOUND))
-async def events(training: TrainingDep, ledger: LedgerDep, trainings: TrainingsDep) -> AsyncIterator[ServerSentEvent]:
-    """The training each time it has changed, as server-sent events `progress`; `end` comes last."""
+async def stream_events(
+    training: TrainingDep, ledger: LedgerDep, trainings: TrainingsDep
+) -> AsyncIterator[ServerSentEvent]:
+    """Follow a training as server-sent events.
+
+    Each time the training has changed, an event `progress` carries it; an event `end` comes last.
+    """
     job_id = training.job.id
 
     def render(training: Training) -> ServerSentEvent:
@@ -110,12 +121,12 @@ async def events(training: TrainingDep, ledger: LedgerDep, trainings: TrainingsD
     response_class=PlainTextResponse,
     responses=problems(HTTPStatus.NOT_FOUND),
 )
-def log(
+def get_log(
     training: TrainingDep,
     trainings: TrainingsDep,
-    lines: Annotated[int, Query(ge=1, le=1000, description="How many of the last ones")] = 200,
+    lines: Annotated[int, Query(ge=1, le=1000, description="How many of the last lines.")] = 200,
 ) -> str:
-    """The end of what its stages have printed, as text."""
+    """Read the last lines that a training's stages have printed."""
     return "\n".join(trainings.log(training.job.id).splitlines()[-lines:]) + "\n"
 
 

@@ -17,26 +17,29 @@ class TrainingIn(BaseModel):
     )
 
     params: dict[str, Any] = Field(
-        default={}, description="Overrides of `params.yaml`, nested as they are there; the rest stays as it is."
+        default={},
+        description="Overrides of `params.yaml`, nested in the same way; all other parameters keep their values.",
     )
     source: str | None = Field(
         None,
         min_length=1,
         max_length=2000,
-        description="Where the challenge's files lie: a folder or any fsspec URL; else what params.yaml says.",
+        description="Where the challenge's files are: a folder or any fsspec URL. By default the one in `params.yaml`.",
     )
     revision: str | None = Field(
         None,
         pattern=r"^[0-9A-Za-z][0-9A-Za-z._/~^-]{0,199}$",
-        description="Branch, tag or commit of the repository; what is checked out there where it is left out.",
+        description="Branch, tag or commit of the repository. By default the commit that is checked out there.",
     )
     promote: PromotePolicy = Field(
         PromotePolicy.AUTO,
-        description="auto: promoted where it passes the gate. manual: it stays challenger, with its verdict, until "
-        "somebody promotes it. never: the same, and nobody is meant to.",
+        description="`auto`: the model is promoted if it passes the gate. `manual`: it stays the challenger until "
+        "somebody promotes it. `never`: like `manual`, and nobody is meant to promote it.",
     )
-    webhook_url: HttpUrl | None = Field(None, description="Told, with a signature, when the training has ended.")
-    deadline_s: float | None = Field(None, gt=0, description="Seconds from acceptance; a training then ends.")
+    webhook_url: HttpUrl | None = Field(None, description="Gets a signed request when the training has ended.")
+    deadline_s: float | None = Field(
+        None, gt=0, description="Seconds from acceptance after which the training expires."
+    )
 
     def fingerprint(self) -> str:
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
@@ -45,56 +48,58 @@ class TrainingIn(BaseModel):
 class StageOut(BaseModel):
     name: str
     state: StageState
-    started_at: datetime | None = Field(description="Of the last attempt.")
+    started_at: datetime | None = Field(description="When the last attempt began.")
     finished_at: datetime | None
-    cached: bool = Field(description="Nothing that it depends on had changed, so it was not run.")
+    cached: bool = Field(description="Nothing the stage depends on had changed, so it was not run.")
     what: str | None = Field(description="What `done` and `total` count.")
     done: int | None
     total: int | None
 
 
 class TrainingErrorOut(BaseModel):
-    stage: str | None = Field(description="The one that failed; null where it was none of them.")
-    message: str = Field(description="What went wrong, with the end of the stage's log.")
+    stage: str | None = Field(description="The stage that failed; null if none did.")
+    message: str = Field(description="What went wrong, with the last lines of the stage's log.")
 
 
 class TrainingQueueOut(BaseModel):
-    position: int = Field(description="How many trainings have their turn before it.")
+    position: int = Field(description="How many trainings come before it.")
 
 
 class TrainingOut(BaseModel):
     id: str
     state: JobState
     reason: Literal["deadline"] | None
-    params: dict[str, Any] = Field(description="The overrides that were asked for.")
+    params: dict[str, Any] = Field(description="The requested overrides.")
     source: str | None
-    revision: str | None = Field(description="As it was asked for.")
+    revision: str | None = Field(description="The requested revision.")
     promote: PromotePolicy
-    stage: str | None = Field(description="The one that runs.")
+    stage: str | None = Field(description="The stage that runs.")
     stages: list[StageOut]
-    attempts: int = Field(description="How often a trainer has taken it; each goes on with the first unfinished stage.")
-    trainer: str | None
-    queue: TrainingQueueOut | None = Field(
-        description="While it waits for a trainer, for the first or for another one."
+    attempts: int = Field(
+        description="How often a trainer has taken it. Each continues with the first unfinished stage."
     )
+    trainer: str | None
+    queue: TrainingQueueOut | None = Field(description="Set while the training waits for its first or another trainer.")
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
     deadline_at: datetime
-    estimated_finish_at: datetime | None = Field(description="By what the stages took in the last training.")
-    commit: str | None = Field(description="What was checked out.")
-    data: dict[str, Any] | None = Field(description="What it is trained on: hashes by path, and the labels.")
+    estimated_finish_at: datetime | None = Field(
+        description="Estimated from how long the stages took in the last training."
+    )
+    commit: str | None = Field(description="The commit that was checked out.")
+    data: dict[str, Any] | None = Field(description="What the training learns from: hashes by path, and the labels.")
     bundle: str | None = Field(description="The bundle that it made: what results carry as `bundle`.")
     version: str | None = Field(description="The bundle's number in the model registry, which promotions name.")
     verdict: GateVerdict | None
-    promoted: bool | None = Field(description="Whether its model took the champion's place when it ended.")
+    promoted: bool | None = Field(description="Whether the model became the champion when the training ended.")
     error: TrainingErrorOut | None
     webhook: WebhookOut | None
-    trace_id: str | None = Field(description="Where the service traces: the trace from the request to the webhook.")
+    trace_id: str | None = Field(description="The trace from the request to the webhook; null if tracing is off.")
     url: str
     events_url: str
     log_url: str
 
 
 class TrainingsOut(BaseModel):
-    trainings: list[TrainingOut] = Field(description="Your own, the newest first.")
+    trainings: list[TrainingOut] = Field(description="Your own trainings, the newest first.")
