@@ -13,6 +13,7 @@ from catalog_client import _calls as calls
 from catalog_client._bodies import AsyncBody
 from catalog_client._calls import Answer, Call
 from catalog_client._catalog import Catalog
+from catalog_client._errors import UnexpectedAnswerError
 from catalog_client._http import (
     ANSWER_TIMEOUT_S,
     LONGEST_WAIT_S,
@@ -268,9 +269,11 @@ class AsyncCatalog:
         request = self._http.build_request(
             call.method, call.path, params=call.query, json=call.body, content=content, headers=call.headers
         )
-        response = await self._http.send(request, stream=True)
-        async with aclosing(response):
-            yield response
+        try:
+            async with aclosing(await self._http.send(request, stream=True)) as response:
+                yield response
+        except httpx.DecodingError as error:
+            raise UnexpectedAnswerError(f"{self._url} answered something that cannot be decoded: {error}") from error
 
     async def _read(self, response: httpx.Response) -> Answer:
         content = Content(self._policy.max_answer_bytes, self._url)

@@ -12,6 +12,7 @@ import httpx
 from catalog_client import _calls as calls
 from catalog_client._bodies import Body
 from catalog_client._calls import Answer, Call
+from catalog_client._errors import UnexpectedAnswerError
 from catalog_client._http import (
     ANSWER_TIMEOUT_S,
     LONGEST_WAIT_S,
@@ -356,8 +357,11 @@ class Catalog:
         request = self._http.build_request(
             call.method, call.path, params=call.query, json=call.body, content=content, headers=call.headers
         )
-        with closing(self._http.send(request, stream=True)) as response:
-            yield response
+        try:
+            with closing(self._http.send(request, stream=True)) as response:
+                yield response
+        except httpx.DecodingError as error:
+            raise UnexpectedAnswerError(f"{self._url} answered something that cannot be decoded: {error}") from error
 
     def _read(self, response: httpx.Response) -> Answer:
         content = Content(self._policy.max_answer_bytes, self._url)

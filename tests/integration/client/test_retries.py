@@ -124,6 +124,7 @@ def test_retry_after_is_honoured(stack: Stack) -> None:
         (Fault(200, body=b"<html>Welcome to the hotel</html>"), "not the service: .*Welcome to the hotel"),
         (Fault(200, body=b"[1]"), "in the place of a Job"),
         (Fault(200, body=b'{"id": "a"}'), "the answer has no 'state'"),
+        (Fault(200, {"Content-Encoding": "gzip"}, b"not gzip"), "cannot be decoded"),
         (Fault(404, body=b"<html>nginx</html>"), "answered 404 .*nginx"),
         (Fault(301, {"Location": "https://catalog.example/v1/jobs"}), "redirects to https://catalog.example/v1/jobs"),
     ],
