@@ -7,24 +7,14 @@ from http import HTTPStatus
 from http.server import ThreadingHTTPServer
 from typing import Any
 
-from celery import Celery
-from celery.signals import celeryd_after_setup, worker_ready
 from prometheus_client import MetricsHandler
 
-from shared.settings import get_settings
-from worker.process_health import ConsumerLoopCheck, ProcessHealth, process_health, watch_celery_beat
+from worker.process_health import ProcessHealth
 
 log = logging.getLogger(__name__)
 
 _CLIENT_TIMEOUT_S = 10
 """How long a client may stay connected without sending a request."""
-
-
-def install(app: Celery) -> None:
-    """Make every process of this app open the port that the settings name, if they name one."""
-    app.steps["consumer"].add(ConsumerLoopCheck)
-    celeryd_after_setup.connect(_open, weak=False)
-    worker_ready.connect(_start, weak=False)
 
 
 def serve(port: int, health: ProcessHealth) -> ThreadingHTTPServer | None:
@@ -43,17 +33,6 @@ def serve(port: int, health: ProcessHealth) -> ThreadingHTTPServer | None:
 class _Server(ThreadingHTTPServer):
     def handle_error(self, request: Any, client_address: Any) -> None:
         log.debug("a request to the process port failed", exc_info=True)
-
-
-def _open(**_: Any) -> None:
-    if (port := get_settings().process_port) is not None:
-        serve(port, process_health)
-
-
-def _start(sender: Any, **_: Any) -> None:
-    if beat := sender.controller.beat:
-        watch_celery_beat(beat.is_alive)
-    process_health.mark_started()
 
 
 def _handler(health: ProcessHealth) -> type[MetricsHandler]:

@@ -10,7 +10,7 @@ from celery import Celery
 from redis import Redis
 
 from shared.ledger import Audit, Ledger, Outbox
-from shared.queues import DELIVER, TRACK, TRAINING, Lane, send, wake, wake_trainers
+from shared.queues import TRAINING, Lane, Task, send_per_job, wake, wake_trainers
 from shared.stores.blobs import Blobs
 from shared.telemetry.logs import bound
 from shared.telemetry.worker_status import alive, trainers_alive
@@ -36,11 +36,11 @@ class Reconciler:
         self._redis = redis
         self._ledger = Ledger(redis)
         self._audit = Audit(redis)
-        self._outboxes = {DELIVER: Outbox(redis, "webhook"), TRACK: Outbox(redis, "tracking")}
+        self._outboxes = {Task.DELIVER: Outbox(redis, "webhook"), Task.TRACK: Outbox(redis, "tracking")}
         self._blobs = blobs
         self._predictions = PredictionCache(redis, cached_predictions)
 
-    def tend(self) -> None:
+    def reconcile(self) -> None:
         """Leases and deadlines that ran out, chunks nobody was woken up for, messages that are due."""
         if lapsed := self._ledger.recover():
             log.warning("%d chunks of vanished workers are ready again", lapsed)
@@ -53,7 +53,7 @@ class Reconciler:
         idle = sum(trainer.training is None for trainer in trainers_alive(self._redis))
         wake_trainers(self._app, min(self._ledger.ready(TRAINING), idle))
         for task, outbox in self._outboxes.items():
-            send(self._app, task, outbox.take(_HOLD_S))
+            send_per_job(self._app, task, outbox.take(_HOLD_S))
         metrics.TURNS.inc()
 
     def audit(self) -> None:

@@ -1,150 +1,79 @@
-"""Every task, thin: one call each. The services behind them are made once per process."""
+"""Every task: its name and queue, when it is due, and its body, which is a single call."""
 
 import os
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from celery.signals import worker_ready, worker_shutdown, worker_shutting_down
-
 from shared.ledger import Deliveries, Ledger, Outbox
-from shared.queues import (
-    AUDIT,
-    CHANGE_MODEL,
-    CLASSIFY,
-    DELIVER,
-    DELIVERY,
-    OPEN_TRAINING,
-    REFRESH_MODELS,
-    SWEEP,
-    TEND,
-    TRACK,
-    TRAIN,
-    TRAINING,
-    Lane,
-    refresh_models,
-)
+from shared.queues import Lane, Task
 from shared.settings import get_settings
 from shared.stores.opening import open_blobs, open_redis
-from worker.app import app
-from worker.classify.service import ClassifierService
+from worker import lifecycle
+from worker.app import app, periodic, scheduled
 from worker.courier.webhooks import Webhooks
-from worker.process_health import process_health
 from worker.reconciler import Reconciler
 from worker.trainings.schedule import open_scheduled
 
 if TYPE_CHECKING:
     from worker.courier.tracking import JobTracking
     from worker.serving.registry_service import RegistryService
-    from worker.trainings.trainer import Trainer
-
-_classifier: ClassifierService | None = None
-_trainer: "Trainer | None" = None
 
 
-@app.task(name=CLASSIFY)
+@app.task(name=Task.CLASSIFY.value)
 def classify(lane: str, **_: Any) -> None:
-    if _classifier is not None:
-        _classifier.work(Lane(lane))
+    if lifecycle.classifier is not None:
+        lifecycle.classifier.work(Lane(lane))
 
 
-@app.task(name=TRAIN)
+@app.task(name=Task.TRAIN.value)
 def train(**_: Any) -> None:
-    """The trainer has a thread of its own, so that a message is settled at once and not held for hours."""
-    if _trainer is not None:
-        _trainer.wake()
+    """Only wake the trainer's own thread, so that the message is not held for the hours of a training."""
+    if lifecycle.trainer is not None:
+        lifecycle.trainer.wake()
 
 
-@app.task(name=DELIVER)
-def deliver(job: str, **_: Any) -> None:
-    _webhooks().deliver(job)
+@app.task(name=Task.DELIVER.value)
+def deliver(job_id: str, **_: Any) -> None:
+    _webhooks().deliver(job_id)
 
 
-@app.task(name=TRACK)
-def track(job: str, **_: Any) -> None:
-    _tracking().track(job)
+@app.task(name=Task.TRACK.value)
+def track(job_id: str, **_: Any) -> None:
+    _job_tracking().track(job_id)
 
 
-@app.task(name=CHANGE_MODEL)
+@app.task(name=Task.CHANGE_MODEL.value)
 def change_model(ticket: str, **_: Any) -> None:
-    _registry().serve(ticket)
+    _registry_service().change_model(ticket)
 
 
-@app.task(name=REFRESH_MODELS)
-def copy_models(**_: Any) -> None:
-    _registry().tend()
+@periodic(Task.REFRESH_MODELS, every=30)
+def refresh_models(**_: Any) -> None:
+    _registry_service().refresh_models()
 
 
-@app.task(name=TEND)
-def tend(**_: Any) -> None:
-    _reconciler().tend()
+@periodic(Task.RECONCILE, every=1)
+def reconcile(**_: Any) -> None:
+    _reconciler().reconcile()
 
 
-@app.task(name=AUDIT)
+@periodic(Task.AUDIT, every=30)
 def audit(**_: Any) -> None:
     _reconciler().audit()
 
 
-@app.task(name=SWEEP)
+@periodic(Task.SWEEP, every=3600)
 def sweep(**_: Any) -> None:
     _reconciler().sweep()
 
 
-@app.task(name=OPEN_TRAINING)
+@scheduled(Task.OPEN_TRAINING, get_settings().training_schedule, setting="CATALOG_TRAINING_SCHEDULE")
 def open_training(**_: Any) -> None:
     settings = get_settings()
     open_scheduled(app, open_redis(settings), settings)
 
 
-@worker_ready.connect
-def _start_classifier(sender: Any, **_: Any) -> None:
-    """Only a worker that listens on a lane loads the model."""
-    global _classifier
-    if set(Lane) & set(app.amqp.queues.consume_from):
-        _classifier = ClassifierService(app, get_settings(), sender.hostname)
-        process_health.add_liveness_check(_classifier.liveness_problem)
-        process_health.add_readiness_check(_classifier.readiness_problem)
-        _classifier.start()
-
-
-@worker_ready.connect
-def _copy_models(**_: Any) -> None:
-    if DELIVERY in app.amqp.queues.consume_from:
-        refresh_models(app)
-
-
-@worker_shutting_down.connect
-def _drain_classifier(**_: Any) -> None:
-    if _classifier is not None:
-        _classifier.drain()
-
-
-@worker_shutdown.connect
-def _stop_classifier(**_: Any) -> None:
-    if _classifier is not None:
-        _classifier.stop()
-
-
-@worker_ready.connect
-def _start_trainer(sender: Any, **_: Any) -> None:
-    global _trainer
-    if TRAINING in app.amqp.queues.consume_from:
-        from worker.trainings.trainer import Trainer  # only a trainer has what training needs installed
-
-        _trainer = Trainer(get_settings(), sender.hostname)
-        process_health.add_liveness_check(_trainer.liveness_problem)
-        _trainer.start()
-
-
-@worker_shutting_down.connect
-def _drain_trainer(**_: Any) -> None:
-    if _trainer is not None:
-        _trainer.drain()
-
-
-@worker_shutdown.connect
-def _stop_trainer(**_: Any) -> None:
-    if _trainer is not None:
-        _trainer.stop()
+# The services behind the tasks, made once per process
 
 
 @cache
@@ -160,8 +89,8 @@ def _webhooks() -> Webhooks:
 
 
 @cache
-def _registry() -> "RegistryService":
-    # Somebody waits for the answer: MLflow's client would try for minutes, and do then what nobody expects any more.
+def _registry_service() -> "RegistryService":
+    # A client is waiting: MLflow's own client would retry for minutes, and then do what nobody expects any more.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
     from worker.serving.registry_service import RegistryService
@@ -170,7 +99,7 @@ def _registry() -> "RegistryService":
 
 
 @cache
-def _tracking() -> "JobTracking":
+def _job_tracking() -> "JobTracking":
     from worker.courier.tracking import JobTracking  # MLflow takes seconds to import, and only the courier needs it
 
     return JobTracking(get_settings(), open_redis(get_settings()))

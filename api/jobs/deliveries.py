@@ -22,7 +22,7 @@ from shared.ledger import (
     NothingToDeliverError,
     WebhookState,
 )
-from shared.queues import tend_soon
+from shared.queues import reconcile_soon
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"], responses=problems(HTTPStatus.NOT_FOUND))
 
@@ -70,7 +70,7 @@ def redeliver(job: JobDep, log: DeliveriesDep, ledger: LedgerDep, queue: QueueDe
         log.request(job)
     except NothingToDeliverError as error:
         raise Problem(HTTPStatus.CONFLICT, "nothing-to-deliver", f"There is nothing to deliver: {error}.") from error
-    tend_soon(queue)
+    reconcile_soon(queue)
     return _answer(ledger.job(job.id), log)
 
 

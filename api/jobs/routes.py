@@ -27,7 +27,7 @@ from api.jobs.parquet import parquet
 from api.jobs.schemas import JobOut, ResultOut, ResultsOut
 from api.jobs.submission import JobSubmissionsDep
 from shared.ledger import ItemStatus, Job, Ledger, Page
-from shared.queues import tend_soon
+from shared.queues import reconcile_soon
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
@@ -126,7 +126,7 @@ def cancel(job: JobDep, response: Response, ledger: LedgerDep, queue: QueueDep) 
     Its results so far stay readable. A job that has ended stays as it is.
     """
     job = ledger.cancel(job.id)
-    tend_soon(queue)
+    reconcile_soon(queue)
     return _answer(job, response, ledger)
 
 

@@ -21,7 +21,7 @@ from api.trainings.render import training_out
 from api.trainings.schemas import TrainingIn, TrainingOut, TrainingsOut
 from api.trainings.submission import TrainingSubmissionsDep
 from shared.ledger import JobState, Ledger, Training, Trainings
-from shared.queues import tend_soon
+from shared.queues import reconcile_soon
 
 router = APIRouter(prefix="/v1/trainings", tags=["trainings"])
 
@@ -94,7 +94,7 @@ def cancel(
     A training that has ended stays as it is.
     """
     job = ledger.cancel(training.job.id)
-    tend_soon(queue)
+    reconcile_soon(queue)
     return _answer(trainings.of(job), response, ledger, trainings)
 
 

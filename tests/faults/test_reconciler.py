@@ -14,7 +14,7 @@ import pytest
 from redis import Redis
 
 from shared.ledger.scripts import job_key
-from shared.queues import AUDIT, HOUSEKEEPING, SWEEP
+from shared.queues import HOUSEKEEPING, Task
 from shared.stores.blobs import Blobs
 from stack.services import Stack
 from tests.faults.conftest import Figure, client, stack_in
@@ -78,7 +78,7 @@ def test_chunks_that_are_nowhere_are_found(
         job = submitted(api, _TWO_CHUNKS)
         for chunk in chunks:
             assert lose_chunk(redis, job["id"], chunk)
-    _send(stack, AUDIT)
+    _send(stack, Task.AUDIT)
     asked = time.monotonic()
     completed_once(api, job, timeout_s=15)
     figure("a job with chunks that were nowhere is done after its audit in", time.monotonic() - asked, "s")
@@ -88,7 +88,7 @@ def test_a_job_that_has_no_turn_gets_one(stack: Stack, api: httpx.Client, redis:
     with _frozen_worker(stack):
         job = submitted(api, _TWO_CHUNKS)
         assert lose_turn(redis, "bulk", job["id"])
-    _send(stack, AUDIT)
+    _send(stack, Task.AUDIT)
     completed_once(api, job, timeout_s=15)
 
 
@@ -155,7 +155,7 @@ def test_pictures_that_nothing_refers_to_are_swept(stack: Stack, api: httpx.Clie
         before = {file.name for file in _files(stack)}
         kept = {young, _sha256(b"no picture at all"), *(_sha256(clouds(seed, 64)) for seed in (1, 2))}
         assert before == orphans | kept
-        _send(stack, SWEEP)
+        _send(stack, Task.SWEEP)
         log = stack.process("housekeeper").log
         wait_for("the sweep ends", lambda: "2 pictures that no job refers to were removed" in log.read_text())
         assert {file.name for file in _files(stack)} == kept

@@ -9,7 +9,7 @@ from redis import RedisError
 
 from shared.drift import Drift
 from shared.ledger import TERMINAL, Ledger
-from shared.queues import Lane, tend_soon, wake
+from shared.queues import Lane, reconcile_soon, wake
 from shared.settings import Settings
 from shared.stores.opening import open_blobs, open_redis
 from shared.telemetry import tracing
@@ -98,7 +98,7 @@ class ClassifierService:
             if lease is None or classifier is None:
                 return False
             if self._processor.process(lease, lane, classifier) in TERMINAL:
-                tend_soon(self._app)
+                reconcile_soon(self._app)
             return True
 
     # The model

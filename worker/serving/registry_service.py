@@ -57,14 +57,14 @@ class RegistryService:
         """
         return self._bundles.fetch(self._bundles.wanted()[0])
 
-    def tend(self) -> None:
-        """`refresh`, where a registry that is away is no error: the copy stays as it was."""
+    def refresh_models(self) -> None:
+        """Do the same as `refresh`, but leave the copy as it is if the registry cannot be reached."""
         try:
             self.refresh()
         except (MlflowException, RegistryError, OSError) as error:
             log.warning("the registry cannot be read, its copy stays as it was: %s", error)
 
-    def serve(self, ticket: str) -> None:
+    def change_model(self, ticket: str) -> None:
         """Do what somebody asked for who waits for an answer; whatever goes wrong is one."""
         request = self._models.take(ticket)
         if request is None:

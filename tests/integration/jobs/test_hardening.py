@@ -22,7 +22,7 @@ from pydantic import SecretStr
 from redis import Redis
 
 from shared.ledger.scripts import job_key
-from shared.queues import CLASSIFY, DELIVER, DELIVERY, HOUSEKEEPING, TEND, Lane, celery_app
+from shared.queues import DELIVERY, HOUSEKEEPING, Lane, Task, celery_app
 from shared.settings import ROOT, Settings
 from shared.tenants.webhook_secrets import signing_secrets
 from stack.receiver import WebhookReceiver
@@ -118,7 +118,7 @@ def test_a_pickled_message_is_never_unpickled(queue: Celery, tmp_path: Path, sta
     pickle.loads(pickle.dumps(Bomb(control)))
     assert control.exists(), "the bomb works"
     for name in QUEUES:
-        queue.send_task(CLASSIFY, args=[Bomb(proof)], queue=name, serializer="pickle")
+        queue.send_task(Task.CLASSIFY, args=[Bomb(proof)], queue=name, serializer="pickle")
         with queue.connection_for_write() as connection, connection.Producer() as producer:
             producer.publish(pickle.dumps(Bomb(proof)), routing_key=name, content_type="application/x-python-serialize")
     for name in WORKERS:
@@ -129,24 +129,24 @@ def test_a_pickled_message_is_never_unpickled(queue: Celery, tmp_path: Path, sta
 
 @pytest.mark.usefixtures("everybody_works_on")
 @pytest.mark.parametrize("queue_name", QUEUES)
-def test_nobody_dies_of_a_message_that_makes_no_sense(queue: Celery, queue_name: str) -> None:
-    for task in (CLASSIFY, DELIVER):
+def test_malformed_messages_end_no_process(queue: Celery, queue_name: str) -> None:
+    for task in (Task.CLASSIFY, Task.DELIVER):
         queue.send_task(task, queue=queue_name)
         queue.send_task(task, args=["x", "y"], queue=queue_name)
         queue.send_task(task, args=[{"lane": ["no such lane"]}], queue=queue_name)
         queue.send_task(task, args=["no such lane or job"], kwargs={"unknown": 1}, queue=queue_name)
-    queue.send_task(TEND, args=["one too many"], queue=queue_name)
+    queue.send_task(Task.RECONCILE, args=["one too many"], queue=queue_name)
     queue.send_task("os.system", args=["true"], queue=queue_name)
     with queue.connection_for_write() as connection, connection.Producer() as producer:
         for body in (b"\xff\x00", b"{", b"[1, 2]"):
             producer.publish(body, routing_key=queue_name, content_type="application/json")
         for body in (b"\xff\x00", b"{", b"[1, 2]"):
-            headers = {"task": CLASSIFY, "id": "1"}
+            headers = {"task": Task.CLASSIFY, "id": "1"}
             producer.publish(body, routing_key=queue_name, content_type="application/json", headers=headers)
 
 
 @pytest.mark.usefixtures("everybody_works_on")
-def test_what_is_no_message_at_all_costs_a_restart_and_no_more(broker: Redis, stack: Stack) -> None:
+def test_bytes_that_are_no_message_end_the_process_once(broker: Redis, stack: Stack) -> None:
     """Kombu gives up on it, and whoever can send it could as well empty the broker."""
     for queue_name in (Lane.INTERACTIVE, HOUSEKEEPING, DELIVERY):
         broker.lpush(queue_key(queue_name), b"\xff\x00")

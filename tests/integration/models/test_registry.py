@@ -194,7 +194,7 @@ def test_who_waits_is_answered_whatever_happens(
     def answered(kind: ChangeKind, version: str | None) -> str:
         ticket = models.leave(ChangeRequest(kind=kind, version=version, by="ann", why=""), keep_s=60)
         for _ in range(2):  # the message may come twice
-            desk.serve(ticket)
+            desk.change_model(ticket)
         answer = models.answered(ticket)
         assert answer is not None
         assert models.answered(ticket) is None

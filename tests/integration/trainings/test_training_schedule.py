@@ -14,7 +14,7 @@ from worker.trainings.schedule import open_scheduled
 
 
 def _beat(line: str | None) -> subprocess.CompletedProcess[str]:
-    code = "from worker.app import app; print(app.conf.beat_schedule.get('open-training'))"
+    code = "from worker.tasks import app; print(app.conf.beat_schedule.get('catalog.open_training'))"
     env = {name: value for name, value in os.environ.items() if name != "CATALOG_TRAINING_SCHEDULE"}
     if line is not None:
         env["CATALOG_TRAINING_SCHEDULE"] = line
