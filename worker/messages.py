@@ -1,4 +1,4 @@
-"""How a worker takes messages: neither one that makes no sense nor a broker that goes away ends it."""
+"""Makes a worker survive malformed messages and a broker that goes away."""
 
 import logging
 from typing import Any
@@ -8,15 +8,15 @@ from kombu.transport.redis import Channel
 
 log = logging.getLogger(__name__)
 
-# Closing a connection that has broken off, kombu would put back what was not acknowledged, over that very connection,
-# and fail in a way that Celery takes for unrecoverable. A wake-up that is not put back is no loss.
+# When kombu closes a broken connection, it would put back unacknowledged messages over that same connection, and fail
+# in a way that Celery takes for unrecoverable. A wake-up that is not put back is no loss.
 Channel.do_restore = False
 
 _acknowledge = Channel.basic_ack
 
 
 def _acknowledge_where_open(channel: Any, delivery_tag: str, multiple: bool = False) -> None:
-    """An acknowledgement that is due when its channel has been closed is dropped: it would end the worker."""
+    """Drop an acknowledgement whose channel has been closed: it would end the worker."""
     if channel.connection is not None:
         _acknowledge(channel, delivery_tag, multiple=multiple)
 
@@ -25,9 +25,9 @@ Channel.basic_ack = _acknowledge_where_open  # type: ignore[assignment, method-a
 
 
 def careful(task: Any, app: Any, consumer: Any, **options: Any) -> Any:
-    """Celery's strategy for a task (`Task.Strategy`), which drops a message whose body has not the shape of one.
+    """Celery's strategy for a task (`Task.Strategy`) that drops messages with a malformed body.
 
-    Without it such a message is an unrecoverable error of the worker, and comes back to end the next one.
+    Celery's own strategy would let such a message end the worker, and come back to end the next one.
     """
     handle = default(task, app, consumer, **options)
 

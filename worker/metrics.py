@@ -1,6 +1,6 @@
-"""What a Celery process counts and measures, for the process port; each kind of process has its part of it to tell.
+"""The metrics of Celery processes, served by the process port; each kind of process uses its part of them.
 
-Whatever can be counted begins at 0, so that the first of its kind is a rise.
+Counters with known labels begin at 0, so that the first event shows as a rise.
 """
 
 import time
@@ -15,7 +15,7 @@ from shared.ledger import ItemStatus, Outcome
 from shared.queues import Lane
 from worker.serving.batching import EngineRequest, Kind, Priority
 
-disable_created_metrics()  # type: ignore[no-untyped-call]  # when each series began: nobody asks for it
+disable_created_metrics()  # type: ignore[no-untyped-call]  # the time at which each series began is of no use
 
 _MILLISECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
@@ -28,13 +28,15 @@ _BATCH = Histogram(
 )
 _STAGE = Histogram(
     "catalog_engine_stage_seconds",
-    "fetch and decode: per picture; wait: per request to the engine, until it is taken; compute: per micro-batch.",
+    "fetch and decode: per picture; wait: per request, until the engine takes it; compute: per micro-batch.",
     ("stage", "network"),
     buckets=_MILLISECONDS,
 )
-_WAITING = Gauge("catalog_engine_waiting_inputs", "Inputs that are ready and wait for the engine.", ("priority",))
-MICRO_BATCH = Gauge("catalog_engine_micro_batch", "Pictures computed together, as found at the start; 0: no model yet.")
-PICTURES_PER_S = Gauge("catalog_engine_pictures_per_second", "What the model alone did at the start.")
+_WAITING = Gauge("catalog_engine_waiting_inputs", "Prepared inputs that wait for the engine.", ("priority",))
+MICRO_BATCH = Gauge(
+    "catalog_engine_micro_batch", "Pictures computed together, as measured at the start; 0: no model yet."
+)
+PICTURES_PER_S = Gauge("catalog_engine_pictures_per_second", "Speed of the model alone, as measured at the start.")
 
 FETCH, DECODE = (_STAGE.labels(stage, Kind.PICTURE) for stage in ("fetch", "decode"))
 _batch = {kind: _BATCH.labels(kind) for kind in Kind}
@@ -48,7 +50,7 @@ def submitted(request: EngineRequest) -> None:
 
 
 def taken(batch: Sequence[EngineRequest]) -> None:
-    """Requests of one kind and priority that are computed now."""
+    """Count requests of one kind and priority as no longer waiting."""
     moment = time.perf_counter()
     for request in batch:
         _wait[request.kind].observe(moment - request.made_at)
@@ -87,16 +89,20 @@ def looked_up(cache: Cache, hits: int, misses: int) -> None:
 class ChunkEnd(StrEnum):
     COMMITTED = "committed"
     LATE = "late"
-    """It changed nothing: the job had ended, or another worker was first."""
+    """The commit changed nothing: the job had ended, or another worker was first."""
     FAILED = "failed"
     """It was handed back, to be tried again."""
 
 
 _ITEMS = Counter("catalog_items", "Items whose outcome was committed.", ("lane", "status"))
-_ERRORS = Counter("catalog_item_errors", "Items that failed, by why.", ("error",))
-_CHUNKS = Counter("catalog_chunks", "Chunks that were worked on, by how that ended.", ("lane", "end"))
-_CHUNK_SECONDS = Histogram("catalog_chunk_seconds", "From a chunk's lease to its end.", ("lane",), buckets=_SECONDS)
-APART = Counter("catalog_chunks_apart", "Chunks that were lost before, and computed item by item in another process.")
+_ERRORS = Counter("catalog_item_errors", "Items that failed, by error code.", ("error",))
+_CHUNKS = Counter("catalog_chunks", "Chunks that were worked on, by how the work ended.", ("lane", "end"))
+_CHUNK_SECONDS = Histogram(
+    "catalog_chunk_seconds", "From the lease of a chunk to the end of its work.", ("lane",), buckets=_SECONDS
+)
+APART = Counter(
+    "catalog_chunks_apart", "Chunks lost repeatedly and therefore computed item by item in another process."
+)
 
 for _lane in Lane:
     for _status in (ItemStatus.SUCCEEDED, ItemStatus.FAILED):
@@ -122,9 +128,9 @@ def committed(lane: Lane, outcomes: Sequence[Outcome]) -> None:
 
 # The model
 
-_MODEL = Gauge("catalog_model_info", "1 for the model that this worker serves.", ("bundle", "runtime"))
-SWAPS = Counter("catalog_bundle_swaps", "Models that have taken another's place while work went on.")
-REFUSALS = Counter("catalog_bundle_refusals", "Models that should have served and could not.")
+_MODEL = Gauge("catalog_model_info", "1 for the bundle that this worker serves.", ("bundle", "runtime"))
+SWAPS = Counter("catalog_bundle_swaps", "Bundles that have replaced another one while work went on.")
+REFUSALS = Counter("catalog_bundle_refusals", "Bundles that should have served and could not.")
 
 
 def serving(bundle: str, runtime: str, micro_batch: int, pictures_per_s: float | None) -> None:
@@ -134,16 +140,16 @@ def serving(bundle: str, runtime: str, micro_batch: int, pictures_per_s: float |
     PICTURES_PER_S.set(pictures_per_s or 0)
 
 
-# All with a heartbeat
+# Processes with a heartbeat
 
-HEARTBEATS_MISSED = Counter("catalog_heartbeats_missed", "Beats that did not reach Redis.")
+HEARTBEATS_MISSED = Counter("catalog_heartbeats_missed", "Heartbeats that did not reach Redis.")
 
 # The housekeeper
 
-TURNS = Counter("catalog_housekeeper_turns", "Times that it has looked after what is due.")
-CHUNKS_RECOVERED = Counter("catalog_chunks_recovered", "Chunks whose worker vanished, or could not do them.")
-CHUNKS_RESTORED = Counter("catalog_chunks_restored", "Chunks that were nowhere.")
-PICTURES_REMOVED = Counter("catalog_pictures_removed", "Pictures that nothing referred to.")
+TURNS = Counter("catalog_housekeeper_turns", "Times that the housekeeper has reconciled.")
+CHUNKS_RECOVERED = Counter("catalog_chunks_recovered", "Chunks whose worker vanished, or could not process them.")
+CHUNKS_RESTORED = Counter("catalog_chunks_restored", "Chunks that were lost: neither ready, nor leased, nor committed.")
+PICTURES_REMOVED = Counter("catalog_pictures_removed", "Removed pictures that nothing referred to.")
 
 # The courier
 
@@ -151,22 +157,24 @@ PICTURES_REMOVED = Counter("catalog_pictures_removed", "Pictures that nothing re
 class WebhookEnd(StrEnum):
     DELIVERED = "delivered"
     FAILED = "failed"
-    """It is tried again."""
+    """The delivery is tried again."""
     GIVEN_UP = "given_up"
-    """It failed for the last time."""
+    """The last attempt failed."""
     DISABLED = "disabled"
-    """The receiver wants no more."""
+    """The receiver answered 410 Gone."""
     PAUSED = "paused"
-    """Not made: the receiver kept failing, its circuit breaker is open."""
+    """No attempt was made: the receiver kept failing, so its circuit breaker is open."""
     BUSY = "busy"
-    """Not made: others to the same receiver are under way."""
+    """No attempt was made: other deliveries to the same receiver are under way."""
 
 
-_WEBHOOKS = Counter("catalog_webhook_attempts", "Deliveries that were due, by what came of them.", ("outcome",))
+_WEBHOOKS = Counter("catalog_webhook_attempts", "Deliveries that were due, by outcome.", ("outcome",))
 WEBHOOK_SECONDS = Histogram(
-    "catalog_webhook_duration_seconds", "What the receivers of webhooks took to answer, or not to.", buckets=_SECONDS
+    "catalog_webhook_duration_seconds",
+    "Duration of delivery attempts, until the receiver's answer or the failure.",
+    buckets=_SECONDS,
 )
-_TRACKED = Counter("catalog_tracked_jobs", "Jobs that were to be logged to MLflow, by what came of it.", ("outcome",))
+_TRACKED = Counter("catalog_tracked_jobs", "Jobs that were to be logged to MLflow, by outcome.", ("outcome",))
 LOGGED, POSTPONED = (_TRACKED.labels(outcome) for outcome in ("logged", "postponed"))
 
 for _webhook in WebhookEnd:
@@ -180,5 +188,5 @@ def webhook(end: WebhookEnd) -> None:
 # The trainer
 
 TRAINING_SECONDS = Histogram(
-    "catalog_training_seconds", "What a trainer had a training in hand for, however that ended.", buckets=_HOURS
+    "catalog_training_seconds", "How long a trainer worked on a training, however it ended.", buckets=_HOURS
 )

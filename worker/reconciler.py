@@ -1,6 +1,6 @@
-"""What fell between two stools; Celery beat has it looked for (`worker/app.py` says how often).
+"""Repairs what no other process would notice: expired leases and deadlines, lost chunks, unreferenced pictures.
 
-The parts that need no telling recover by themselves; these are the ones nobody else would look at.
+Celery beat runs it; `worker/tasks.py` says how often.
 """
 
 import logging
@@ -25,10 +25,10 @@ _BLOB_GRACE = timedelta(days=1)
 
 
 class Reconciler:
-    """Looks after what all processes share.
+    """Keeps the state that all processes share in order.
 
     Args:
-        cached_predictions: How many may be kept.
+        cached_predictions: The number of cached predictions to keep.
     """
 
     def __init__(self, app: Celery, redis: "Redis", blobs: Blobs, cached_predictions: int) -> None:
@@ -41,7 +41,7 @@ class Reconciler:
         self._predictions = PredictionCache(redis, cached_predictions)
 
     def reconcile(self) -> None:
-        """Leases and deadlines that ran out, chunks nobody was woken up for, messages that are due."""
+        """Recover expired leases, expire overdue jobs, wake workers for waiting chunks, and send what is due."""
         if lapsed := self._ledger.recover():
             log.warning("%d chunks of vanished workers are ready again", lapsed)
             metrics.CHUNKS_RECOVERED.inc(lapsed)
@@ -57,17 +57,17 @@ class Reconciler:
         metrics.TURNS.inc()
 
     def audit(self) -> None:
-        """Chunks that are nowhere: neither ready, nor leased, nor committed."""
+        """Restore lost chunks: those neither ready, nor leased, nor committed."""
         for job in self._audit.live_jobs():
             if restored := self._audit.restore(job):
                 with bound(job=job):
-                    log.warning("job %s: %d chunks were nowhere and are ready again", job, restored)
+                    log.warning("job %s: %d chunks were lost and are ready again", job, restored)
                 metrics.CHUNKS_RESTORED.inc(restored)
 
     def sweep(self) -> None:
-        """Pictures that nothing refers to, once they are old: one that is needed meanwhile is too young.
+        """Remove old pictures that nothing refers to, and cached predictions beyond the limit.
 
-        And cached predictions beyond a limit that was lowered.
+        A picture that a job starts to refer to meanwhile is safe: storing it again makes it young.
         """
         moment = datetime.now(UTC) - _BLOB_GRACE
         old = set(self._blobs.older_than(moment))

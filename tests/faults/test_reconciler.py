@@ -1,4 +1,4 @@
-"""What nobody would notice by itself, planted by hand: the housekeeper finds it and puts it right."""
+"""The housekeeper repairs lost wake-ups, lost chunks and unreferenced pictures, which the tests make by hand."""
 
 import hashlib
 import os
@@ -71,7 +71,7 @@ def test_a_job_whose_wake_ups_were_all_lost_begins_by_itself(
 
 
 @pytest.mark.parametrize("chunks", [["0"], ["1"], ["0", "1"]])
-def test_chunks_that_are_nowhere_are_found(
+def test_lost_chunks_are_restored(
     stack: Stack, api: httpx.Client, redis: "Redis", figure: Figure, chunks: list[str]
 ) -> None:
     with _frozen_worker(stack):
@@ -81,7 +81,7 @@ def test_chunks_that_are_nowhere_are_found(
     _send(stack, Task.AUDIT)
     asked = time.monotonic()
     completed_once(api, job, timeout_s=15)
-    figure("a job with chunks that were nowhere is done after its audit in", time.monotonic() - asked, "s")
+    figure("a job with chunks that were lost is done after its audit in", time.monotonic() - asked, "s")
 
 
 def test_a_job_that_has_no_turn_gets_one(stack: Stack, api: httpx.Client, redis: "Redis") -> None:

@@ -1,1 +1,1 @@
-"""From a leased chunk to one outcome per item: texts, pictures, the engine and its caches."""
+"""Classifies chunks with the model in service: items, pictures, caches, and the service that takes chunks."""

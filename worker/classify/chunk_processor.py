@@ -16,7 +16,7 @@ from shared.telemetry.tracing import Facts, SpanKind, current_span, fail, span
 from worker import metrics
 from worker.classify.classification import Classifier
 from worker.classify.held_chunks import HeldChunks
-from worker.classify.isolation import classify_apart
+from worker.classify.isolation import classify_isolated
 from worker.classify.lane_slots import LaneSlots
 from worker.classify.outcomes import profile_of
 from worker.serving.batching import Priority
@@ -59,15 +59,15 @@ class ChunkProcessor:
 
     def _outcomes(self, lease: Lease, lane: Lane, classifier: Classifier) -> list[Outcome]:
         if self._is_suspect(lease):
-            return self._outcomes_apart(lease, classifier.engine.bundle)
+            return self._isolated_outcomes(lease, classifier.engine.bundle)
         priority = Priority.URGENT if lane is Lane.INTERACTIVE else Priority.BULK
         return classifier.chunk(lease.items, self._slots.pool(lane), priority, lease.tenant)
 
-    def _outcomes_apart(self, lease: Lease, bundle: Bundle) -> list[Outcome]:
-        log.warning("chunk %s was lost %d times: its items are computed apart", lease.member, lease.losses)
+    def _isolated_outcomes(self, lease: Lease, bundle: Bundle) -> list[Outcome]:
+        log.warning("chunk %s was lost %d times: its items are computed in isolation", lease.member, lease.losses)
         metrics.APART.inc()
         with self._isolating:  # so that only one more model is in memory
-            return classify_apart(lease.items, bundle.folder, self._settings)
+            return classify_isolated(lease.items, bundle.folder, self._settings)
 
     def _is_suspect(self, lease: Lease) -> bool:
         """Whether the chunk was lost so often that one of its items may be the cause."""

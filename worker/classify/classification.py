@@ -1,4 +1,4 @@
-"""A leased chunk to one outcome per item."""
+"""Classifies the items of a chunk."""
 
 import logging
 from collections.abc import Sequence
@@ -26,11 +26,11 @@ _NOTHING = "neither a word nor a picture is left after cleaning the text"
 
 
 class Classifier:
-    """Items to outcomes, by one engine; an item's own trouble is its outcome and never touches its neighbours.
+    """Turns items into outcomes with one engine; a faulty item gets an outcome that says so, and affects no other.
 
     Args:
-        predictions: Earlier answers; `None`: every item is computed. Those to items whose picture is an URL are not
-            kept, because what is there may change; its features are, by its content.
+        predictions: Earlier answers; `None` to compute every item. Answers to items whose picture is a URL are not
+            kept, because the picture may change; its features are, under the hash of its content.
     """
 
     def __init__(self, engine: Engine, pictures: Pictures, predictions: PredictionCache | None = None) -> None:
@@ -41,14 +41,14 @@ class Classifier:
     def chunk(
         self, items: Sequence[QueuedItem], pool: ThreadPoolExecutor, priority: Priority, tenant: str = ""
     ) -> list[Outcome]:
-        """An outcome per item, in order.
+        """Return one outcome per item, in order.
 
         Args:
-            pool: Fetches and decodes pictures.
-            tenant: Whose items these are: nobody is given another's earlier answers.
+            pool: The threads that fetch and decode pictures.
+            tenant: The owner of the items; earlier answers are not shared between tenants.
 
         Raises:
-            Exception: the blob store is away, or the engine failed: no item's fault, or it is not known whose.
+            Exception: the blob store is unreachable or the engine failed, which is not known to be an item's fault.
         """
         if self._predictions is None:
             return self._computed(items, pool, priority)
@@ -57,21 +57,21 @@ class Classifier:
             item.index: prediction_key(bundle, runtime, item, item.blob, tenant) for item in items if item.url is None
         }
         known = dict(zip(keys, self._predictions.get(list(keys.values())), strict=True))
-        found = {item.index: answer.outcome(item) for item in items if (answer := known.get(item.index))}
-        metrics.looked_up(metrics.Cache.PREDICTIONS, len(found), len(keys) - len(found))
-        rest = [item for item in items if item.index not in found]
+        cached = {item.index: answer.outcome(item) for item in items if (answer := known.get(item.index))}
+        metrics.looked_up(metrics.Cache.PREDICTIONS, len(cached), len(keys) - len(cached))
+        rest = [item for item in items if item.index not in cached]
         computed = {outcome.index: outcome for outcome in self._computed(rest, pool, priority)}
         self._predictions.put({keys[index]: outcome for index, outcome in computed.items() if index in keys})
-        return [found.get(item.index) or computed[item.index] for item in items]
+        return [cached.get(item.index) or computed[item.index] for item in items]
 
     def item(self, item: QueuedItem, priority: Priority) -> Outcome:
-        """One item's outcome; raises as `chunk` does."""
+        """Return the outcome of one item; raises the same as `chunk`."""
         with ThreadPoolExecutor(1) as pool:
             (outcome,) = self.chunk([item], pool, priority)
         return outcome
 
     def _computed(self, items: Sequence[QueuedItem], pool: ThreadPoolExecutor, priority: Priority) -> list[Outcome]:
-        """The texts go to the engine together, and each picture as soon as it is ready."""
+        """Submit all texts to the engine together, and each picture as soon as it is prepared."""
         texts = [words(item.title, item.description) for item in items]
         failed = {
             row: Outcome.failed(item, "nothing_to_classify", _NOTHING)
@@ -79,39 +79,39 @@ class Classifier:
             if not texts[row] and not _has_picture(item)
         }
         ids = [self.engine.encoder.ids(text) for text in texts]
-        said = self.engine.texts([text for text in ids if len(text)], priority)
-        shown = self._shown(items, pool, priority)
+        text_answers = self.engine.texts([text for text in ids if len(text)], priority)
+        image_answers = self._image_answers(items, pool, priority)
 
-        text, image = self._silence(len(items)), self._silence(len(items))
-        with span("compute"):  # what of it was not done while the pictures were prepared
-            text[[bool(text) for text in texts]] = said.result()
-            for row, answer in shown.items():
+        text, image = self._no_answers(len(items)), self._no_answers(len(items))
+        with span("compute"):  # only what was not computed while the pictures were prepared
+            text[[bool(text) for text in texts]] = text_answers.result()
+            for row, answer in image_answers.items():
                 if isinstance(answer, PictureError):
                     failed[row] = Outcome.failed(items[row], answer.code, str(answer))
                 else:
                     image[row] = answer.result().probabilities[0]
-        read = [(len(text), unknown_share(looked_at)) for text, looked_at in zip(texts, ids, strict=True)]
+        read = [(len(text), unknown_share(encoded)) for text, encoded in zip(texts, ids, strict=True)]
         return self._outcomes(items, read, text, image, failed)
 
-    def _shown(
+    def _image_answers(
         self, items: Sequence[QueuedItem], pool: ThreadPoolExecutor, priority: Priority
     ) -> "dict[int, Future[ImageAnswers] | PictureError]":
-        """By row, once every picture has been fetched, decoded and given to the engine."""
+        """Return the image branch's answers by row, once every picture is fetched, decoded and submitted."""
         rows = [row for row, item in enumerate(items) if _has_picture(item)]
         if not rows:
             return {}
         with span("prepare pictures", {"catalog.pictures": len(rows)}):
-            show = in_context(self._image)
-            shown = pool.map(lambda row: show(items[row], priority), rows)
-            return dict(zip(rows, shown, strict=True))
+            submit = in_context(self._submit_picture)
+            answers = pool.map(lambda row: submit(items[row], priority), rows)
+            return dict(zip(rows, answers, strict=True))
 
-    def _image(self, item: QueuedItem, priority: Priority) -> "Future[ImageAnswers] | PictureError":
-        """An error is returned, not raised: it is this item's outcome."""
+    def _submit_picture(self, item: QueuedItem, priority: Priority) -> "Future[ImageAnswers] | PictureError":
+        """Submit one picture; an error is returned, not raised, because it becomes the item's outcome."""
         with bound(item=item.id):
             try:
                 return self._pictures.submit(item, priority)
             except PictureError as error:
-                log.debug("the item fails: %s", error.code)  # the message may quote an URL with a secret
+                log.debug("the item fails: %s", error.code)  # the message may quote a URL with a secret
                 return error
 
     def _outcomes(
@@ -122,7 +122,7 @@ class Classifier:
         image: Probabilities,
         failed: dict[int, Outcome],
     ) -> list[Outcome]:
-        """Those that failed as they are, the others as the branches' answers, of shape (items, classes), say."""
+        """Return the failed outcomes, and those that follow from the branches' answers of shape (items, classes)."""
         manifest = self.engine.bundle.manifest
         rows = [row for row in range(len(items)) if row not in failed]
         verdict = fuse(manifest.fusion, text[rows], image[rows])
@@ -130,8 +130,8 @@ class Classifier:
         done = failed | dict(zip(rows, answered, strict=True))
         return [done[row] for row in range(len(items))]
 
-    def _silence(self, items: int) -> Probabilities:
-        """Rows of NaN: a branch that says nothing."""
+    def _no_answers(self, items: int) -> Probabilities:
+        """Return rows of NaN: the answers of a branch without input."""
         return np.full((items, len(self.engine.bundle.manifest.labels)), np.nan, np.float32)
 
 

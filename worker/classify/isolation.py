@@ -1,7 +1,7 @@
-"""Chunks that their workers did not survive, or could not compute: item by item, in a process of its own.
+"""Classifies a chunk that was lost repeatedly, item by item, in a process of its own.
 
-An item that ends this process, or holds it up, is the culprit: it fails alone, its neighbours are classified, and the
-worker lives on. Parent and child speak JSON, a line per item, over the child's standard input and output.
+An item that ends this process or takes too long is the culprit: it fails alone, the others are classified, and the
+worker lives on. Parent and child exchange one line of JSON per item over the child's standard input and output.
 """
 
 import faulthandler
@@ -33,27 +33,27 @@ log = logging.getLogger(__name__)
 
 _TRIES = 2
 _START_S = 120
-"""For loading the model."""
+"""Time limit for loading the model."""
 
 
-class ApartError(RuntimeError):
-    """The process cannot be started, or the stores cannot be reached from there: no item's fault."""
+class IsolationError(RuntimeError):
+    """The process cannot be started, or cannot reach the stores; no item is to blame."""
 
 
 class _DiedError(RuntimeError):
-    """The process ended or stood still; the message says which, for people."""
+    """The process ended or took too long; the human-readable message says which."""
 
 
-def classify_apart(items: list[QueuedItem], bundle: Path, settings: Settings) -> list[Outcome]:
-    """An outcome per item, in order; raises `ApartError`."""
-    with _Apart(bundle, settings) as apart:
-        return [_tried(apart, item) for item in items]
+def classify_isolated(items: list[QueuedItem], bundle: Path, settings: Settings) -> list[Outcome]:
+    """Return one outcome per item, in order; raises `IsolationError`."""
+    with _Child(bundle, settings) as child:
+        return [_tried(child, item) for item in items]
 
 
-def _tried(apart: "_Apart", item: QueuedItem) -> Outcome:
+def _tried(child: "_Child", item: QueuedItem) -> Outcome:
     for attempt in range(1, _TRIES + 1):
         try:
-            return apart.classify(item)
+            return child.classify(item)
         except _DiedError as error:
             with logs.bound(item=item.id):
                 log.warning("item %r %s (try %d of %d)", item.id, error, attempt, _TRIES)
@@ -62,44 +62,46 @@ def _tried(apart: "_Apart", item: QueuedItem) -> Outcome:
     return Outcome.failed(item, "item_kills_worker", message)
 
 
-class _Apart:
-    """The child process, started when it is needed."""
+class _Child:
+    """The child process; started when the first item comes, and again after it died."""
 
     def __init__(self, bundle: Path, settings: Settings) -> None:
         self._bundle = bundle
         self._timeout_s = settings.item_timeout_s
-        self._child: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | None = None
 
     def classify(self, item: QueuedItem) -> Outcome:
-        """Raises `_DiedError` and `ApartError`."""
-        child = self._started()
+        """Raises `_DiedError` and `IsolationError`."""
+        process = self._started()
         try:
-            _send(child.stdin, asdict(item))
+            _send(process.stdin, asdict(item))
         except BrokenPipeError:
             raise self._dead("ended the process that computes it") from None
-        answer = self._answer(child, self._timeout_s)
+        answer = self._answer(process, self._timeout_s)
         if "unavailable" in answer:
-            raise ApartError(answer["unavailable"])
+            raise IsolationError(answer["unavailable"])
         _, (outcome,) = unpack_outcomes(bytes.fromhex(answer["outcome"]))
         return replace(outcome, words=answer["words"], unknown=answer["unknown"])
 
     def _started(self) -> "subprocess.Popen[bytes]":
-        if self._child is None:
+        if self._process is None:
             command = [sys.executable, "-m", "worker.classify.isolation", str(self._bundle), json.dumps(logs.ids())]
-            self._child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: S603  # ours
+            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: S603  # ours
             try:
-                self._answer(self._child, _START_S)
+                self._answer(self._process, _START_S)
             except _DiedError as error:
-                raise ApartError(f"the process for single items did not start: loading the model {error}") from error
-        return self._child
+                raise IsolationError(
+                    f"the process for single items did not start: loading the model {error}"
+                ) from error
+        return self._process
 
-    def _answer(self, child: "subprocess.Popen[bytes]", timeout_s: float) -> dict[str, Any]:
-        assert child.stdout is not None  # noqa: S101  # it is a pipe
+    def _answer(self, process: "subprocess.Popen[bytes]", timeout_s: float) -> dict[str, Any]:
+        assert process.stdout is not None  # noqa: S101  # it is a pipe
         with selectors.DefaultSelector() as selector:
-            selector.register(child.stdout, selectors.EVENT_READ)
+            selector.register(process.stdout, selectors.EVENT_READ)
             if not selector.select(timeout_s):
                 raise self._dead(f"took more than {timeout_s:g} s")
-        line = child.stdout.readline()
+        line = process.stdout.readline()
         if not line:
             raise self._dead("ended the process that computes it")
         answer: dict[str, Any] = json.loads(line)
@@ -110,10 +112,10 @@ class _Apart:
         return _DiedError(how)
 
     def close(self) -> None:
-        if self._child is not None:
-            self._child.kill()
-            self._child.communicate()
-            self._child = None
+        if self._process is not None:
+            self._process.kill()
+            self._process.communicate()
+            self._process = None
 
     def __enter__(self) -> Self:
         return self
@@ -131,9 +133,9 @@ def _send(pipe: IO[bytes] | None, message: dict[str, object]) -> None:
 
 
 def main(bundle: Path) -> None:
-    """The child: an answer per line, until the parent closes its end."""
+    """Run the child: answer each line with one line, until the parent closes the pipe."""
     answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what a library prints must not get in between
+    os.dup2(2, 1)  # what libraries print must not mix with the answers
     settings = get_settings()
     loaded = Bundle.load(bundle)
     engine = Engine(loaded, runtimes.load(loaded, settings.runtime), micro_batch=1)
@@ -141,7 +143,7 @@ def main(bundle: Path) -> None:
     classifier = Classifier(engine, pictures)
     _send(answers, {"ready": loaded.id})
     for line in sys.stdin.buffer:
-        # Should the parent be gone: an item that never ends must not leave this process behind.
+        # If the parent is gone, an item that never ends must not leave this process behind.
         faulthandler.dump_traceback_later(2 * settings.item_timeout_s, exit=True)
         _send(answers, _classified(classifier, QueuedItem(**json.loads(line))))
         faulthandler.cancel_dump_traceback_later()

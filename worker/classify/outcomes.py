@@ -1,4 +1,4 @@
-"""The model's probabilities as outcomes of items."""
+"""Turns the model's probabilities into outcomes of items."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -47,7 +47,7 @@ def to_outcomes(
 
 
 def profile_of(outcomes: Sequence[Outcome]) -> Profile:
-    """Of those that succeeded."""
+    """Return the profile of the outcomes that succeeded."""
     return Profile.of(
         Seen(best.code, best.confidence, outcome.words, outcome.unknown, outcome.image is not None)
         for outcome in outcomes
@@ -57,18 +57,18 @@ def profile_of(outcomes: Sequence[Outcome]) -> Profile:
 
 
 def _best(probabilities: Probabilities, labels: Sequence[int]) -> list[Guess | None]:
-    """What a branch says by itself; `None` for its rows of NaN."""
-    spoke = ~np.isnan(probabilities[:, 0])
-    best = np.where(spoke[:, np.newaxis], probabilities, 0.0)
+    """Return the best guess of a branch for each item; `None` for rows of NaN."""
+    answered = ~np.isnan(probabilities[:, 0])
+    best = np.where(answered[:, np.newaxis], probabilities, 0.0)
     classes, confidences = best.argmax(axis=1).tolist(), _rounded(best.max(axis=1))
     return [
-        Guess(labels[label], confidence) if there else None
-        for there, label, confidence in zip(spoke.tolist(), classes, confidences, strict=True)
+        Guess(labels[label], confidence) if present else None
+        for present, label, confidence in zip(answered.tolist(), classes, confidences, strict=True)
     ]
 
 
 def _shares(fusion: Fusion) -> dict[tuple[bool, bool], tuple[float, float]]:
-    """How much text and image count, by whether each is there; a branch without input counts nothing."""
+    """Return the weights of text and image, by whether each is present; a branch without input has none."""
     total = fusion.text + fusion.image
     both = (round(fusion.text / total, PLACES), round(fusion.image / total, PLACES)) if total else (1.0, 1.0)
     return {(True, True): both, (True, False): (1.0, 0.0), (False, True): (0.0, 1.0)}

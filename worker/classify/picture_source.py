@@ -1,4 +1,4 @@
-"""An item's picture, from the blob store or from where its URL points."""
+"""Reads the pictures of items from the blob store or from their URLs."""
 
 from shared.ledger import QueuedItem
 from shared.settings import Settings
@@ -7,7 +7,7 @@ from worker.outbound import FetchError, fetch, outbound_client
 
 
 class PictureError(Exception):
-    """The picture is not to be had: a stable code and a message for people."""
+    """The picture cannot be used; holds a stable code and a human-readable message."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -15,6 +15,8 @@ class PictureError(Exception):
 
 
 class PictureSource:
+    """The encoded pictures of items."""
+
     def __init__(self, settings: Settings, blobs: Blobs) -> None:
         self._blobs = blobs
         self._max_bytes = settings.max_image_bytes
@@ -22,7 +24,7 @@ class PictureSource:
         self._http = outbound_client(timeout_s=settings.image_timeout_s, allowed=settings.allowed_networks, redirects=3)
 
     def picture(self, item: QueuedItem) -> bytes:
-        """The bytes of an item that has one; raises `PictureError`."""
+        """Return the encoded picture of an item that has one; raises `PictureError`."""
         if item.blob is not None:
             try:
                 return self._blobs.get(item.blob)

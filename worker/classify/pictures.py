@@ -1,4 +1,4 @@
-"""An item's picture to what the image branch says of it."""
+"""Submits the pictures of items to the engine's image branch."""
 
 import hashlib
 from concurrent.futures import Future
@@ -17,25 +17,29 @@ MAX_PIXELS = 50_000_000
 
 
 class Pictures:
-    """Fetched, decoded and submitted to the engine; a picture whose features are known is not even fetched.
+    """Fetches, decodes and submits pictures; one whose features are cached need not be decoded, or even fetched.
 
     Args:
         max_pixels: Larger pictures are refused.
-        features: `None`: every picture is computed.
+        features: Cached features; `None` to compute every picture.
     """
 
-    def __init__(self, engine: Engine, sources: PictureSource, max_pixels: int, features: FeatureCache | None) -> None:
+    def __init__(self, engine: Engine, source: PictureSource, max_pixels: int, features: FeatureCache | None) -> None:
         self._engine = engine
-        self._sources = sources
+        self._source = source
         self._max_pixels = max_pixels
         self._features = features
 
     def submit(self, item: QueuedItem, priority: Priority) -> "Future[ImageAnswers]":
-        """Raises `PictureError`, which is this item's outcome; anything else is not its fault."""
+        """Submit the item's picture.
+
+        Raises:
+            PictureError: the picture is unusable, which becomes the item's outcome; other errors are not its fault.
+        """
         if item.blob is not None and (known := self._known(item.blob, priority)):
             return known
         with metrics.FETCH.time():
-            data = self._sources.picture(item)
+            data = self._source.picture(item)
         sha256 = item.blob or hashlib.sha256(data).hexdigest()
         if item.blob is None and (known := self._known(sha256, priority)):
             return known

@@ -1,1 +1,1 @@
-"""What waits for others: webhooks, MLflow's runs of jobs, and changes of the model registry."""
+"""Work that waits for other systems: delivering webhooks, and logging jobs to MLflow."""

@@ -1,1 +1,1 @@
-"""Which model serves, how a new one takes over, and the service that classifies with it."""
+"""The model that serves: which one, where it comes from, how it takes over, and the engine that computes."""

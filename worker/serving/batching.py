@@ -16,7 +16,7 @@ class Priority(IntEnum):
 
 
 class Kind(StrEnum):
-    """Which network a request is for: a micro-batch is of one kind."""
+    """What a request holds, hence which network it needs; a micro-batch holds one kind only."""
 
     TEXT = "text"
     PICTURE = "picture"
@@ -26,22 +26,22 @@ class Kind(StrEnum):
 
 @dataclass(slots=True)
 class EngineRequest:
-    """Inputs that are answered together, by one future."""
+    """Inputs whose answers arrive together, in one future."""
 
     kind: Kind
     priority: Priority
     inputs: Sequence[Any]
     future: "Future[Any]" = field(default_factory=Future)
     made_at: float = field(default_factory=time.perf_counter)
-    """By the clock of `time.perf_counter`."""
+    """Value of `time.perf_counter`."""
 
 
 class RequestQueue:
-    """Requests by priority and kind; the most urgent are taken first, among equals the one that waits longest.
+    """Requests by priority and kind: the most urgent are taken first, and of these the one that has waited longest.
 
     Args:
-        limit: Inputs of one priority that may wait; `put` blocks until there is room, so whoever prepares inputs is
-            never far ahead of the model. A request that is larger waits until there are none.
+        limit: Inputs of one priority that may wait. `put` blocks until there is room, so that the preparation of inputs
+            is never far ahead of the model. A larger request waits until the queue of its priority is empty.
     """
 
     def __init__(self, limit: int) -> None:
@@ -53,7 +53,7 @@ class RequestQueue:
         self._changed = threading.Condition()
 
     def put(self, request: EngineRequest) -> None:
-        """Raises `RuntimeError` once the queue is closed."""
+        """Add a request; raises `RuntimeError` once the queue is closed."""
         with self._changed:
             self._changed.wait_for(lambda: self._closed or self._has_room(request))
             if self._closed:
@@ -64,10 +64,12 @@ class RequestQueue:
             self._changed.notify_all()
 
     def take(self, limits: dict[Kind, int]) -> list[EngineRequest]:
-        """A micro-batch: requests of one priority and kind, with up to `limits[kind]` inputs, at least one request.
+        """Take a micro-batch: at least one request, and more of its priority and kind up to `limits[kind]` inputs.
 
-        All of one priority: an interactive item does not pay for bulk ones that would fill its batch up. Empty once
-        the queue is closed and nothing waits.
+        Priorities are not mixed, so that an interactive item does not wait for bulk ones in its batch.
+
+        Returns:
+            The requests; none once the queue is closed and empty.
         """
         with self._changed:
             self._changed.wait_for(lambda: self._closed or self._most_urgent() is not None)

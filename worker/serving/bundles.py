@@ -1,6 +1,6 @@
 """Which bundle should serve, and where its files come from.
 
-MLflow is asked by a process of its own: a worker needs it for a few seconds a month, and would keep its hundreds of MB.
+MLflow runs in a process of its own: a worker needs it for a few seconds a month, and it occupies hundreds of MB.
 """
 
 import logging
@@ -27,7 +27,7 @@ class Wanted:
     """A bundle by its place."""
 
     place: str
-    """A folder, or a URI of MLflow's registry."""
+    """A folder, or a URI in MLflow's registry."""
     bundle: str | None = None
     """Its id, where that is known beforehand."""
 
@@ -36,24 +36,28 @@ class Wanted:
 
 
 class Bundles:
-    """Args: redis: where the copy of the registry lies."""
+    """The bundles that may serve.
+
+    Args:
+        redis: Holds the copy of the registry.
+    """
 
     def __init__(self, settings: Settings, redis: "Redis") -> None:
         self._settings = settings
         self._models = Models(redis)
         self._local = local_bundle()
-        """As it was at the start: a training on this machine that replaces it must not be followed half way."""
+        """Resolved once, because a training on this machine may replace the bundle while this process runs."""
 
     @property
     def pinned(self) -> bool:
-        """The settings name the bundle, whatever the registry says."""
+        """Whether the settings name the bundle, so that the registry does not matter."""
         return self._settings.model is not None
 
     def wanted(self) -> list[Wanted]:
-        """What should serve, and what else may where that cannot: the former champion, the bundle on this machine.
+        """Return what should serve, followed by what may serve instead: the previous champion, then the local bundle.
 
         Raises:
-            RedisError: nobody knows.
+            RedisError: the copy of the registry cannot be read.
         """
         if self._settings.model is not None:
             return [Wanted(self._settings.model)]
@@ -65,11 +69,11 @@ class Bundles:
         return [self._registered(version) for version in (champion, previous) if version] + [local]
 
     def fetch(self, wanted: Wanted) -> Bundle:
-        """Verified.
+        """Return the verified bundle.
 
         Raises:
-            UnreachableError: try again later.
-            BundleError: it is damaged, or not what it should be.
+            UnreachableError: it cannot be fetched now; try again later.
+            BundleError: it is damaged, or not the expected bundle.
         """
         if not wanted.place.startswith(REGISTRY_SCHEME):
             return Bundle.load(Path(wanted.place))
@@ -81,15 +85,15 @@ class Bundles:
         return Wanted(f"{REGISTRY_SCHEME}{self._settings.registered_model}/{version.version}", version.bundle or None)
 
     def _known(self, bundle_id: str) -> Bundle | None:
-        """One that was fetched before needs no MLflow; a damaged one is fetched anew."""
+        """Return a bundle fetched earlier; `None` if there is none or it is damaged."""
         folder = self._settings.model_cache / bundle_id
         try:
             bundle = Bundle.load(folder)
         except BundleError as error:
             if folder.exists():
-                log.warning("%s is fetched anew: %s", folder, error)
+                log.warning("%s is fetched again: %s", folder, error)
             return None
-        folder.touch()  # the bundles that were asked for last are kept
+        folder.touch()  # the cache keeps the bundles used last
         return bundle
 
     def _fetched(self, uri: str) -> Path:
@@ -103,5 +107,5 @@ class Bundles:
             raise UnreachableError(f"{uri} cannot be fetched: {error}") from error
         if ran.returncode == 0:
             return Path(ran.stdout.strip().splitlines()[-1])
-        said = (ran.stderr.strip().splitlines() or [f"ended with status {ran.returncode}"])[-1]
-        raise UnreachableError(said) if ran.returncode == _TRY_AGAIN else BundleError(said)
+        message = (ran.stderr.strip().splitlines() or [f"ended with status {ran.returncode}"])[-1]
+        raise UnreachableError(message) if ran.returncode == _TRY_AGAIN else BundleError(message)

@@ -1,7 +1,7 @@
-"""Which bundle this worker serves: the registry's champion, followed while work goes on, or the one that is pinned.
+"""Keeps a worker serving the right bundle: the registry's champion, or the one that the settings pin.
 
-A change is told over Redis at once; should nobody tell, the worker looks every few seconds. A bundle that fails stays
-out, and the one that serves goes on.
+Redis announces a change at once; a worker that missed it looks every few seconds. If a new bundle fails, the one in
+service stays.
 """
 
 import logging
@@ -24,23 +24,27 @@ from worker.serving.memory import give_memory_back, keep_weights_apart
 log = logging.getLogger(__name__)
 
 _RETRY_S = 5.0
-"""While there is no model, or no Redis."""
+"""Pause between attempts while there is no model, or no Redis."""
 _LOOK_S = 10.0
 _UNREACHABLE_S = 30.0
-"""A bundle that could not be fetched is asked for again after so long."""
+"""Pause before a bundle that could not be fetched is fetched again."""
 
 
 @dataclass(frozen=True)
 class _Refused:
-    """A bundle that does not serve although it should."""
+    """A bundle that should serve and cannot."""
 
     wanted: Wanted
     again_at: float
-    """By the monotonic clock; infinite: not before another one was wanted."""
+    """When to try again, by the monotonic clock; infinite: only after another bundle was wanted."""
 
 
 class Champion:
-    """Args: hand_over: given each engine that is to serve; returns when the one before is no longer in use."""
+    """The engine in service, followed in a thread of its own.
+
+    Args:
+        hand_over: Called with each engine that is to serve; returns once the previous one is no longer in use.
+    """
 
     def __init__(
         self, settings: Settings, redis: "Redis", hand_over: Callable[[Engine], None] = lambda _: None
@@ -54,13 +58,13 @@ class Champion:
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="champion", daemon=True)
         self.engine: Engine | None = None
-        """`None` until a bundle is loaded and has answered once."""
+        """`None` until a bundle is loaded and verified."""
         self.reason: str | None = None
-        """Why it computes on the runtime that it computes on, for people."""
+        """Human-readable reason for the choice of its runtime."""
         self.problem: str | None = "loading"
-        """Why there is none, for people."""
+        """Human-readable reason why there is no engine."""
         self.warning: str | None = None
-        """Why it is not the one that should serve, for people."""
+        """Human-readable reason why the bundle in service is not the one that should serve."""
 
     def start(self) -> None:
         keep_weights_apart()
@@ -72,7 +76,7 @@ class Champion:
             self.engine.close()
 
     def _run(self) -> None:
-        """Follow, through all that may go wrong with Redis, which is told once each time."""
+        """Follow the champion; an outage of Redis is waited out, and logged once."""
         if self._bundles.pinned:
             while not self._look() and not self._stopped.wait(_RETRY_S):
                 pass
@@ -94,7 +98,11 @@ class Champion:
                 self._stopped.wait(_RETRY_S)
 
     def _look(self) -> bool:
-        """Whether a model serves, after a look at what should; raises `RedisError` where nobody knows."""
+        """Bring the wanted bundle into service; returns whether any bundle serves.
+
+        Raises:
+            RedisError: it is not known which bundle should serve.
+        """
         wanted = self._bundles.wanted()
         if self.engine is None:
             self._begin(wanted)
@@ -103,7 +111,7 @@ class Champion:
         return self.engine is not None
 
     def _begin(self, candidates: Sequence[Wanted]) -> None:
-        """Serve the first that can be: any model is better than none."""
+        """Serve the first candidate that works: any model is better than none."""
         problems = []
         for wanted in candidates:
             if (error := self._tried(wanted, None)) is None:
@@ -112,10 +120,10 @@ class Champion:
         if not problems:
             return
         if self.engine is None:
-            told = str(problems[0][1])
-            if told != self.problem:
-                log.warning("no model to serve: %s", told)
-            self.problem = told
+            problem = str(problems[0][1])
+            if problem != self.problem:
+                log.warning("no model to serve: %s", problem)
+            self.problem = problem
         else:
             self._refuse(*problems[0], self.engine)
 
@@ -130,7 +138,7 @@ class Champion:
         return refused is not None and refused.wanted == wanted and time.monotonic() < refused.again_at
 
     def _tried(self, wanted: Wanted, beside: Engine | None) -> Exception | None:
-        """Let it serve; or why it cannot."""
+        """Bring the bundle into service; returns the error if that fails."""
         try:
             bundle = self._bundles.fetch(wanted)
             if wanted.bundle not in (None, bundle.id):
@@ -148,20 +156,20 @@ class Champion:
         self._hand_over(engine)
         if beside is not None:
             beside.close()
-            log.info("bundle %s has gone", beside.bundle.id)
+            log.info("bundle %s is unloaded", beside.bundle.id)
             metrics.SWAPS.inc()
         return None
 
     def _refuse(self, wanted: Wanted, error: Exception, engine: Engine) -> None:
-        """Raise an alarm, once for each reason."""
+        """Keep the bundle in service, and raise an alarm once for each reason."""
         pause = _UNREACHABLE_S if isinstance(error, UnreachableError) else float("inf")
         self._refused = _Refused(wanted, time.monotonic() + pause)
-        warning = f"{wanted} should serve and does not, bundle {engine.bundle.id} goes on: {_told(error)}"
+        warning = f"{wanted} should serve and cannot, bundle {engine.bundle.id} stays in service: {_message(error)}"
         if warning != self.warning:
             log.critical("%s", warning)
             metrics.REFUSALS.inc()
         self.warning = warning
 
 
-def _told(error: Exception) -> str:
+def _message(error: Exception) -> str:
     return str(error) if isinstance(error, BundleError) else f"{type(error).__name__}: {error}"

@@ -1,7 +1,7 @@
-"""One model and one priority micro-batcher: the only place that computes.
+"""The engine owns the model: one thread computes, in micro-batches by priority.
 
-Inputs come from every task and job; the compute thread takes the most urgent ones that are ready, a micro-batch at a
-time. So batches form across jobs, and an interactive item waits for one micro-batch at the most.
+Inputs come from all jobs at once; the thread takes the most urgent ones, one micro-batch at a time. So batches form
+across jobs, and an interactive item waits for one micro-batch at most.
 """
 
 import logging
@@ -24,20 +24,20 @@ from worker.serving.batching import EngineRequest, Kind, Priority, RequestQueue
 log = logging.getLogger(__name__)
 
 MAX_TEXTS = 256
-"""Of a micro-batch, and of known features: milliseconds of work."""
+"""The largest micro-batch of texts, and of pictures with known features: milliseconds of work."""
 _MICRO_BATCHES = (1, 2, 4, 8, 16, 32, 64)
-"""Sizes that are tried."""
+"""Sizes to try."""
 _LONGEST_MICRO_BATCH_S = 0.25
-"""What an interactive item may have to wait for at a micro-batch that has begun."""
+"""The longest micro-batch that an interactive item may have to wait for."""
 _WORTH_WHILE = 1.05
-"""A micro-batch of twice the size must be so many times as fast per picture."""
+"""The speed-up per picture that justifies a micro-batch of twice the size."""
 _WAITING = 1024
-"""Inputs of one priority."""
+"""The most inputs of one priority that may wait."""
 
 
 @dataclass(frozen=True, slots=True)
 class ImageAnswers:
-    """What the image branch says of pictures, and the VGG16 features that it says it of, in float16's precision."""
+    """The image branch's answers for pictures, and the VGG16 features behind them, in float16's precision."""
 
     probabilities: Probabilities
     """(pictures, classes)"""
@@ -49,7 +49,11 @@ class ImageAnswers:
 
 
 class Engine:
-    """Args: micro_batch: pictures computed together; `None`: what `warm_up` finds to be fastest, 1 before."""
+    """A model that computes in a thread of its own.
+
+    Args:
+        micro_batch: Pictures computed together; `None` for the size that `warm_up` finds to be fastest (1 until then).
+    """
 
     def __init__(self, bundle: Bundle, runtime: Runtime, micro_batch: int | None = None) -> None:
         self.bundle = bundle
@@ -58,18 +62,18 @@ class Engine:
         self._sizes = _MICRO_BATCHES if micro_batch is None else (micro_batch,)
         self.micro_batch = self._sizes[0]
         self.pictures_per_s: float | None = None
-        """As measured by `warm_up`, decoding excluded."""
+        """Measured by `warm_up`, without decoding."""
         self._requests = RequestQueue(_WAITING)
         self._computing = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self._thread.start()
 
     def warm_up(self, like: "Engine | None" = None) -> None:
-        """Make the runtime compile what it compiles at its first calls, and measure the size of a micro-batch.
+        """Let the runtime compile what it compiles on first use, and measure the best size of a micro-batch.
 
         Args:
-            like: One that is at work beside it on the same backbone: what was found for that one holds here as well,
-                while a measurement would be the two's together.
+            like: An engine that is at work on the same backbone. Its measurements are taken over, because measuring
+                beside it would measure both together.
         """
         with self._computing:
             self.runtime.text(pad([self.encoder.ids(["a"])]))
@@ -80,26 +84,26 @@ class Engine:
                 self.runtime.image(self.runtime.features(self._noise(self.micro_batch)))
 
     def texts(self, texts: Sequence[TokenIds], priority: Priority = Priority.BULK) -> "Future[Probabilities]":
-        """Token ids as `encoder.ids` gives them to (texts, classes)."""
+        """Submit token ids from `encoder.ids`; the answer has shape (texts, classes)."""
         return self._put(EngineRequest(Kind.TEXT, priority, texts))
 
     def pictures(self, pixels: Sequence[Pixels], priority: Priority = Priority.BULK) -> "Future[ImageAnswers]":
-        """Each (size, size, 3)."""
+        """Submit pictures, each of shape (size, size, 3)."""
         return self._put(EngineRequest(Kind.PICTURE, priority, pixels))
 
     def known_pictures(
         self, features: Sequence[Features], priority: Priority = Priority.BULK
     ) -> "Future[ImageAnswers]":
-        """The same for pictures whose features, each (features,), were computed before."""
+        """Submit pictures by the features computed earlier, each of shape (features,)."""
         return self._put(EngineRequest(Kind.FEATURES, priority, features))
 
     def close(self) -> None:
-        """Compute what was submitted, then end the thread."""
+        """Compute what has been submitted, then end the thread."""
         self._requests.close()
         self._thread.join()
 
     def _measure(self) -> None:
-        """Sizes are doubled for as long as that makes each picture cheaper, and a micro-batch stays short."""
+        """Double the size for as long as each picture becomes cheaper and a micro-batch stays short."""
         for size in self._sizes:
             seconds = image_seconds(self.runtime, self._noise(size))
             if self.pictures_per_s is not None and size / seconds < self.pictures_per_s * _WORTH_WHILE:
@@ -148,13 +152,13 @@ class Engine:
                 return self._images(np.stack(inputs))
 
     def _texts(self, texts: list[TokenIds]) -> Probabilities:
-        """Texts of like length together: an LSTM works through the padding too."""
+        """Compute texts of similar length together, because an LSTM works through the padding too."""
         answers = np.empty((len(texts), len(self.bundle.manifest.labels)), np.float32)
         for rows in by_length(texts):
             answers[rows] = self.runtime.text(pad([texts[row] for row in rows]))
         return answers
 
     def _images(self, features: Features) -> ImageAnswers:
-        """Rounded to what training has seen and caches keep, so that an answer is the same with a cache and without."""
+        """Round features as in training and in the caches, so that answers are the same with and without a cache."""
         rounded = features.astype(np.float16).astype(np.float32)
         return ImageAnswers(self.runtime.image(rounded), rounded)

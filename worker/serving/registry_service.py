@@ -1,4 +1,4 @@
-"""MLflow's registry, changed by one at a time; after each change everybody knows of it."""
+"""Changes MLflow's model registry, one change at a time, and publishes its state in Redis after each."""
 
 import logging
 from collections.abc import Callable
@@ -24,7 +24,7 @@ _LOCK_S, _PATIENCE_S = 60, 10
 
 
 class RegistryService:
-    """The registry, and its copy in Redis."""
+    """The model registry and its copy in Redis."""
 
     def __init__(self, settings: Settings, redis: "Redis") -> None:
         self._settings = settings
@@ -33,7 +33,7 @@ class RegistryService:
         self._bundles = Bundles(settings, redis)
 
     def promote(self, version: str, by: str, why: str) -> RegistryState:
-        """Let the registry's version serve.
+        """Make this version the champion.
 
         Raises:
             RegistryError: there is no such version.
@@ -42,18 +42,18 @@ class RegistryService:
         return self._published(lambda: registry.promote(version, by, why, self._settings.registered_model))
 
     def rollback(self, by: str, why: str) -> RegistryState:
-        """Let the one serve that served before; raises as `promote` does, where nothing was ever promoted."""
+        """Make the previous champion the champion again; raises the same as `promote`, also if there is none."""
         return self._published(lambda: registry.rollback(by, why, self._settings.registered_model))
 
     def refresh(self) -> RegistryState:
-        """Bring the copy in Redis up to date; raises as `promote` does."""
+        """Bring the copy in Redis up to date; raises the same as `promote`."""
         return self._published(self._read)
 
     def champion(self) -> Bundle:
-        """The bundle in service, as the copy says: the champion, or the local one where there is none.
+        """Return the bundle that should serve according to the copy: the champion, or else the local bundle.
 
         Raises:
-            BundleError: it cannot be had.
+            BundleError: it cannot be fetched, or is damaged.
         """
         return self._bundles.fetch(self._bundles.wanted()[0])
 
@@ -65,10 +65,10 @@ class RegistryService:
             log.warning("the registry cannot be read, its copy stays as it was: %s", error)
 
     def change_model(self, ticket: str) -> None:
-        """Do what somebody asked for who waits for an answer; whatever goes wrong is one."""
+        """Carry out the requested change and answer its waiting client, with the problem if it fails."""
         request = self._models.take(ticket)
         if request is None:
-            log.info("ticket %s came too late: nobody waits for it any more", ticket)
+            log.info("ticket %s came too late: its client no longer waits", ticket)
             return
         try:
             answer = ChangeAnswer(state=self._done(request))
@@ -88,14 +88,14 @@ class RegistryService:
 
     def _read(self) -> RegistryState:
         store = urlparse(self._settings.mlflow_tracking_uri)
-        if store.scheme == "sqlite" and not Path(store.path[1:]).exists():  # asking would make the file
+        if store.scheme == "sqlite" and not Path(store.path[1:]).exists():  # reading would create the file
             if (copy := self._models.copy()) is not None and copy.state.versions:
                 raise FileNotFoundError(f"{store.path[1:]} is gone, and there were versions in it")
             return RegistryState(name=self._settings.registered_model)
         return registry.state(self._settings.registered_model)
 
     def _published(self, step: Callable[[], RegistryState]) -> RegistryState:
-        """A reader is one at a time, too: what it has read must not come after what another has changed."""
+        """Run the step and publish its state, under a lock: a state read earlier must not overwrite a newer one."""
         try:
             with self._redis.lock(_LOCK, timeout=_LOCK_S, blocking_timeout=_PATIENCE_S):
                 state = step()

@@ -1,1 +1,1 @@
-"""Running a training: its checkout, its stages as processes, its labels, its verdict and promotion."""
+"""Runs trainings: workspace, stages as processes, labels, verdict and promotion."""

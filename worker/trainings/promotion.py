@@ -1,4 +1,4 @@
-"""What becomes of a training's model: found in the registry, held against the champion, it may take its place."""
+"""Decides whether the model of a training becomes the champion."""
 
 from redis import Redis
 
@@ -9,29 +9,29 @@ from shared.settings import Settings
 
 
 class Promotion:
-    """Of one training. Args: redis: a client that does not decode responses."""
+    """The promotion of one training's model."""
 
     def __init__(self, settings: Settings, redis: "Redis") -> None:
         from worker.serving.registry_service import (
-            RegistryService,  # MLflow takes memory, which an idle trainer need not have
+            RegistryService,  # MLflow takes memory that an idle trainer does not need
         )
 
         self._registry = RegistryService(settings, redis)
 
     def version_of(self, bundle: Bundle) -> str | None:
-        """Its number in the registry; `None`: the registry does not know it."""
+        """Return the bundle's version in the registry; `None` if it is not registered."""
         versions = self._registry.refresh().versions  # the newest first
         return next((known.version for known in versions if known.bundle == bundle.id), None)
 
     def champion(self) -> Bundle:
-        """The bundle in service."""
+        """Return the bundle in service."""
         return self._registry.champion()
 
     def settle(self, training: Training, version: str, verdict: GateVerdict) -> bool:
-        """Promote the version where that was asked for and the gate lets it; whether it was."""
-        asked = training.request.promote is PromotePolicy.AUTO
-        if not asked or not verdict.passed or verdict.challenger == verdict.champion:
-            self._registry.refresh()  # so that the verdict, which the gate has left in MLflow, is seen at once
+        """Promote the version if the request says so and the gate passed it; returns whether it was promoted."""
+        requested = training.request.promote is PromotePolicy.AUTO
+        if not requested or not verdict.passed or verdict.challenger == verdict.champion:
+            self._registry.refresh()  # shows the verdict, which the gate has logged to MLflow, at once
             return False
         by = f"training {training.job.id} of {training.job.tenant}"
         self._registry.promote(version, by, f"it passed the gate: {verdict.detail}")

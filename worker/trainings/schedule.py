@@ -1,4 +1,4 @@
-"""Trainings that the operator has put on a schedule; nothing else opens one by itself."""
+"""Opens trainings on the operator's schedule; nothing else opens one without a request."""
 
 import logging
 
@@ -15,14 +15,15 @@ _SHOWN = 20
 
 
 def open_scheduled(app: Celery, redis: "Redis", settings: Settings) -> str | None:
-    """Open a training as `params.yaml` has it, promoted where it passes the gate.
+    """Open a training with the parameters of `params.yaml`, to be promoted if it passes the gate.
 
     Returns:
-        Its id; `None` where one of the tenant's waits or runs already, which will see the same labels.
+        Its id; `None` if the tenant's queue is full, or if a training of the tenant has not ended, which may use the
+        same labels.
     """
     ledger, trainings = Ledger(redis), Trainings(redis)
     if any(not known.job.ended for known in trainings.newest(settings.training_tenant, _SHOWN)):
-        log.info("no training is opened by schedule: another one has not ended")
+        log.info("the schedule opens no training: another one has not ended")
         return None
     job = ledger.new_id()
     trainings.stage(job, TrainingRequest(params={}))
@@ -30,7 +31,7 @@ def open_scheduled(app: Celery, redis: "Redis", settings: Settings) -> str | Non
         ledger.open(job, new_training(settings, settings.training_tenant))
     except QueueFullError:
         ledger.discard(job)
-        log.warning("no training is opened by schedule: too many wait already")
+        log.warning("the schedule opens no training: too many are waiting")
         return None
     wake_trainers(app)
     log.info("training %s was opened by schedule", job)

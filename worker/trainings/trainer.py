@@ -1,4 +1,4 @@
-"""What a trainer does when it is woken up: one training at a time, and a heartbeat that keeps its lease."""
+"""The service of a trainer: runs one training at a time, whose lease the heartbeat renews."""
 
 import logging
 import threading
@@ -24,7 +24,7 @@ _END_S = 10.0
 
 
 class Trainer:
-    """One per process. Loads no model: what needs one runs in the stages' processes."""
+    """One per process. It loads no model: the stages that need one run in processes of their own."""
 
     def __init__(self, settings: Settings, name: str) -> None:
         self._settings = settings
@@ -41,28 +41,28 @@ class Trainer:
     def start(self) -> None:
         self._heartbeat.start()
         self._work.start()
-        self.wake()  # the wake-ups that came before found nobody
+        self.wake()  # earlier wake-ups found no trainer
 
     def wake(self) -> None:
-        """Look for a training, unless one is in hand."""
+        """Look for a training, now or after the current one."""
         self._woken.set()
 
     def drain(self) -> None:
-        """Take no more, and end the processes of the one in hand; another trainer goes on with it."""
+        """Take no more trainings, and end the processes of the current one, which another trainer will resume."""
         self._stopped.set()
         self._woken.set()
         if (held := self._held) is not None:
             held.stop.set()
 
     def stop(self) -> None:
-        """Hand back what is in hand, and say goodbye."""
+        """Hand back the current training, and withdraw the trainer's status."""
         self.drain()
         self._work.join(_END_S)
         self._heartbeat.stop()
         try:
             withdraw(self._redis, self._name, TrainerStatus)
         except RedisError as error:
-            log.warning("the trainer's status is left to run out: %s", error)
+            log.warning("the trainer's status is left to expire: %s", error)
 
     def liveness_problem(self) -> str | None:
         """Why the trainer makes no progress; `None` if it does."""
@@ -84,7 +84,7 @@ class Trainer:
             return None
 
     def _train(self, lease: Lease) -> None:
-        """Whatever goes wrong is the training's end, and not ours."""
+        """Run the training; its failure must not end the trainer."""
         held = self._held = HeldTraining(lease)
         if self._stopped.is_set():
             held.stop.set()
@@ -95,22 +95,22 @@ class Trainer:
                 self._run(held)
             self._prune()
         except RedisError as error:
-            log.warning("training %s is left to its lease: %s", lease.job_id, error)
+            log.warning("training %s is left until its lease expires: %s", lease.job_id, error)
         finally:
             self._held = None
-            log.info("training %s is out of hand", lease.job_id)
+            log.info("training %s is no longer held here", lease.job_id)
 
     def _run(self, held: HeldTraining) -> None:
         lease = held.lease
         try:
             if lease.losses >= _MOST_LOSSES:
-                self._trainings.fail(lease, f"its trainer vanished {lease.losses} times: it is not tried again")
+                self._trainings.fail(lease, f"its trainer vanished {lease.losses} times, so it is not tried again")
                 return
             facts: Facts = {"catalog.training": lease.job_id, "catalog.attempt": lease.attempt}
             with span("train", facts, kind=SpanKind.CONSUMER, within=lease.traceparent):
                 TrainingRunner(self._settings, self._redis, held, self._name).run()
         except StoppedError:
-            log.warning("training %s stops here", lease.job_id)
+            log.warning("training %s is stopped here", lease.job_id)
             if self._stopped.is_set():
                 self._trainings.release(lease)
         except StageError as error:
@@ -121,12 +121,12 @@ class Trainer:
             raise
         except Exception as error:
             log.exception("training %s failed", lease.job_id)
-            self._trainings.fail(lease, f"the trainer could not go on: {type(error).__name__}: {error}")
+            self._trainings.fail(lease, f"the trainer failed: {type(error).__name__}: {error}")
 
     def _prune(self) -> None:
-        def ended(job: str) -> bool:
+        def ended(job_id: str) -> bool:
             try:
-                return self._ledger.job(job).ended
+                return self._ledger.job(job_id).ended
             except JobNotFoundError:
                 return True
 
