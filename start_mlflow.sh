@@ -1,14 +1,16 @@
 #!/usr/bin/env bash
-# MLflow's server on port 5001, by default over a SQLite store and a folder that survive restarts.
+# Starts MLflow's server on port 5001; by default its store is a SQLite file and a folder, which survive restarts.
 set -euo pipefail
 cd "$(dirname "$0")"
 store="${MLFLOW_STORE:-$PWD/mlflow-store}"
 mkdir -p "$store/artifacts"
 export MLFLOW_DISABLE_TELEMETRY="${MLFLOW_DISABLE_TELEMETRY:-true}"
-# Its jobs judge language models' answers; nothing here asks for that, and eight more processes would wait for it.
+# MLflow's own jobs evaluate language models. Nothing here uses them, and they would keep eight more processes waiting.
 export MLFLOW_SERVER_ENABLE_JOB_EXECUTION="${MLFLOW_SERVER_ENABLE_JOB_EXECUTION:-false}"
 python=python3
 [ -x .venv/bin/python ] && python=.venv/bin/python
+# Without the parameter, MLflow 3 shows its menus for language models.
+echo "MLflow: http://${MLFLOW_HOST:-127.0.0.1}:${MLFLOW_PORT:-5001}/#/experiments?workflowType=machine_learning"
 exec "$python" -m mlflow server \
   --host "${MLFLOW_HOST:-127.0.0.1}" --port "${MLFLOW_PORT:-5001}" --workers "${MLFLOW_WORKERS:-1}" \
   --backend-store-uri "${MLFLOW_BACKEND_STORE_URI:-sqlite:///$store/mlflow.db}" \

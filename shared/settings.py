@@ -142,6 +142,9 @@ class Settings(BaseSettings):
     dvc_remote: str | None = None
     """Where machines share what trainings make: a DVC remote's URL (a folder, `s3://…`, `ssh://…`), or the name of one
     in the repository's `.dvc/config`. Credentials come from the environment (`AWS_…`) or an SSH agent."""
+    trial: bool = False
+    """Whether a training in this environment is a trial, such as a run of a parameter sweep: its version is registered,
+    but does not become `challenger`."""
     training_schedule: str | None = None
     """When to start a training, as a crontab line in UTC (`0 3 * * 0`); by default never."""
     training_tenant: str = LOCAL_TENANT

@@ -17,7 +17,7 @@ def run(state: Path) -> None:
         print(
             f"\n  API      {stack.url}   (interactive documentation: {stack.url}/docs)"
             f"\n  Redis    {stack.env['CATALOG_REDIS_URL']}   (CATALOG_REDIS_URL, for catalog-keys)"
-            f"\n  MLflow   http://127.0.0.1:{stack.ports.mlflow}"
+            f"\n  MLflow   http://127.0.0.1:{stack.ports.mlflow}/#/experiments?workflowType=machine_learning"
             f"\n  webhooks are signed with the secret in {stack.state}/webhook-secret"
             "\n\n  Ctrl-C stops everything.",
             flush=True,

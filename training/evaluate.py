@@ -63,9 +63,12 @@ def main() -> None:
         run.log_evaluation(metrics, EVALUATION_REPORT)
         figures = {f"test.{branch}.weighted_f1": scores.get("weighted_f1", 0.0) for branch, scores in metrics.items()}
         version = register(bundle, name, run.ids.parent, figures)
+        run_page = run.page
     log.info("bundle %s is version %s of %s; on the test split:", bundle.id, version, name)
     for branch, scores in metrics.items():
         log.info("  %-6s weighted F1 %.3f over %d items", branch, scores.get("weighted_f1", 0), scores["items"])
+    if run_page:
+        log.info("the training in MLflow: %s", run_page)
 
 
 if __name__ == "__main__":

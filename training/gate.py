@@ -17,7 +17,7 @@ from shared.model.runtimes import Runtime
 from shared.model.runtimes.openvino import OpenVINOBackbone
 from shared.pipeline.params import GateParams, ParamsError, load_params
 from shared.pipeline.stages import VERDICT, GateCheck, GateVerdict
-from shared.registry.mlflow import tag_verdict, version_of
+from shared.registry.mlflow import record_verdict, version_of
 from training.judge import latency
 from training.judge.answers import answer, seen_by
 from training.judge.gate_checks import (
@@ -147,7 +147,7 @@ def main() -> None:
     with tracking.resume(TRAINING_REPORT, challenger, params.train) as run:
         run.log_verdict(verdict)
     if (version := version_of(challenger.id)) is not None:
-        tag_verdict(version, verdict)
+        record_verdict(version, verdict)
     log.info("%s", verdict.detail)
     for check in verdict.checks:
         log.info("  %-11s %-7s %s", check.name, "passed" if check.passed else "refused", check.detail)

@@ -33,7 +33,7 @@ class PromotePolicy(StrEnum):
     MANUAL = "manual"
     """It stays challenger, with its verdict, until somebody promotes it."""
     NEVER = "never"
-    """It stays challenger, and nobody is asked to promote it."""
+    """It is a trial: registered with its verdict, but it does not become challenger."""
 
 
 PROGRESS_FILE = "CATALOG_PROGRESS_FILE"

@@ -1,10 +1,11 @@
-"""MLflow's tracking store and model registry: experiments, registered bundles, and where a bundle is to be found.
+"""MLflow's tracking store and model registry: experiments, registered bundles, and where to fetch a bundle.
 
-Three aliases say how things stand: `challenger` is the version that was trained last, `champion` the one that serves,
-`previous` the one that served before. Without a champion a bundle on the worker's disk serves; a rollback may lead back
-to that, too.
+Three aliases mark versions: `champion` serves, `previous` served before it, and `challenger` is the version that was
+trained last. A trial, such as a run of a parameter sweep, does not become challenger (`Settings.trial`). Without a
+champion the bundle on the worker's disk serves, and a rollback may return to it.
 """
 
+import os
 import shutil
 import sys
 from datetime import UTC, datetime
@@ -18,6 +19,8 @@ from mlflow.exceptions import MlflowException
 
 from shared.model.bundle import MANIFEST, Bundle, BundleError, UnreachableError
 from shared.pipeline.stages import GateVerdict
+from shared.registry import descriptions
+from shared.registry.descriptions import EXPERIMENT_KIND, NOTE
 from shared.registry.state import (
     CHALLENGER,
     CHAMPION,
@@ -31,15 +34,17 @@ from shared.settings import REGISTRY_SCHEME, get_settings
 
 _SQLITE = "sqlite:///"
 _BUNDLE, _VERDICT, _FIGURES, _CHANGE = "bundle", "gate.verdict", "test.", "change."
-"""Tags of a version; the last one of the registered model, where each change of the champion has a tag of its own."""
+"""Tags of a version, except the last: each change of the champion is a tag of the registered model."""
+_TRIAL = "trial"
+"""The tag of a version that must not become challenger by being trained."""
 _VERSIONS, _CHANGES = 100, 200
-"""How many are shown; of the changes no more are kept."""
+"""How many versions and changes are shown; older changes are deleted."""
 _CACHED = 4
 """Bundles kept on disk beside those that an alias names."""
 
 
 class RegistryError(RuntimeError):
-    """What was asked for makes no sense as things stand; the message says why."""
+    """The change is impossible in the registry's present state; the message says why."""
 
 
 class UnknownVersionError(RegistryError):
@@ -50,21 +55,34 @@ def client() -> MlflowClient:
     return MlflowClient(get_settings().mlflow_tracking_uri)
 
 
-def ensure_experiment(name: str) -> str:
-    """The experiment's id; it is created where it is missing.
+def page(path: str) -> str | None:
+    """Return the address of a page of MLflow's interface; `None` if the store is opened without a server.
+
+    MLflow 3 shows its menus for language models unless the address asks for machine learning.
+    """
+    uri = get_settings().mlflow_tracking_uri
+    return f"{uri.rstrip('/')}/#/{path}?workflowType=machine_learning" if uri.startswith("http") else None
+
+
+def ensure_experiment(name: str, description: str) -> str:
+    """Return the experiment's id; create the experiment, or bring its description up to date, first.
 
     With the SQLite store opened directly (no server), artefacts must lie where the server will look for them later.
     """
     mlflow = client()
+    tags = {**EXPERIMENT_KIND, NOTE: description}
     found = mlflow.get_experiment_by_name(name)
     if found is not None:
+        for key, value in tags.items():
+            if found.tags.get(key) != value:
+                mlflow.set_experiment_tag(found.experiment_id, key, value)
         return str(found.experiment_id)
     uri = get_settings().mlflow_tracking_uri
-    # Beside the database: a training runs in a folder that does not stay.
+    # Beside the database: the folder in which a training runs is removed later.
     store = Path(uri.removeprefix(_SQLITE)).resolve().parent if uri.startswith(_SQLITE) else None
     location = (store / "artifacts" / name).as_uri() if store else None
     try:
-        return str(mlflow.create_experiment(name, artifact_location=location))
+        return str(mlflow.create_experiment(name, artifact_location=location, tags=tags))
     except MlflowException:  # another process was first
         found = mlflow.get_experiment_by_name(name)
         if found is None:
@@ -75,37 +93,53 @@ def ensure_experiment(name: str) -> str:
 def register(bundle: Bundle, name: str, run_id: str, figures: dict[str, float]) -> str:
     """Make the bundle that run `run_id` logged a version of the registered model `name`; returns the version's number.
 
-    It is the `challenger`; who serves is `promote`'s business alone.
+    The version becomes `challenger`, unless the training is a trial. Only `promote` changes which version serves.
     """
-    mlflow = client()
+    mlflow, trial = client(), _is_trial()
     try:
-        mlflow.create_registered_model(name)
+        mlflow.create_registered_model(name, description=descriptions.MODEL)
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
+        if mlflow.get_registered_model(name).description != descriptions.MODEL:
+            mlflow.update_registered_model(name, descriptions.MODEL)
+    # In the bundle's folder, where MLflow looks for a version's signature; the bundle's manifest does not name it.
+    mlflow.log_text(run_id, descriptions.mlmodel(bundle), "bundle/MLmodel")
     source = f"{mlflow.get_run(run_id).info.artifact_uri}/bundle"
     tags = {_BUNDLE: bundle.id, **{key: f"{value:.4f}" for key, value in figures.items()}}
-    version = str(mlflow.create_model_version(name, source, run_id=run_id, tags=tags).version)
-    mlflow.set_registered_model_alias(name, CHALLENGER, version)
+    note = descriptions.version_note(bundle, figures, trial=trial)
+    if trial:
+        tags[_TRIAL] = "true"
+    version = str(mlflow.create_model_version(name, source, run_id=run_id, tags=tags, description=note).version)
+    if not trial:
+        mlflow.set_registered_model_alias(name, CHALLENGER, version)
     return version
 
 
-def tag_verdict(version: str, verdict: GateVerdict, name: str | None = None) -> None:
-    """Put the gate's verdict on the version, for people (`gate`) and for the API."""
+def record_verdict(version: str, verdict: GateVerdict, name: str | None = None) -> None:
+    """Put the gate's verdict on the version: as its description, and as tags for searches and for the API.
+
+    If a trial's bundle is now judged for a training that is no trial, the version becomes `challenger`.
+    """
     mlflow, name = client(), _name(name)
     mlflow.set_model_version_tag(name, version, "gate", "passed" if verdict.passed else "failed")
     mlflow.set_model_version_tag(name, version, _VERDICT, verdict.model_dump_json())
+    mlflow.update_model_version(name, version, descriptions.verdict_note(verdict))
+    if _TRIAL in mlflow.get_model_version(name, version).tags and not _is_trial():
+        mlflow.delete_model_version_tag(name, version, _TRIAL)
+        if state(name).aliases.get(CHAMPION) != version:
+            mlflow.set_registered_model_alias(name, CHALLENGER, version)
 
 
 def version_of(bundle: str, name: str | None = None) -> str | None:
-    """The newest version that is this bundle; `None` where there is none."""
+    """Return the newest version with this bundle; `None` if there is none."""
     return next((known.version for known in _versions(_name(name)) if known.bundle == bundle), None)
 
 
 def promote(version: str, by: str, why: str, name: str | None = None) -> RegistryState:
-    """Make the version the champion, and the champion `previous`; changes nothing where it is the champion.
+    """Make the version the champion and the former champion `previous`; change nothing if it is the champion already.
 
-    Not for two at a time: see `worker/serving/registry_service.py`.
+    Callers take turns: see `worker/serving/registry_service.py`.
 
     Raises:
         UnknownVersionError: there is no such version.
@@ -124,12 +158,12 @@ def promote(version: str, by: str, why: str, name: str | None = None) -> Registr
 
 
 def rollback(by: str, why: str, name: str | None = None) -> RegistryState:
-    """Let `previous` and the champion change places; a second time undoes it.
+    """Exchange `previous` and the champion; a second rollback undoes the first.
 
-    Where nothing served before the champion, the local bundle serves again.
+    If no version served before the champion, the local bundle serves again.
 
     Raises:
-        RegistryError: nothing was ever promoted.
+        RegistryError: no version was ever promoted.
     """
     before = state(_name(name))
     champion, previous = before.aliases.get(CHAMPION), before.aliases.get(PREVIOUS)
@@ -140,7 +174,7 @@ def rollback(by: str, why: str, name: str | None = None) -> RegistryState:
 
 
 def state(name: str | None = None) -> RegistryState:
-    """Versions, aliases and history; all empty where nothing was ever registered."""
+    """Return versions, aliases and history; all are empty if no version was ever registered."""
     mlflow, name = client(), _name(name)
     try:
         model = mlflow.get_registered_model(name)
@@ -158,11 +192,11 @@ def state(name: str | None = None) -> RegistryState:
 
 
 def fetch(model: str, cache: Path) -> Bundle:
-    """The verified bundle at `model`, a registry URI such as `models:/name@champion`.
+    """Return the verified bundle at `model`, a registry URI such as `models:/name@champion`.
 
     Raises:
-        UnreachableError: it cannot be fetched now.
-        BundleError: it is damaged, or not the one that was registered.
+        UnreachableError: the registry cannot be reached, or has no such version.
+        BundleError: the bundle is damaged, or not the one that was registered.
     """
     try:
         version = _version(model)
@@ -178,6 +212,11 @@ def fetch(model: str, cache: Path) -> Bundle:
     return bundle
 
 
+def _is_trial() -> bool:
+    """Tell whether this training is a trial; every run of `dvc exp run` is one, because DVC sets its name."""
+    return get_settings().trial or "DVC_EXP_NAME" in os.environ
+
+
 def _name(name: str | None) -> str:
     return name or get_settings().registered_model
 
@@ -189,7 +228,7 @@ def _now() -> datetime:
 def _change(
     before: RegistryState, kind: ChangeKind, champion: str | None, previous: str | None, by: str, why: str
 ) -> None:
-    """The record first: an alias that has moved must not lack one."""
+    """Record the change, then move the aliases: an alias must never move without a record."""
     mlflow, name = client(), before.name
     change = ChampionChange(kind=kind, at=_now(), by=by, why=why, champion=champion, previous=previous)
     mlflow.set_registered_model_tag(name, _change_tag(change), change.model_dump_json())
@@ -205,12 +244,12 @@ def _change(
 
 
 def _change_tag(change: ChampionChange) -> str:
-    """Sorts by time."""
+    """Name the tag of a change such that tags sort by time."""
     return change.at.strftime(f"{_CHANGE}%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def _versions(name: str) -> tuple[ModelVersion, ...]:
-    """The newest ones, the newest first."""
+    """Return the last `_VERSIONS` versions, the newest first."""
     found = client().search_model_versions(f"name = '{name}'", _VERSIONS, ["version_number DESC"])
     return tuple(_read(version) for version in found)
 
@@ -228,7 +267,7 @@ def _read(version: Registered) -> ModelVersion:
 
 
 def _version(model: str) -> Registered:
-    """Of `models:/name@alias` or `models:/name/version`."""
+    """Look up `models:/name@alias` or `models:/name/version`."""
     name = model.removeprefix(REGISTRY_SCHEME)
     if "@" in name:
         return client().get_model_version_by_alias(*name.split("@", 1))
@@ -236,7 +275,7 @@ def _version(model: str) -> Registered:
 
 
 def _sound(folder: Path) -> bool:
-    """Whether a bundle lies there as it was fetched; what is left of a damaged one is removed, to be fetched anew."""
+    """Tell whether the folder holds an undamaged bundle; remove a damaged one, so that it is fetched again."""
     if not folder.exists():
         return False
     try:
@@ -248,7 +287,7 @@ def _sound(folder: Path) -> bool:
 
 
 def _download(source: str, folder: Path) -> None:
-    """All of it or nothing, also when two workers begin at the same time."""
+    """Download all files or none, even if two workers download at the same time."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=folder.parent) as unfinished:
         found = download_artifacts(source, dst_path=unfinished, tracking_uri=get_settings().mlflow_tracking_uri)
@@ -257,7 +296,7 @@ def _download(source: str, folder: Path) -> None:
 
 
 def _prune(cache: Path, name: str, fetched: Path) -> None:
-    """Remove the bundles that were fetched or asked for longest ago, but for those that an alias names."""
+    """Remove the least recently used bundles, except those that an alias names."""
     fetched.touch()
     current = state(name)
     named = {version.bundle for alias in current.aliases if (version := current.aliased(alias))}
@@ -267,7 +306,7 @@ def _prune(cache: Path, name: str, fetched: Path) -> None:
 
 
 def main() -> None:
-    """`python -m shared.registry.mlflow URI CACHE` prints the bundle's folder: workers need not load MLflow for it."""
+    """Print a bundle's folder: `python -m shared.registry.mlflow URI CACHE` spares workers the import of MLflow."""
     model, cache = sys.argv[1:]
     try:
         print(fetch(model, Path(cache)).folder)  # noqa: T201

@@ -1,33 +1,49 @@
-"""MLflow: each training is a parent run with the child runs `text`, `image` and `fusion`; evaluations resume them."""
+"""MLflow: a training is a parent run with a child run for each of text, image and fusion; evaluations resume them."""
 
 import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 import mlflow
 import pandas as pd
+from mlflow.data.code_dataset_source import CodeDatasetSource
+from mlflow.data.pandas_dataset import from_pandas
 from mlflow.entities import LifecycleStage
 from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from pydantic import BaseModel, ConfigDict
 
 from shared.model.bundle import Bundle
-from shared.pipeline.params import PATH, TrainParams
+from shared.pipeline.params import PATH, TrainParams, load_params
 from shared.pipeline.stages import GateVerdict
 from shared.pipeline.workspace import WorkspaceError, git
-from shared.registry.mlflow import client, ensure_experiment
+from shared.registry.descriptions import NOTE, verdict_note
+from shared.registry.mlflow import client, ensure_experiment, page
 from shared.settings import get_settings
-from training.pipeline.layout import HISTORY, LABELS
+from training.pipeline.layout import HISTORY, LABELS, PREPARED
 
 EXPERIMENT = "rakuten-classification"
+_ABOUT = (
+    "Trainings of the catalogue's classifier, as `dvc repro` runs them. Each is a parent run, named by its time, its "
+    "bundle and what differs from the training before, with a child run for each of text, image and fusion. The parent "
+    "holds the bundle, the report with its model card, and the comparison with the champion (`gate/comparison.html`)."
+)
 RUN_FILE = "run.json"
 PIPELINE = Path("pipeline")
-"""The folder of a run's artefacts that holds what its revision needs to be run again: `training.rebuild` reads it."""
+"""The folder of a run's artefacts with the files that repeat its training; `training.rebuild` reads it."""
 _PIPELINE_FILES = (Path("dvc.lock"), PATH, LABELS.with_name(f"{LABELS.name}.dvc"))
 RESTORED_FROM = "restored_from"
-"""The tag of a run that stands in for another store's: its value is that one's id."""
+"""The tag of a run that stands in for a run of another store; its value is that run's id."""
+BRANCH = "branch"
+"""The tag of a child run: `text`, `image` or `fusion`."""
+_NAMED_CHANGES = 3
+"""Changed parameters that a run's name lists."""
+_DIGEST = 36
+"""Characters of a data set's digest that MLflow takes."""
 
 
 class RunIds(BaseModel):
@@ -52,14 +68,20 @@ class TrainingRun:
         return RunIds(parent=self._parent, children=self._children)
 
     def log_training(self, bundle: Bundle, params: TrainParams, history: pd.DataFrame) -> None:
-        """The bundle and its figures, on the parent; each branch's share of them, on a child run of its own."""
+        """Log the bundle, its figures and its data to the parent, and each branch's figures to a child run."""
         manifest = bundle.manifest
+        name = f"{_minute()} · {bundle.id} · {_what_changed(self._parent, bundle, params)}"
+        client().update_run(self._parent, name=name)
         tags = {"bundle": bundle.id, "data": manifest.data, "code": manifest.code}
         mlflow.set_tags(tags)
         mlflow.log_metrics(dict(_flat(manifest.metrics, "validation.")))
         mlflow.log_artifacts(str(bundle.folder), artifact_path="bundle")
+        _log_data(manifest.data)
         for branch, section in {"text": params.text, "image": params.image, "fusion": params.review}.items():
-            with mlflow.start_run(experiment_id=_experiment(), run_name=branch, nested=True, tags=tags) as child:
+            about = {**tags, BRANCH: branch}
+            with mlflow.start_run(
+                experiment_id=_experiment(), run_name=f"{branch} of {bundle.id}", nested=True, tags=about
+            ) as child:
                 self._children[branch] = child.info.run_id
                 mlflow.log_params(dict(_flat(section.model_dump())))
                 _log_epochs(history[history["branch"] == branch])
@@ -67,7 +89,7 @@ class TrainingRun:
                 mlflow.log_metrics(dict(_flat(manifest.metrics[branch], "validation.")))
 
     def log_evaluation(self, metrics: Mapping[str, Mapping[str, float]], report: Path) -> None:
-        """All figures and the report's files on the parent, each branch's figures on its child."""
+        """Log all figures and the report's files to the parent, and each branch's figures to its child."""
         mlflow.set_tag("dvc.lock.evaluate", _dvc_lock_digest())
         for path in _PIPELINE_FILES:
             if path.is_file():
@@ -79,27 +101,33 @@ class TrainingRun:
                 mlflow.log_metrics(dict(_flat(metrics[branch], "test.")))
 
     def log_verdict(self, verdict: GateVerdict) -> None:
-        """The gate's figures and its whole verdict, on the parent."""
+        """Log the gate's figures and its verdict to the parent; the verdict becomes the run's description."""
+        mlflow.set_tag(NOTE, verdict_note(verdict))
         mlflow.set_tag("gate", "passed" if verdict.passed else "failed")
         mlflow.log_metrics(dict(_flat({check.name: check.figures for check in verdict.checks}, "gate.")))
         mlflow.log_dict(verdict.model_dump(mode="json"), "gate/verdict.json")
 
+    @property
+    def page(self) -> str | None:
+        """The run's address in MLflow's interface; `None` if the store is opened without a server."""
+        return page(f"experiments/{_experiment()}/runs/{self._parent}")
+
 
 @contextmanager
 def start(params: TrainParams, tags: Mapping[str, str] | None = None) -> Iterator[TrainingRun]:
-    """A new training, its parent run open; it ends as FAILED where an error passes."""
+    """Open the parent run of a new training; an error ends it as FAILED."""
     mlflow.set_tracking_uri(get_settings().mlflow_tracking_uri)
     begun = {"code": git_revision(), "dvc.lock": _dvc_lock_digest(), **(tags or {})}
-    with mlflow.start_run(experiment_id=_experiment(), tags=begun) as parent:
+    with mlflow.start_run(experiment_id=_experiment(), run_name=f"{_minute()} · training", tags=begun) as parent:
         mlflow.log_params(dict(_flat(params.model_dump())))
         yield TrainingRun(parent.info.run_id, {})
 
 
 @contextmanager
 def resume(report: Path, bundle: Bundle, params: TrainParams) -> Iterator[TrainingRun]:
-    """The training that left `report`, its parent run open again; it ends as FAILED where an error passes.
+    """Open the parent run of the training that wrote `report` again; an error ends it as FAILED.
 
-    DVC's run cache brings a training's files to machines whose MLflow has never seen it: there its runs are made anew
+    DVC's run cache brings a training's files to machines whose MLflow does not know its runs. There they are made again
     from the files, with the tag `restored_from`.
     """
     mlflow.set_tracking_uri(get_settings().mlflow_tracking_uri)
@@ -115,16 +143,58 @@ def resume(report: Path, bundle: Bundle, params: TrainParams) -> Iterator[Traini
 
 
 def git_revision() -> str:
-    """HEAD, with `-dirty` where tracked files differ; `unknown` outside a repository.
+    """Return HEAD, with `-dirty` if tracked files differ from it; `unknown` outside a repository.
 
-    `dvc.lock` does not count: the very run that asks is about to change it.
+    `dvc.lock` does not count, because the stage that is running will change it.
     """
     changed = _git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!dvc.lock")
     return (_git("rev-parse", "HEAD") or "unknown") + ("-dirty" if changed else "")
 
 
 def _experiment() -> str:
-    return ensure_experiment(EXPERIMENT)
+    return ensure_experiment(EXPERIMENT, _ABOUT)
+
+
+def _minute() -> str:
+    return datetime.now().strftime("%Y-%m-%d %H:%M")
+
+
+def _what_changed(run_id: str, bundle: Bundle, params: TrainParams) -> str:
+    """Name the differences from the training before: parameters with both values, then data and code."""
+    newest = client().search_runs([_experiment()], "tags.bundle != ''", max_results=50)
+    parents = (run for run in newest if run.info.run_id != run_id and MLFLOW_PARENT_RUN_ID not in run.data.tags)
+    before = next(parents, None)
+    if before is None:
+        return "first training"
+    values, old = dict(_flat(params.model_dump())), before.data.params
+    changes = [
+        f"{name} {old.get(name, '-')} → {value}" for name, value in values.items() if old.get(name) != str(value)
+    ]
+    more = [f"{len(changes) - _NAMED_CHANGES} more"] if len(changes) > _NAMED_CHANGES else []
+    tags = {"data": bundle.manifest.data, "code": bundle.manifest.code}
+    other = [f"other {name}" for name, value in tags.items() if before.data.tags.get(name) != value]
+    return ", ".join([*changes[:_NAMED_CHANGES], *more, *other]) or "no change"
+
+
+def _log_data(digest: str) -> None:
+    """Log each split as an input of the run: its rows, its columns, where it came from, and the digest of all data."""
+    source = _without_password(load_params().import_data.source or "")
+    items = pd.read_parquet(PREPARED / "items.parquet")
+    for split, rows in items.groupby("split"):
+        table = rows[["words", "prdtypecode"]].assign(picture=rows["feature"] >= 0)
+        dataset = from_pandas(
+            table,
+            source=source or CodeDatasetSource({"generator": "training.sample.catalogue"}),
+            targets="prdtypecode",
+            name=f"catalogue, {split}",
+            digest=digest[:_DIGEST],
+        )
+        mlflow.log_input(dataset, context=str(split))
+
+
+def _without_password(source: str) -> str:
+    parts = urlsplit(source)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])) if parts.netloc else source
 
 
 def _exists(run_id: str) -> bool:
@@ -137,13 +207,14 @@ def _exists(run_id: str) -> bool:
 
 
 def _restored(left: RunIds) -> RunIds | None:
-    """The runs that stand in for those, where an evaluation has made all of them before."""
+    """Return the runs that an earlier evaluation made in place of these; `None` unless all of them are there."""
     for parent in client().search_runs([_experiment()], f"tags.{RESTORED_FROM} = '{left.parent}'"):
         run_id = parent.info.run_id
         children = client().search_runs([_experiment()], f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{run_id}'")
-        found = {str(child.info.run_name): str(child.info.run_id) for child in children}
-        if found.keys() == left.children.keys():
-            return RunIds(parent=run_id, children=found)
+        # Runs of earlier releases lack the tag, and are named by their branch.
+        by_branch = {child.data.tags.get(BRANCH, str(child.info.run_name)): child.info.run_id for child in children}
+        if by_branch.keys() == left.children.keys():
+            return RunIds(parent=run_id, children=by_branch)
     return None
 
 
@@ -154,7 +225,7 @@ def _log_epochs(history: pd.DataFrame, prefix: str = "") -> None:
 
 
 def _git(*arguments: str) -> str:
-    """What git prints; nothing where it fails."""
+    """Return what git prints, or nothing if it fails."""
     try:
         return git(Path(), "--no-optional-locks", *arguments)
     except WorkspaceError:

@@ -1,7 +1,8 @@
-"""Each finished job as one run in MLflow, off the hot path."""
+"""Logs each finished job as one run in MLflow, away from the workers that classify."""
 
 import logging
 from collections import Counter
+from datetime import UTC, datetime
 
 import numpy as np
 from mlflow import MlflowClient
@@ -19,6 +20,10 @@ from worker import metrics
 log = logging.getLogger(__name__)
 
 EXPERIMENT = "rakuten-prediction-api"
+_ABOUT = (
+    "Jobs of the prediction API, one run per finished job: counts, latency, throughput, confidence, and how many items "
+    "each category and each error got. The tag `job` is the job's id, `bundle` names the model that answered."
+)
 _RETRY_S = 60.0
 
 
@@ -30,7 +35,7 @@ class JobTracking:
         self._enabled = settings.track_predictions
 
     def track(self, job_id: str) -> None:
-        """Log the job once; when MLflow is away, it is tried again in a minute."""
+        """Log the job once; if MLflow cannot be reached, the courier tries again after a minute."""
         with bound(job=job_id):
             try:
                 if self._enabled:
@@ -48,17 +53,23 @@ class JobTracking:
 
     def _log(self, job: Job) -> None:
         mlflow = client()
-        experiment = ensure_experiment(EXPERIMENT)
+        experiment = ensure_experiment(EXPERIMENT, _ABOUT)
         if mlflow.search_runs([experiment], f"tags.job = '{job.id}' and attributes.status = 'FINISHED'"):
             return
         results = [answer for page in self._results.pages(job) for answer in page.outcomes]
         bundles = sorted({bundle for bundle, _ in results if bundle})
         tags = {"job": job.id, "tenant": job.tenant, "state": job.state.value, "lane": job.lane}
         tags["bundle"] = ",".join(bundles)
-        run = mlflow.create_run(experiment, tags=tags, run_name=f"job {job.id}")
+        run = mlflow.create_run(experiment, tags=tags, run_name=_name(job))
         _log_metrics(mlflow, run.info.run_id, _figures(job, [outcome for _, outcome in results]))
         mlflow.set_terminated(run.info.run_id)
         metrics.LOGGED.inc()
+
+
+def _name(job: Job) -> str:
+    """Name the run by what sets the job apart in a list: its time, size, tenant and state."""
+    created = datetime.fromtimestamp(job.created_at, UTC)
+    return f"{created:%Y-%m-%d %H:%M} · {job.counts['total']:,} items of {job.tenant} · {job.state.value}"
 
 
 def _figures(job: Job, outcomes: list[Outcome]) -> dict[str, float]:

@@ -15,7 +15,7 @@ from redis import Redis, RedisError
 from shared.ledger import Lease, StageState, Training, Trainings
 from shared.model.bundle import Bundle
 from shared.pipeline import dvc_remote as remote
-from shared.pipeline.stages import BUNDLE, GATE, PROGRESS_FILE, STAGES, VERDICT, GateVerdict, Progress
+from shared.pipeline.stages import BUNDLE, GATE, PROGRESS_FILE, STAGES, VERDICT, GateVerdict, Progress, Promote
 from shared.pipeline.workspace import DVC, tool_env
 from shared.settings import Settings
 from shared.telemetry.tracing import span
@@ -66,6 +66,7 @@ class TrainingRunner:
         self._held = held
         self._name = name
         self._checkout: Checkout = workspace_of(settings, held.lease.job_id)
+        self._trial = False
         self._told = 0.0
         self._read = 0
         """How far the progress file was read."""
@@ -81,6 +82,7 @@ class TrainingRunner:
         if left := end_marked(lease.job_id):
             log.warning("training %s: %d processes of an earlier attempt were still running", lease.job_id, left)
         training = self._trainings.training(lease.job_id)
+        self._trial = training.request.promote is Promote.NEVER
         # What the last attempt was in the middle of begins anew; its progress must not pass for this one's.
         begun = {stage.name: {"state": StageState.RUNNING} for stage in training.stages if stage == training.stage}
         self._report(attempts=lease.attempt, trainer=self._name, stages=begun)
@@ -184,6 +186,7 @@ class TrainingRunner:
             **ours,
             "CATALOG_MLFLOW_TRACKING_URI": self._settings.mlflow_tracking_uri,
             "CATALOG_REGISTERED_MODEL": self._settings.registered_model,
+            "CATALOG_TRIAL": str(self._trial),
             PROGRESS_FILE: str(self._checkout.progress),
             "PYTHONUNBUFFERED": "1",
         }

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from datetime import datetime
 from pathlib import Path
 
 import httpx
@@ -36,7 +37,7 @@ def _parents(mlflow: MlflowClient) -> list[Run]:
 
 def _children(mlflow: MlflowClient, parent: Run) -> dict[str, Run]:
     query = f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{parent.info.run_id}'"
-    return {str(run.info.run_name): run for run in mlflow.search_runs([parent.info.experiment_id], query)}
+    return {run.data.tags["branch"]: run for run in mlflow.search_runs([parent.info.experiment_id], query)}
 
 
 def test_a_training_is_a_parent_with_a_child_per_branch(workspace: Workspace, trained: Trained) -> None:
@@ -66,6 +67,47 @@ def test_a_training_is_a_parent_with_a_child_per_branch(workspace: Workspace, tr
         epochs = mlflow.get_metric_history(children["text"].info.run_id, name)
         assert [epoch.step for epoch in epochs] == list(range(len(epochs)))
         assert len(epochs) >= 3
+
+
+def test_runs_say_what_they_are(workspace: Workspace, trained: Trained, retrained: Retrained) -> None:
+    mlflow = _client(workspace)
+    experiment = mlflow.get_experiment_by_name("rakuten-classification")
+    assert experiment is not None
+    assert "parent run" in experiment.tags["mlflow.note.content"]
+    (parent,) = _parents(mlflow)
+    created = datetime.fromtimestamp(parent.info.start_time / 1000)
+    assert (
+        parent.info.run_name
+        == f"{created:%Y-%m-%d} {parent.info.run_name[11:16]} · {trained.bundle.id} · first training"
+    )
+    names = {branch: child.info.run_name for branch, child in _children(mlflow, parent).items()}
+    assert names == {branch: f"{branch} of {trained.bundle.id}" for branch in BRANCHES}
+    second = _parents(_client(retrained.workspace))[1]
+    assert "· text.epochs 12 → 1" in second.info.run_name
+
+
+def test_the_data_of_a_training_are_inputs_of_its_run(workspace: Workspace, trained: Trained) -> None:
+    (parent,) = _parents(_client(workspace))
+    assert parent.inputs is not None
+    found = {item.tags[0].value: item.dataset for item in parent.inputs.dataset_inputs}
+    assert found.keys() == {"train", "validation", "test"}
+    for split, dataset in found.items():
+        assert json.loads(dataset.profile or "{}")["num_rows"] == len(trained.prepared.split(split))
+        assert trained.prepared.digest.startswith(dataset.digest)
+        assert "training.sample.catalogue" in dataset.source
+
+
+def test_a_version_has_a_signature_and_a_description(workspace: Workspace, trained: Trained) -> None:
+    code = (
+        "import mlflow; from shared.settings import get_settings; "
+        "mlflow.set_tracking_uri(get_settings().mlflow_tracking_uri); "
+        "signature = mlflow.models.get_model_info('models:/rakuten-classification@challenger').signature; "
+        "print(signature.inputs.input_names(), signature.outputs.input_names())"
+    )
+    shown = workspace.python("-c", code)
+    assert "['title', 'description', 'image'] ['code', 'confidence', 'needs_review']" in shown
+    version = _client(workspace).get_model_version_by_alias("rakuten-classification", "challenger")
+    assert f"Bundle `{trained.bundle.id}`. Its weighted F1 on the test split is" in str(version.description)
 
 
 def test_the_evaluation_is_in_its_trainings_runs_and_the_bundle_in_the_registry(
@@ -153,3 +195,4 @@ def test_each_job_is_one_run(api: httpx.Client, stack: Stack) -> None:
     assert sum(value for name, value in metrics.items() if name.startswith("type.")) == 2
     assert run.data.tags["bundle"] == api.get("/health").json()["bundles"][0]
     assert run.data.tags["state"] == "partial"
+    assert run.info.run_name.endswith(f" · 3 items of {run.data.tags['tenant']} · partial")

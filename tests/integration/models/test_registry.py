@@ -123,10 +123,49 @@ def test_the_gates_verdict_is_on_the_version(register: Register, bundles: list[B
     verdict = GateVerdict(
         challenger=bundles[0].id, champion=None, items=10, passed=True, detail="better", checks=(check,)
     )
-    registry.tag_verdict(version, verdict)
+    registry.record_verdict(version, verdict)
     found = registry.state().find(version)
     assert found is not None
     assert found.verdict == verdict
+    described = registry.client().get_model_version(NAME, version).description
+    assert described == "better\n\n* passed: weighted_f1. 0.8 instead of 0.7"
+    model = registry.client().get_registered_model(NAME)
+    assert "27 categories" in model.description
+
+
+def _verdict(bundle: Bundle) -> GateVerdict:
+    return GateVerdict(challenger=bundle.id, champion=None, items=10, passed=True, detail="better", checks=())
+
+
+@pytest.mark.parametrize("variable", ["CATALOG_TRIAL", "DVC_EXP_NAME"])
+def test_a_trial_does_not_become_challenger_until_it_is_trained_for_promotion(
+    variable: str, register: Register, bundles: list[Bundle], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    register(bundles[0])
+    monkeypatch.setenv(variable, "true")
+    get_settings.cache_clear()
+    trial = register(bundles[1])
+    registry.record_verdict(trial, _verdict(bundles[1]))
+    assert (trial, registry.state().aliases) == ("2", {CHALLENGER: "1"})
+    monkeypatch.delenv(variable)
+    get_settings.cache_clear()
+    registry.record_verdict("1", _verdict(bundles[0]))
+    assert registry.state().aliases == {CHALLENGER: "1"}
+    registry.record_verdict(trial, _verdict(bundles[1]))
+    assert registry.state().aliases == {CHALLENGER: "2"}
+
+
+def test_a_promoted_trial_stays_champion_alone(
+    register: Register, bundles: list[Bundle], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CATALOG_TRIAL", "true")
+    get_settings.cache_clear()
+    version = register(bundles[0])
+    monkeypatch.delenv("CATALOG_TRIAL")
+    get_settings.cache_clear()
+    registry.promote(version, "ann", "the best of the sweep")
+    registry.record_verdict(version, _verdict(bundles[0]))
+    assert registry.state().aliases == {CHAMPION: version}
 
 
 def test_the_cache_keeps_what_aliases_name_and_the_last_few(
