@@ -3,16 +3,20 @@
 import logging
 from pathlib import Path
 
+import pandas as pd
+
 from shared.model import runtimes
 from shared.model.bundle import Bundle
 from shared.model.fusion import Prediction
 from shared.model.review import Review
-from shared.pipeline.params import load_params
+from shared.pipeline.params import Params, load_params, without_password
 from shared.registry.mlflow import register
 from shared.settings import get_settings
 from training.judge.answers import answer
 from training.judge.keras_answers import keras_prediction
 from training.judge.report import write_report
+from training.judge.report.model_card import FILE as MODEL_CARD
+from training.judge.report.model_card import model_card
 from training.judge.review import judged, review_figures
 from training.judge.scores import Classes, Metrics, score
 from training.pipeline import tracking
@@ -54,12 +58,21 @@ def evaluate(bundle: Bundle, items: Items, history: Path, imported: Path, featur
     return metrics
 
 
+def _write_model_card(bundle: Bundle, prepared: Prepared, metrics: Metrics, params: Params) -> None:
+    categories = pd.read_csv(EVALUATION_REPORT / "per_class.csv", dtype={"confused_with": "Int64"})
+    source = without_password(params.import_data.source or "")
+    card = model_card(bundle, prepared.rows, metrics, categories, source, params.evaluate.data_licence)
+    (EVALUATION_REPORT / MODEL_CARD).write_text(card, encoding="utf-8")
+
+
 def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     params, bundle, history = load_params(), Bundle.load(BUNDLE), TRAINING_REPORT / HISTORY
     name = get_settings().registered_model
+    prepared = Prepared(PREPARED)
     with tracking.resume(TRAINING_REPORT, bundle, params.train) as run:
-        metrics = evaluate(bundle, Prepared(PREPARED).split(TEST), history, IMPORTED, FEATURE_STORE, EVALUATION_REPORT)
+        metrics = evaluate(bundle, prepared.split(TEST), history, IMPORTED, FEATURE_STORE, EVALUATION_REPORT)
+        _write_model_card(bundle, prepared, metrics, params)
         run.log_evaluation(metrics, EVALUATION_REPORT)
         figures = {f"test.{branch}.weighted_f1": scores.get("weighted_f1", 0.0) for branch, scores in metrics.items()}
         version = register(bundle, name, run.ids.parent, figures)

@@ -8,6 +8,7 @@ refusal too. Without a champion the challenger must give its golden answers and 
 
 import argparse
 import logging
+from dataclasses import dataclass
 from pathlib import Path
 
 from shared.model import golden, runtimes
@@ -16,10 +17,11 @@ from shared.model.golden import GoldenError
 from shared.model.runtimes import Runtime
 from shared.model.runtimes.openvino import OpenVINOBackbone
 from shared.pipeline.params import GateParams, ParamsError, load_params
-from shared.pipeline.stages import VERDICT, GateCheck, GateVerdict
+from shared.pipeline.stages import COMPARISON, VERDICT, GateCheck, GateVerdict
 from shared.registry.mlflow import record_verdict, version_of
 from training.judge import latency
 from training.judge.answers import answer, seen_by
+from training.judge.comparison import Compared, write_comparison
 from training.judge.gate_checks import (
     Answers,
     check_calibration,
@@ -33,7 +35,7 @@ from training.judge.gate_checks import (
 )
 from training.judge.held_out import HeldOut, compare_labels, hold_out
 from training.pipeline import tracking
-from training.pipeline.layout import BUNDLE, FEATURE_STORE, IMPORTED, PREPARED, TRAINING_REPORT
+from training.pipeline.layout import BUNDLE, EVALUATION_REPORT, FEATURE_STORE, IMPORTED, PREPARED, TRAINING_REPORT
 from training.pipeline.prepared import Items, Prepared
 from training.pipeline.splits import TEST
 
@@ -44,10 +46,19 @@ class GateError(RuntimeError):
     """The gate cannot judge; the message says why and what to do."""
 
 
+@dataclass(frozen=True)
+class Judgement:
+    """The verdict, and the answers behind it."""
+
+    verdict: GateVerdict
+    compared: Compared | None
+    """`None` where there were too few items to ask the models."""
+
+
 def judge(
     challenger: Bundle, champion: Bundle | None, prepared: Prepared, imported: Path, store: Path, params: GateParams
-) -> GateVerdict:
-    """Return the verdict; raise `GateError` if the challenger was not trained on the data in `prepared`."""
+) -> Judgement:
+    """Judge the challenger; raise `GateError` if it was not trained on the data in `prepared`."""
     if challenger.manifest.data != prepared.digest:
         raise GateError(f"bundle {challenger.id} was not trained on the data in {prepared.folder}: run dvc repro")
     known = champion.known if champion is not None else None
@@ -56,13 +67,16 @@ def judge(
     checks = [check_held_out(held_out, params, champion=champion is not None), _check_golden(challenger, runtime)]
     if known is not None:
         checks.insert(1, check_labels(*compare_labels(prepared.known(), known), params))
+    compared = None
     if not checks[0].passed:
         pass  # too few to compare on
     elif champion is None:
-        checks.append(check_first_f1(_ask(challenger, runtime, held_out.items), held_out.items.classes, params))
+        compared = Compared(held_out.items, None, _ask(challenger, runtime, held_out.items))
+        checks.append(check_first_f1(compared.challenger, held_out.items.classes, params))
     else:
-        checks += _compare(challenger, runtime, champion, held_out, imported, store, params)
-    return _verdict(challenger, champion, held_out, checks)
+        compared, more = _compare(challenger, runtime, champion, held_out, imported, store, params)
+        checks += more
+    return Judgement(_verdict(challenger, champion, held_out, checks), compared)
 
 
 def _compare(
@@ -73,20 +87,21 @@ def _compare(
     imported: Path,
     store: Path,
     params: GateParams,
-) -> list[GateCheck]:
+) -> tuple[Compared, list[GateCheck]]:
     items, classes, before = held_out.items, held_out.items.classes, runtimes.load(champion)
     seen = items if challenger.has_same_backbone(champion) else _seen(champion, items, imported, store)
     theirs, ours = _ask(champion, before, seen), _ask(challenger, runtime, items)
     before_ms, after_ms = latency.measure(
         [(champion, before), (challenger, runtime)], [text for text in items.words if text]
     )
-    return [
+    checks = [
         check_f1(theirs, ours, held_out, params),
         check_classes(theirs, ours, classes, params),
         check_calibration(theirs, ours, classes, params),
         check_coverage(theirs, ours, classes, params),
         check_latency(before_ms, after_ms, params),
     ]
+    return Compared(items, theirs, ours), checks
 
 
 def _answerable(items: Items) -> Items:
@@ -139,18 +154,25 @@ def main() -> None:
     try:
         params, challenger = load_params(), Bundle.load(BUNDLE)
         champion = Bundle.load(arguments.champion) if arguments.champion else None
-        verdict = judge(challenger, champion, Prepared(PREPARED), IMPORTED, FEATURE_STORE, params.gate)
+        judgement = judge(challenger, champion, Prepared(PREPARED), IMPORTED, FEATURE_STORE, params.gate)
     except (BundleError, GateError, ParamsError) as error:
         raise SystemExit(f"gate: {error}") from error
+    verdict, page = judgement.verdict, arguments.output.with_name(COMPARISON)
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
+    write_comparison(page, verdict, judgement.compared, IMPORTED, EVALUATION_REPORT)
+    # Last: whoever finds the verdict finds the page beside it.
     arguments.output.write_text(verdict.model_dump_json(indent=1) + "\n", encoding="utf-8")
     with tracking.resume(TRAINING_REPORT, challenger, params.train) as run:
-        run.log_verdict(verdict)
+        run.log_verdict(verdict, page)
+        run_page = run.page
     if (version := version_of(challenger.id)) is not None:
         record_verdict(version, verdict)
     log.info("%s", verdict.detail)
     for check in verdict.checks:
         log.info("  %-11s %-7s %s", check.name, "passed" if check.passed else "refused", check.detail)
+    log.info("the comparison with pictures: %s", page)
+    if run_page:
+        log.info("the training in MLflow: %s", run_page)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -89,6 +90,10 @@ class TrainParams(_Section):
     review: ReviewParams
 
 
+class EvaluateParams(_Section):
+    data_licence: str | None = Field(default=None, max_length=1000)
+
+
 class GateClassParams(_Section):
     min_items: int = Field(ge=1)
     loss: float = Field(ge=0, le=1)
@@ -122,6 +127,7 @@ class Params(_Section):
     import_data: ImportParams
     preprocess: PreprocessParams
     train: TrainParams
+    evaluate: EvaluateParams
     gate: GateParams
 
 
@@ -148,3 +154,9 @@ def load_params(path: Path = PATH) -> Params:
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         raise ParamsError(f"{path}: {wrong}") from error
+
+
+def without_password(source: str) -> str:
+    """Return the catalogue's address without a user's name and password, as it may be shown."""
+    parts = urlsplit(source)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])) if parts.netloc else source

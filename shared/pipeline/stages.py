@@ -24,6 +24,9 @@ LABELS = Path("data/labels/dataset")
 VERDICT = Path("data/gate/verdict.json")
 """The output of `python -m training.gate`."""
 
+COMPARISON = "comparison.html"
+"""Beside the verdict: challenger and champion on one page, with pictures."""
+
 
 class PromotePolicy(StrEnum):
     """Whether a training's model is promoted."""

@@ -12,7 +12,7 @@ import pandas as pd
 from shared.model.bundle import sha256
 from shared.model.known import Identities, KnownItems
 from shared.taxonomy import class_of
-from training.pipeline.splits import TEST, VALIDATION
+from training.pipeline.splits import TEST, TRAIN, VALIDATION
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,12 @@ class Prepared:
         """The sha256 of everything that a model learns from."""
         files = ("items.parquet", "features.npy", "validation_float.npy", "unlabelled.parquet", "about.json")
         return hashlib.sha256("".join(sha256(self.folder / name) for name in files).encode()).hexdigest()
+
+    @property
+    def rows(self) -> dict[str, int]:
+        """The number of labelled items per split."""
+        counts = self._items["split"].value_counts()
+        return {name: int(counts.get(name, 0)) for name in (TRAIN, VALIDATION, TEST)}
 
     def split(self, name: str) -> Items:
         """Return the items of `train`, `validation` or `test`."""

@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 import mlflow
 import pandas as pd
@@ -18,7 +17,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from pydantic import BaseModel, ConfigDict
 
 from shared.model.bundle import Bundle
-from shared.pipeline.params import PATH, TrainParams, load_params
+from shared.pipeline.params import PATH, TrainParams, load_params, without_password
 from shared.pipeline.stages import GateVerdict
 from shared.pipeline.workspace import WorkspaceError, git
 from shared.registry.descriptions import NOTE, verdict_note
@@ -100,12 +99,13 @@ class TrainingRun:
             with mlflow.start_run(run_id=run_id, nested=True):
                 mlflow.log_metrics(dict(_flat(metrics[branch], "test.")))
 
-    def log_verdict(self, verdict: GateVerdict) -> None:
+    def log_verdict(self, verdict: GateVerdict, comparison: Path) -> None:
         """Log the gate's figures and its verdict to the parent; the verdict becomes the run's description."""
         mlflow.set_tag(NOTE, verdict_note(verdict))
         mlflow.set_tag("gate", "passed" if verdict.passed else "failed")
         mlflow.log_metrics(dict(_flat({check.name: check.figures for check in verdict.checks}, "gate.")))
         mlflow.log_dict(verdict.model_dump(mode="json"), "gate/verdict.json")
+        mlflow.log_artifact(str(comparison), "gate")
 
     @property
     def page(self) -> str | None:
@@ -178,7 +178,7 @@ def _what_changed(run_id: str, bundle: Bundle, params: TrainParams) -> str:
 
 def _log_data(digest: str) -> None:
     """Log each split as an input of the run: its rows, its columns, where it came from, and the digest of all data."""
-    source = _without_password(load_params().import_data.source or "")
+    source = without_password(load_params().import_data.source or "")
     items = pd.read_parquet(PREPARED / "items.parquet")
     for split, rows in items.groupby("split"):
         table = rows[["words", "prdtypecode"]].assign(picture=rows["feature"] >= 0)
@@ -190,11 +190,6 @@ def _log_data(digest: str) -> None:
             digest=digest[:_DIGEST],
         )
         mlflow.log_input(dataset, context=str(split))
-
-
-def _without_password(source: str) -> str:
-    parts = urlsplit(source)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])) if parts.netloc else source
 
 
 def _exists(run_id: str) -> bool:

@@ -15,7 +15,7 @@ from redis import Redis, RedisError
 from shared.ledger import Lease, StageState, Training, Trainings
 from shared.model.bundle import Bundle
 from shared.pipeline import dvc_remote as remote
-from shared.pipeline.stages import BUNDLE, GATE, PROGRESS_FILE, STAGES, VERDICT, GateVerdict, Progress, Promote
+from shared.pipeline.stages import BUNDLE, GATE, PROGRESS_FILE, STAGES, VERDICT, GateVerdict, Progress, PromotePolicy
 from shared.pipeline.workspace import DVC, tool_env
 from shared.settings import Settings
 from shared.telemetry.tracing import span
@@ -82,7 +82,7 @@ class TrainingRunner:
         if left := end_marked(lease.job_id):
             log.warning("training %s: %d processes of an earlier attempt were still running", lease.job_id, left)
         training = self._trainings.training(lease.job_id)
-        self._trial = training.request.promote is Promote.NEVER
+        self._trial = training.request.promote is PromotePolicy.NEVER
         # What the last attempt was in the middle of begins anew; its progress must not pass for this one's.
         begun = {stage.name: {"state": StageState.RUNNING} for stage in training.stages if stage == training.stage}
         self._report(attempts=lease.attempt, trainer=self._name, stages=begun)

@@ -38,7 +38,7 @@ def judged(workspace: Workspace, champion: Bundle | None, challenger: Bundle | N
     params: GateParams = load_params(workspace.folder / "params.yaml").gate
     bundle = challenger or Bundle.load(workspace.folder / BUNDLE)
     prepared, imported = Prepared(workspace.folder / PREPARED), workspace.folder / IMPORTED
-    return judge(bundle, champion, prepared, imported, workspace.folder / FEATURE_STORE, params)
+    return judge(bundle, champion, prepared, imported, workspace.folder / FEATURE_STORE, params).verdict
 
 
 def by_name(found: GateVerdict) -> dict[str, GateCheck]:
@@ -87,7 +87,10 @@ def test_a_model_passes_against_itself_and_everybody_is_told(judging: Workspace,
     run = store.get_run(ids.parent)
     assert run.data.tags["gate"] == "passed"
     assert run.data.metrics["gate.weighted_f1.gain"] == 0
-    assert [file.path for file in store.list_artifacts(ids.parent, "gate")] == ["gate/verdict.json"]
+    assert [file.path for file in store.list_artifacts(ids.parent, "gate")] == [
+        "gate/comparison.html",
+        "gate/verdict.json",
+    ]
     name = get_settings().registered_model
     (version,) = store.search_model_versions(f"name='{name}' and tags.bundle='{found.challenger}'")
     assert version.tags["gate"] == "passed"

@@ -153,6 +153,7 @@ def first(loop: Loop) -> dict[str, Any]:
     training = loop.trained(loop.train(params=SMALL, promote="never"))
     assert training["promoted"] is False
     version = training["version"]
+    assert [model["aliases"] for model in loop.models()["models"]] == [[]], "a trial is no challenger"
     refused = loop.api.post(f"/v1/models/{version}/promote")
     if not training["verdict"]["passed"]:
         assert refused.status_code == 409, refused.text

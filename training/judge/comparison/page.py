@@ -1,0 +1,66 @@
+"""Writes comparison.html from the verdict, the answers and the report of the evaluation."""
+
+import json
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from shared.pipeline.stages import GateVerdict
+from training.judge.comparison.flips import Compared, categories, data_address, find_flips
+from training.judge.report.model_card import FILE as MODEL_CARD
+from training.judge.report.model_card import bundle_of
+
+_TEMPLATE = "comparison.html.j2"
+_FIGURES = {
+    "weighted_f1": "weighted F1",
+    "macro_f1": "macro F1",
+    "accuracy": "accuracy",
+    "calibration_error": "calibration error",
+    "review_coverage": "above the review threshold",
+    "review_precision": "of these right",
+}
+_PLOTS = {
+    "confusion": "Where the items of each category went",
+    "reliability": "Confidence against the share of right answers",
+    "coverage": "How much can be accepted without review",
+    "learning_curves": "Learning curves",
+}
+
+
+def write_comparison(path: Path, verdict: GateVerdict, compared: Compared | None, imported: Path, report: Path) -> None:
+    """Write the page; everything it shows is in the file.
+
+    Args:
+        compared: `None` where the gate found too few items to ask the models.
+        report: what `evaluate` left; a report about another bundle is not shown.
+    """
+    # The template escapes every value: titles are whatever the catalogue holds.
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    environment.filters["condition"] = _condition
+    lists = find_flips(compared, imported) if compared is not None else {}
+    page = environment.get_template(_TEMPLATE).render(
+        verdict=verdict,
+        refused=[_condition(check.name) for check in verdict.checks if not check.passed],
+        champion=compared is not None and compared.champion is not None,
+        categories=categories(compared) if compared is not None else [],
+        lists=lists,
+        figure_names=_FIGURES,
+        **_report(report, verdict.challenger),
+    )
+    path.write_text(page, encoding="utf-8")
+
+
+def _condition(name: str) -> str:
+    return name.replace("_", " ").replace("f1", "F1")
+
+
+def _report(report: Path, bundle: str) -> dict[str, object]:
+    card = report / MODEL_CARD
+    if not card.is_file() or bundle_of(card.read_text(encoding="utf-8")) != bundle:
+        return {"metrics": {}, "plots": []}
+    plots = [
+        (title, data_address((report / f"{name}.png").read_bytes(), "image/png")) for name, title in _PLOTS.items()
+    ]
+    return {"metrics": json.loads((report / "metrics.json").read_bytes()), "plots": plots}
