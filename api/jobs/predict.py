@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from api import ingest
 from api.access.authentication import ClassifyCaller
 from api.dependencies import AsyncRedisDep, LedgerDep, ResultsDep, SettingsDep
+from api.http import request_ids
 from api.http.long_poll import ended_within
 from api.http.openapi import problems, ref
 from api.http.problems import Problem, invalid_request
@@ -23,6 +24,16 @@ from shared.settings import Settings
 router = APIRouter(tags=["jobs"])
 
 _BODIES = {
+    # openapi-python-client imports what a choice of bodies needs only where there is an optional parameter, too.
+    "parameters": [
+        {
+            "name": request_ids.HEADER,
+            "in": "header",
+            "required": False,
+            "description": "Your id of the request, which the answer and the service's log repeat.",
+            "schema": {"type": "string"},
+        }
+    ],
     "requestBody": {
         "required": True,
         "content": {
@@ -39,7 +50,7 @@ _BODIES = {
                 "example": {"description": "Console de jeux rétro"},
             },
         },
-    }
+    },
 }
 
 

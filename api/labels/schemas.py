@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from api.items.schemas import ImageIn
+from api.items.schemas import ImageIn, only_if
 from shared.taxonomy import CODES
 from shared.words import DESCRIPTION_LIMIT, TITLE_LIMIT
 
@@ -19,15 +19,17 @@ class LabelIn(BaseModel):
         extra="forbid",
         coerce_numbers_to_str=True,
         str_strip_whitespace=True,
-        json_schema_extra={
-            "oneOf": [
-                {"required": list(_RESULT), "not": {"anyOf": [{"required": [name]} for name in _ITEM]}},
-                {
-                    "anyOf": [{"required": [name]} for name in _ITEM],
-                    "not": {"anyOf": [{"required": [name]} for name in _RESULT]},
-                },
-            ]
-        },
+        json_schema_extra=only_if(
+            {
+                "oneOf": [
+                    {"required": list(_RESULT), "not": {"anyOf": [{"required": [name]} for name in _ITEM]}},
+                    {
+                        "anyOf": [{"required": [name]} for name in _ITEM],
+                        "not": {"anyOf": [{"required": [name]} for name in _RESULT]},
+                    },
+                ]
+            }
+        ),
     )
 
     title: str | None = Field(None, max_length=TITLE_LIMIT)
