@@ -56,6 +56,7 @@ echo "Installing the packages of requirements.lock"
 # With compiled bytecode, importing TensorFlow takes 4 s in every process instead of 11.
 # Quiet, so that a log stays short; errors are printed nevertheless.
 "$uv" pip sync --quiet --python .venv/bin/python --require-hashes --compile-bytecode requirements.lock
-"$uv" pip install --quiet --python .venv/bin/python --no-deps --build-constraints requirements.lock --editable . --editable ./client
+"$uv" pip install --quiet --python .venv/bin/python --no-deps --build-constraints requirements.lock \
+  --editable . --editable ./client
 .venv/bin/python -m training.plots
 echo "Ready: .venv/bin/catalog --help"
