@@ -7,7 +7,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from _pytest.nodeid import coerce_node_id  # there is no other way to name an item anew
+from _pytest.nodeid import coerce_node_id  # there is no other way to rename an item
 from redis import Redis
 
 from shared.ledger import Ledger

@@ -35,5 +35,5 @@ class Figures:
 
     @property
     def names(self) -> set[str]:
-        """Of all series."""
+        """Names of all series."""
         return {sample.name for family in self._families for sample in family.samples}

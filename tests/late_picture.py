@@ -22,7 +22,7 @@ def late_picture(longest_s: float | None = None) -> Iterator[tuple[str, Event]]:
             may_answer.wait(longest_s)
             self.send_response(200)
             self.end_headers()
-            with suppress(OSError):  # whoever asked may be gone
+            with suppress(OSError):  # the client may be gone
                 self.wfile.write(jpeg())
 
         def log_message(self, *_: object) -> None:

@@ -17,7 +17,7 @@ STRUCTURE = sorted(
     for path in (Path(__file__).parent / "structure").glob("*.yaml")
     if path.stem != GPU or os.environ.get("CATALOG_GPU_IMAGE")
 )
-"""Of each image. CUDA's libraries take 7 GB, and as much again while they are built in: only who asks gets them."""
+"""Structure tests, one per image. `worker-gpu` is built only on request: CUDA's libraries take 7 GB twice."""
 API_LIMIT_MB = 350
 
 

@@ -28,7 +28,7 @@ USER, PASSWORD = "team", "a password of this test alone"
 
 @pytest.fixture(scope="module")
 def full(compose: Compose) -> Compose:
-    """Jobs, key and secrets are those of the stack before: it is changed, not made anew."""
+    """Jobs, key and secrets are those of the previous stack, which is changed and not replaced."""
     stand_ins = bool(os.environ.get("CATALOG_STAND_INS"))
     images = {name: stand_in(target) for name, target in STAND_INS.items()} if stand_ins else {}
     ports = {name: str(free_port()) for name in ("PROMETHEUS_PORT", "FLOWER_PORT", "GRAFANA_PORT")}

@@ -79,7 +79,7 @@ def pod(workload: Manifest) -> Manifest:
 
 
 def containers(manifests: list[Manifest], *, init: bool = True) -> Iterator[tuple[str, Manifest]]:
-    """Each with a name for people."""
+    """All containers, each with a human-readable name."""
     for workload in workloads(manifests):
         for kind in ("initContainers", "containers") if init else ("containers",):
             for container in pod(workload).get(kind, []):

@@ -1,4 +1,4 @@
-"""What must be true of each pod beyond the schemas; every rule says what breaks it, for people."""
+"""Rules for each pod beyond the schemas; every rule describes the violations in sentences."""
 
 import os
 from collections.abc import Callable, Iterator, Mapping

@@ -16,7 +16,7 @@ import kubernetes_validate
 from cloudcoil.models import keda, prometheus_operator
 
 OLDEST, NEWEST = "1.30", "1.37"
-"""Of Kubernetes: what is meant to work, and what the package knows."""
+"""Versions of Kubernetes: the oldest supported one, and the newest whose schemas the package has."""
 _CUSTOM = {"keda.sh/v1alpha1": keda.v1alpha1, "monitoring.coreos.com/v1": prometheus_operator.v1}
 
 

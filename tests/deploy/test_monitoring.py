@@ -40,7 +40,7 @@ _UNSEEN = re.compile(
     "drift|estimated|labelled|reference|answered|catalog_training|catalog_tracked|refus|ALERTS|catalog_item_errors|"
     'status=~"5'
 )
-"""Of expressions that need a training, MLflow, a day of items, or trouble, to have anything to show."""
+"""Expressions that have data only after a training, with MLflow, after a day of items, or in trouble."""
 
 
 def expressions() -> Iterator[str]:
@@ -141,11 +141,11 @@ class Watched:
         return found
 
     def jobs(self) -> set[str]:
-        """Whom it reaches."""
+        """Jobs that Prometheus reaches."""
         return {found["metric"]["job"] for found in self.query("up == 1")}
 
     def figures(self) -> list[Figures]:
-        """Of every process."""
+        """Metrics of every process."""
         headers = {"Authorization": f"Bearer {self.key}"}
         api = httpx.get(f"{self.stack.url}/metrics", headers=headers).raise_for_status()
         return [Figures(api.text), *(Figures.scraped(self.stack.process_url(name)) for name in PROCESSES.values())]
@@ -194,7 +194,7 @@ def test_every_metric_that_is_asked_for_is_told(watched: Watched) -> None:
 
 
 def test_every_panel_has_something_to_show(watched: Watched) -> None:
-    """But for those that need a training, a day's items, or trouble."""
+    """Panels that need a training, a day's items, or trouble are excepted."""
     usual = [expression for expression in expressions() if not _UNSEEN.search(expression)]
     assert len(usual) > len(PANELS) / 2
     wait_for("work that was done", lambda: watched.query("rate(catalog_items_total[10m]) > 0"))

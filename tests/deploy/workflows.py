@@ -14,7 +14,7 @@ from packaging.specifiers import SpecifierSet
 
 PINNED = re.compile(r"uses: [\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$")
 OURS = re.compile(r"uses: \$/\.github/")
-"""Of this repository, at the commit that runs."""
+"""An action of this repository, at the commit that runs."""
 
 
 def run(*command: str | Path) -> subprocess.CompletedProcess[str]:
@@ -54,7 +54,7 @@ def commands(root: Path) -> Iterator[tuple[str, str]]:
 
 
 def schemas(root: Path) -> Iterator[str]:
-    """As the schema store has them."""
+    """Violations of the schema store's schemas."""
     yield from _complaint("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *workflows(root))
     if actions(root):
         yield from _complaint("check-jsonschema", "--builtin-schema", "vendor.github-actions", *actions(root))
@@ -66,7 +66,7 @@ def security(root: Path) -> Iterator[str]:
 
 
 def pins(root: Path) -> Iterator[str]:
-    """What does not name one commit and, for people and Dependabot, its version."""
+    """Actions that do not name one commit and, for readers and Dependabot, its version."""
     for file in workflows(root) + actions(root):
         for number, line in enumerate(file.read_text().splitlines(), 1):
             used = line.strip().removeprefix("- ")

@@ -1,4 +1,4 @@
-"""A process that makes no progress any more says so, and whoever supervises it starts it anew."""
+"""A process that no longer makes progress says so, so that its supervisor restarts it."""
 
 import httpx
 import psutil

@@ -27,7 +27,7 @@ from tests.waiting import finished
 from worker.classify.pictures import MAX_PIXELS
 
 GROWTH_MB = 1536
-"""Of the worker, whatever it is sent: one huge picture at a time is decoded, and a WebP takes most, 0.8 GB."""
+"""Limit of the worker's memory: it decodes one huge picture at a time, and a WebP takes most, 0.8 GB."""
 TIMEOUT_S = 2
 RESOLVER = Path(__file__).parent / "resolver"
 
@@ -143,7 +143,7 @@ def _classified(stack: Stack, pictures: dict[str, bytes]) -> tuple[dict[str, Res
 
 
 def _results(stack: Stack, items: list[dict[str, Any]]) -> tuple[dict[str, Result], str]:
-    """Of one job: by id, and how it ended."""
+    """Results of one job by id, and how it ended."""
     with client(stack) as api:
         job = api.post("/v1/jobs", json={"items": items}).raise_for_status().json()
         state = finished(api, job["url"], timeout_s=120)["state"]

@@ -34,7 +34,7 @@ def test_an_item_that_does_harm_fails_alone(
     with views(stack) as (api, redis):
         began = time.monotonic()
         harmful = submitted(api, [*texts(20), {"id": "20", "title": title}, *texts(40)[21:]])
-        wait_for("it is in hand", lambda: leased(redis, harmful))
+        wait_for("it is leased", lambda: leased(redis, harmful))
         beside = submitted(api, texts(600))
         _supervised(stack, api, harmful)
         figure(f"an item that {title.split()[-1]}: its job ends after", time.monotonic() - began, "s")
@@ -51,7 +51,7 @@ def test_an_item_that_does_harm_fails_alone(
 
 
 def _supervised(stack: Stack, api: httpx.Client, job: Job) -> None:
-    """Start what ends again, as whoever runs the service does, until the job has ended."""
+    """Restart processes that end, as a supervisor does, until the job has ended."""
 
     def ended() -> bool:
         stack.revive()

@@ -172,7 +172,7 @@ def _long_job(api: httpx.Client) -> dict[str, Any]:
 
 
 def _pids(stack: Stack) -> dict[str, int]:
-    """Of those that run; a process that was started anew has another one."""
+    """Process ids of the running processes; a restarted process has another one."""
     return {part: stack.process(part).pid for part in PARTS if stack.process(part).running}
 
 
@@ -206,7 +206,7 @@ def _slowest_while_away(stack: Stack, job: dict[str, Any], for_s: float) -> floa
         while time.monotonic() < until:
             assert api.get("/health/live").status_code == 200
             for name in ("worker", "housekeeper", "courier"):
-                assert httpx.get(f"{stack.process_url(name)}/live").status_code == 200, "nobody is to start it anew"
+                assert httpx.get(f"{stack.process_url(name)}/live").status_code == 200, "it must not be restarted"
             asked = time.monotonic()
             for status, took in pool.map(lambda request: _timed(stack, request), requests):
                 assert status == 503

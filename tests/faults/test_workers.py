@@ -54,7 +54,7 @@ def test_a_job_outlives_all_workers(service: Service, figure: Figure) -> None:
     with views(stack) as (api, redis):
         workers = _two_workers(stack, redis)
         job = submitted(api, pictures(64))
-        wait_for("some are done, others in hand", lambda: committed(redis, job) and leased(redis, job))
+        wait_for("some chunks are committed, others leased", lambda: committed(redis, job) and leased(redis, job))
         for worker in workers:
             worker.kill()
         before = committed(redis, job)
@@ -72,7 +72,7 @@ def test_a_worker_that_is_told_to_end_leaves_nothing_behind(service: Service, fi
         ending, other = _two_workers(stack, redis)
         freeze(other)
         job = submitted(api, pictures(64))
-        wait_for("a chunk is in hand", lambda: leased(redis, job))
+        wait_for("a chunk is leased", lambda: leased(redis, job))
         figure("a worker in the middle of a job ends after SIGTERM within", _ended(ending), "s")
         assert not leased(redis, job)
         thaw(other)
@@ -86,7 +86,7 @@ def test_what_a_worker_cannot_end_in_time_is_taken_by_another_at_once(service: S
             ending, other = _two_workers(stack, redis)
             freeze(other)
             job = submitted(api, [{**item, "image": {"url": url}} for item in texts(40)])
-            wait_for("all three chunks are in hand", lambda: len(leased(redis, job)) == 3)
+            wait_for("all three chunks are leased", lambda: len(leased(redis, job)) == 3)
             figure("a worker that waits for a picture ends after SIGTERM within", _ended(ending), "s")
             assert not leased(redis, job)
             thaw(other)
@@ -107,7 +107,7 @@ def test_a_late_commit_of_a_worker_thought_dead_counts_nothing(service: Service)
         thaw(other)
         wait_for("another worker has done its chunks", lambda: held <= committed(redis, job))
         thaw(sleeping)
-        sleeping.stop()  # it ends what it has in hand first
+        sleeping.stop()  # it finishes its chunks first
         completed_once(api, job)
 
 

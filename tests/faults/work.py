@@ -94,7 +94,7 @@ def thaw(worker: Process) -> None:
 
 
 def frozen_at_work(redis: "Redis", worker: Process, job: Job) -> set[str]:
-    """Freeze the worker, the only one that works, with chunks of the job in hand; returns these."""
+    """Freeze the only worker while it holds chunks of the job, and return these chunks."""
 
     def caught() -> set[str] | None:
         if not leased(redis, job):
@@ -106,7 +106,7 @@ def frozen_at_work(redis: "Redis", worker: Process, job: Job) -> set[str]:
         thaw(worker)
         return None
 
-    return wait_for("a worker has chunks in hand", caught)
+    return wait_for("a worker holds chunks", caught)
 
 
 def broker(stack: Stack) -> Any:

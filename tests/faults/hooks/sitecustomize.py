@@ -1,4 +1,4 @@
-"""Python runs this at its start where this folder is on PYTHONPATH: certain titles then harm whoever computes them."""
+"""Run by Python at its start if this folder is on PYTHONPATH: certain titles then harm the process computing them."""
 
 import os
 import signal

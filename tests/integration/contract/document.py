@@ -1,4 +1,4 @@
-"""The OpenAPI document as it is pinned: `python -m tests.integration.contract.document` writes it anew."""
+"""The OpenAPI document as it is pinned: `python -m tests.integration.contract.document` writes it again."""
 
 from pathlib import Path
 

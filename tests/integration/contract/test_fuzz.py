@@ -30,7 +30,7 @@ NOT_CHECKED = {
     "allow_header_conformance": "where two routes share a path, FastAPI's `Allow` names the first one's methods",
     "ignored_auth": "very many wrong keys from one address get 429 instead of 401; test_access.py tries wrong keys",
 }
-"""Of Schemathesis's checks, each with its reason; all others are made."""
+"""Checks of Schemathesis that are left out, each with its reason."""
 
 _PROJECT = ProjectConfig(
     generation=GenerationConfig(deterministic=True, max_examples=30, database="none"),

@@ -261,7 +261,7 @@ def test_figures_over_all_tenants_need_their_own_scope(front: TestClient, redis:
 
 
 def validation_items(workspace: Workspace, trained: Trained) -> list[dict[str, Any]]:
-    """As a client would send them."""
+    """Items as a client would send them."""
     products = pd.read_parquet(workspace.folder / IMPORTED / "products.parquet").set_index("row")
     pictures = dict(iter_pictures(workspace.folder / IMPORTED / "pictures.parquet"))
     items = []

@@ -168,7 +168,7 @@ def test_another_model_answers_by_itself_from_the_features_that_are_known(
     before = classified(api, known)
     planted_key = backbone_key(retrained, api.get("/health").json()["workers"][0]["runtime"])
     with closing(FeatureCache(features, planted_key, LIMIT)) as cache:
-        # Under the name of a picture that was never sent: whoever answers by them has not looked at the picture.
+        # Under the name of a picture that was never sent: an answer with them shows that the picture was not read.
         cache.put(sha256(2), wait_for("the features are kept", lambda: _found(cache, 1))[0])
     with worker(stack, api, {"CATALOG_MODEL": str(retrained.folder)}):
         new: Items = [{"id": "planted", "image": picture(2)}, {"id": "unknown", "image": picture(3)}]

@@ -89,7 +89,7 @@ class Bomb:
 
 @pytest.fixture(scope="module")
 def queue(stack: Stack) -> Celery:
-    """Whoever can reach the broker."""
+    """The queue as a sender with access to the broker uses it."""
     return celery_app(Settings(broker_url=stack.env["CATALOG_BROKER_URL"]))
 
 
@@ -147,7 +147,7 @@ def test_malformed_messages_end_no_process(queue: Celery, queue_name: str) -> No
 
 @pytest.mark.usefixtures("everybody_works_on")
 def test_bytes_that_are_no_message_end_the_process_once(broker: Redis, stack: Stack) -> None:
-    """Kombu gives up on it, and whoever can send it could as well empty the broker."""
+    """Kombu gives up on it. A sender with access to the broker could as well empty it."""
     for queue_name in (Lane.INTERACTIVE, HOUSEKEEPING, DELIVERY):
         broker.lpush(queue_key(queue_name), b"\xff\x00")
     for name in WORKERS:

@@ -70,7 +70,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def claim(self, key: str) -> Any:
         """A request begins; nobody else may have the key, and an answered one leads to its job for good."""
         for claimed in claims(self.client):
-            if self.client.hexists(claimed, "token"):  # whoever had it is given up for dead
+            if self.client.hexists(claimed, "token"):  # its holder is presumed dead
                 self.client.delete(claimed)
         found = self.keys.claim("local", "submit", key)
         if isinstance(found, Answered):

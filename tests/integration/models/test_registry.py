@@ -32,7 +32,7 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def settings(empty: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
-    """Of this process, with an empty registry of their own."""
+    """Settings of this process, with an empty registry."""
     shutil.copy(empty, tmp_path / "mlflow.db")
     monkeypatch.setenv("CATALOG_MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
     monkeypatch.setenv("CATALOG_MODEL_CACHE", str(tmp_path / "cache"))

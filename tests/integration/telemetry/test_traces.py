@@ -40,7 +40,7 @@ def named(spans: list[Span], name: str) -> list[Span]:
 
 
 def whole(collector: Collector, trace_id: str, **counts: int) -> list[Span]:
-    """The trace, once it has so many spans of each name (blanks as underscores)."""
+    """The trace, once it has this many spans of each name (blanks as underscores)."""
     wanted = {name.replace("_", " "): count for name, count in counts.items()}
 
     def there() -> list[Span] | None:

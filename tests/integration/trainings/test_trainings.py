@@ -146,7 +146,7 @@ def assert_one_trace(trace_id: str, collector: Collector) -> None:
 
 def test_only_what_has_changed_is_trained_and_the_model_promoted(service: Service, collector: Collector) -> None:
     before = service.repository.git("status", "--porcelain")
-    # The same networks with another threshold: so small a model trained anew may be too coarse for bfloat16.
+    # The same networks with another threshold: a retrained model of this size may be too coarse for bfloat16.
     overrides = {"train": {"review": {"precision": 0.71}}, "gate": LENIENT}
     with WebhookReceiver(service.stack.webhook_secret) as receiver:
         url = service.ask(params=overrides, webhook_url=receiver.url)

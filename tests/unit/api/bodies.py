@@ -140,7 +140,7 @@ def damaged(body: bytes) -> st.SearchStrategy[bytes]:
 
 @contextmanager
 def suppress_problem(*statuses: int) -> Iterator[None]:
-    """Of these statuses, and no other."""
+    """Suppress problems with these statuses and no others."""
     try:
         yield
     except Problem as error:

@@ -59,7 +59,7 @@ def test_a_rotated_photograph_is_set_upright() -> None:
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("kind", ["PNG", "WEBP"])
 def test_every_orientation_is_undone(orientation: int, kind: str) -> None:
-    """As each viewer does it: the corner that was red ends where the standard says."""
+    """Rotation as in every viewer: the red corner ends where the standard says."""
     image = Image.new("RGB", (40, 40), "white")
     image.paste("red", (0, 0, 20, 20))
     exif = Image.Exif()

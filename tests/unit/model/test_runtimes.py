@@ -52,7 +52,7 @@ def starter() -> Bundle:
 
 @pytest.fixture(scope="module")
 def products(pristine: Path) -> list[dict[str, Any]]:
-    """Of as many types, each with a title and a picture of the kind that int8 was calibrated on."""
+    """Products of different categories, each with a title and a picture of the kind that int8 was calibrated on."""
     listed = [item for item in read_items(pristine / PRODUCTS_FILE, pristine / PICTURES_FOLDER) if "image" in item]
     return listed[:: len(listed) // ITEMS][:ITEMS]
 
@@ -265,7 +265,7 @@ def run(*arguments: str | Path, **environment: str) -> None:
 
 
 def distances(features: Features, expected: Features) -> npt.NDArray[np.float32]:
-    """Of each picture, as a share of the expected features' length."""
+    """Distance of each picture's features, as a share of the expected features' length."""
     shares: npt.NDArray[np.float32] = np.linalg.norm(features - expected, axis=1) / np.linalg.norm(expected, axis=1)
     return shares
 

@@ -133,7 +133,7 @@ def test_whoever_prepares_inputs_waits_while_many_wait_and_urgent_ones_need_not(
         submitted = caller.submit(submit)
         wait_for("the queue is full", lambda: len(accepted) >= 5)
         urgent = bounded.pictures([picture(255)], URGENT)
-        # One micro-batch at the most is in the compute thread's hands, five inputs wait.
+        # At most one micro-batch is being computed, and five inputs wait.
         assert len(accepted) <= MICRO_BATCH + 5
         runtime.go.set()
         submitted.result(60)

@@ -44,7 +44,7 @@ def grow(training: str, code: str, folder: Path) -> ProcessTree:
 
 
 def pids(folder: Path) -> list[int]:
-    """Of child and daemon, once both are there."""
+    """Process ids of child and daemon, once both run."""
 
     def written() -> list[int]:
         found = [path.read_text() for name in NAMES if (path := folder / name).exists()]
