@@ -1,7 +1,7 @@
-"""HTTP to addresses that clients name: pictures and webhooks.
+"""HTTP requests to addresses chosen by clients: pictures and webhooks.
 
-The connection is made to the very address that was checked, so a name that resolves to another one the second time
-gains nothing. The time limit is for all of a request. Environment proxies are not used.
+The connection is made to the very address that was checked, so a name that resolves differently the second time gains
+nothing. The time limit covers the whole request. Proxies from the environment are not used.
 """
 
 import math
@@ -30,18 +30,19 @@ _deadline: ContextVar[float] = ContextVar("deadline", default=math.inf)
 
 
 class ForbiddenAddressError(httpx.ConnectError):
-    """The URL leads to a private, loopback or otherwise non-public address."""
+    """The URL leads to an address that is not public, such as a private or loopback one."""
 
 
 class FetchError(RuntimeError):
-    """The URL gave no usable answer; the message says why, for the person who sent it."""
+    """The URL gave no usable answer; the message tells the sender of the URL why."""
 
 
 @contextmanager
 def within(timeout_s: float) -> Iterator[None]:
-    """What this thread asks of an `outbound_client` in here ends after `timeout_s` in all (`httpx.TimeoutException`).
+    """Limit the total time of this thread's requests through an `outbound_client` (`httpx.TimeoutException`).
 
-    httpx's own timeouts start anew with each read, so a server that sends a byte now and then could go on for ever.
+    httpx's own timeouts restart with each read, so a server that sends a byte now and then could hold a request for
+    ever.
     """
     token = _deadline.set(min(_deadline.get(), time.monotonic() + timeout_s))
     try:
@@ -51,12 +52,12 @@ def within(timeout_s: float) -> Iterator[None]:
 
 
 def outbound_client(*, timeout_s: float, allowed: Sequence[Network], redirects: int = 0) -> httpx.Client:
-    """A client for URLs that somebody else chose.
+    """Return a client for URLs chosen by clients of the service.
 
     Args:
-        timeout_s: For each step of a request; `within` limits the whole.
+        timeout_s: Limit for each step of a request; `within` limits the total.
         allowed: Networks that may be connected to although they are not public.
-        redirects: How many are followed.
+        redirects: The number of redirects to follow.
     """
     return httpx.Client(
         transport=_Transport(allowed),
@@ -65,16 +66,16 @@ def outbound_client(*, timeout_s: float, allowed: Sequence[Network], redirects: 
         follow_redirects=redirects > 0,
         max_redirects=max(redirects, 1),
         headers={"User-Agent": "rakuten-catalog", "Accept-Encoding": "identity"},
-        # None are kept: what one client's URL answers must not change another's request.
+        # No cookies: the answer to one client's URL must not change another client's request.
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
     )
 
 
 def fetch(client: httpx.Client, url: str, *, max_bytes: int, timeout_s: float) -> bytes:
-    """The body of a 2xx answer, at most `max_bytes`, within `timeout_s` in all.
+    """Return the body of a 2xx answer of at most `max_bytes`, received within `timeout_s` in total.
 
     Raises:
-        FetchError: anything else.
+        FetchError: the answer is another one, too large or too late, or there is none.
     """
     shown = _without_credentials(url)
     data = bytearray()
@@ -84,7 +85,7 @@ def fetch(client: httpx.Client, url: str, *, max_bytes: int, timeout_s: float) -
                 raise FetchError(f"{shown} answered {response.status_code}")
             encodings = re.findall(r"[\w-]+", response.headers.get("Content-Encoding", "").lower())
             if packed := _COMPRESSIONS.intersection(encodings):
-                # Never unpacked: a small answer could fill the memory.
+                # Never decompressed: a small answer could fill the memory.
                 raise FetchError(f"{shown} sent its answer compressed ({', '.join(packed)}) although asked not to")
             for part in response.iter_raw():
                 data += part
@@ -94,7 +95,7 @@ def fetch(client: httpx.Client, url: str, *, max_bytes: int, timeout_s: float) -
         raise FetchError(f"{shown} was not done after {timeout_s:g} s") from error
     except httpx.HTTPError as error:
         raise FetchError(f"{shown} cannot be fetched: {str(error) or type(error).__name__}") from error
-    except httpx.InvalidURL as error:  # which may quote a part of the password
+    except httpx.InvalidURL as error:  # whose message may quote a part of the password
         raise FetchError(f"{shown} cannot be fetched: it is not a valid URL") from error
     return bytes(data)
 
@@ -104,18 +105,18 @@ def _without_credentials(url: str) -> str:
         well_formed = bool(httpx.URL(url).host)
     except httpx.InvalidURL:
         well_formed = False
-    # Where it is unclear which part is the password, nothing of it is shown.
+    # If it is unclear which part is the password, nothing of the URL is shown.
     return re.sub(r"//[^/?#]*@", "//", url, count=1) if well_formed else "the URL"
 
 
 class _Transport(httpx.HTTPTransport):
-    """Plain httpx, but for where it connects to and what becomes of redirects."""
+    """httpx's transport, with a guard on the addresses it connects to, and without the bodies of redirects."""
 
     def __init__(self, allowed: Sequence[Network]) -> None:
         context = httpx.create_ssl_context(trust_env=False)
         super().__init__(verify=context)
-        # httpx has no public way to pass a network backend on to httpcore. The number of connections is bounded by that
-        # of the calling threads: a pool with a limit would let slow hosts keep the others waiting.
+        # httpx has no public way to pass a network backend to httpcore. The number of connections is bounded by the
+        # number of calling threads; a limit on the pool would let slow hosts delay the others.
         self._pool = httpcore.ConnectionPool(
             ssl_context=context,
             max_connections=None,
@@ -132,14 +133,14 @@ class _Transport(httpx.HTTPTransport):
             raise httpx.UnsupportedProtocol(f"there is no port {url.port}")
         response = super().handle_request(request)
         if response.has_redirect_location:
-            # httpx would read and unpack the body of a redirect, however large.
+            # httpx would read and decompress the body of a redirect, however large.
             response.close()
             return httpx.Response(response.status_code, headers={"Location": response.headers["Location"]})
         return response
 
 
 class _GuardedBackend(httpcore.NetworkBackend):
-    """Connects to one of a name's addresses, and only if all of them may be connected to."""
+    """Connects to one of a host's addresses, and only if it may connect to all of them."""
 
     def __init__(self, allowed: Sequence[Network]) -> None:
         self._allowed = allowed
@@ -156,15 +157,15 @@ class _GuardedBackend(httpcore.NetworkBackend):
             within(math.inf if timeout is None else timeout),
             _as_httpcore(httpcore.ConnectTimeout, httpcore.ConnectError),
         ):
-            found = _resolve(host, port)
-            for *_, address in found:
+            candidates = _resolve(host, port)
+            for *_, address in candidates:
                 self._check(host, address)
             failure = OSError(f"{host} has no address")
-            for index, (family, kind, protocol, _, address) in enumerate(found):
+            for index, (family, kind, protocol, _, address) in enumerate(candidates):
                 connection = socket.socket(family, kind, protocol)
                 try:
-                    # A share of what is left: an address that never answers leaves some to those after it.
-                    connection.settimeout(_left(share=len(found) - index))
+                    # A share of the time left, so that an address that never answers leaves some for the next ones.
+                    connection.settimeout(_left(share=len(candidates) - index))
                     connection.connect(address)
                     self._check(host, connection.getpeername())
                     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -178,13 +179,13 @@ class _GuardedBackend(httpcore.NetworkBackend):
             raise failure
 
     def _check(self, host: str, address: tuple[Any, ...]) -> None:
-        # The message keeps the address to itself: it is not for strangers what a name inside our network resolves to.
+        # The message does not name the address: strangers must not learn what a name inside our network resolves to.
         if not may_connect(address[0], self._allowed):
             raise ForbiddenAddressError(f"{host} does not lead to a public address")
 
 
 class _Stream(httpcore.NetworkStream):
-    """A connection each of whose steps gets what is left of the deadline."""
+    """A connection that gives each step the time left until the deadline."""
 
     def __init__(self, connection: socket.socket) -> None:
         self._socket = connection
@@ -208,14 +209,14 @@ class _Stream(httpcore.NetworkStream):
     ) -> httpcore.NetworkStream:
         try:
             with _as_httpcore(httpcore.ConnectTimeout, httpcore.ConnectError):
-                self._socket.settimeout(_left(timeout))  # for the handshake as a whole
+                self._socket.settimeout(_left(timeout))  # covers the whole handshake
                 return _Stream(ssl_context.wrap_socket(self._socket, server_hostname=server_hostname))
         except BaseException:
             self.close()
             raise
 
     def get_extra_info(self, info: str) -> Any:
-        """As httpcore asks it: `is_readable` tells an idle connection that the server has closed."""
+        """Answer httpcore; `is_readable` on an idle connection means that the server has closed it."""
         if info == "is_readable":
             readable = select.poll()
             readable.register(self._socket, select.POLLIN)
@@ -226,31 +227,31 @@ class _Stream(httpcore.NetworkStream):
 
 
 def _resolve(host: str, port: int) -> list[tuple[Any, ...]]:
-    """What `getaddrinfo` says, in a thread that is left behind if it does not say it in time: it cannot be interrupted.
+    """Call `getaddrinfo` in a thread, which is abandoned if it takes too long, because it cannot be interrupted.
 
     Raises:
-        OSError: no answer, or none in time.
+        OSError: the host cannot be resolved, or not in time.
     """
     answer: Future[list[tuple[Any, ...]]] = Future()
 
-    def ask() -> None:
+    def resolve() -> None:
         try:
             answer.set_result(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
         except Exception as error:
             answer.set_exception(error)
 
-    threading.Thread(target=ask, name=f"resolve {host}", daemon=True).start()
+    threading.Thread(target=resolve, name=f"resolve {host}", daemon=True).start()
     try:
         return answer.result(_left())
-    except (socket.gaierror, UnicodeError) as error:  # the latter for a label that is empty or too long
+    except (socket.gaierror, UnicodeError) as error:  # the latter if a label is empty or too long
         raise OSError(f"{host} cannot be resolved") from error
 
 
 def _left(timeout: float | None = None, *, share: int = 1) -> float | None:
-    """Seconds for the next step: `timeout`, or what is left of the deadline, or a share of it.
+    """Return the seconds for the next step: `timeout` or the time left until the deadline, or a share of that.
 
     Raises:
-        TimeoutError: nothing is left.
+        TimeoutError: no time is left.
     """
     left = min(math.inf if timeout is None else timeout, _deadline.get() - time.monotonic())
     if left <= 0:

@@ -1,4 +1,4 @@
-"""Tell a job's owner that it has ended: signed by the Standard Webhooks scheme, tried again when the receiver fails."""
+"""Delivers webhooks: tells the owner of a job that it has ended, signed as Standard Webhooks says, with retries."""
 
 import json
 import logging
@@ -36,14 +36,14 @@ from worker.outbound import outbound_client, within
 log = logging.getLogger(__name__)
 
 _AT_ONCE = 4
-"""Attempts of one endpoint under way: a receiver that hangs must leave threads for the others."""
+"""Concurrent attempts per receiver, so that one that hangs leaves threads for the others."""
 _GRACE_S = 5
 _JITTER = 0.2
 _LONGEST_RETRY_AFTER_S = 24 * 3600
 _THROTTLING = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
 
 _NOT_MADE = {
-    AdmissionDecision.PAUSED: "the receiver kept failing, so it is left alone for a while",
+    AdmissionDecision.PAUSED: "the receiver kept failing, so deliveries to it are paused",
     AdmissionDecision.BUSY: "other deliveries to this receiver are under way",
     AdmissionDecision.DISABLED: "the receiver answered 410 Gone before: request a redelivery to enable it again",
 }
@@ -54,26 +54,29 @@ _ENDS = {
     WebhookState.FAILED: metrics.WebhookEnd.GIVEN_UP,
     WebhookState.RETRYING: metrics.WebhookEnd.FAILED,
 }
-"""Of an attempt, by what the webhook is then."""
+"""The outcome of an attempt in the metrics, by the state of the webhook after it."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
     status: int | None = None
     error: str | None = None
-    """`None`: it was a 2xx."""
+    """`None` for a 2xx answer."""
     retry_after_s: float = 0
 
 
 class Webhooks:
-    """Args: outbox: `webhook`, where what is to be delivered comes from.
+    """The deliveries of webhooks.
+
+    Args:
+        outbox: The outbox named `webhook`, which holds what is to be delivered.
 
     Raises:
         ValueError: a master secret is malformed.
     """
 
     def __init__(self, settings: Settings, ledger: Ledger, outbox: Outbox, deliveries: Deliveries) -> None:
-        signing_secrets(settings.webhook_secrets, "")  # a malformed one shows here, not at a delivery
+        signing_secrets(settings.webhook_secrets, "")  # raises here, not at a delivery, if one is malformed
         self._ledger = ledger
         self._outbox = outbox
         self._deliveries = deliveries
@@ -85,7 +88,7 @@ class Webhooks:
         self._http = outbound_client(timeout_s=settings.webhook_timeout_s, allowed=settings.allowed_networks)
 
     def deliver(self, job_id: str) -> None:
-        """One attempt, if one is due; the ledger learns what came of it and when the next one is."""
+        """Make one attempt if one is due; its outcome and the time of the next one go to the ledger."""
         try:
             job = self._ledger.job(job_id)
             admission = self._deliveries.admit(job, at_once=_AT_ONCE, hold_s=self._timeout_s + _GRACE_S)
@@ -100,7 +103,7 @@ class Webhooks:
             self._outbox.settle(job_id)
 
     def _put_off(self, job: Job, admission: Admission) -> None:
-        """No attempt is made: the receiver wants none, or none now."""
+        """Record that no attempt is made: the receiver wants none, or must not be called now."""
         pause: float | None = None
         if admission.decision is AdmissionDecision.DISABLED:
             outcome, state = DeliveryOutcome.DISABLED, WebhookState.DISABLED
@@ -150,7 +153,7 @@ class Webhooks:
         return answer
 
     def _post(self, job: Job, at: float) -> _Answer:
-        """What the receiver answered. Nothing that it sent, or that the URL holds beside its host, is in the error."""
+        """Send the webhook; the error quotes nothing from the answer, and nothing of the URL but its host."""
         signers = [Webhook(key.get_secret_value()) for key in signing_secrets(self._masters, job.tenant)]
         if job.webhook_url is None or not signers:
             return _Answer(error="the service has no signing secret")
@@ -163,10 +166,10 @@ class Webhooks:
             "webhook-signature": " ".join(signer.sign(identifier, now, body) for signer in signers),
         }
         if parent := traceparent():
-            headers["traceparent"] = parent  # random numbers, and nothing else of what we know of the trace
+            headers["traceparent"] = parent  # random numbers that reveal nothing else about the trace
         try:
             url = httpx.URL(job.webhook_url)
-            # Credentials go into their header only: httpx logs the URLs that it asks.
+            # Credentials go only into their header, because httpx logs the URLs of its requests.
             auth = httpx.BasicAuth(url.username, url.password) if url.userinfo else None
             request = self._http.build_request("POST", url.copy_with(userinfo=b""), content=body, headers=headers)
             with within(self._timeout_s), closing(self._http.send(request, auth=auth, stream=True)) as response:
@@ -181,7 +184,7 @@ class Webhooks:
             return _Answer(error=f"the connection broke off ({type(error).__name__})")
 
     def _payload(self, job: Job) -> dict[str, object]:
-        """Thin, and the same for each attempt: the receiver fetches the rest."""
+        """Return the same small payload for each attempt; the receiver fetches the rest."""
         kind = _kind(job)
         url = f"{self._public_url}/v1/{kind}s/{job.id}"
         data: dict[str, object] = {"id": job.id, "state": job.state, "reason": job.reason, "url": url}
@@ -199,7 +202,7 @@ def _kind(job: Job) -> str:
 
 
 def _read(response: httpx.Response, at: float) -> _Answer:
-    """Status and headers say it all: the body stays unread."""
+    """Judge the answer by its status and headers; the body is not read."""
     status = response.status_code
     if response.is_success:
         return _Answer(status)
@@ -208,14 +211,14 @@ def _read(response: httpx.Response, at: float) -> _Answer:
 
 
 def _retry_after(response: httpx.Response, at: float) -> float:
-    """Seconds from `at` on, at most a day; 0 where the header says nothing that can be understood."""
-    given = response.headers.get("Retry-After", "").strip()
+    """Return the seconds from `at` that the header asks for, at most a day; 0 without a valid header."""
+    header = response.headers.get("Retry-After", "").strip()
     try:
-        seconds = float(given) if given.isdecimal() else parsedate_to_datetime(given).timestamp() - at
+        seconds = float(header) if header.isdecimal() else parsedate_to_datetime(header).timestamp() - at
     except (ValueError, OverflowError):
         return 0
     return min(max(seconds, 0), _LONGEST_RETRY_AFTER_S)
 
 
 def _jitter() -> float:
-    return random.uniform(1, 1 + _JITTER)  # noqa: S311  # no secret
+    return random.uniform(1, 1 + _JITTER)  # noqa: S311  # not used for security

@@ -1,8 +1,8 @@
-"""A command and all that it starts, which end together: when it is told to, when the command ends, and with us.
+"""Runs a command so that all its descendants end with it, on demand, or when this process ends.
 
-The command runs below a guard, which is this very file as a program. The guard adopts what outlives its parent (Linux:
-`PR_SET_CHILD_SUBREAPER`), so that what has made itself a daemon is still below it, and the kernel tells it when
-we are gone, however that came about. Should the guard itself be killed, the rest is found by a mark in the environment.
+The command runs below a guard, which is this file run as a program. The guard adopts orphaned descendants (Linux:
+`PR_SET_CHILD_SUBREAPER`), so daemons stay below it, and the kernel signals it when this process ends for any reason. If
+the guard itself is killed, the descendants are found by a mark in their environment.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ from pathlib import Path
 import psutil
 
 MARK = "CATALOG_TRAINING"
-"""The environment variable that says for which training, and which attempt at it, a process was started."""
+"""The environment variable that names the training and the attempt that a process belongs to."""
 
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 _GRACE_S = 5.0
@@ -27,15 +27,15 @@ _PAUSE_S = 0.02
 
 
 class ProcessTree:
-    """A command that has been started. Use one from one thread, which lives as long as it does.
+    """A running command. Use it from one thread, which must live as long as the command.
 
     Args:
-        mark: The training, a blank, and the attempt.
-        log: Where what it prints is appended.
+        mark: The id of the training, a blank, and the number of the attempt.
+        log: The file to append the command's output to.
     """
 
     def __init__(self, command: Sequence[str], mark: str, cwd: Path, env: Mapping[str, str], log: Path) -> None:
-        # Isolated: neither our modules nor those of the folder are to be found in place of Python's.
+        # Isolated, so that no module of this project or of the working directory shadows one of Python's.
         guard = [sys.executable, "-I", __file__, str(os.getpid()), *command]
         with log.open("ab") as output:
             self._guard = subprocess.Popen(  # noqa: S603  # ours
@@ -50,11 +50,11 @@ class ProcessTree:
         self._training = mark.partition(" ")[0]
 
     def poll(self) -> int | None:
-        """The command's exit status, once all is over."""
+        """Return the command's exit status once all its descendants have ended, else `None`."""
         return self._guard.poll()
 
     def end(self) -> None:
-        """End all of it; returns when nothing is left."""
+        """End the command and its descendants; returns when none is left."""
         self._guard.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._guard.wait(_GRACE_S)
@@ -63,11 +63,11 @@ class ProcessTree:
 
 
 def end_marked(training: str) -> int:
-    """End every process on this machine that was started for the training, by whatever attempt; returns how many."""
+    """End every process on this machine that belongs to the training, from any attempt; returns how many."""
     ended = set[int]()
     until = time.monotonic() + _LONGEST_S
-    while (found := _marked(training)) and time.monotonic() < until:
-        for process in found:
+    while (processes := _marked(training)) and time.monotonic() < until:
+        for process in processes:
             ended.add(process.pid)
             with contextlib.suppress(psutil.Error):
                 process.kill()
@@ -76,41 +76,41 @@ def end_marked(training: str) -> int:
 
 
 def _marked(training: str) -> list[psutil.Process]:
-    """With what is below them, which may have dropped the mark."""
-    found: dict[int, psutil.Process] = {}
+    """Return the marked processes and their descendants, which may have dropped the mark."""
+    processes: dict[int, psutil.Process] = {}
     for process in psutil.process_iter():
         try:
             if process.environ().get(MARK, "").partition(" ")[0] == training:
-                found |= {one.pid: one for one in (process, *process.children(recursive=True)) if _lives(one)}
-        except (psutil.Error, OSError):  # it is over, or another user's
+                processes |= {one.pid: one for one in (process, *process.children(recursive=True)) if _lives(one)}
+        except (psutil.Error, OSError):  # it has ended, or belongs to another user
             continue
-    return list(found.values())
+    return list(processes.values())
 
 
 def _lives(process: psutil.Process) -> bool:
     return bool(process.status() != psutil.STATUS_ZOMBIE)
 
 
-class _ToldToStopError(Exception):
-    """SIGTERM came."""
+class _SigtermError(Exception):
+    """SIGTERM arrived."""
 
 
 def _guard(parent: int, command: Sequence[str]) -> int:
-    """The program: the command's exit status, once nothing below is left."""
+    """Run as the guard; returns the command's exit status once no descendant is left."""
 
     def stop(*_: object) -> None:
-        raise _ToldToStopError
+        raise _SigtermError
 
     signal.signal(signal.SIGTERM, stop)
-    with contextlib.suppress(AttributeError):  # other systems have no such thing
+    with contextlib.suppress(AttributeError):  # only Linux has it
         libc = ctypes.CDLL(None)
         libc.prctl(_PR_SET_CHILD_SUBREAPER, 1)
         libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     status = 128 + signal.SIGTERM
     try:
-        if os.getppid() == parent:  # else it was gone before we could ask to be told
+        if os.getppid() == parent:  # otherwise it ended before `PR_SET_PDEATHSIG` was set
             status = _run(command)
-    except _ToldToStopError:
+    except _SigtermError:
         pass
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     _end_below()
@@ -118,7 +118,7 @@ def _guard(parent: int, command: Sequence[str]) -> int:
 
 
 def _run(command: Sequence[str]) -> int:
-    """Waits for the command, and for what it leaves us meanwhile."""
+    """Wait for the command, and reap adopted processes meanwhile."""
     started = subprocess.Popen(command)  # noqa: S603  # ours
     while True:
         pid, status = os.waitpid(-1, 0)

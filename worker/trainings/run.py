@@ -1,4 +1,4 @@
-"""One training from its request to its verdict: stage by stage, each in a process tree of its own."""
+"""Runs one training from its request to its verdict, each stage in a process tree of its own."""
 
 import logging
 import sys
@@ -26,18 +26,18 @@ from worker.trainings.promotion import Promotion
 log = logging.getLogger(__name__)
 
 _REPRO = (*DVC, "repro", "--single-item")
-_LOOK_S = 0.2
-_TELL_S = 1.0
+_POLL_S = 0.2
+_REPORT_S = 1.0
 _SHOWN_BYTES, _SHOWN_LINES = 64 * 1024, 1000
 _QUOTED_LINES = 15
 _SHOWN_REASON = 1000
-"""Characters."""
-_NOT_THEIRS = {"CATALOG_REDIS_URL", "CATALOG_BROKER_URL", "CATALOG_WEBHOOK_SECRETS", "CATALOG_BLOB_URL"}
-"""Of our settings: a stage knows neither ledger nor queue nor receivers."""
+"""In characters."""
+_HIDDEN_SETTINGS = {"CATALOG_REDIS_URL", "CATALOG_BROKER_URL", "CATALOG_WEBHOOK_SECRETS", "CATALOG_BLOB_URL"}
+"""Settings withheld from stages, which use neither ledger, queue nor webhooks."""
 
 
 class StageError(RuntimeError):
-    """A stage has failed; the message holds the end of what it printed."""
+    """A stage failed; the message holds the end of its output."""
 
     def __init__(self, stage: str, message: str) -> None:
         super().__init__(message)
@@ -45,11 +45,11 @@ class StageError(RuntimeError):
 
 
 class StoppedError(RuntimeError):
-    """The training is to go no further here: it was ended, is another trainer's, or we are to stop."""
+    """The training must stop here: it was ended, another trainer has it, or this trainer is stopping."""
 
 
 class HeldTraining:
-    """A lease in hand; `stop` is set when the work must end."""
+    """A leased training; `stop` is set when the work on it must end."""
 
     def __init__(self, lease: Lease) -> None:
         self.lease = lease
@@ -57,7 +57,12 @@ class HeldTraining:
 
 
 class TrainingRunner:
-    """Args: held: Whose lease somebody else renews."""
+    """One attempt at a training.
+
+    Args:
+        held: The training; the caller renews its lease.
+        name: The trainer's name.
+    """
 
     def __init__(self, settings: Settings, redis: "Redis", held: HeldTraining, name: str) -> None:
         self._settings = settings
@@ -67,23 +72,23 @@ class TrainingRunner:
         self._name = name
         self._checkout: Checkout = workspace_of(settings, held.lease.job_id)
         self._trial = False
-        self._told = 0.0
+        self._reported_at = 0.0
         self._read = 0
-        """How far the progress file was read."""
+        """Position up to which the progress file was read."""
 
     def run(self) -> None:
-        """All of it that no earlier attempt has finished here.
+        """Do everything that no earlier attempt has finished on this machine.
 
         Raises:
-            StageError, WorkspaceError: it cannot be done.
-            StoppedError: nothing is to be reported any more.
+            StageError, WorkspaceError: the training failed.
+            StoppedError: nothing more may be reported.
         """
         lease = self._held.lease
         if left := end_marked(lease.job_id):
             log.warning("training %s: %d processes of an earlier attempt were still running", lease.job_id, left)
         training = self._trainings.training(lease.job_id)
         self._trial = training.request.promote is PromotePolicy.NEVER
-        # What the last attempt was in the middle of begins anew; its progress must not pass for this one's.
+        # The stage that the last attempt was in begins again, so its progress must be cleared.
         begun = {stage.name: {"state": StageState.RUNNING} for stage in training.stages if stage == training.stage}
         self._report(attempts=lease.attempt, trainer=self._name, stages=begun)
         done = self._begin(training)
@@ -97,26 +102,30 @@ class TrainingRunner:
         version = self._registered(bundle, promotion)
         self._report(version=version)
         verdict = self._judge(training, done, promotion)
-        self._report(verdict=verdict.model_dump(mode="json"))  # whose lease is lost gets no further
+        self._report(
+            verdict=verdict.model_dump(mode="json")
+        )  # raises if the lease was lost, before anything is promoted
         self._report(promoted=promotion.settle(training, version, verdict))
         self._reached(remote.PUSH)
         self._trainings.complete(lease, bundle.id)
 
     def _reached(self, command: Sequence[str]) -> bool:
-        """Whether a DVC command has had its way with the remote, where one is set.
+        """Run a DVC command on the remote; returns whether it succeeded, `False` if no remote is set.
 
-        Without the remote a training is as right: it computes what it might have fetched, and can be pushed later.
+        A training needs no remote: it computes what it could have fetched, and can be pushed later.
         """
         if self._settings.dvc_remote is None:
             return False
         began = self._log_size()
         if status := self._watch("remote", command):
-            said = self._log_from(began).strip()[-_SHOWN_REASON:]
-            log.warning("training %s: the remote was not reached, status %d: %s", self._held.lease.job_id, status, said)
+            output = self._log_from(began).strip()[-_SHOWN_REASON:]
+            log.warning(
+                "training %s: the remote was not reached, status %d: %s", self._held.lease.job_id, status, output
+            )
         return status == 0
 
     def _registered(self, bundle: Bundle, promotion: Promotion) -> str:
-        """The bundle's number in the registry; one that DVC's cache has brought may be new to the registry."""
+        """Return the bundle's version in the registry; a bundle from DVC's cache may have to be registered first."""
         if (version := promotion.version_of(bundle)) is not None:
             return version
         evaluate = STAGES[-1]
@@ -126,7 +135,7 @@ class TrainingRunner:
         raise StageError(evaluate, f"{evaluate} did not register bundle {bundle.id}")
 
     def _judge(self, training: Training, done: set[str], promotion: Promotion) -> GateVerdict:
-        """The challenger against the champion, as a stage like the others."""
+        """Judge the challenger against the champion, as a stage like the others."""
         champion, verdict = promotion.champion(), self._checkout.repository / VERDICT
         before = training.verdict if GATE in done else None
         if before is not None and before.champion == champion.id:
@@ -136,11 +145,11 @@ class TrainingRunner:
         return GateVerdict.model_validate_json(verdict.read_bytes())
 
     def _begin(self, training: Training) -> set[str]:
-        """The stages that are finished in the workspace, which is there afterwards."""
+        """Make the workspace unless it exists; returns the stages already finished in it."""
         checkout = self._checkout
         if checkout.exists:
             done = {stage.name for stage in training.stages if stage.state is StageState.DONE}
-            log.info("training %s goes on behind %s", training.job.id, ", ".join(sorted(done)) or "nothing")
+            log.info("training %s resumes after %s", training.job.id, ", ".join(sorted(done)) or "nothing")
         else:
             done = set[str]()
             check_out(checkout, training.request, self._settings)
@@ -153,12 +162,12 @@ class TrainingRunner:
             self._report(stages={stage: {"state": StageState.RUNNING}})
             began = self._log_size()
             status = self._watch(stage, command)
-            said = self._log_from(began)
+            output = self._log_from(began)
             if status:
-                end = "\n".join(said.splitlines()[-_QUOTED_LINES:])
-                self._tell(stage, force=True)
+                end = "\n".join(output.splitlines()[-_QUOTED_LINES:])
+                self._report_progress(stage, force=True)
                 raise StageError(stage, f"the stage {stage} ended with status {status}:\n{end}")
-            cached = stage in STAGES and f"Running stage '{stage}':" not in said
+            cached = stage in STAGES and f"Running stage '{stage}':" not in output
             step.set_attribute("catalog.cached", cached)
             self._report(stages={stage: {"state": StageState.DONE, "cached": cached}}, log=self._log_tail())
 
@@ -171,19 +180,19 @@ class TrainingRunner:
         )
         try:
             while (status := tree.poll()) is None:
-                if self._held.stop.wait(_LOOK_S):
+                if self._held.stop.wait(_POLL_S):
                     raise StoppedError
-                self._tell(stage)
+                self._report_progress(stage)
         finally:
             if tree.poll() is None:
                 tree.end()
         return status
 
     def _env(self) -> dict[str, str]:
-        """What a clone would look for in its own folder is where we have it."""
-        ours = {name: value for name, value in tool_env().items() if name not in _NOT_THEIRS}
+        """Return the environment of a stage, which leads from the clone to this machine's services."""
+        passed_on = {name: value for name, value in tool_env().items() if name not in _HIDDEN_SETTINGS}
         return {
-            **ours,
+            **passed_on,
             "CATALOG_MLFLOW_TRACKING_URI": self._settings.mlflow_tracking_uri,
             "CATALOG_REGISTERED_MODEL": self._settings.registered_model,
             "CATALOG_TRIAL": str(self._trial),
@@ -194,35 +203,35 @@ class TrainingRunner:
     # Reporting
 
     def _report(self, **facts: Any) -> None:
-        """Until it has reached the ledger; raises `StoppedError` where it counts no more."""
+        """Report to the ledger, however long it takes; raises `StoppedError` if the training must stop."""
 
         def report() -> bool:
             return self._trainings.report(self._held.lease, **facts)
 
-        if not self._insist(report):
+        if not self._until_reached(report):
             raise StoppedError
 
-    def _insist(self, step: Callable[[], bool]) -> bool:
-        """The step's answer: a ledger that is away is waited for, as long as the training is ours."""
+    def _until_reached(self, step: Callable[[], bool]) -> bool:
+        """Return the step's result; waits for an unreachable ledger unless the training must stop."""
         while not self._held.stop.is_set():
             try:
                 return step()
             except RedisError as error:
                 log.warning("training %s: the ledger cannot be reached: %s", self._held.lease.job_id, error)
-                self._held.stop.wait(_TELL_S)
+                self._held.stop.wait(_REPORT_S)
         return False
 
-    def _tell(self, stage: str, *, force: bool = False) -> None:
-        """How far the stage is, and what it has printed."""
-        if not force and time.monotonic() - self._told < _TELL_S:
+    def _report_progress(self, stage: str, *, force: bool = False) -> None:
+        """Report the progress and output of the stage, at most once per interval unless forced."""
+        if not force and time.monotonic() - self._reported_at < _REPORT_S:
             return
-        self._told = time.monotonic()
+        self._reported_at = time.monotonic()
         progress = self._progress()
         change = progress and {"what": progress.what, "done": progress.done, "total": progress.total}
         self._report(stages={stage: change} if change else None, log=self._log_tail())
 
     def _progress(self) -> Progress | None:
-        """The last that was written since the last look."""
+        """Return the newest progress written since the last call."""
         try:
             with self._checkout.progress.open("rb") as file:
                 file.seek(self._read)
@@ -252,7 +261,7 @@ class TrainingRunner:
         return "\n".join(self._log_from(self._log_size() - _SHOWN_BYTES).splitlines()[-_SHOWN_LINES:])
 
     def _data(self) -> dict[str, Any]:
-        """What DVC says of the data: hashes by path, as far as the stages have run; and which labels are in it."""
+        """Return the hashes of the data by path, as far as the stages have run, and which labels went into it."""
         labels, lock = self._checkout.labels, self._checkout.repository / "dvc.lock"
         stages = yaml.safe_load(lock.read_text(encoding="utf-8"))["stages"] if lock.exists() else {}
         outs = [out for stage in STAGES[:2] for out in stages.get(stage, {}).get("outs", ())]

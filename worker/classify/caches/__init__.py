@@ -1,7 +1,6 @@
-"""Nothing is computed twice: answers to whole items, and VGG16's features of pictures.
+"""Caches of answers to whole items, and of VGG16's features of pictures.
 
-A cache never fails an item and never holds one up: whatever is wrong with it is a line in the log, and the item is
-computed.
+A cache never fails or delays an item: if it cannot be used, a line in the log says so and the item is computed.
 """
 
 from worker.classify.caches.features import FeatureCache, backbone_key

@@ -1,4 +1,4 @@
-"""A hash of our own code: what other code has computed is no answer of this one's."""
+"""A hash of the project's code, so that caches do not return what other code has computed."""
 
 import hashlib
 from functools import cache
@@ -8,7 +8,7 @@ from shared.settings import ROOT
 
 @cache
 def code_hash(*paths: str) -> str:
-    """Of the Python files at or below `paths`, which are relative to the project's root."""
+    """Return the hash of the Python files at or below `paths`, which are relative to the project's root."""
     files = {file for path in paths for file in (ROOT / path, *(ROOT / path).rglob("*.py")) if file.is_file()}
     hashed = hashlib.sha256()
     for file in sorted(files):

@@ -1,4 +1,4 @@
-"""The SQLite file in which features are kept: opened, read, written, and begun anew where it is damaged."""
+"""The SQLite file of cached features: opens, reads and writes it, and replaces it if it is damaged."""
 
 import fcntl
 import logging
@@ -14,33 +14,33 @@ log = logging.getLogger(__name__)
 
 _SCHEMA = """
     CREATE TABLE IF NOT EXISTS features (
-        id INTEGER PRIMARY KEY, -- in the order of their coming, without gaps
+        id INTEGER PRIMARY KEY, -- in the order of insertion, without gaps
         key BLOB NOT NULL UNIQUE,
         features BLOB NOT NULL
     )
 """
 _DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR}  # the last: another table of this name
 _READ_S, _WRITE_S = 0.05, 10.0
-"""How long a lock of another process is waited for."""
+"""How long to wait for another process's lock."""
 _CHECKSUM = Struct("<I")
 
 
 class DamagedError(RuntimeError):
-    """The file is no SQLite file of ours, or not as it was written; the message is for people."""
+    """The file is not a feature file, or not as it was written; the message is human-readable."""
 
 
 class FeatureFile:
-    """Read by any thread and written by one, in WAL mode: nobody waits for a writer, and `kill -9` does no harm.
+    """A file read by any thread and written by one, in WAL mode: readers never wait, and `kill -9` does no harm.
 
     Raises, as all its methods do:
-        DamagedError: begin a new one.
-        sqlite3.Error, OSError: it cannot be used now.
+        DamagedError: the file must be replaced.
+        sqlite3.Error, OSError: the file cannot be used now.
     """
 
     def __init__(self, path: Path) -> None:
         self.number = int(path.stem)
         self._reading = threading.Lock()
-        with _damage_told():
+        with _damage_as_error():
             self._writer = _connect(path, _WRITE_S)
             try:
                 self._writer.execute("PRAGMA journal_mode = WAL")
@@ -52,14 +52,14 @@ class FeatureFile:
                 raise
 
     def read(self, key: bytes) -> bytes | None:
-        with self._reading, _damage_told():
+        with self._reading, _damage_as_error():
             row = self._reader.execute("SELECT features FROM features WHERE key = ?", (key,)).fetchone()
         return None if row is None else _checked(key, row[0])
 
     def write(self, rows: Sequence[tuple[bytes, bytes]], limit: int) -> None:
-        """Keep them, and of all only the latest `limit`, in one transaction; a key that is known stays as it is."""
+        """Add rows and keep only the latest `limit`, in one transaction; known keys are not changed."""
         checked = [(key, _checksum(key, features) + features) for key, features in rows]
-        with _damage_told(), self._writer as transaction:
+        with _damage_as_error(), self._writer as transaction:
             transaction.execute("BEGIN IMMEDIATE")
             transaction.executemany("INSERT OR IGNORE INTO features (key, features) VALUES (?, ?)", checked)
             transaction.execute("DELETE FROM features WHERE id <= (SELECT max(id) FROM features) - ?", (limit,))
@@ -71,13 +71,13 @@ class FeatureFile:
 
 
 def open_newest(folder: Path, least: int = 0) -> FeatureFile:
-    """The newest file in the folder; one that is damaged, or older than number `least`, is given a successor.
+    """Open the newest file in the folder; if it is damaged or its number is below `least`, begin a new one.
 
-    A successor has a name of its own, because SQLite bears no file that is replaced while others have it open: they
-    may go on with the old one until they find it damaged, too.
+    The new file has another name, because SQLite does not allow replacing a file that others have open: they may use
+    the old one until they find it damaged, too.
 
     Raises:
-        sqlite3.Error, OSError, DamagedError: no file can be opened or made.
+        sqlite3.Error, OSError, DamagedError: no file can be opened or created.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with _locked(folder):
@@ -109,18 +109,18 @@ def _connect(path: Path, timeout_s: float) -> sqlite3.Connection:
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """One process at a time; the lock of one that is killed goes with it."""
+    """Let one process at a time run the block; a killed process loses the lock."""
     with (folder / "lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 
 @contextmanager
-def _damage_told() -> Iterator[None]:
+def _damage_as_error() -> Iterator[None]:
     try:
         yield
     except sqlite3.DatabaseError as error:
-        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK)  # SQLite's; Python's own errors have none
+        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK)  # only errors from SQLite itself have one
         if code & 0xFF in _DAMAGE or code == sqlite3.SQLITE_IOERR_SHORT_READ:
             raise DamagedError(str(error)) from error
         raise
@@ -130,8 +130,8 @@ def _checksum(key: bytes, features: bytes) -> bytes:
     return _CHECKSUM.pack(zlib.crc32(features, zlib.crc32(key)))
 
 
-def _checked(key: bytes, kept: bytes) -> bytes:
-    features = kept[_CHECKSUM.size :]
-    if kept[: _CHECKSUM.size] != _checksum(key, features):
+def _checked(key: bytes, stored: bytes) -> bytes:
+    features = stored[_CHECKSUM.size :]
+    if stored[: _CHECKSUM.size] != _checksum(key, features):
         raise DamagedError("a checksum is wrong")
     return features

@@ -1,13 +1,13 @@
-"""VGG16's features of pictures, on the disk of the worker's host.
+"""A cache of VGG16's features of pictures, on the disk of the worker's host.
 
-They belong to the picture and the backbone, not to the model: a retrained model that is asked about the whole catalogue
-again has only its small heads to compute.
+Features depend on the picture and the backbone, not on the rest of the model: a retrained model that classifies the
+whole catalogue again has only its small heads to compute.
 
-One SQLite file rather than objects in the blob store: a read takes about 20 µs from a warm disk, wherever the pictures
-are; a picture computed costs no request to a store; the bound is one DELETE where a store would have to be listed; and
-what is written together is on disk whole or not at all. The price is that hosts do not share what they know: with n of
-them, up to n compute a picture before all know it. Workers of one host share the file; the folder must be on a local
-disk, because SQLite's WAL mode needs memory that all who use the file share.
+The cache is one SQLite file rather than objects in the blob store: a read takes about 20 µs from a warm disk; storing
+features costs no request to a store; the limit is one DELETE, where a store would have to be listed; and what is
+written together is on disk completely or not at all. The price is that hosts do not share features: with n hosts, up to
+n compute a picture. Workers of one host share the file; its folder must be on a local disk, because SQLite's WAL mode
+needs memory shared by all processes that use the file.
 """
 
 import hashlib
@@ -33,34 +33,34 @@ _SEEING = (
     "worker/classify/pictures.py",
 )
 """The code that a picture's features depend on; `tests/unit/worker/test_code_hash.py` holds it against the imports."""
-_KEPT = np.dtype("<f2")
+_STORED = np.dtype("<f2")
 
 _GATHER_S = 0.5
-"""How long a picture's features wait for others, to be written with them."""
+"""How long features wait for others to be written with them."""
 _BATCH = 64
 _PENDING = 1024
-"""What waits to be written: 4 MB. While there are so many, further ones are not kept."""
+"""The most features that may wait to be written (4 MB); further ones are not cached."""
 _RETRY_S, _CLOSE_S = 5.0, 5.0
 
 
 def backbone_key(bundle: Bundle, runtime: str) -> bytes:
-    """Names everything, beside the picture, that its features depend on: 16 bytes.
+    """Return 16 bytes that identify everything, apart from the picture, that features depend on.
 
     Args:
-        runtime: Its name; another precision gives other features.
+        runtime: The runtime's name; another precision gives other features.
     """
     parts = (code_hash(*_SEEING), runtime, *bundle.backbone)
     return hashlib.blake2b("\n".join(parts).encode(), digest_size=16).digest()
 
 
 class FeatureCache:
-    """Used by any number of threads and processes at once; files are opened and written by a thread of its own.
+    """A cache for any number of threads and processes; a thread of its own opens and writes the file.
 
     Args:
-        folder: Where the file is, on a local disk; a damaged one is discarded and begun anew.
-        backbone: As `backbone_key` gives it.
-        limit: Pictures whose features are kept, of all backbones, 4.6 KB each; the oldest go first. 0: the cache is
-            off, and touches no file.
+        folder: The folder of the file, on a local disk; a damaged file is replaced.
+        backbone: The result of `backbone_key`.
+        limit: The number of pictures, for all backbones, at 4.6 KB each; the oldest are dropped first. With 0 the cache
+            is off and touches no file.
     """
 
     def __init__(self, folder: Path, backbone: bytes, limit: int) -> None:
@@ -69,7 +69,7 @@ class FeatureCache:
         self._limit = limit
         self._file: FeatureFile | None = None
         self._least = 0
-        """The number of the first file that is not known to be damaged."""
+        """The number of the first file not known to be damaged."""
         self._pending: dict[bytes, bytes] = {}
         self._closing = False
         self._changed = threading.Condition()
@@ -78,22 +78,22 @@ class FeatureCache:
             self._thread.start()
 
     def get(self, sha256: str) -> Features | None:
-        """(features,) in float16's precision, of the picture with this hash; `None` where they are not known."""
+        """Return the features, of shape (features,), of the picture with this hash; `None` if they are not cached."""
         key = self._key(sha256)
-        kept = self._pending.get(key) or self._read(key)
-        return None if kept is None else np.frombuffer(kept, _KEPT).astype(np.float32)
+        stored = self._pending.get(key) or self._read(key)
+        return None if stored is None else np.frombuffer(stored, _STORED).astype(np.float32)
 
     def put(self, sha256: str, features: Features) -> None:
-        """Known at once to this process, to others within a second or so; lost if the process is killed before."""
+        """Cache features: at once for this process, within about a second for others, unless it is killed before."""
         if not self._limit:
             return
         with self._changed:
             if len(self._pending) < _PENDING:
-                self._pending[self._key(sha256)] = features.astype(_KEPT).tobytes()
+                self._pending[self._key(sha256)] = features.astype(_STORED).tobytes()
                 self._changed.notify()
 
     def close(self) -> None:
-        """Write what is to be written, if that can be done in seconds."""
+        """Write what is pending, if that takes only seconds."""
         if self._limit:
             with self._changed:
                 self._closing = True
@@ -118,7 +118,7 @@ class FeatureCache:
         return None
 
     def _keep(self) -> None:
-        """The thread: open the file, and write until the cache is closed."""
+        """Run the thread: open the file, and write until the cache is closed."""
         while True:
             usable = self._flush()
             with self._changed:
@@ -132,7 +132,7 @@ class FeatureCache:
         self._close_file()
 
     def _flush(self) -> bool:
-        """Write up to a batch; whether the file can be used."""
+        """Write up to one batch; returns whether the file can be used."""
         if self._is_damaged():
             self._close_file()
         with self._changed:

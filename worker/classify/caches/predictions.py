@@ -1,6 +1,6 @@
-"""Answers that a model gave to items, in Redis, so that all workers know them.
+"""A cache of answers to items, in Redis, so that all workers share it.
 
-Redis holds the ledger and must evict nothing by itself, so the cache bounds itself: `lua/common.lua` says how.
+Redis also holds the ledger and must not evict anything, so the cache limits itself; `lua/common.lua` says how.
 """
 
 import hashlib
@@ -36,18 +36,18 @@ _ANSWERING = (
 _SCALE = 10**PLACES
 _CHECKSUM, _HEAD, _GUESS, _WEIGHTS = Struct("<I"), Struct("<BHH"), Struct("<IH"), Struct("<HH")
 _LONGEST = 2**16 - 1
-"""Words that are told apart: more than any bin of a profile."""
+"""The largest number of words stored: more than any bin of a profile distinguishes."""
 _NEEDS_REVIEW, _TEXT, _IMAGE, _WEIGHTED = 1, 2, 4, 8
 
 
 def prediction_key(bundle: str, runtime: str, item: QueuedItem, picture: str | None, tenant: str = "") -> bytes:
-    """Names the answer to an item: 16 bytes.
+    """Return 16 bytes that identify the answer to an item.
 
     Args:
-        bundle: Its id.
-        runtime: Its name; another precision gives another answer.
-        picture: The sha256 of its bytes.
-        tenant: Whose answers to share; another tenant must not learn from `cached` what this one has sent.
+        bundle: The bundle's id.
+        runtime: The runtime's name; another precision gives another answer.
+        picture: The sha256 of the picture's bytes.
+        tenant: The owner; another tenant must not learn from `cached` what this one has sent.
     """
     parts = (code_hash(*_ANSWERING), bundle, runtime, tenant, item.title, item.description, picture)
     return hashlib.blake2b(json.dumps(parts).encode(), digest_size=16).digest()
@@ -55,7 +55,7 @@ def prediction_key(bundle: str, runtime: str, item: QueuedItem, picture: str | N
 
 @dataclass(frozen=True, slots=True)
 class CachedAnswer:
-    """What an `Outcome` says, but for whose it is."""
+    """An `Outcome` without its item's id."""
 
     guesses: tuple[Guess, ...]
     needs_review: bool
@@ -86,11 +86,11 @@ class CachedAnswer:
 
 
 class PredictionCache:
-    """Used by any number of threads and processes at once.
+    """A cache for any number of threads and processes.
 
     Args:
-        limit: How many answers are kept; the latest half of them for certain, so a catalogue of that size is known
-            whole when it is sent again. Below 2 the cache is off.
+        limit: The number of answers to keep. The latest half is always kept, so a catalogue of that size is found
+            completely when it is sent again. Below 2 the cache is off.
     """
 
     def __init__(self, redis: "Redis", limit: int) -> None:
@@ -100,7 +100,7 @@ class PredictionCache:
         self._trim = _SCRIPTS.load(redis, "trim")
 
     def get(self, keys: Sequence[bytes]) -> list[CachedAnswer | None]:
-        """What is known, one per key; in one round trip."""
+        """Return the cached answer for each key, or `None`; takes one round trip."""
         if not keys or not self._share:
             return [None] * len(keys)
         try:
@@ -111,7 +111,7 @@ class PredictionCache:
         return [None if value is None else _unpacked(value) for value in values]
 
     def put(self, outcomes: Mapping[bytes, Outcome]) -> None:
-        """Keep those that succeeded and are no cached answers themselves; in one round trip."""
+        """Cache the outcomes that succeeded and did not come from the cache; takes one round trip."""
         if not self._share:
             return
         packed: list[bytes] = []
@@ -126,19 +126,19 @@ class PredictionCache:
             log.warning("predictions are not cached: %s", error)
 
     def trim(self) -> int:
-        """Drop what is beyond a limit that was lowered since; returns how many entries went.
+        """Drop entries beyond the limit, which may have been lowered; returns how many were dropped.
 
         Raises:
-            RedisError: Redis is away.
+            RedisError: Redis cannot be reached.
         """
         return int(self._trim(args=[self._share]))
 
 
 def pack(answer: CachedAnswer) -> bytes:
-    """49 bytes with four guesses and both branches; numbers to `PLACES` decimals, as outcomes have them.
+    """Pack an answer: 49 bytes with four guesses and both branches, numbers to `PLACES` decimals as in outcomes.
 
     Raises:
-        struct.error, ValueError, OverflowError: a code or a number that no answer has.
+        struct.error, ValueError, OverflowError: a code or number outside the range of answers.
     """
     flags = (
         _NEEDS_REVIEW * answer.needs_review
@@ -155,7 +155,7 @@ def pack(answer: CachedAnswer) -> bytes:
 
 
 def unpack(packed: bytes) -> CachedAnswer:
-    """Raises `ValueError` for what `pack` did not write."""
+    """Unpack an answer; raises `ValueError` for anything that `pack` did not write."""
     body = packed[_CHECKSUM.size :]
     if packed[: _CHECKSUM.size] != _CHECKSUM.pack(zlib.crc32(body)) or not body:
         raise ValueError("the checksum is wrong")
@@ -165,8 +165,8 @@ def unpack(packed: bytes) -> CachedAnswer:
         text, image = _WEIGHTS.unpack_from(body, start)
         weights, start = (text / _SCALE, image / _SCALE), start + _WEIGHTS.size
     guesses = [Guess(code, confidence / _SCALE) for code, confidence in _GUESS.iter_unpack(body[start:])]
-    said = {branch: guesses.pop(0) for branch in (_TEXT, _IMAGE) if flags & branch}
-    branches = (said.get(_TEXT), said.get(_IMAGE), weights)
+    branch_guesses = {branch: guesses.pop(0) for branch in (_TEXT, _IMAGE) if flags & branch}
+    branches = (branch_guesses.get(_TEXT), branch_guesses.get(_IMAGE), weights)
     return CachedAnswer(tuple(guesses), bool(flags & _NEEDS_REVIEW), *branches, length, unknown / _SCALE)
 
 
