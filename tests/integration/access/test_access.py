@@ -52,7 +52,7 @@ FOR_ANY_KEY = {("GET", "/v1/models")}
 """Which model serves is in every result anyway."""
 
 
-def test_every_route_that_is_not_open_refuses_every_wrong_key(redis_port: int, keys: KeyStore) -> None:
+def test_closed_routes_refuse_every_wrong_key(redis_port: int, keys: KeyStore) -> None:
     url = f"redis://127.0.0.1:{redis_port}"
     app = create_app(Settings(redis_url=f"{url}/0", broker_url=f"{url}/1"))
     key, text = keys.create("shop", set(Scope))
@@ -158,7 +158,7 @@ def test_without_any_key_callers_on_this_machine_are_served(
         ("127.0.0.1", {"Origin": "null"}),
     ],
 )
-def test_without_any_key_nobody_else_is(app: FastAPI, address: str, headers: dict[str, str]) -> None:
+def test_without_any_key_callers_elsewhere_are_refused(app: FastAPI, address: str, headers: dict[str, str]) -> None:
     response = client_of(app, address).post("/predict", json=[], headers=headers)
     assert (response.status_code, response.json()["type"]) == (403, "urn:rakuten-catalog:problem:loopback-only")
     assert "catalog-keys create" in response.json()["detail"]
@@ -166,13 +166,13 @@ def test_without_any_key_nobody_else_is(app: FastAPI, address: str, headers: dic
 
 
 @pytest.mark.parametrize("credentials", [f"Bearer cat_{'0' * 16}_{'0' * 64}", "Basic Og==", "x"])
-def test_whoever_shows_a_key_to_a_service_that_has_none_is_refused(app: FastAPI, credentials: str) -> None:
+def test_key_is_refused_by_a_service_without_keys(app: FastAPI, credentials: str) -> None:
     response = client_of(app).post("/predict", json=[], headers={"Authorization": credentials})
     assert (response.status_code, response.json()["type"]) == (401, "urn:rakuten-catalog:problem:unauthorized")
     assert response.headers["WWW-Authenticate"] == "Bearer"
 
 
-def test_the_first_key_closes_the_api_to_those_without_one_for_good(app: FastAPI, keys: KeyStore) -> None:
+def test_first_key_closes_the_api_to_callers_without_one(app: FastAPI, keys: KeyStore) -> None:
     local = client_of(app)
     assert _let_in(local)
     key, text = keys.create("shop", [Scope.CLASSIFY])
@@ -183,7 +183,7 @@ def test_the_first_key_closes_the_api_to_those_without_one_for_good(app: FastAPI
     assert local.post("/predict", json=[]).status_code == 401
 
 
-def test_only_a_known_caller_is_told_more_than_the_status(app: FastAPI, keys: KeyStore) -> None:
+def test_health_shows_details_only_to_known_callers(app: FastAPI, keys: KeyStore) -> None:
     local = client_of(app)
     assert local.get("/health").json()["access"] == "loopback only: no API key is configured"
     _, text = keys.create("shop", [Scope.TRAIN])
@@ -194,7 +194,7 @@ def test_only_a_known_caller_is_told_more_than_the_status(app: FastAPI, keys: Ke
         assert stranger.get("/health/live").json() == stranger.get("/health/ready").json() == {"status": "pass"}
 
 
-def test_every_answer_to_a_key_says_what_is_left_and_past_the_limit_it_is_429(app: FastAPI, keys: KeyStore) -> None:
+def test_rate_limit_headers_and_429_over_the_limit(app: FastAPI, keys: KeyStore) -> None:
     (_, text), (_, another) = keys.create("shop", [Scope.CLASSIFY]), keys.create("shop", [Scope.CLASSIFY])
     client = client_of(app, ELSEWHERE, text)
     answers = [client.get("/health"), *(client.post("/predict", json=[]) for _ in range(4))]
@@ -212,7 +212,7 @@ def test_every_answer_to_a_key_says_what_is_left_and_past_the_limit_it_is_429(ap
     assert _let_in(client_of(app, ELSEWHERE, another))
 
 
-def test_wrong_keys_from_one_address_are_slowed_down_and_lock_nobody_out(app: FastAPI, keys: KeyStore) -> None:
+def test_wrong_keys_are_limited_by_address_and_lock_nobody_out(app: FastAPI, keys: KeyStore) -> None:
     key, text = keys.create("shop", [Scope.CLASSIFY])
     guessing = client_of(app, ELSEWHERE, f"cat_{key.id}_{'0' * 64}")
     assert {guessing.post("/predict", json=[]).status_code for _ in range(30)} == {401}
@@ -224,7 +224,7 @@ def test_wrong_keys_from_one_address_are_slowed_down_and_lock_nobody_out(app: Fa
     assert _let_in(client_of(app, ELSEWHERE, text))
 
 
-def test_without_redis_nobody_is_let_in_and_the_api_starts(caplog: pytest.LogCaptureFixture) -> None:
+def test_without_redis_the_api_starts_and_refuses_everybody(caplog: pytest.LogCaptureFixture) -> None:
     url = f"redis://127.0.0.1:{free_port()}"
     app = create_app(Settings(redis_url=url, broker_url=url))
     with client_of(app):
@@ -236,9 +236,7 @@ def test_without_redis_nobody_is_let_in_and_the_api_starts(caplog: pytest.LogCap
     assert "cannot tell whether API keys exist" in caplog.text
 
 
-def test_the_log_says_so_while_the_api_is_open_to_its_machine(
-    settings: Settings, keys: KeyStore, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_log_warns_while_no_key_exists(settings: Settings, keys: KeyStore, caplog: pytest.LogCaptureFixture) -> None:
     warning = "no API key exists: only callers on this machine are served, as tenant 'local'; create a key with:"
     with local_client(settings):
         assert warning in caplog.text
@@ -248,7 +246,7 @@ def test_the_log_says_so_while_the_api_is_open_to_its_machine(
         assert warning not in caplog.text
 
 
-def test_no_secret_is_kept_or_logged(
+def test_key_secrets_are_neither_stored_nor_logged(
     app: FastAPI, redis: Redis, keys: KeyStore, caplog: pytest.LogCaptureFixture
 ) -> None:
     key, text = keys.create("shop", [Scope.CLASSIFY])
@@ -265,7 +263,7 @@ def test_no_secret_is_kept_or_logged(
     assert secret not in repr(keys.list())
 
 
-def test_the_document_names_the_key_and_the_scope(app: FastAPI) -> None:
+def test_openapi_names_key_and_scope(app: FastAPI) -> None:
     document = client_of(app).get("/openapi.json").json()
     scheme = document["components"]["securitySchemes"]["ApiKey"]
     assert (scheme["type"], scheme["scheme"], scheme["bearerFormat"]) == ("http", "bearer", "cat_<id>_<secret>")
@@ -274,9 +272,7 @@ def test_the_document_names_the_key_and_the_scope(app: FastAPI) -> None:
     assert "security" not in document["paths"]["/health/ready"]["get"]
 
 
-def test_keys_are_made_and_revoked_on_the_command_line_and_count_at_once(
-    redis_port: int, redis: Redis, tmp_path: Path
-) -> None:
+def test_catalog_keys_create_and_revoke_take_effect_at_once(redis_port: int, redis: Redis, tmp_path: Path) -> None:
     env = {**os.environ, "CATALOG_REDIS_URL": f"redis://127.0.0.1:{redis_port}/0", "CATALOG_LOG_LEVEL": "debug"}
     port = free_port()
     server = [sys.executable, "-m", "uvicorn", "--factory", "api.app:create_app"]
@@ -307,7 +303,7 @@ def test_keys_are_made_and_revoked_on_the_command_line_and_count_at_once(
     assert "no API key exists: only callers on this machine are served" in process.log.read_text()
 
 
-def test_the_command_line_says_what_is_wrong(redis_port: int, redis: Redis) -> None:
+def test_catalog_keys_explains_errors(redis_port: int, redis: Redis) -> None:
     env = {**os.environ, "CATALOG_REDIS_URL": f"redis://127.0.0.1:{redis_port}/0"}
     away = {**env, "CATALOG_REDIS_URL": f"redis://:pass-word@127.0.0.1:{free_port()}/0"}
     assert "no key exists yet" in _catalog_keys(env, "list").stderr

@@ -101,7 +101,7 @@ def catalogue(what: str) -> Items:
     return items + [{"id": str(i), "description": what, "image": picture(100 + i)} for i in range(26, 30)]
 
 
-def test_a_catalogue_that_is_sent_again_costs_only_its_changes(api: httpx.Client) -> None:
+def test_resubmitted_catalogue_computes_only_its_changes(api: httpx.Client) -> None:
     items = catalogue("Piscine gonflable")
     first = classified(api, items)
     assert not any(result["cached"] for result in first.values())
@@ -117,7 +117,7 @@ def test_a_catalogue_that_is_sent_again_costs_only_its_changes(api: httpx.Client
     assert all(result["cached"] for result in classified(api, items).values())
 
 
-def test_what_lies_behind_an_url_may_change_so_it_is_answered_anew(api: httpx.Client, picture_site: str) -> None:
+def test_items_with_a_picture_url_are_not_cached(api: httpx.Client, picture_site: str) -> None:
     sent: Items = [{"id": "a", "title": "Sac violet", "image": {"base64": in_base64(jpeg("purple", (100, 100)))}}]
     fetched: Items = [{"id": "a", "title": "Sac violet", "image": {"url": f"{picture_site}/there.jpg"}}]
     answers = [classified(api, items) for items in (sent, fetched, fetched)]
@@ -125,7 +125,7 @@ def test_what_lies_behind_an_url_may_change_so_it_is_answered_anew(api: httpx.Cl
     assert said(answers[0]) == said(answers[1]) == said(answers[2]), "its features are known by the picture's bytes"
 
 
-def test_what_failed_is_tried_again(api: httpx.Client) -> None:
+def test_failed_items_are_not_cached(api: httpx.Client) -> None:
     items: Items = [
         {"id": "bad", "title": "Chaise", "image": {"base64": in_base64(b"no picture")}},
         {"id": "blank", "title": "!!! ???"},
@@ -140,14 +140,14 @@ def test_what_failed_is_tried_again(api: httpx.Client) -> None:
     }
 
 
-def test_a_single_prediction_says_it_too(api: httpx.Client) -> None:
+def test_predict_says_whether_the_answer_is_cached(api: httpx.Client) -> None:
     asked = {"description": "Une lampe de chevet en laiton"}
     first, again = (api.post("/predict", json=asked).raise_for_status().json()["result"] for _ in range(2))
     assert (first["cached"], again["cached"]) == (False, True)
     assert first["category"] == again["category"]
 
 
-def test_the_client_tells_how_many_are_earlier_answers(stack: Stack, tmp_path: Path) -> None:
+def test_client_reports_the_number_of_cached_answers(stack: Stack, tmp_path: Path) -> None:
     table, output = tmp_path / "items.csv", tmp_path / "results.csv"
     table.write_text("id,title\n1,Console de jeux\n2,Manette de jeux\n")
     options = ("--output", str(output), "--url", stack.url)
@@ -161,7 +161,7 @@ def test_the_client_tells_how_many_are_earlier_answers(stack: Stack, tmp_path: P
         assert [row["cached"] for row in csv.DictReader(file)] == ["true", "false"]
 
 
-def test_another_model_answers_by_itself_from_the_features_that_are_known(
+def test_new_bundle_reuses_cached_features_but_no_predictions(
     stack: Stack, api: httpx.Client, features: Path, retrained: Bundle
 ) -> None:
     known: Items = [{"id": "known", "image": picture(1)}]

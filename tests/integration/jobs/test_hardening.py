@@ -164,7 +164,7 @@ _FORBIDDEN_CALLS = re.compile(r"eval|exec|yaml\.(unsafe_|full_)?load(_all)?|os\.
 _FORBIDDEN_ARGUMENTS = {"allow_pickle", "shell"}
 
 
-def test_nothing_of_ours_runs_what_it_reads() -> None:
+def test_source_deserialises_no_code() -> None:
     modules = [path for package in PACKAGES for path in (ROOT / package).rglob("*.py")]
     assert len(modules) > 80
     found = [f"{path.relative_to(ROOT)}: {what}" for path in modules for what in _dangers(path.read_text())]
@@ -184,7 +184,7 @@ def test_nothing_of_ours_runs_what_it_reads() -> None:
         "frame.to_pickle(path)",
     ],
 )
-def test_the_test_above_sees_what_it_looks_for(code: str) -> None:
+def test_check_for_deserialised_code_finds_known_cases(code: str) -> None:
     assert list(_dangers(code))
 
 
@@ -269,7 +269,7 @@ def watched(redis_port: int, redis: Redis, blobs: Path, watch: Watch) -> Iterato
 
 @pytest.mark.parametrize("name", PATHS)
 @pytest.mark.parametrize("way", ["part", "zip", "JSON", "CSV", "URL"])
-def test_no_path_that_a_client_names_is_opened(watched: httpx.Client, blobs: Path, way: str, name: str) -> None:
+def test_paths_named_by_clients_are_never_opened(watched: httpx.Client, blobs: Path, way: str, name: str) -> None:
     picture, before = jpeg(), set(blobs.rglob("*"))
     if way in ("part", "zip"):
         body = BytesIO()
@@ -292,7 +292,7 @@ def test_no_path_that_a_client_names_is_opened(watched: httpx.Client, blobs: Pat
 
 
 @pytest.mark.parametrize("name", PATHS)
-def test_no_identifier_is_a_path(watched: httpx.Client, name: str) -> None:
+def test_identifiers_are_never_used_as_paths(watched: httpx.Client, name: str) -> None:
     job = watched.post("/v1/jobs", json={"items": [{"id": name[:128], "title": "Livre"}]}).json()
     for url in ("/v1/jobs/{}", "/v1/jobs/{}/results", "/v1/jobs/{}/events", "/v1/jobs/{}/deliveries"):
         response = watched.get(url.format(quote(name, safe="")))
@@ -360,7 +360,7 @@ def assert_says_nothing(response: httpx.Response, sent: str = "") -> None:
     assert not TELLTALE.search(said), said
 
 
-def test_an_error_tells_no_traceback_and_no_path(stack: Stack, api: httpx.Client, store: Redis) -> None:
+def test_errors_reveal_no_traceback_and_no_path(stack: Stack, api: httpx.Client, store: Redis) -> None:
     broken = api.post("/v1/jobs", json={"items": [{"title": "Livre"}]}).json()
     finished(api, broken["url"])
     break_record(store, broken["id"])

@@ -27,7 +27,7 @@ def lease(ledger: Ledger) -> Lease:
     return lease
 
 
-def test_a_chunk_in_hand_is_renewed_until_its_time_is_up(
+def test_held_chunk_is_renewed_until_its_timeout(
     ledger: Ledger, redis: Redis, chunks: HeldChunks, clock: list[float], lease: Lease
 ) -> None:
     with chunks.hold(lease):
@@ -38,9 +38,7 @@ def test_a_chunk_in_hand_is_renewed_until_its_time_is_up(
             assert ledger.recover() == len(overdue)
 
 
-def test_a_chunk_that_is_done_is_renewed_no_more(
-    ledger: Ledger, redis: Redis, chunks: HeldChunks, lease: Lease
-) -> None:
+def test_finished_chunk_is_not_renewed(ledger: Ledger, redis: Redis, chunks: HeldChunks, lease: Lease) -> None:
     with chunks.hold(lease):
         pass
     expire_leases(redis)
@@ -48,7 +46,7 @@ def test_a_chunk_that_is_done_is_renewed_no_more(
     assert ledger.recover() == 1
 
 
-def test_a_chunk_whose_work_fails_is_tried_again_after_a_pause(
+def test_failed_chunk_is_retried_after_a_pause(
     ledger: Ledger, redis: Redis, chunks: HeldChunks, lease: Lease, caplog: pytest.LogCaptureFixture
 ) -> None:
     with pytest.raises(OSError, match="blob store"), chunks.hold(lease):
@@ -66,13 +64,13 @@ def test_a_chunk_whose_work_fails_is_tried_again_after_a_pause(
     assert (again.attempt, again.losses) == (2, 1)
 
 
-def test_what_is_handed_back_can_be_taken_at_once(ledger: Ledger, chunks: HeldChunks, lease: Lease) -> None:
+def test_released_chunk_can_be_leased_at_once(ledger: Ledger, chunks: HeldChunks, lease: Lease) -> None:
     with chunks.hold(lease):
         chunks.hand_back()
         assert ledger.lease(LANE) is not None
 
 
-def test_a_chunk_that_is_overdue_counts_as_lost(
+def test_overdue_chunk_counts_as_lost(
     ledger: Ledger, redis: Redis, chunks: HeldChunks, clock: list[float], lease: Lease
 ) -> None:
     with chunks.hold(lease):

@@ -64,9 +64,7 @@ def _kind(response: httpx.Response) -> str:
 # Idempotency
 
 
-def test_the_same_key_and_body_replay_the_first_answer_whatever_became_of_the_job(
-    api: httpx.Client, ledger: Ledger
-) -> None:
+def test_idempotency_key_replays_the_first_answer_in_any_state_of_the_job(api: httpx.Client, ledger: Ledger) -> None:
     body, headers = {"items": ITEMS}, {"Idempotency-Key": "order 17"}
     first = api.post("/v1/jobs", json=body, headers=headers)
     _work(ledger, failing=1)
@@ -80,7 +78,7 @@ def test_the_same_key_and_body_replay_the_first_answer_whatever_became_of_the_jo
 
 
 @pytest.mark.parametrize("what", ["body", "query", "media type"])
-def test_a_key_with_another_request_is_refused(api: httpx.Client, what: str) -> None:
+def test_idempotency_key_with_another_request_is_refused(api: httpx.Client, what: str) -> None:
     line, headers = b'{"title": "Livre"}\n', {"Idempotency-Key": "k", "Content-Type": "application/x-ndjson"}
     assert api.post("/v1/jobs", content=line, headers=headers).status_code == 202
     other = api.post(
@@ -92,21 +90,21 @@ def test_a_key_with_another_request_is_refused(api: httpx.Client, what: str) -> 
     assert (other.status_code, _kind(other)) == (422, "idempotency-key-reused")
 
 
-def test_a_multipart_request_that_is_sent_again_has_another_boundary_and_is_the_same(api: httpx.Client) -> None:
+def test_idempotency_key_ignores_the_multipart_boundary(api: httpx.Client) -> None:
     files = {"items": ("items.csv", b"id,title\na,Livre\n", "text/csv"), "images": ("a.jpg", b"jpeg", "image/jpeg")}
     first, again = (api.post("/v1/jobs", files=files, headers={"Idempotency-Key": "k"}) for _ in range(2))
     assert first.request.headers["content-type"] != again.request.headers["content-type"]
     assert first.content == again.content
 
 
-def test_a_request_that_was_refused_can_be_corrected_under_its_key(api: httpx.Client) -> None:
+def test_idempotency_key_of_a_refused_request_can_be_used_again(api: httpx.Client) -> None:
     headers = {"Idempotency-Key": "k"}
     assert api.post("/v1/jobs", json={"items": [{"id": "a"}]}, headers=headers).status_code == 422
     assert api.post("/v1/jobs", json={"items": ITEMS}, headers=headers).status_code == 202
 
 
 @pytest.mark.parametrize("key", ["", " ", "é", "x" * 256, "a\tb"])
-def test_a_key_that_cannot_be_one_is_refused(api: httpx.Client, key: str) -> None:
+def test_malformed_idempotency_key_is_refused(api: httpx.Client, key: str) -> None:
     response = api.post("/v1/jobs", json={"items": ITEMS}, headers={b"Idempotency-Key": key.encode()})
     assert (response.status_code, _kind(response)) == (400, "malformed-idempotency-key")
 
@@ -133,19 +131,19 @@ def test_invalid_items_are_skipped_on_request_and_each_is_a_result(api: httpx.Cl
     assert found[0]["bundle"] is None
 
 
-def test_a_cell_that_is_too_long_is_its_items_own_error(api: httpx.Client) -> None:
+def test_too_long_csv_cell_is_an_error_of_its_item(api: httpx.Client) -> None:
     table = b"id,title\na,A\nb," + b"x" * 140_000 + b"\n"
     response = api.post("/v1/jobs", content=table, headers={"Content-Type": "text/csv"})
     (error,) = response.json()["errors"]
     assert (error["id"], error["line"], error["pointer"], error["code"]) == ("b", 3, "/title", "string_too_long")
 
 
-def test_a_job_of_invalid_items_alone_is_refused_though_they_may_be_skipped(api: httpx.Client) -> None:
+def test_job_with_only_invalid_items_is_refused_even_with_skip(api: httpx.Client) -> None:
     response = api.post("/v1/jobs", json={"items": [{"id": "a"}], "on_invalid": "skip"})
     assert (response.status_code, _kind(response)) == (422, "invalid-items")
 
 
-def test_of_very_many_wrong_items_each_is_named(api: httpx.Client) -> None:
+def test_every_one_of_very_many_invalid_items_is_named(api: httpx.Client) -> None:
     response = api.post("/v1/jobs", json={"items": [{"id": str(i)} for i in range(5000)]})
     assert [error["id"] for error in response.json()["errors"]] == [str(i) for i in range(5000)]
 
@@ -162,7 +160,7 @@ def test_of_very_many_wrong_items_each_is_named(api: httpx.Client) -> None:
         ({"webhook_url": "https://localhost/hook"}, "forbidden-address"),
     ],
 )
-def test_a_wrong_option_is_named_wherever_it_stands(
+def test_wrong_option_is_named_in_query_body_and_form(
     api: httpx.Client, options: dict[str, Any], kind: str, redis: Redis
 ) -> None:
     in_body = api.post("/v1/jobs", json={"items": ITEMS, **options})
@@ -195,7 +193,7 @@ def test_a_job_over_its_error_budget_fails(api: httpx.Client, ledger: Ledger) ->
     assert (ended["state"], ended["reason"], ended["error_budget"]) == ("failed", "error_budget", 50)
 
 
-def test_each_state_has_its_time(api: httpx.Client, ledger: Ledger) -> None:
+def test_job_has_a_time_for_each_state(api: httpx.Client, ledger: Ledger) -> None:
     job = _submit(api)
     _work(ledger)
     ended = api.get(job["url"]).json()
@@ -204,9 +202,7 @@ def test_each_state_has_its_time(api: httpx.Client, ledger: Ledger) -> None:
     assert (ended["created_at"], ended["finished_at"]) == (ended["times"]["queued"], ended["times"]["completed"])
 
 
-def test_results_that_were_kept_long_enough_are_gone_and_the_record_says_so(
-    api: httpx.Client, ledger: Ledger, redis: Redis
-) -> None:
+def test_expired_results_are_gone_and_the_job_says_so(api: httpx.Client, ledger: Ledger, redis: Redis) -> None:
     job = _submit(api)
     _work(ledger)
     expire_results(redis, job["id"])
@@ -222,7 +218,7 @@ def test_results_that_were_kept_long_enough_are_gone_and_the_record_says_so(
 # Doing it again
 
 
-def test_what_failed_is_retried_in_a_job_of_its_own(api: httpx.Client, ledger: Ledger) -> None:
+def test_retry_makes_a_job_of_the_failed_items(api: httpx.Client, ledger: Ledger) -> None:
     parent = _submit(api)
     running = api.post(f"{parent['url']}/retry")
     assert (running.status_code, _kind(running)) == (409, "job-not-ended")
@@ -240,7 +236,7 @@ def test_what_failed_is_retried_in_a_job_of_its_own(api: httpx.Client, ledger: L
     assert (nothing.status_code, _kind(nothing)) == (409, "nothing-to-retry")
 
 
-def test_what_was_cancelled_is_retried_only_when_asked_for(api: httpx.Client) -> None:
+def test_retry_includes_cancelled_items_only_on_request(api: httpx.Client) -> None:
     job = api.post(f"{_submit(api)['url']}/cancel").json()
     assert api.post(f"{job['url']}/retry").status_code == 409
     again = api.post(f"{job['url']}/retry", params={"status": "cancelled"})
@@ -252,7 +248,7 @@ def test_what_was_cancelled_is_retried_only_when_asked_for(api: httpx.Client) ->
 
 @pytest.mark.parametrize("output", ["json", "ndjson", "csv", "parquet"])
 @pytest.mark.parametrize("status", [None, "failed", "succeeded", "cancelled"])
-def test_every_form_says_the_same_and_can_be_filtered(
+def test_results_agree_in_every_format_and_can_be_filtered(
     api: httpx.Client, ledger: Ledger, output: str, status: str | None
 ) -> None:
     job = _submit(api)
@@ -282,7 +278,7 @@ def _rows(response: httpx.Response, output: str) -> list[dict[str, Any]]:
     return list(pq.read_table(io.BytesIO(response.content)).to_pylist())
 
 
-def test_events_tell_of_each_change_and_end_with_the_job(api: httpx.Client, ledger: Ledger) -> None:
+def test_job_events_show_each_change_and_end_with_the_job(api: httpx.Client, ledger: Ledger) -> None:
     job = _submit(api)
     with api.stream("GET", job["events_url"]) as stream:
         assert stream.headers["content-type"].startswith("text/event-stream")
@@ -296,7 +292,7 @@ def test_events_tell_of_each_change_and_end_with_the_job(api: httpx.Client, ledg
     assert (last["state"], last["progress"]) == ("completed", 1.0)
 
 
-def test_a_waiting_job_knows_its_place_and_when_to_ask_again(api: httpx.Client, ledger: Ledger) -> None:
+def test_waiting_job_has_a_position_and_retry_after(api: httpx.Client, ledger: Ledger) -> None:
     first, second = _submit(api), _submit(api)
     waiting = api.get(second["url"])
     assert waiting.json()["queue"] == {"lane": INTERACTIVE, "position": 1, "waiting_items": 6}
@@ -342,7 +338,7 @@ def test_a_large_body_for_a_full_queue_is_not_read_to_its_end(api: httpx.Client)
 # Tenants
 
 
-def test_nobody_sees_another_tenants_job(api: httpx.Client, settings: Settings, ledger: Ledger) -> None:
+def test_jobs_of_other_tenants_do_not_exist(api: httpx.Client, settings: Settings, ledger: Ledger) -> None:
     app = api.app  # type: ignore[attr-defined]
     keys = KeyStore(app.state.stores.redis)
     callers = {

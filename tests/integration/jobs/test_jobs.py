@@ -31,7 +31,7 @@ def _submit(api: httpx.Client, items: list[dict[str, Any]], **more: Any) -> dict
     return job
 
 
-def test_text_pictures_and_both_are_classified_and_say_what_they_are_from(api: httpx.Client) -> None:
+def test_texts_and_pictures_are_classified_with_their_branches(api: httpx.Client) -> None:
     items: list[dict[str, Any]] = [
         {"id": "both", "title": "Piscine gonflable ronde", "image": PICTURE},
         {"id": "text", "title": "Piscine gonflable ronde"},
@@ -58,7 +58,7 @@ def test_text_pictures_and_both_are_classified_and_say_what_they_are_from(api: h
         assert said["text_weight"] + said["image_weight"] == pytest.approx(1, abs=1e-3)
 
 
-def test_what_is_less_sure_than_the_bundles_threshold_needs_review(api: httpx.Client, trained: Trained) -> None:
+def test_results_below_the_threshold_need_review(api: httpx.Client, trained: Trained) -> None:
     review = trained.bundle.manifest.review
     titles = ["Piscine gonflable ronde", "Lampe", "zzz", "Livre ancien", "Console de jeux rétro", "Poupée en bois"]
     items: list[dict[str, Any]] = [{"id": title, "title": title} for title in titles]
@@ -94,7 +94,7 @@ def test_a_picture_that_cannot_be_read_fails_alone(api: httpx.Client) -> None:
     assert "not a picture" in found["bad"]["error"]["message"]
 
 
-def test_a_job_of_which_nothing_can_be_read_has_failed(api: httpx.Client) -> None:
+def test_job_with_only_unreadable_pictures_fails(api: httpx.Client) -> None:
     job = finished(api, _submit(api, [{"image": {"base64": in_base64(b"?")}}])["url"])
     assert job["state"] == "failed"
 
@@ -177,7 +177,7 @@ def test_every_wrong_item_is_named_and_nothing_is_accepted(api: httpx.Client) ->
     assert [error["id"] for error in problem["errors"][:3]] == ["empty", "fine", "pic"]
 
 
-def test_a_wrong_line_is_named(api: httpx.Client) -> None:
+def test_wrong_line_of_a_body_is_named(api: httpx.Client) -> None:
     headers = {"Content-Type": "application/x-ndjson"}
     response = api.post("/v1/jobs", content=b'{"id": "a", "title": "A"}\n\n{"id": "b"}\n', headers=headers)
     assert response.status_code == 422
@@ -209,7 +209,7 @@ def test_a_wrong_line_is_named(api: httpx.Client) -> None:
         (b"<x/>", "application/xml", 415, "unsupported-media-type"),
     ],
 )
-def test_a_body_that_is_no_job_is_a_problem_document(
+def test_malformed_job_is_a_problem_document(
     api: httpx.Client, content: bytes, media_type: str, status: int, kind: str
 ) -> None:
     response = api.post("/v1/jobs", content=content, headers={"Content-Type": media_type})
@@ -226,7 +226,7 @@ def test_an_unknown_job_is_a_problem_document(api: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize("part", ["input", "results", "committed", "done"])
-def test_an_id_leads_to_no_other_key(api: httpx.Client, part: str) -> None:
+def test_job_id_cannot_address_other_redis_keys(api: httpx.Client, part: str) -> None:
     job = finished(api, _submit(api, [{"title": "Livre"}])["url"])
     assert api.get(f"{job['url']}:{part}").status_code == 404
 

@@ -8,7 +8,7 @@ from tests.conftest import Trained
 from tests.pictures import in_base64, jpeg
 
 
-def test_json_with_a_description_and_a_picture(api: httpx.Client) -> None:
+def test_predict_json_with_description_and_picture(api: httpx.Client) -> None:
     body = {"description": "Console de jeux rétro", "image": in_base64(jpeg())}
     answer = api.post("/predict", json=body).raise_for_status().json()
     assert answer["predicted_category"] == PRODUCT_TYPES[answer["category_id"]]
@@ -18,13 +18,13 @@ def test_json_with_a_description_and_a_picture(api: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize("description", ["Piscine gonflable ronde", "zzz"])
-def test_an_answer_says_whether_it_needs_review(api: httpx.Client, trained: Trained, description: str) -> None:
+def test_predict_has_needs_review(api: httpx.Client, trained: Trained, description: str) -> None:
     answer = api.post("/predict", json={"description": description}).raise_for_status().json()
     assert answer["needs_review"] == trained.bundle.manifest.review.needs_review(answer["confidence"])
     assert answer["result"]["needs_review"] == answer["needs_review"]
 
 
-def test_multipart_gives_the_same_answer(api: httpx.Client) -> None:
+def test_predict_multipart_gives_the_same_answer(api: httpx.Client) -> None:
     json_answer = api.post("/predict", json={"description": "Robe", "image": in_base64(jpeg())}).json()
     files = {"image": ("robe.jpg", jpeg(), "image/jpeg")}
     answer = api.post("/predict", data={"description": "Robe"}, files=files).raise_for_status().json()
@@ -32,14 +32,14 @@ def test_multipart_gives_the_same_answer(api: httpx.Client) -> None:
     assert [answer[field] for field in fields] == [json_answer[field] for field in fields]
 
 
-def test_either_part_alone_is_enough(api: httpx.Client) -> None:
+def test_predict_needs_only_description_or_picture(api: httpx.Client) -> None:
     text = api.post("/predict", json={"description": "Console"}).json()
     assert text["model_weights"] == {"text": 1.0, "image": 0.0}
     image = api.post("/predict", files={"image": ("x.jpg", jpeg(), "image/jpeg")}).json()
     assert image["model_weights"] == {"text": 0.0, "image": 1.0}
 
 
-def test_what_cannot_be_classified_is_a_problem(api: httpx.Client) -> None:
+def test_predict_unreadable_item_is_a_problem(api: httpx.Client) -> None:
     unreadable = api.post("/predict", json={"image": in_base64(b"?")})
     assert (unreadable.status_code, unreadable.json()["type"].split(":")[-1]) == (422, "image-unreadable")
     assert api.post("/predict", json={}).status_code == 422

@@ -132,7 +132,7 @@ def test_a_label_of_a_result_brings_its_item(
         ("application/json", b'[{"title": "Livre", "code": 10}, {"title": "Lampe", "code": "2060", "by": "anna"}]'),
     ],
 )
-def test_every_form_says_the_same(api: httpx.Client, store: LabelStore, media_type: str, body: bytes) -> None:
+def test_labels_agree_in_every_form(api: httpx.Client, store: LabelStore, media_type: str, body: bytes) -> None:
     response = api.post("/v1/labels", content=body, headers={"Content-Type": media_type})
     assert response.status_code == 201, response.text
     assert [(label.title, label.code, label.by) for label in store.labels()] == [
@@ -144,50 +144,52 @@ def test_every_form_says_the_same(api: httpx.Client, store: LabelStore, media_ty
 # What is wrong
 
 
-def test_each_wrong_label_is_named_and_none_is_kept(api: httpx.Client, store: LabelStore, ledger: Ledger) -> None:
-    job = _classified(api, ledger, [{"id": "a", "title": "Livre"}])
+def _invalid_labels(job: str) -> list[tuple[dict[str, Any], str, str]]:
+    """Labels that cannot be accepted, each with the pointer below it and the code of its error."""
     tomorrow = (datetime.now(UTC) + timedelta(days=1)).isoformat()
-    wrong: list[dict[str, Any]] = [
-        {"title": "Livre", "code": 11},
-        {"title": "Livre"},
-        {"code": 10},
-        {"title": "Livre", "job_id": job, "item_id": "a", "code": 10},
-        {"job_id": job, "code": 10},
-        {"title": "Livre", "code": 10, "at": tomorrow},
-        {"title": "?!", "code": 10},
-        {"image": {"url": "https://shop.example/a.jpg"}, "code": 10},
-        {"job_id": "0" * 24, "item_id": "a", "code": 10},
-        {"job_id": job, "item_id": "b", "code": 10},
-        {"title": "Livre", "code": 10, "at": "2026-01-01T00:00:00"},
+    return [
+        ({"title": "Livre", "code": 11}, "/code", "value_error"),
+        ({"title": "Livre"}, "/code", "missing"),
+        ({"code": 10}, "", "value_error"),
+        ({"title": "Livre", "job_id": job, "item_id": "a", "code": 10}, "", "value_error"),
+        ({"job_id": job, "code": 10}, "", "value_error"),
+        ({"title": "Livre", "code": 10, "at": tomorrow}, "/at", "in_the_future"),
+        ({"title": "?!", "code": 10}, "", "nothing_to_learn"),
+        ({"image": {"url": "https://shop.example/a.jpg"}, "code": 10}, "", "nothing_to_learn"),
+        ({"job_id": "0" * 24, "item_id": "a", "code": 10}, "/job_id", "job_not_found"),
+        ({"job_id": job, "item_id": "b", "code": 10}, "/item_id", "item_not_found"),
+        ({"title": "Livre", "code": 10, "at": "2026-01-01T00:00:00"}, "/at", "timezone_aware"),
     ]
-    response = _send(api, *wrong, {"title": "Livre", "code": 10})
+
+
+def test_invalid_labels_are_named_and_none_is_stored(api: httpx.Client, store: LabelStore, ledger: Ledger) -> None:
+    invalid = _invalid_labels(_classified(api, ledger, [{"id": "a", "title": "Livre"}]))
+    response = _send(api, *(label for label, _, _ in invalid), {"title": "Livre", "code": 10})
     assert _errors(response) == [
-        (0, "/labels/0/code", "value_error"),
-        (1, "/labels/1/code", "missing"),
-        (2, "/labels/2", "value_error"),
-        (3, "/labels/3", "value_error"),
-        (4, "/labels/4", "value_error"),
-        (5, "/labels/5/at", "in_the_future"),
-        (6, "/labels/6", "nothing_to_learn"),
-        (7, "/labels/7", "nothing_to_learn"),
-        (8, "/labels/8/job_id", "job_not_found"),
-        (9, "/labels/9/item_id", "item_not_found"),
-        (10, "/labels/10/at", "timezone_aware"),
+        (index, f"/labels/{index}{pointer}", code) for index, (_, pointer, code) in enumerate(invalid)
     ]
-    assert "2905" in response.json()["errors"][0]["detail"], "the 27 are listed"
     assert store.names() == []
-    skipped = _send(api, *wrong, {"title": "Livre", "code": 10}, on_invalid="skip").json()
+
+
+def test_unknown_category_of_a_label_lists_the_known_ones(api: httpx.Client) -> None:
+    assert "2905" in _send(api, {"title": "Livre", "code": 11}).json()["errors"][0]["detail"]
+
+
+def test_invalid_labels_are_skipped_on_request(api: httpx.Client, ledger: Ledger) -> None:
+    invalid = _invalid_labels(_classified(api, ledger, [{"id": "a", "title": "Livre"}]))
+    labels = [label for label, _, _ in invalid]
+    skipped = _send(api, *labels, {"title": "Livre", "code": 10}, on_invalid="skip").json()
     assert (skipped["accepted"], skipped["invalid"], len(skipped["errors"])) == (1, 11, 11)
 
 
-def test_lines_are_named(api: httpx.Client) -> None:
+def test_invalid_label_in_ndjson_has_its_line(api: httpx.Client) -> None:
     body = b'{"title": "Livre", "code": 10}\n\n{"title": "Livre", "code": 11}\n'
     response = api.post("/v1/labels", content=body, headers={"Content-Type": "application/x-ndjson"})
     assert [(error["line"], error["pointer"]) for error in response.json()["errors"]] == [(3, "/code")]
 
 
 @pytest.mark.parametrize("gone", ["kept", "results", "picture"])
-def test_what_is_no_longer_kept_must_be_sent(
+def test_label_of_an_expired_input_is_refused(
     api: httpx.Client, ledger: Ledger, redis: Redis, settings: Settings, gone: str
 ) -> None:
     picture = in_base64(jpeg("blue", (8, 8)))
@@ -205,7 +207,7 @@ def test_what_is_no_longer_kept_must_be_sent(
     assert "send the item itself" in response.json()["errors"][0]["detail"]
 
 
-def test_too_many_and_none_and_other_forms_are_refused(api: httpx.Client) -> None:
+def test_labels_over_the_limit_none_and_multipart_are_refused(api: httpx.Client) -> None:
     many = _send(api, *({"title": "Livre", "code": 10} for _ in range(21)))
     assert (many.status_code, many.json()["type"].rsplit(":", 1)[-1]) == (413, "too-many-labels")
     assert _send(api).json()["type"].endswith("no-labels")
@@ -213,7 +215,7 @@ def test_too_many_and_none_and_other_forms_are_refused(api: httpx.Client) -> Non
     assert form.status_code == 415
 
 
-def test_labels_need_the_scope_and_anothers_job_does_not_exist(api: httpx.Client, ledger: Ledger) -> None:
+def test_labels_need_the_scope_and_the_tenants_own_job(api: httpx.Client, ledger: Ledger) -> None:
     app = api.app  # type: ignore[attr-defined]
     keys = KeyStore(app.state.stores.redis)
     job = _classified(api, ledger, [{"id": "a", "title": "Livre"}])
@@ -229,7 +231,7 @@ def test_labels_need_the_scope_and_anothers_job_does_not_exist(api: httpx.Client
 # Counting
 
 
-def test_conflicts_are_told_and_counted_by_item(api: httpx.Client) -> None:
+def test_label_conflicts_are_counted_by_item(api: httpx.Client) -> None:
     assert _accepted(api, {"title": "Livre d'été", "code": 10})["conflicts"] == 0
     again = _accepted(api, {"title": "LIVRE d’ete!", "code": 10}, {"title": "Lampe", "code": 2060})
     assert again["conflicts"] == 0, "the same item and the same code"
@@ -243,7 +245,7 @@ def test_conflicts_are_told_and_counted_by_item(api: httpx.Client) -> None:
     assert counts["newest"] is not None
 
 
-def test_counts_are_found_again_after_redis_was_emptied(api: httpx.Client, redis: Redis) -> None:
+def test_label_counts_survive_an_emptied_redis(api: httpx.Client, redis: Redis) -> None:
     _accepted(api, {"title": "Livre", "code": 10})
     _accepted(api, {"title": "Livre", "code": 2705})
     before = api.get("/v1/labels").json()
@@ -256,7 +258,7 @@ def test_counts_are_found_again_after_redis_was_emptied(api: httpx.Client, redis
 # Twice
 
 
-def test_the_same_request_twice_is_kept_once_and_answered_alike(api: httpx.Client, store: LabelStore) -> None:
+def test_idempotency_key_stores_labels_once(api: httpx.Client, store: LabelStore) -> None:
     label = {"title": "Livre", "code": 10}
     _accepted(api, {"title": "Livre", "code": 40})
     first, again = (_send(api, label, {"code": 1}, key="k", on_invalid="skip") for _ in range(2))
@@ -268,7 +270,9 @@ def test_the_same_request_twice_is_kept_once_and_answered_alike(api: httpx.Clien
     assert (reused.status_code, reused.json()["type"].rsplit(":", 1)[-1]) == (422, "idempotency-key-reused")
 
 
-def test_a_request_that_died_before_its_answer_is_kept_once(api: httpx.Client, store: LabelStore, redis: Redis) -> None:
+def test_labels_of_a_request_that_died_before_its_answer_are_stored_once(
+    api: httpx.Client, store: LabelStore, redis: Redis
+) -> None:
     label = {"title": "Livre", "code": 10}
     first = _send(api, label, key="k").json()
     for claim in claims(redis):
@@ -278,7 +282,7 @@ def test_a_request_that_died_before_its_answer_is_kept_once(api: httpx.Client, s
     assert len(store.names()) == 1
 
 
-def test_two_that_write_at_once_count_each_file_once(settings: Settings, redis: Redis, store: LabelStore) -> None:
+def test_concurrent_label_indexes_count_each_file_once(settings: Settings, redis: Redis, store: LabelStore) -> None:
     label = Label(index=0, code=10, by="anna", at=datetime.now(UTC), tenant="local", title="Livre")
     one, other = LabelIndex(redis, store), LabelIndex(redis, LabelStore(settings.labels_url))
     names = [LabelStore.name(moment, f"{moment:024x}") for moment in (1, 2)]

@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
@@ -148,49 +149,82 @@ def test_an_observer_is_told_that_redis_is_away(tmp_path_factory: pytest.TempPat
 # The whole way
 
 
-def test_the_figures_of_a_job_add_up(stack: Stack, api: httpx.Client) -> None:
-    worker, courier = stack.process_url("worker"), stack.process_url("courier")
-    before, front_before, sent_before = (Figures.scraped(url) for url in (worker, stack.url, courier))
+@dataclass(frozen=True)
+class Scrapes:
+    """The metrics of a process before and after a job."""
+
+    before: Figures
+    after: Figures
+
+    def rise(self, name: str, **labels: str) -> float:
+        return self.after(name, **labels) - self.before(name, **labels)
+
+
+@dataclass(frozen=True)
+class MeasuredJob:
+    """A job of 20 texts, 4 pictures and an unreadable one, with a webhook."""
+
+    items: list[dict[str, Any]]
+    worker: Scrapes
+    front: Scrapes
+    courier: Scrapes
+
+
+@pytest.fixture(scope="module")
+def measured(stack: Stack) -> MeasuredJob:
     items: list[dict[str, Any]] = [{"title": f"lampe à poser en métal {number}"} for number in range(20)]
     items += [{"image": {"base64": in_base64(jpeg("teal", (70 + number, 50)))}} for number in range(4)]
     items += [{"image": {"base64": in_base64(b"no picture at all")}}]
-    with WebhookReceiver(stack.webhook_secret) as receiver:
+    urls = stack.process_url("worker"), stack.url, stack.process_url("courier")
+    before = [Figures.scraped(url) for url in urls]
+    with WebhookReceiver(stack.webhook_secret) as receiver, httpx.Client(base_url=stack.url, timeout=60) as api:
         sent = api.post("/v1/jobs", json={"items": items, "webhook_url": receiver.url}).raise_for_status().json()
         assert finished(api, sent["url"])["state"] == "partial"
         receiver.received.get(timeout=30)
-    after, front, delivered = (Figures.scraped(url) for url in (worker, stack.url, courier))
+    after = [Figures.scraped(url) for url in urls]
+    return MeasuredJob(items, *(Scrapes(*pair) for pair in zip(before, after, strict=True)))
 
-    def rise(name: str, **labels: str) -> float:
-        return after(name, **labels) - before(name, **labels)
 
+def test_worker_metrics_of_a_job(measured: MeasuredJob) -> None:
+    rise, after = measured.worker.rise, measured.worker.after
     assert rise("catalog_items_total", lane="bulk", status="succeeded") == 24
     assert rise("catalog_items_total", lane="bulk", status="failed") == 1
     assert rise("catalog_item_errors_total", error="image_unreadable") == 1
     assert rise("catalog_chunks_total", end="committed") == rise("catalog_chunk_seconds_count") > 0
+    assert after("catalog_model_info") == 1
+
+
+def test_engine_metrics_of_a_job(measured: MeasuredJob) -> None:
+    rise, after = measured.worker.rise, measured.worker.after
     assert rise("catalog_engine_batch_size_sum", network="text") == 20
     assert rise("catalog_engine_batch_size_sum", network="picture") == 4
     assert rise("catalog_engine_stage_seconds_count", stage="wait", network="picture") == 4
     assert rise("catalog_engine_stage_seconds_count", stage="fetch") == 5
-    assert rise("catalog_cache_misses_total", cache="predictions") == 25
-    assert rise("catalog_cache_misses_total", cache="features") == 5
     assert after("catalog_engine_waiting_inputs") == 0
-    assert after("catalog_model_info") == 1
     assert after("catalog_engine_pictures_per_second") > 0
 
-    assert front("catalog_queue_items") == front("catalog_queue_in_flight_items") == 0
-    assert front("catalog_items_accepted_total") - front_before("catalog_items_accepted_total") == 25
-    assert front("catalog_jobs_total", state="partial") - front_before("catalog_jobs_total", state="partial") == 1
-    assert front("catalog_workers", bundle=api.get("/health").json()["bundles"][0]) == 1
-    attempts = "catalog_webhook_attempts_total"
-    assert delivered(attempts, outcome="delivered") - sent_before(attempts, outcome="delivered") == 1
-    assert delivered("catalog_webhook_duration_seconds_count") > 0
 
-    again = api.post("/v1/jobs", json={"items": items[:20]}).raise_for_status().json()
+def test_api_metrics_of_a_job(measured: MeasuredJob, api: httpx.Client) -> None:
+    rise, after = measured.front.rise, measured.front.after
+    assert after("catalog_queue_items") == after("catalog_queue_in_flight_items") == 0
+    assert rise("catalog_items_accepted_total") == 25
+    assert rise("catalog_jobs_total", state="partial") == 1
+    assert after("catalog_workers", bundle=api.get("/health").json()["bundles"][0]) == 1
+
+
+def test_courier_metrics_of_a_webhook(measured: MeasuredJob) -> None:
+    assert measured.courier.rise("catalog_webhook_attempts_total", outcome="delivered") == 1
+    assert measured.courier.after("catalog_webhook_duration_seconds_count") > 0
+
+
+def test_cache_metrics_of_a_job_and_of_its_repetition(measured: MeasuredJob, stack: Stack, api: httpx.Client) -> None:
+    assert measured.worker.rise("catalog_cache_misses_total", cache="predictions") == 25
+    assert measured.worker.rise("catalog_cache_misses_total", cache="features") == 5
+    before = Figures.scraped(stack.process_url("worker"))
+    again = api.post("/v1/jobs", json={"items": measured.items[:20]}).raise_for_status().json()
     finished(api, again["url"])
-    assert (
-        Figures.scraped(worker)("catalog_cache_hits_total", cache="predictions")
-        == after("catalog_cache_hits_total", cache="predictions") + 20
-    )
+    repetition = Scrapes(before, Figures.scraped(stack.process_url("worker")))
+    assert repetition.rise("catalog_cache_hits_total", cache="predictions") == 20
 
 
 def test_items_are_in_flight_while_a_worker_waits_for_their_pictures(stack: Stack, api: httpx.Client) -> None:

@@ -76,7 +76,7 @@ def shuffle_labels(path: Path, share: float) -> None:
         csv.writer(file).writerows([header, *rows])
 
 
-def test_a_model_passes_against_itself_and_everybody_is_told(judging: Workspace, trained: Trained) -> None:
+def test_gate_passes_a_model_against_itself_and_publishes_the_verdict(judging: Workspace, trained: Trained) -> None:
     found = verdict(judging, "--champion", str(BUNDLE))
     assert found.passed, found.detail
     assert found.champion == found.challenger == trained.bundle.id
@@ -96,7 +96,7 @@ def test_a_model_passes_against_itself_and_everybody_is_told(judging: Workspace,
     assert version.tags["gate"] == "passed"
 
 
-def test_a_poisoned_data_set_is_refused(poisoned: Workspace, trained: Trained) -> None:
+def test_gate_refuses_a_poisoned_data_set(poisoned: Workspace, trained: Trained) -> None:
     found = verdict(poisoned, "--champion", str(trained.bundle.folder))
     assert not found.passed
     assert "may not serve" in found.detail
@@ -106,7 +106,7 @@ def test_a_poisoned_data_set_is_refused(poisoned: Workspace, trained: Trained) -
     assert "now have another label" in found.detail
 
 
-def test_what_was_poisoned_is_not_judged_on(poisoned: Workspace, trained: Trained) -> None:
+def test_gate_does_not_judge_on_changed_labels(poisoned: Workspace, trained: Trained) -> None:
     found = by_name(judged(poisoned, trained.bundle))
     figures = found["held_out"].figures
     assert figures["disputed"] > 0
@@ -115,7 +115,7 @@ def test_what_was_poisoned_is_not_judged_on(poisoned: Workspace, trained: Traine
     assert found["weighted_f1"].figures["gain"] < 0
 
 
-def test_a_model_that_always_says_the_same_is_refused(workspace: Workspace, trained: Trained, tmp_path: Path) -> None:
+def test_gate_refuses_a_constant_model(workspace: Workspace, trained: Trained, tmp_path: Path) -> None:
     first = (50.0, *[0.0] * (len(CODES) - 1))
     fusion = trained.bundle.manifest.fusion.model_copy(update={"bias": first, "text_alone": 0.0, "image_alone": 0.0})
     found = judged(workspace, trained.bundle, altered(trained.bundle, tmp_path / "blind", fusion=fusion))
@@ -125,7 +125,7 @@ def test_a_model_that_always_says_the_same_is_refused(workspace: Workspace, trai
     assert not by_name(found)["golden"].passed
 
 
-def test_a_champion_of_smaller_pictures_looks_at_them_itself(
+def test_gate_lets_a_champion_with_another_picture_size_see_pictures_itself(
     workspace: Workspace, trained: Trained, tmp_path: Path
 ) -> None:
     size = trained.bundle.manifest.image_size - 32
@@ -138,28 +138,26 @@ def test_a_champion_of_smaller_pictures_looks_at_them_itself(
     assert all(picture in kept for picture in products["picture"][test.rows[test.has_image]])
 
 
-def test_a_champion_that_does_not_tell_what_it_learned_can_be_challenged(
-    workspace: Workspace, trained: Trained, tmp_path: Path
-) -> None:
+def test_gate_accepts_a_champion_without_known_items(workspace: Workspace, trained: Trained, tmp_path: Path) -> None:
     found = judged(workspace, altered(trained.bundle, tmp_path / "old", without=[KNOWN]))
     assert "labels" not in by_name(found)
     assert "may have an advantage" in by_name(found)["held_out"].detail
     assert found.passed, found.detail
 
 
-def test_where_nothing_serves_a_minimum_is_asked(judging: Workspace) -> None:
+def test_gate_without_a_champion_asks_for_a_minimum(judging: Workspace) -> None:
     found = verdict(judging)
     assert found.champion is None
     assert set(by_name(found)) == {"held_out", "weighted_f1", "golden"}
     assert found.passed, found.detail
 
 
-def test_a_bundle_without_a_golden_set_is_refused(workspace: Workspace, trained: Trained, tmp_path: Path) -> None:
+def test_gate_refuses_a_bundle_without_golden_set(workspace: Workspace, trained: Trained, tmp_path: Path) -> None:
     found = judged(workspace, None, altered(trained.bundle, tmp_path / "old", without=[GOLDEN]))
     assert not found.passed
     assert "has no golden set" in found.detail
 
 
-def test_a_bundle_that_was_trained_on_something_else_is_not_judged(workspace: Workspace) -> None:
+def test_gate_does_not_judge_a_bundle_of_other_data(workspace: Workspace) -> None:
     with pytest.raises(GateError, match="run dvc repro"):
         judged(workspace, None, Bundle.load(workspace.folder / STARTER))

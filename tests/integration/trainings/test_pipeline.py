@@ -24,7 +24,7 @@ def _output(workspace: Workspace, stage: str, path: Path) -> str:
     return str(md5)
 
 
-def test_the_metrics_of_all_three_are_shown(workspace: Workspace) -> None:
+def test_dvc_metrics_show_text_image_and_fusion(workspace: Workspace) -> None:
     shown = json.loads(workspace.run("dvc", "metrics", "show", "--json"))
     (figures,) = [entry["data"] for entry in shown[""]["data"].values()]
     for branch in ("text", "image", "fusion"):
@@ -34,7 +34,7 @@ def test_the_metrics_of_all_three_are_shown(workspace: Workspace) -> None:
     assert 0 <= figures["fusion"]["review_coverage"] <= 1
 
 
-def test_the_graph_has_the_four_stages(workspace: Workspace) -> None:
+def test_dvc_graph_has_the_four_stages(workspace: Workspace) -> None:
     drawn = workspace.run("dvc", "dag")
     assert all(stage in drawn for stage in ("import_data", "preprocess", "train", "evaluate"))
 
@@ -51,13 +51,13 @@ def test_the_plots_can_be_drawn(workspace: Workspace) -> None:
             picture.verify()
 
 
-def test_the_mistakes_are_products_of_the_test_split(workspace: Workspace, trained: Trained) -> None:
+def test_reported_mistakes_are_products_of_the_test_split(workspace: Workspace, trained: Trained) -> None:
     lines = (workspace.folder / EVALUATION_REPORT / "mistakes.csv").read_text().splitlines()[1:]
     rows = {int(line.split(",")[0]) for line in lines}
     assert rows <= set(trained.prepared.split(TEST).rows.tolist())
 
 
-def test_what_was_trained_can_be_fetched_from_the_registry(workspace: Workspace, trained: Trained) -> None:
+def test_trained_bundle_can_be_fetched_from_the_registry(workspace: Workspace, trained: Trained) -> None:
     code = (
         "from pathlib import Path; from shared.registry.mlflow import fetch; "
         "print(fetch('models:/rakuten-classification@challenger', Path('models/cache')).folder)"
@@ -86,7 +86,7 @@ def test_the_bundle_was_evaluated_in_int8_and_in_floating_point(trained: Trained
     assert evaluated[INT8] == pytest.approx(evaluated[FLOAT], abs=0.1)  # one item of the tiny split
 
 
-def test_another_lstm_trains_anew_and_computes_no_features(retrained: Retrained) -> None:
+def test_changed_lstm_parameters_recompute_no_features(retrained: Retrained) -> None:
     assert "Stage 'import_data' didn't change, skipping" in retrained.told
     assert "Stage 'preprocess' didn't change, skipping" in retrained.told
     assert "Running stage 'train'" in retrained.told
@@ -104,14 +104,14 @@ def test_the_same_seed_and_data_give_the_same_bundle_and_report(
     assert _output(again, "evaluate", EVALUATION_REPORT) == _output(workspace, "evaluate", EVALUATION_REPORT)
 
 
-def test_features_outlive_their_stage(workspace: Workspace, tmp_path: Path) -> None:
+def test_feature_store_survives_a_rerun_of_its_stage(workspace: Workspace, tmp_path: Path) -> None:
     changed = workspace.copy(tmp_path / "changed")
     changed.set_params({"preprocess": {"validation": 0.2}})
     told = changed.run("dvc", "repro", "preprocess")
     assert told.count("features: 0 pictures computed") == 1  # in int8, which every picture is kept in
 
 
-def test_another_size_gets_features_of_its_own(workspace: Workspace, tmp_path: Path) -> None:
+def test_feature_store_keeps_picture_sizes_apart(workspace: Workspace, tmp_path: Path) -> None:
     changed = workspace.copy(tmp_path / "changed")
     before = Prepared(workspace.folder / PREPARED)
     size = 128 if before.image_size != 128 else 160

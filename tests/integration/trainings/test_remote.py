@@ -33,7 +33,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Monk
     return f"s3://{seaweedfs.BUCKET}/models"
 
 
-def test_what_was_trained_elsewhere_is_not_trained_again(
+def test_remote_run_cache_saves_training_again(
     workspace: Workspace, trained: Trained, url: str, tmp_path: Path
 ) -> None:
     origin = workspace.copy(tmp_path / "origin")
@@ -56,7 +56,7 @@ def test_what_was_trained_elsewhere_is_not_trained_again(
     assert Bundle.load(without.folder / BUNDLE).id == trained.bundle.id
 
 
-def test_an_empty_remote_has_nothing_and_that_is_no_error(workspace: Workspace, url: str, tmp_path: Path) -> None:
+def test_empty_remote_is_no_error(workspace: Workspace, url: str, tmp_path: Path) -> None:
     there = newcomer(workspace, tmp_path / "there")
     connect(there.folder, f"{url}-empty")
     run(there, FETCH)

@@ -162,9 +162,7 @@ def first(loop: Loop) -> dict[str, Any]:
     return training
 
 
-def test_corrections_lead_to_a_better_model_in_service_and_there_is_a_way_back(
-    loop: Loop, first: dict[str, Any]
-) -> None:
+def test_corrections_lead_to_a_promotion_that_can_be_rolled_back(loop: Loop, first: dict[str, Any]) -> None:
     before = loop.classify(product.item for product in loop.products)
     answers = loop.results(before)
     assert {answer["bundle"] for answer in answers.values()} == {first["bundle"]}
@@ -235,7 +233,7 @@ def test_poisoned_labels_are_refused_and_the_champion_stays(loop: Loop, first: d
     assert refused["gate"]["passed"] is False
 
 
-def test_the_client_walks_the_loop(loop: Loop, first: dict[str, Any], tmp_path: Path) -> None:
+def test_client_commands_of_the_training_loop(loop: Loop, first: dict[str, Any], tmp_path: Path) -> None:
     told = _catalog(loop, "train", "--promote", "never")
     assert "train: unchanged" in told, "nothing had changed since the last one"
     assert "not promoted" in told

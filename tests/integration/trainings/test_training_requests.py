@@ -36,7 +36,7 @@ def refused(answer: httpx.Response) -> tuple[int, str, list[str]]:
     )
 
 
-def test_a_request_becomes_a_training(client: TestClient) -> None:
+def test_training_request_becomes_a_training(client: TestClient) -> None:
     body = {"params": {"train": {"text": {"epochs": 3}}}, "revision": "HEAD", "promote": "manual", "deadline_s": 60}
     answer = client.post("/v1/trainings", json=body)
     assert answer.status_code == 202
@@ -65,18 +65,18 @@ def test_a_request_becomes_a_training(client: TestClient) -> None:
         ({"epochs": 3}, ["/body/epochs"]),
     ],
 )
-def test_what_is_wrong_is_named(client: TestClient, body: dict[str, Any], pointers: list[str]) -> None:
+def test_invalid_training_request_is_explained(client: TestClient, body: dict[str, Any], pointers: list[str]) -> None:
     assert refused(client.post("/v1/trainings", json=body)) == (422, "invalid-request", pointers)
     assert client.get("/v1/trainings").json() == {"trainings": []}
 
 
-def test_deadlines_and_webhooks_are_held_to_what_jobs_are(client: TestClient) -> None:
+def test_training_deadlines_and_webhooks_have_the_rules_of_jobs(client: TestClient) -> None:
     assert refused(client.post("/v1/trainings", json={"deadline_s": 10**9}))[1] == "deadline-too-late"
     hook = {"webhook_url": "https://shop.example/hook"}
     assert refused(client.post("/v1/trainings", json=hook))[1] == "webhooks-not-configured"
 
 
-def test_so_many_may_wait(client: TestClient) -> None:
+def test_trainings_over_the_queue_limit_are_refused(client: TestClient) -> None:
     first, second = (client.post("/v1/trainings", json={}).json() for _ in range(2))
     full = client.post("/v1/trainings", json={})
     assert refused(full)[:2] == (503, "queue-full")
@@ -87,7 +87,7 @@ def test_so_many_may_wait(client: TestClient) -> None:
     assert client.post("/v1/trainings", json={}).status_code == 202
 
 
-def test_the_same_key_leads_to_the_same_training(client: TestClient, ledger: Ledger) -> None:
+def test_idempotency_key_leads_to_the_same_training(client: TestClient, ledger: Ledger) -> None:
     headers = {"Idempotency-Key": "weekly"}
     first = client.post("/v1/trainings", json={"promote": "never"}, headers=headers)
     ledger.cancel(first.json()["id"])
@@ -99,7 +99,7 @@ def test_the_same_key_leads_to_the_same_training(client: TestClient, ledger: Led
     assert len(client.get("/v1/trainings").json()["trainings"]) == 1
 
 
-def test_trainings_and_jobs_are_two_worlds(client: TestClient) -> None:
+def test_trainings_are_not_jobs_and_jobs_are_not_trainings(client: TestClient) -> None:
     training = client.post("/v1/trainings", json={}).json()["id"]
     job = client.post("/v1/jobs", json={"items": [{"title": "Livre"}]}).json()["id"]
     for path in ("", "/results", "/events", "/deliveries"):
@@ -112,7 +112,7 @@ def test_trainings_and_jobs_are_two_worlds(client: TestClient) -> None:
     assert f"There is no training {job}" in refused.json()["detail"]
 
 
-def test_trainings_are_their_tenants_and_need_the_scope(client: TestClient, redis: Redis) -> None:
+def test_trainings_need_the_scope_and_belong_to_their_tenant(client: TestClient, redis: Redis) -> None:
     keys = KeyStore(redis)
     one, other, reader = (
         client_of(client.app, key=keys.create(tenant, {scope})[1])  # type: ignore[arg-type]
@@ -126,7 +126,7 @@ def test_trainings_are_their_tenants_and_need_the_scope(client: TestClient, redi
     assert [found["url"] for found in one.get("/v1/trainings").json()["trainings"]] == [url]
 
 
-def test_how_long_it_takes_is_estimated_from_the_training_before(client: TestClient, redis: Redis) -> None:
+def test_training_end_is_estimated_from_the_last_training(client: TestClient, redis: Redis) -> None:
     trainings = Trainings(redis)
     set_durations(redis, import_data=5, preprocess=10, train=20)
     url = client.post("/v1/trainings", json={}).json()["url"]
@@ -141,7 +141,7 @@ def test_how_long_it_takes_is_estimated_from_the_training_before(client: TestCli
     assert shown["stage"] == "preprocess"
 
 
-def test_events_tell_of_stages_and_end_with_the_training(client: TestClient, redis: Redis) -> None:
+def test_training_events_show_stages_and_end_with_the_training(client: TestClient, redis: Redis) -> None:
     training = client.post("/v1/trainings", json={}).json()
     client.post(f"{training['url']}/cancel")
     with client.stream("GET", training["events_url"]) as stream:
@@ -149,7 +149,7 @@ def test_events_tell_of_stages_and_end_with_the_training(client: TestClient, red
     assert lines == ["event: end"]
 
 
-def test_the_gate_is_not_loosened_by_whoever_may_train(settings: Settings, redis: Redis) -> None:
+def test_changing_the_gate_needs_the_scope_admin(settings: Settings, redis: Redis) -> None:
     body = {"params": {"gate": {"min_items": 1}}}
     _, train = KeyStore(redis).create("shop", {Scope.TRAIN})
     _, admin = KeyStore(redis).create("shop", {Scope.TRAIN, Scope.ADMIN})

@@ -21,15 +21,15 @@ def _beat(line: str | None) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False)
 
 
-def test_none_is_opened_where_the_operator_has_not_said_so() -> None:
+def test_no_training_is_scheduled_by_default() -> None:
     assert _beat(None).stdout == "None\n"
 
 
-def test_beat_has_the_operators_schedule() -> None:
+def test_beat_has_the_configured_training_schedule() -> None:
     assert "crontab: 0 3 * * 0" in _beat("0 3 * * 0").stdout
 
 
-def test_a_wrong_line_is_told_at_the_start() -> None:
+def test_malformed_training_schedule_stops_the_start() -> None:
     refused = _beat("every night")
     assert refused.returncode == 1
     assert "CATALOG_TRAINING_SCHEDULE: 'every night' is no crontab line" in refused.stderr
@@ -41,7 +41,7 @@ def settings(redis_port: int) -> Settings:
     return Settings(redis_url=f"{url}/0", broker_url=f"{url}/1", training_tenant="shop", max_queued_trainings=1)
 
 
-def test_one_at_a_time_is_opened(redis: Redis, settings: Settings) -> None:
+def test_scheduled_trainings_are_opened_one_at_a_time(redis: Redis, settings: Settings) -> None:
     queue, ledger, trainings = celery_app(settings), Ledger(redis), Trainings(redis)
     first = open_scheduled(queue, redis, settings)
     assert first is not None
@@ -54,7 +54,7 @@ def test_one_at_a_time_is_opened(redis: Redis, settings: Settings) -> None:
     assert [known.job.id for known in trainings.newest("shop", 5)] == [again, first]
 
 
-def test_a_full_queue_is_left_as_it_is(redis: Redis, settings: Settings) -> None:
+def test_scheduled_training_is_skipped_while_the_queue_is_full(redis: Redis, settings: Settings) -> None:
     queue = celery_app(settings)
     other = settings.model_copy(update={"training_tenant": "other"})
     assert open_scheduled(queue, redis, other) is not None

@@ -144,7 +144,7 @@ def assert_one_trace(trace_id: str, collector: Collector) -> None:
     assert [stage.facts["catalog.cached"] for stage in stages] == [True, True, False, False, False]
 
 
-def test_only_what_has_changed_is_trained_and_the_model_promoted(service: Service, collector: Collector) -> None:
+def test_training_runs_only_changed_stages_and_promotes(service: Service, collector: Collector) -> None:
     before = service.repository.git("status", "--porcelain")
     # The same networks with another threshold: a retrained model of this size may be too coarse for bfloat16.
     overrides = {"train": {"review": {"precision": 0.71}}, "gate": LENIENT}
@@ -179,7 +179,7 @@ def test_only_what_has_changed_is_trained_and_the_model_promoted(service: Servic
     assert_one_trace(training["trace_id"], collector)
 
 
-def test_two_at_once_wait_in_line_and_share_no_workspace(service: Service) -> None:
+def test_two_trainings_run_one_after_the_other_in_separate_workspaces(service: Service) -> None:
     champion = service.get(service.api.get("/v1/trainings").json()["trainings"][0]["url"])["bundle"]
     first, second = (service.ask(params={"gate": STRICT}) for _ in range(2))
     wait_for("the first begins", lambda: service.get(first)["stage"])
@@ -200,7 +200,7 @@ def test_two_at_once_wait_in_line_and_share_no_workspace(service: Service) -> No
     assert kept
 
 
-def test_one_that_is_killed_is_taken_over_one_that_stops_hands_back_and_a_cancel_leaves_no_process(
+def test_training_survives_kill_and_stop_of_trainers_and_cancel_leaves_no_process(
     service: Service,
 ) -> None:
     url = service.ask(params=ENDLESS, promote="never", deadline_s=600)
@@ -228,7 +228,7 @@ def test_one_that_is_killed_is_taken_over_one_that_stops_hands_back_and_a_cancel
     assert service.get(url)["state"] == "cancelled"
 
 
-def test_a_stage_that_fails_says_why(service: Service, tmp_path: Path) -> None:
+def test_failed_stage_explains_the_training_error(service: Service, tmp_path: Path) -> None:
     training = service.ended(service.ask(source=str(tmp_path)))
     assert training["state"] == "failed"
     assert training["error"]["stage"] == "import_data"
@@ -238,7 +238,7 @@ def test_a_stage_that_fails_says_why(service: Service, tmp_path: Path) -> None:
     assert "The source must hold" in service.api.get(f"{training['url']}/log").text
 
 
-def test_a_revision_that_is_not_there_and_a_deadline_end_it(service: Service) -> None:
+def test_training_ends_at_unknown_revision_and_at_deadline(service: Service) -> None:
     unknown = service.ended(service.ask(revision="no-such-branch"))
     assert (unknown["state"], unknown["error"]["stage"]) == ("failed", None)
     assert "no revision 'no-such-branch'" in unknown["error"]["message"]
@@ -247,7 +247,7 @@ def test_a_revision_that_is_not_there_and_a_deadline_end_it(service: Service) ->
     wait_for("all processes end", lambda: not processes_of(late["url"]), 10)
 
 
-def test_an_idle_trainer_is_small(service: Service) -> None:
+def test_idle_trainer_uses_little_memory(service: Service) -> None:
     """It has had MLflow, but never TensorFlow."""
     wait_for("it is idle", lambda: [t["training"] for t in service.api.get("/health").json()["trainers"]] == [None])
     process = psutil.Process(service.stack.process("trainer").pid)

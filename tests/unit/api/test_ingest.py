@@ -99,7 +99,7 @@ def test_rows_in_csv_come_out_with_the_line_where_they_begin(
 
 
 @given(st.binary(max_size=9), st.binary(max_size=9))
-def test_the_fingerprint_tells_bodies_media_types_and_queries_apart(one: bytes, other: bytes) -> None:
+def test_fingerprint_depends_on_body_media_type_and_query(one: bytes, other: bytes) -> None:
     assume(one != other)
     first = drain(request([one], CSV, "a=1&b=2"), SETTINGS)
     assert first == drain(request(cut(one, [1]), CSV, "b=2&a=1"), SETTINGS)
@@ -203,7 +203,7 @@ def test_a_wrong_line_of_csv_is_named(body: bytes, line: int, said: str) -> None
     assert said in str(found)
 
 
-def test_a_quote_inside_a_csv_cell_opens_nothing() -> None:
+def test_csv_quote_inside_a_cell_is_no_quoting() -> None:
     body = b'id,title\na,12" x\nb,"12"" y"\nc,5" z\n'
     taken = take(request([body], CSV), SETTINGS, BLOBS)
     assert [(item.line, item.fields["title"]) for item in taken.items] == [(2, '12" x'), (3, '12" y'), (4, '5" z')]
@@ -214,12 +214,12 @@ def test_a_url_in_csv_is_no_file_name() -> None:
     assert [list(item.fields["image"]) for item in taken.items] == [["url"], ["url"], ["file"]]
 
 
-def test_half_a_surrogate_pair_is_left_to_the_schema() -> None:
+def test_json_with_half_a_surrogate_pair_is_left_to_the_schema() -> None:
     for body, content_type in ((b'[{"title": "\\ud800"}]', JSON), (b'{"title": "\\ud800"}', NDJSON)):
         assert fields_of(take(request([body], content_type), SETTINGS, BLOBS).items) == [{"title": "\ud800"}]
 
 
-def test_the_body_overrules_the_query() -> None:
+def test_options_in_the_body_override_the_query() -> None:
     body = b'{"items": [], "on_invalid": "skip"}'
     taken = take(request([body], JSON, "on_invalid=reject&error_budget=0.5&other=1"), SETTINGS, BLOBS)
     assert taken.options == {"on_invalid": "skip", "error_budget": "0.5"}
@@ -235,12 +235,12 @@ def test_the_body_overrules_the_query() -> None:
         (b"\n" * 1_000_001, NDJSON, "body-too-large"),
     ],
 )
-def test_what_is_too_long_is_refused(body: bytes, content_type: str, kind: str) -> None:
+def test_items_and_lines_over_the_limit_are_refused(body: bytes, content_type: str, kind: str) -> None:
     found = problem(body, content_type)
     assert (found.status, found.kind) == (413, kind)
 
 
-def test_a_body_that_says_it_is_too_large_is_not_read() -> None:
+def test_body_with_too_large_content_length_is_not_read() -> None:
     pieces = iter([b"{}"])
     with pytest.raises(Problem, match="larger than 1,000,000 bytes") as caught:
         take(request(pieces, NDJSON, headers={"content-length": "1000001"}), SETTINGS, BLOBS)
@@ -248,7 +248,7 @@ def test_a_body_that_says_it_is_too_large_is_not_read() -> None:
     assert next(pieces) == b"{}"
 
 
-def test_a_fingerprint_is_there_when_the_body_has_ended() -> None:
+def test_fingerprint_is_available_after_the_body_has_ended() -> None:
     async def early() -> str:
         async with await ingest.read(request([b"{}\n", b"{}"], NDJSON), SETTINGS, BLOBS, ITEMS) as intake:
             await anext(intake.items)
@@ -265,7 +265,7 @@ def test_a_json_object_is_read_whole_up_to_a_limit() -> None:
             asyncio.run(ingest.json_object(request([body]), 8))
 
 
-def test_one_item_needs_no_body() -> None:
+def test_intake_of_a_single_item_needs_no_body() -> None:
     async def items() -> list[RawItem]:
         return [item async for item in ingest.single({"title": "a"}).items]
 

@@ -58,7 +58,7 @@ def refused(*parts: Field, settings: Settings = SETTINGS) -> Problem:
 @given(
     items, files, sizes, st.integers(0, 4), st.booleans(), st.sampled_from(["items.json", "items.ndjson", "x", None])
 )
-def test_a_table_and_its_pictures_come_out(
+def test_multipart_gives_the_table_and_its_pictures(
     items: list[Any], files: dict[str, bytes], sizes: list[int], place: int, as_zip: bool, table_name: str | None
 ) -> None:
     as_json = table_name != "items.ndjson" and len(sizes) > 2
@@ -84,7 +84,7 @@ def test_a_table_and_its_pictures_come_out(
 @given(parts, parts)
 @example([("a", None, b"1"), ("a", None, b"2")], [("a", None, b"12")])
 @example([("a", None, b"1")], [("a", "", b"1")])
-def test_the_fingerprint_tells_different_content_apart(one: list[Field], other: list[Field]) -> None:
+def test_multipart_fingerprint_depends_on_the_content(one: list[Field], other: list[Field]) -> None:
     prints = [drain(request([body], kind), SETTINGS) for body, kind in map(multipart, (one, other))]
     assert (prints[0] == prints[1]) == (one == other)
 
@@ -105,7 +105,7 @@ def test_a_damaged_zip_gives_pictures_or_a_problem(archive: bytes) -> None:
         (("items", "items.txt", b'{"id": "1", "title": "a"}'), {}),
     ],
 )
-def test_the_tables_form_shows_in_its_name_or_beginning(table: Field, options: dict[str, Any]) -> None:
+def test_multipart_table_form_follows_from_its_name_or_beginning(table: Field, options: dict[str, Any]) -> None:
     body, content_type = multipart([table])
     taken = take(request([body], content_type), SETTINGS, BLOBS)
     assert [item.fields for item in taken.items] == [{"id": "1", "title": "a"}]
@@ -166,7 +166,7 @@ def test_a_picture_that_is_too_large_or_empty_is_not_kept(as_zip: bool) -> None:
     ],
     ids=["parts", "entries", "entries of two zips", "a bomb", "two half bombs", "a field"],
 )
-def test_too_much_is_refused(pictures: list[Field], kind: str) -> None:
+def test_multipart_over_a_limit_is_refused(pictures: list[Field], kind: str) -> None:
     found = refused(TABLE, *pictures)
     assert (found.status, found.kind) == (413, kind)
 
@@ -196,13 +196,13 @@ def test_an_intake_that_is_closed_early_leaves_no_file_open() -> None:
     assert (during, after) == (before + 1, before)
 
 
-def test_a_client_that_leaves_is_no_problem_of_the_body() -> None:
+def test_client_disconnect_is_not_reported_as_a_malformed_body() -> None:
     body, content_type = multipart([TABLE])
     with pytest.raises(ClientDisconnect):
         take(request([body[:-20]], content_type, cut_off=True), SETTINGS, BLOBS)
 
 
-def test_a_full_blob_store_is_no_problem_of_the_body(tmp_path: Path) -> None:
+def test_full_blob_store_is_not_reported_as_a_malformed_body(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     body, content_type = multipart([TABLE, ("images", "a.jpg", b"x")])
     with pytest.raises(OSError, match="Not a directory"):
@@ -218,7 +218,7 @@ def test_a_small_form_is_texts_and_bytes() -> None:
 
 
 @pytest.mark.parametrize("form", ["json", "ndjson", "csv", "parts", "zip"])
-def test_memory_stays_small(form: str, tmp_path: Path) -> None:
+def test_memory_of_ingest_stays_small(form: str, tmp_path: Path) -> None:
     """100,000 texts, or 300 MB of pictures."""
     script = [sys.executable, "-m", "tests.unit.api.ingest_memory", form, str(tmp_path)]
     growth = subprocess.run(script, cwd=ROOT, check=True, capture_output=True, text=True).stdout

@@ -23,7 +23,7 @@ def test_a_failed_item_has_neither_a_category_nor_a_need_for_review() -> None:
     assert [result.needs_review for result in RESULTS] == [False, True, False, None]
 
 
-def test_ndjson_and_csv_say_what_needs_a_look() -> None:
+def test_ndjson_and_csv_have_needs_review() -> None:
     lines = [json.loads(line) for line in "".join(ndjson([RESULTS[:2], RESULTS[2:]])).splitlines()]
     assert [line["needs_review"] for line in lines] == [False, True, False, None]
     rows = list(csv.DictReader("".join(csv_table([RESULTS[:2], RESULTS[2:]])).splitlines()))
@@ -31,7 +31,7 @@ def test_ndjson_and_csv_say_what_needs_a_look() -> None:
     assert [row["confidence"] for row in rows] == ["0.98", "0.41", "0.97", ""]
 
 
-def test_every_form_says_what_is_an_earlier_answer() -> None:
+def test_every_format_says_which_results_are_cached() -> None:
     cached = [False, False, True, False]
     assert [result.cached for result in RESULTS] == cached
     assert [json.loads(line)["cached"] for line in "".join(ndjson([RESULTS])).splitlines()] == cached
