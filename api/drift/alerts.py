@@ -42,9 +42,10 @@ class Alert:
 
 
 def alerts(drifts: Sequence[BundleDrift], today: date) -> list[Alert]:
-    """What stands for the bundles in service: those of the latest day on which any has answered, within a week.
+    """The alerts that stand for the bundles in service, which are those that answered on the latest day with answers.
 
-    It is judged by the latest day with enough items, or where no day of the week has, by the week together.
+    Only the last week counts. A bundle is judged by its latest day with enough items, or by the whole week if no day
+    has enough.
     """
     answered = {drift.bundle: max((d.last for d in drift.days if d.profile.items), default=None) for drift in drifts}
     latest = max((day for day in answered.values() if day is not None), default=None)
@@ -78,7 +79,7 @@ def _since(feature: str, judged: Sequence[Assessment], drift: BundleDrift) -> da
 
 
 def _value(feature: str, day: Assessment, drift: BundleDrift) -> tuple[float, float, str] | None:
-    """Value, threshold and detail where it is an alert."""
+    """Value, threshold and detail, if this is an alert."""
     if feature == ACCURACY:
         return _drop(day, drift)
     for distance in day.distances:
@@ -88,7 +89,7 @@ def _value(feature: str, day: Assessment, drift: BundleDrift) -> tuple[float, fl
 
 
 def _drop(day: Assessment, drift: BundleDrift) -> tuple[float, float, str] | None:
-    """Of the estimate against the one for the validation split: so miscalibration that was always there is no alert."""
+    """Compare the estimate with that of the validation split, so that constant miscalibration is not an alert."""
     expected = drift.reference.profile if drift.reference else None
     if expected is None or expected.confidence is None or day.estimated_accuracy is None:
         return None

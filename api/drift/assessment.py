@@ -1,4 +1,4 @@
-"""What a period's counts say, held against the bundle's reference."""
+"""Compares a period's counts with the bundle's reference."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -37,7 +37,7 @@ class Distance:
 
 @dataclass(frozen=True)
 class Assessment:
-    """Of one period of one bundle."""
+    """The counts of one period of one bundle, and how they differ from its reference."""
 
     counts: DayCounts
     distances: tuple[Distance, ...]

@@ -1,4 +1,4 @@
-"""How far two histograms lie apart.
+"""Distances between two histograms.
 
 Two formulas in plain Python: the libraries that have them (Evidently, NannyML, alibi-detect, Frouros) work on tables of
 single items, which are not kept here, and would bring pandas and SciPy into the API. The tests hold Jensen-Shannon
@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from math import log, log2, sqrt
 
 _PRIOR = 1
-"""Items per bin in use, as in Laplace's rule of succession: with it, samples of one distribution stay below what
-`psi_by_chance` says also where some bins are rare."""
+"""Items added per bin in use, as in Laplace's rule of succession: with it, samples of one distribution stay below
+`psi_by_chance` even if some bins are rare."""
 _SIGMAS = 3.09
 """The one-sided 99.9 % of a normal distribution."""
 
@@ -18,8 +18,8 @@ _SIGMAS = 3.09
 def psi(counts: Sequence[int], reference: Sequence[int]) -> float:
     """The population stability index Σ (p - q) ln(p / q), also known as Jeffreys' divergence.
 
-    It is infinite where a bin is empty on one side. So either side is completed by an item per bin in use, all spread
-    like both sides together: this leaves large histograms as they are, and a bin empty in both counts nothing.
+    It is infinite if a bin is empty on one side only. So one item per bin in use is added to each side, distributed
+    like both sides together: this hardly changes large histograms, and a bin that is empty on both sides adds nothing.
     """
     return sum((p - q) * log(p / q) for p, q in _smoothed(counts, reference))
 
@@ -32,11 +32,11 @@ def largest_part(counts: Sequence[int], reference: Sequence[int]) -> int:
 
 
 def psi_by_chance(counts: Sequence[int], reference: Sequence[int]) -> float:
-    """What `psi` exceeds once in a thousand times where both are samples of the same distribution.
+    """The value that `psi` exceeds once in a thousand times if both are samples of the same distribution.
 
-    Then it is distributed as χ²(bins - 1) · (1/n + 1/m) (B. Yurdakul, "Statistical Properties of Population Stability
-    Index", Western Michigan University 2018), of mean (bins - 1) (1/n + 1/m). The quantile of χ² is approximated as by
-    Wilson and Hilferty (1931).
+    `psi` is then distributed as χ²(bins - 1) · (1/n + 1/m) (B. Yurdakul, "Statistical Properties of Population
+    Stability Index", Western Michigan University 2018), with mean (bins - 1) (1/n + 1/m). The quantile of χ² is
+    approximated after Wilson and Hilferty (1931).
     """
     free = max(len(_smoothed(counts, reference)) - 1, 1)
     part = 2 / (9 * free)
@@ -55,7 +55,7 @@ def jensen_shannon(counts: Sequence[int], reference: Sequence[int]) -> float:
 
 
 def _smoothed(counts: Sequence[int], reference: Sequence[int]) -> list[tuple[float, float]]:
-    """Both shares of each bin that holds anything."""
+    """Both shares of each bin that is not empty on both sides."""
     used = [(count, expected) for count, expected in zip(counts, reference, strict=True) if count or expected]
     n, m, prior = sum(counts), sum(reference), _PRIOR * len(used)
     pooled = [(count + expected) / (n + m) for count, expected in used]

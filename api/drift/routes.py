@@ -1,4 +1,4 @@
-"""How the catalogue moves away from what each bundle was validated on."""
+"""How the catalogue drifts away from what each bundle was validated on."""
 
 from datetime import timedelta
 from typing import Annotated

@@ -1,1 +1,1 @@
-"""What every route shares of HTTP: problem documents, idempotency keys, request ids, events, long polling, OpenAPI."""
+"""HTTP as every route needs it: problem documents, idempotency keys, request ids, events, long polling, OpenAPI."""

@@ -1,4 +1,4 @@
-"""What a request for a job lists."""
+"""The list in a request for a job: items."""
 
 from api.ingest import Listing
 from api.jobs.schemas import JobOptions

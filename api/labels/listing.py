@@ -1,4 +1,4 @@
-"""What a request with labels lists."""
+"""The list in a request with labels."""
 
 from api.ingest import Listing
 from api.labels.schemas import LabelOptions

@@ -1,4 +1,4 @@
-"""How each bundle's items and answers differ from those that it was validated on."""
+"""Drift of each bundle's items and answers from those that it was validated on."""
 
 from collections.abc import Iterator
 
@@ -13,7 +13,7 @@ from shared.drift.profile import DriftFeature
 
 
 class DriftCollector(Collector):
-    """Of each bundle that answered within a week: today (UTC), and the last seven days together."""
+    """Metrics of each bundle that answered within a week: for today (UTC), and for the last seven days together."""
 
     def __init__(self, drift: Drift) -> None:
         self._drift = drift
@@ -46,19 +46,19 @@ class DriftCollector(Collector):
         )
         yield gauge(
             "drift_psi_threshold",
-            "The index past which it is drift and not chance.",
+            "The index above which this is drift and not chance.",
             by_feature,
             ((key, found.threshold) for key, found in distances),
         )
         yield gauge(
             "drift_alert",
-            "1 where an alert stands, else 0.",
+            "1 if an alert stands, else 0.",
             ("bundle", "feature"),
             ((key, float(key in standing)) for key in features),
         )
         yield gauge(
             "estimated_accuracy",
-            "Share of right answers to be expected by the confidences.",
+            "Share of correct answers expected from the confidences.",
             by_period,
             ((key, found.estimated_accuracy) for key, found in periods),
         )
@@ -76,13 +76,13 @@ class DriftCollector(Collector):
         )
         yield gauge(
             "labelled_accuracy",
-            "Share of right answers among the confirmed or corrected ones, which are no random sample.",
+            "Share of correct answers among the confirmed or corrected ones, which are not a random sample.",
             by_period,
             ((key, found.counts.labels.accuracy) for key, found in periods),
         )
         yield gauge(
             "reference_accuracy",
-            "Share of right answers on the bundle's validation split.",
+            "Share of correct answers on the bundle's validation split.",
             ("bundle",),
             (((drift.bundle,), drift.reference.accuracy) for drift in shown if drift.reference),
         )
