@@ -167,11 +167,6 @@ def resident_bytes(process: Process, field: str = "VmRSS") -> int:
     raise ValueError(f"process {process.pid} has no {field}")
 
 
-def redis_bytes(redis: Redis) -> int:
-    """What Redis has allocated."""
-    return int(redis.info("memory")["used_memory"])
-
-
 def _titles(path: Path) -> list[str]:
     with path.open(encoding="utf-8", newline="") as file:
         return [title for row in csv.DictReader(file) if (title := row["designation"].strip())]

@@ -1,6 +1,6 @@
-"""Where a URL that a client named may lead: to public addresses, and to networks that the operator allows.
+"""Addresses that a client's URL may lead to: public ones, and networks that the operator allows.
 
-The list follows IANA's special-purpose registries. It is written out because `ipaddress.is_global` takes multicast for
+The list follows IANA's special-purpose registries. It is written out because `ipaddress.is_global` counts multicast as
 global, does not look into tunnels and differs between releases of Python.
 """
 
@@ -37,10 +37,10 @@ _FORBIDDEN = tuple(
     )
 )
 _UNICAST = ip_network("2000::/3")
-"""All of IPv6 that is given out to the public: loopback, link-local, private and multicast addresses lie outside."""
+"""All public IPv6 addresses: loopback, link-local, private and multicast addresses lie outside."""
 _6TO4 = ip_network("2002::/16")
 _NAT64 = ip_network("64:ff9b::/96")
-"""The well-known prefix. The one for local use, 64:ff9b:1::/48, is not public whatever it leads to."""
+"""The well-known prefix. The prefix for local use, 64:ff9b:1::/48, is never public."""
 
 _THIS_MACHINE = "127.0.0.1"
 
@@ -48,10 +48,10 @@ _THIS_MACHINE = "127.0.0.1"
 def may_connect(address: str, allowed: Sequence[Network] = ()) -> bool:
     """Whether the address is public or in one of the `allowed` networks.
 
-    An IPv4 address in IPv6's clothes counts as what it is; one at the end of a tunnel must be public itself.
+    IPv4-mapped IPv6 addresses are judged as IPv4; for 6to4 and NAT64 the embedded address must be public too.
 
     Raises:
-        ValueError: not an IP address.
+        ValueError: This is not an IP address.
     """
     parsed = ip_address(address.partition("%")[0])
     if isinstance(parsed, IPv6Address) and parsed.ipv4_mapped:
@@ -71,10 +71,9 @@ def _is_public(address: IPv4Address | IPv6Address) -> bool:
 
 
 def forbidden_host(url: str, allowed: Sequence[Network] = ()) -> str | None:
-    """Why nobody will connect to the URL's host, for people, as far as that shows without asking the DNS.
+    """Explain why the URL's host is forbidden, human-readable; `None` if that cannot be seen without DNS.
 
-    A courtesy, so that a client hears of it at once: what counts is `may_connect` on the address that a name turns out
-    to have.
+    It lets a client know at once. What protects is `may_connect`, with the address that the name resolves to.
     """
     try:
         host = urlsplit(url).hostname
@@ -82,7 +81,7 @@ def forbidden_host(url: str, allowed: Sequence[Network] = ()) -> str | None:
         host = None
     if not host:
         return "the URL has no host, or none that can be read"
-    # As a browser would, for the likes of "①②⑦。⓪。⓪。①".
+    # As browsers do, for hosts such as "①②⑦。⓪。⓪。①".
     host = unicodedata.normalize("NFKC", host).replace("。", ".").rstrip(".")
     if host == "localhost" or host.endswith(".localhost"):
         return None if may_connect(_THIS_MACHINE, allowed) else f"{host} is not a public address"
@@ -94,7 +93,7 @@ def forbidden_host(url: str, allowed: Sequence[Network] = ()) -> str | None:
 
 
 def _literal(host: str) -> str | None:
-    """The address that the host is, if it is one: also as `2130706433`, `0x7f.1` or `127.1`, which resolvers accept."""
+    """Return the address if the host is one, also as `2130706433`, `0x7f.1` or `127.1`, which resolvers accept."""
     try:
         return socket.inet_ntoa(socket.inet_aton(host))
     except (OSError, ValueError):

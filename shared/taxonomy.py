@@ -1,7 +1,7 @@
 """The 27 product types of Rakuten France.
 
-The challenge publishes the codes alone (https://challengedata.ens.fr/challenges/35); the names are descriptions of
-what the classes hold, in the words of the marketplace's own departments.
+The challenge publishes the codes alone (https://challengedata.ens.fr/challenges/35); the names describe the
+classes, in the words of the marketplace's own departments.
 """
 
 from types import MappingProxyType

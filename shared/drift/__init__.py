@@ -1,6 +1,6 @@
-"""Drift: counters in Redis of what each model answers day by day, and the profiles that they are compared with.
+"""Drift: daily counters in Redis of each bundle's answers, and the profiles that they are compared with.
 
-Tenants are counted together, because it is about the model; no item, and nothing of one, is kept.
+Tenants are counted together, because drift is about the model; nothing about a single item is kept.
 """
 
 from shared.drift.counters import BundleDrift, DayCounts, Drift, Labels, total

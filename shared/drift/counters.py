@@ -29,12 +29,12 @@ _SCRIPTS = LuaScripts(Path(__file__).parent / "lua")
 
 @dataclass(frozen=True)
 class Labels:
-    """What people said of answers: how many, how many were right, and what the model had promised of them."""
+    """Labels of answers: their number, how many answers were right, and the confidences of these answers."""
 
     items: int = 0
     right: int = 0
     confidences: int = 0
-    """The sum, in units of a confidence's last decimal."""
+    """Sum of the confidences, in units of their last decimal."""
 
     def __add__(self, other: "Labels") -> "Labels":
         return Labels(self.items + other.items, self.right + other.right, self.confidences + other.confidences)
@@ -45,7 +45,7 @@ class Labels:
 
     @property
     def accuracy_error(self) -> float | None:
-        """The standard error of `accuracy`, as of a random sample; by Agresti and Coull (1998), so never zero."""
+        """The standard error of `accuracy` for a random sample, by Agresti and Coull (1998), so never zero."""
         if not self.items:
             return None
         share = (self.right + 2) / (self.items + 4)
@@ -53,7 +53,7 @@ class Labels:
 
     @property
     def confidence(self) -> float | None:
-        """The mean confidence of the same answers: the accuracy that was estimated for them."""
+        """The mean confidence of the same answers, which is their estimated accuracy."""
         return self.confidences / _SCALE / self.items if self.items else None
 
 
@@ -75,7 +75,7 @@ class BundleDrift:
     reference: Reference | None
     """`None`: it was trained before bundles had one."""
     days: tuple[DayCounts, ...]
-    """Days on which it answered, or one of its answers was labelled, the oldest first."""
+    """Days on which it answered, or one of its answers was labelled, oldest first."""
 
 
 class Drift:
@@ -87,7 +87,7 @@ class Drift:
         self._count = _SCRIPTS.load(redis, "count")
 
     def count(self, bundle: str, profile: Profile) -> None:
-        """Add a chunk's answers to today's; in one round trip."""
+        """Add a chunk's answers to today's counters in one round trip."""
         if profile.items:
             pairs = [part for pair in profile.counts.items() for part in pair]
             self._count(args=[self._keep_s, bundle, *pairs])
@@ -98,12 +98,12 @@ class Drift:
             self._redis.set(f"{_PREFIX}reference:{bundle}", reference.model_dump_json(), nx=True, ex=self._keep_s)
 
     def label(self, bundle: str, day: date, confidence: float, right: bool) -> None:
-        """Tell that an answer was confirmed or corrected.
+        """Count an answer that was confirmed or corrected.
 
         Args:
-            day: On which the answer was given (UTC).
-            confidence: The answer's.
-            right: Whether its product type is the one that was said to be right.
+            day: The day of the answer (UTC).
+            confidence: The answer's confidence.
+            right: Whether the label confirms the answer's product type.
         """
         number = (day - _EPOCH).days
         key = f"{_PREFIX}{number}:{bundle}"
@@ -130,7 +130,7 @@ class Drift:
             answers = pipe.execute()
         days: dict[str, list[DayCounts]] = {bundle: [] for bundle in bundles}
         for (day, bundle), fields in zip(members, answers, strict=False):
-            if fields:  # else its time is over
+            if fields:  # else the day has expired
                 days[bundle].append(_day(_EPOCH + timedelta(days=int(day)), fields))
         found = [
             BundleDrift(bundle, None if packed is None else Reference.model_validate_json(packed), tuple(days[bundle]))
@@ -141,7 +141,7 @@ class Drift:
 
 
 def total(days: Iterable[DayCounts], first: date, last: date) -> DayCounts:
-    """The days from `first` to `last` together."""
+    """Add up the days from `first` to `last`."""
     within = [day for day in days if first <= day.first and day.last <= last]
     profile = sum((day.profile for day in within), Profile())
     return DayCounts(first, last, profile, sum((day.labels for day in within), Labels()))

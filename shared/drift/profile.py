@@ -1,7 +1,7 @@
-"""What goes into a model and comes out of it, as counts: of its validation split, of a day's items.
+"""Profiles: histograms of a model's inputs and answers, over its validation split or a day's items.
 
 The bins are fixed, so that profiles of any items can be added up and compared. Every count is a whole number: sums are
-exact, come out the same in any order, and can be kept as counters in Redis. No item can be told from a profile.
+exact, are the same in any order, and can be kept as counters in Redis. A profile reveals no single item.
 """
 
 from bisect import bisect_right
@@ -19,35 +19,35 @@ from shared.taxonomy import CODES
 
 
 class Seen(NamedTuple):
-    """One item as the model saw it, and what it answered."""
+    """One item as the model saw it, with the answer."""
 
     code: int
-    """The product type's."""
+    """The product type that the model answered."""
     confidence: float
     words: int
-    """Of the whole text."""
+    """Number of words in the whole text."""
     unknown: float
-    """The share of the words read that the vocabulary does not hold as wholes."""
+    """The share of the words read that the vocabulary does not hold as whole words."""
     picture: bool
 
 
 class DriftFeature(StrEnum):
-    """What a profile has a histogram of."""
+    """The features that a profile has histograms of."""
 
     TYPE = "type"
     CONFIDENCE = "confidence"
     WORDS = "words"
     UNKNOWN = "unknown_words"
-    """Of the items that have words."""
+    """Over the items that have words."""
     PICTURE = "picture"
 
 
 _CONFIDENCE = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
-"""Where a bin ends and the next begins, which holds the border itself. Finer at the top, where a good model's are."""
+"""Borders of the bins, each belonging to the bin above. Finer at the top, where a good model's confidences are."""
 _WORDS = (1, 2, 4, 8, 12, 16, 24, 32, 48, 64, 96, 128, 256)
 """The first bin holds the items without text."""
 _UNKNOWN = (0.0001, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1)
-"""The first bin holds the texts of which every word is known, the last those of which none is."""
+"""The first bin holds texts whose words are all known, the last one texts with no known word."""
 _PICTURE = ("without", "with")
 
 
@@ -62,7 +62,7 @@ BINS: Mapping[DriftFeature, tuple[str, ...]] = {
     DriftFeature.UNKNOWN: ("none", f"below {_UNKNOWN[1]:g}", *_between(_UNKNOWN[1:]), "all"),
     DriftFeature.PICTURE: _PICTURE,
 }
-"""The bins' names, for people, in their order; `a to b` holds a and not b."""
+"""The bins' human-readable names in order; `a to b` includes a but not b."""
 
 _SCALE = 10_000
 """Confidences are counted in units of their last decimal."""
@@ -76,7 +76,7 @@ class Profile:
     """Histograms of a set of items; profiles of disjoint sets are added with `+`."""
 
     counts: Mapping[str, int] = field(default_factory=dict)
-    """`items`, `<feature>:<index of the bin>`, and the sums of confidences and of their squares; none is zero."""
+    """`items`, `<feature>:<index of the bin>`, and the sums of confidences and of their squares; zeros are left out."""
 
     @classmethod
     def of(cls, items: Iterable[Seen]) -> "Profile":
@@ -110,19 +110,19 @@ class Profile:
         return self.counts.get(_ITEMS, 0)
 
     def histogram(self, feature: DriftFeature) -> list[int]:
-        """A count per bin of `BINS`."""
+        """Return the counts of the feature's bins in `BINS`."""
         return [self.counts.get(name, 0) for name in _NAMES[feature]]
 
     @property
     def confidence(self) -> float | None:
-        """The mean; `None` over no items."""
+        """The mean confidence; `None` without items."""
         return self.counts.get(_CONFIDENCE_SUM, 0) / _SCALE / self.items if self.items else None
 
     @property
     def confidence_error(self) -> float | None:
-        """How far the share of right answers may be from `confidence` by chance, one standard deviation.
+        """One standard deviation of the share of right answers around `confidence`, by chance alone.
 
-        Each answer is right or not with a probability of its own, its confidence: the variance is Σ p (1 - p) / n².
+        Each answer is right with its own confidence as the probability, so the variance is Σ p (1 - p) / n².
         """
         if not self.items:
             return None
@@ -132,7 +132,7 @@ class Profile:
 
 
 class Reference(BaseModel):
-    """What a model is compared with while it serves: its answers to its validation split."""
+    """The profile that a bundle is compared with while it serves: its answers to its validation split."""
 
     model_config = ConfigDict(frozen=True)
 

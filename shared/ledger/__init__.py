@@ -1,7 +1,7 @@
 """The ledger: the only owner of job state. Every change is one atomic step in Redis.
 
-A job is split into chunks. A worker leases a chunk, works, and commits it; a lease that runs out makes the chunk ready
-again. Celery messages only wake workers up, so one that is lost, late or doubled does no harm.
+A job is split into chunks. A worker leases a chunk, works, and commits it; when a lease runs out, the chunk is ready
+again. Celery messages only wake workers, so a lost, late or duplicate message does no harm.
 """
 
 from shared.ledger.audit import Audit

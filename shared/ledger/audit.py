@@ -1,6 +1,6 @@
-"""What the reconciler asks: is every chunk of every live job somewhere, and which pictures does anything refer to?
+"""Checks for the reconciler: chunks that are nowhere, and pictures that something refers to.
 
-The atomic steps lose nothing by themselves; this is for what they cannot see, such as a key that was removed by hand.
+The atomic steps lose nothing themselves; this finds what they cannot see, such as a key that was removed by hand.
 """
 
 from collections.abc import Iterator
@@ -21,10 +21,10 @@ class Audit:
         return [job.decode() for job in self._redis.smembers(f"{PREFIX}live")]
 
     def restore(self, job: str) -> int:
-        """Make chunks of the job that are neither ready, nor leased, nor committed ready again, and give it its turn.
+        """Make chunks of the job that are neither ready, leased nor committed ready again, and give the job its turn.
 
         Returns:
-            How many things were missing.
+            The number of restored chunks and turns.
         """
         with self._redis.pipeline() as pipe:
             pipe.hget(job_key(job), "chunks")
@@ -32,12 +32,12 @@ class Audit:
             pipe.hkeys(job_key(job, "results"))
             chunks, ready, committed = pipe.execute()
         known = {*ready, *committed}
-        # A leased chunk is told apart in the atomic step.
+        # The atomic step leaves leased chunks out.
         missing = [chunk for chunk in range(int(chunks or 0)) if str(chunk).encode() not in known]
         return int(self._restore(args=[job, *missing]))
 
     def blobs_in_use(self) -> set[str]:
-        """The pictures that staged, waiting, or retryable items refer to, and those whose results can be corrected."""
+        """Return the pictures of items that are staged, waiting or retryable, or whose results can be corrected."""
         return {item_blob for packed in self._inputs() for item_blob in _blobs(packed)}
 
     def _inputs(self) -> Iterator[bytes]:

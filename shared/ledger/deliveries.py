@@ -1,7 +1,7 @@
-"""The deliveries of a job's webhook: what was tried, what is to come, and what is known of the endpoint.
+"""The deliveries of a job's webhook: past attempts, the next one, and the state of the endpoint.
 
-An endpoint is a tenant's URL. What is known of it is shared by all workers: whether it wants no more deliveries (it
-answered 410), whether it is left alone for a while because it kept failing, and how many attempts are under way.
+An endpoint is a tenant's URL. All couriers share its state: whether it accepts no more deliveries (it answered 410),
+whether it is paused because it kept failing, and how many attempts are under way.
 """
 
 import hashlib
@@ -30,14 +30,14 @@ class DeliveryOutcome(StrEnum):
     DELIVERED = "delivered"
     FAILED = "failed"
     POSTPONED = "postponed"
-    """It was not made, and does not count: the endpoint is left alone for a while, or busy."""
+    """The attempt was not made and does not count: the endpoint is paused or busy."""
     DISABLED = "disabled"
-    """It was not made: the endpoint wants no more deliveries."""
+    """The attempt was not made: the endpoint accepts no more deliveries."""
 
 
 class DeliveryTrigger(StrEnum):
     AUTOMATIC = "automatic"
-    """The job's end."""
+    """By the job's end."""
     REQUESTED = "requested"
 
 
@@ -46,9 +46,9 @@ class AdmissionDecision(StrEnum):
 
     GO = "go"
     PAUSED = "paused"
-    """The endpoint kept failing and is left alone for a while."""
+    """The endpoint kept failing and is paused."""
     BUSY = "busy"
-    """As many attempts as the endpoint may have are under way."""
+    """The endpoint has its maximum of attempts under way."""
     DISABLED = "disabled"
 
 
@@ -61,9 +61,9 @@ class DeliveryAttempt:
     trigger: DeliveryTrigger
     outcome: DeliveryOutcome
     status: int | None = None
-    """What the receiver answered."""
+    """HTTP status of the receiver's answer."""
     error: str | None = None
-    """What went wrong, for people; cut to 200 characters."""
+    """What went wrong, human-readable, cut to 200 characters."""
     duration_ms: int = 0
     next_attempt_at: float | None = None
     """Set by the ledger."""
@@ -73,15 +73,15 @@ class DeliveryAttempt:
 class Admission:
     decision: AdmissionDecision
     number: int
-    """The attempt's, or the one it would have had; from 1."""
+    """The attempt's number from 1, or the one that it would have had."""
     tries: int
-    """Attempts made since the job ended or a redelivery was requested, this one included."""
+    """Attempts made since the job ended or a redelivery was requested, including this one."""
     round: int
-    """How often a redelivery was requested."""
+    """Number of requested redeliveries."""
     at: float
-    """By Redis's clock."""
+    """Time by Redis's clock."""
     wait_s: float
-    """Where it is paused or busy: come back after so long."""
+    """Seconds to wait if it is paused or busy."""
 
     @property
     def trigger(self) -> DeliveryTrigger:
@@ -95,7 +95,7 @@ class Admission:
 
 @dataclass(frozen=True, slots=True)
 class Breaker:
-    """After so many failures in a row an endpoint is left alone, each time for twice as long, up to 15 minutes."""
+    """After this many failures in a row an endpoint is paused, each time twice as long, up to 15 minutes."""
 
     failures: int
     pause_s: float
@@ -111,13 +111,13 @@ class Deliveries:
         self._redeliver = load(redis, "redeliver")
 
     def admit(self, job: Job, *, at_once: int, hold_s: float) -> Admission | None:
-        """Whether an attempt may be made now; `None` where none is due, or another worker is making it.
+        """Decide whether an attempt may be made now; `None` if none is due, or another courier is making it.
 
-        Report what became of it in each other case.
+        In every other case the result must be reported.
 
         Args:
-            at_once: How many attempts the endpoint may have under way.
-            hold_s: An attempt that was not reported after so long is taken for lost.
+            at_once: The maximum of attempts to the endpoint under way.
+            hold_s: Seconds after which an attempt without a report counts as lost.
         """
         answer = self._admit(args=[job.id, _endpoint(job), at_once, hold_s])
         if not answer:
@@ -135,16 +135,16 @@ class Deliveries:
         pause_s: float | None = None,
         breaker: Breaker,
     ) -> None:
-        """Put an attempt on record; the next one is due after `pause_s`, without which there is none.
+        """Record an attempt; the next one is due after `pause_s`, or never without it.
 
         Raises:
-            JobNotFoundError: the job's record has expired meanwhile.
+            JobNotFoundError: The job's record has expired meanwhile.
         """
         entry = asdict(attempt)
         if attempt.error is not None:
-            # As Lua's JSON can hold it: whole characters.
+            # Lua's JSON can hold whole characters only.
             entry["error"] = attempt.error[:_ERROR_LENGTH].encode(errors="replace").decode()
-        said = {
+        report = {
             "job": job.id,
             "endpoint": _endpoint(job),
             "round": admission.round,
@@ -153,16 +153,16 @@ class Deliveries:
             "breaker": asdict(breaker),
         }
         if pause_s is not None:
-            said["pause_s"] = pause_s
-        if not self._report(args=[json.dumps(said)]):
+            report["pause_s"] = pause_s
+        if not self._report(args=[json.dumps(report)]):
             raise JobNotFoundError(job.id)
 
     def request(self, job: Job) -> None:
-        """Have the webhook of an ended job delivered (again) now, also to an endpoint that wanted no more.
+        """Make the webhook of an ended job due (again) now, even if its endpoint accepted no more.
 
         Raises:
-            NothingToDeliverError: the job has not ended, or has no webhook.
-            JobNotFoundError: the job's record has expired meanwhile.
+            NothingToDeliverError: The job has not ended, or has no webhook.
+            JobNotFoundError: The job's record has expired meanwhile.
         """
         match self._redeliver(args=[job.id, _endpoint(job)]):
             case b"gone":
@@ -173,7 +173,7 @@ class Deliveries:
                 raise NothingToDeliverError("the job has not ended yet: its webhook is delivered when it does")
 
     def log(self, job: Job) -> Sequence[DeliveryAttempt]:
-        """The last 200 attempts, the newest last."""
+        """Return the last 200 attempts, newest last."""
         return [_attempt(json.loads(packed)) for packed in self._redis.lrange(job_key(job.id, "deliveries"), 0, -1)]
 
 

@@ -1,4 +1,4 @@
-"""How the queue stands: what monitoring asks for, in one round trip."""
+"""The state of the queue for monitoring, read in one round trip."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -19,29 +19,29 @@ _LOOK_AT = 10_000
 @dataclass(frozen=True, slots=True)
 class LaneFigures:
     items: int
-    """Without an outcome, those in flight included."""
+    """Items without an outcome, including those in flight."""
     in_flight: int
     """Items of the chunks that are leased."""
     ready: int
-    """Chunks that nobody has in hand; beyond 10,000 waiting jobs an estimate."""
+    """Chunks that wait for a worker; an estimate beyond 10,000 waiting jobs."""
     leased: int
-    """Chunks that somebody has in hand."""
+    """Chunks that a worker holds."""
     oldest_age_s: float
-    """Since the acceptance of the oldest job with a ready chunk; 0 where there is none."""
+    """Time since the oldest job with a ready chunk was accepted; 0 if there is none."""
     accepted: int
-    """Jobs, ever."""
+    """Jobs accepted since the beginning."""
     accepted_items: int
-    """Those that were skipped excluded."""
+    """Their items, without skipped ones."""
     ended: Mapping[JobState, int]
-    """Jobs, ever, by how they ended."""
+    """Jobs ended since the beginning, by state."""
 
 
 @dataclass(frozen=True, slots=True)
 class OutboxFigures:
     messages: int
-    """That are due, or will be."""
+    """Messages that are due, or will be."""
     overdue_s: float
-    """For how long the first has been due; 0 where none is."""
+    """How long the first message has been due; 0 if none is."""
 
 
 @dataclass(frozen=True, slots=True)

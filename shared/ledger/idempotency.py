@@ -1,7 +1,7 @@
-"""Idempotency keys: the same request sent twice leads to one job.
+"""Idempotency keys: the same request sent twice opens one job.
 
 A request claims its key, and renews the claim while its body arrives; opening the job turns the claim into the answer
-in the same atomic step. So a process that dies in between leaves a claim that lapses, never a second job.
+in the same atomic step. So a process that dies in between leaves a claim that expires, never a second job.
 """
 
 import hashlib
@@ -13,23 +13,23 @@ from redis import Redis
 from shared.ledger.scripts import load
 
 CLAIM_S = 10
-"""A claim that was not renewed for so long is free for the client's next try."""
+"""A claim that was not renewed for this long expires, and the client can send the request again."""
 
 KEEP_ANSWERS_S = 24 * 3600
 """How long an idempotency key replays the answer to its first request."""
 
 
 class InFlightError(RuntimeError):
-    """Another request with this key is being worked on."""
+    """Another request with this key is being processed."""
 
     def __init__(self, retry_after_s: int) -> None:
-        super().__init__("another request with this key is being worked on")
+        super().__init__("another request with this key is being processed")
         self.retry_after_s = retry_after_s
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The key is this request's alone, until it is renewed no more."""
+    """This request's exclusive right to the key while it is renewed."""
 
     key: str
     token: str
@@ -51,7 +51,7 @@ class Idempotency:
         self._settle = load(redis, "settle_claim")
 
     def claim(self, tenant: str, operation: str, key: str) -> Claim | Answered:
-        """Raises `InFlightError`. Keys of other tenants and operations never meet."""
+        """Claim the key, which is separate per tenant and operation. Raises `InFlightError`."""
         name = hashlib.sha256("\0".join((tenant, operation, key)).encode("utf-8", "surrogatepass")).hexdigest()
         claim = Claim(name, secrets.token_hex(8))
         answer = self._claim(args=[claim.key, claim.token, CLAIM_S])
@@ -62,13 +62,13 @@ class Idempotency:
         return claim
 
     def renew(self, claim: Claim) -> bool:
-        """Whether the claim is still this request's."""
+        """Renew the claim; return whether it is still this request's."""
         return bool(self._keep(args=[claim.key, claim.token, CLAIM_S]))
 
     def settle(self, claim: Claim, answer: str, fingerprint: str, keep_s: int) -> None:
-        """From now on, and for so long, the key has this answer; opening a job does so by itself."""
+        """Store the key's answer for `keep_s`; for a job, `Ledger.open` does this itself."""
         self._settle(args=[claim.key, claim.token, answer, fingerprint, keep_s])
 
     def release(self, claim: Claim) -> None:
-        """Give an unused claim up: the next request with the key starts afresh."""
+        """Give up an unused claim: the next request with the key is processed as new."""
         self._keep(args=[claim.key, claim.token, 0])

@@ -27,7 +27,7 @@ from shared.ledger.states import ItemStatus, JobState
 from shared.redis_access import PREFIX, in_bytes, in_seconds
 
 LEASE_S = 8.0
-"""A chunk whose holder has not renewed its lease for so long is given to another."""
+"""A chunk whose lease was not renewed for this long goes to another worker."""
 
 MAX_DEADLINE_S = 7 * 24 * 3600
 """A job that has not ended by then expires; it may ask for less."""
@@ -41,23 +41,23 @@ _ID = re.compile("[0-9a-f]{24}")
 
 
 class JobNotFoundError(LookupError):
-    """No such job: it never was, or is long over."""
+    """No such job: it never existed, or its record has expired."""
 
 
 class QueueFullError(RuntimeError):
-    """So many items wait that no more are accepted."""
+    """The lane has too many items waiting to accept more."""
 
 
 class SupersededError(RuntimeError):
-    """The request's idempotency key has passed to another request, so this one must not open a job."""
+    """The idempotency key now belongs to another request, so this one must not open a job."""
 
 
 class StagingLostError(RuntimeError):
-    """What was staged has vanished: the request took too long, or Redis was emptied."""
+    """The staged items are gone: the request took too long, or Redis was emptied."""
 
 
 class NotOnDiskError(RuntimeError):
-    """The job is there, but Redis has not said in time that it is on disk."""
+    """The job is open, but Redis has not confirmed in time that it is on disk."""
 
 
 class Ledger:
@@ -87,11 +87,11 @@ class Ledger:
         return secrets.token_hex(12)
 
     def stage(self, job: str, chunk: int, items: Sequence[QueuedItem]) -> None:
-        """Put a chunk's input there before the job exists; what is never opened vanishes within the hour."""
+        """Stage a chunk's items before the job exists; they expire within the hour unless the job is opened."""
         self._stage(job, "input", chunk, pack_items(items))
 
     def stage_invalid(self, job: str, chunk: int, outcomes: Sequence[Outcome]) -> None:
-        """Put a chunk of items there that are skipped: their outcome is known before the job exists."""
+        """Stage a chunk of invalid items, which are skipped: their outcomes are known before the job exists."""
         self._stage(job, "results", chunk, pack_outcomes("", outcomes))
 
     def _stage(self, job: str, part: str, chunk: int, packed: bytes) -> None:
@@ -102,7 +102,7 @@ class Ledger:
             pipe.execute()
 
     def discard(self, job: str) -> None:
-        """Forget what was staged, unless it has become a job."""
+        """Remove the staged items, unless the job has been opened."""
         self._discard(args=[job])
 
     def open(
@@ -115,28 +115,28 @@ class Ledger:
         keep_claim_s: int = 0,
         on_disk: bool = False,
     ) -> bool:
-        """Turn what was staged into a queued job, all of it at once.
+        """Turn the staged chunks into a queued job in one step.
 
         Args:
-            claim: An idempotency key's; the key leads to the job from the same moment on, for `keep_claim_s`.
+            claim: The idempotency key's claim; in the same step the key leads to the job, for `keep_claim_s`.
             on_disk: Wait until Redis has the job in its append-only file on disk.
 
         Returns:
-            Whether it is known to be on disk; never where `on_disk` was not asked for, or this Redis cannot tell.
+            Whether the job is known to be on disk: false without `on_disk`, or if this Redis cannot tell.
 
         Raises:
-            QueueFullError, SupersededError, StagingLostError: there is no job, and what was staged is still there.
-            NotOnDiskError: there is a job, but it is not known to be on disk.
+            QueueFullError, SupersededError, StagingLostError: No job was opened; staged chunks are still there.
+            NotOnDiskError: The job is open, but not known to be on disk.
         """
         facts = {**asdict(new), "id": job, "keep": new.keep_s, "keep_record": new.keep_record_s}
         facts["tracked"], facts["keep_inputs"] = int(new.tracked), int(new.keep_inputs)
         if claim is not None:
             answer = {"key": claim.key, "token": claim.token, "fingerprint": fingerprint, "keep_s": keep_claim_s}
             facts["idempotency"] = answer
-        given = json.dumps({name: value for name, value in facts.items() if value is not None})
+        present = json.dumps({name: value for name, value in facts.items() if value is not None})
         # One connection, without MULTI: WAITAOF waits for what was written on its own connection.
         with self._redis.pipeline(transaction=False) as pipe:
-            self._open(args=[given], client=pipe)
+            self._open(args=[present], client=pipe)
             if on_disk:
                 pipe.execute_command("WAITAOF", 1, 0, _ON_DISK_S * 1000)
             opened, *synced = pipe.execute(raise_on_error=False)
@@ -154,7 +154,7 @@ class Ledger:
     # Working on it
 
     def lease(self, lane: str) -> Lease | None:
-        """The next chunk of the lane, jobs taking turns; `None` when nothing is ready."""
+        """Lease the next chunk of the lane, jobs taking turns; `None` if no chunk is ready."""
         leased = self._lease(args=[lane, LEASE_S])
         if not leased:
             return None
@@ -167,10 +167,10 @@ class Ledger:
             self._renew(args=[LEASE_S, *(lease.member for lease in leases)])
 
     def commit(self, lease: Lease, bundle: str, outcomes: Sequence[Outcome]) -> JobState | None:
-        """Write a chunk's results; returns the job's state, or `None` where they came too late and changed nothing.
+        """Write a chunk's outcomes; return the job's state, or `None` if they came too late and changed nothing.
 
         Raises:
-            ValueError: `outcomes` are not the leased items' (one each).
+            ValueError: `outcomes` are not exactly one per leased item.
         """
         if sorted(outcome.index for outcome in outcomes) != [item.index for item in lease.items]:
             raise ValueError(f"job {lease.job_id} chunk {lease.chunk}: one outcome per item is needed")
@@ -183,27 +183,27 @@ class Ledger:
         return JobState(state.decode()) if state else None
 
     def release(self, leases: Sequence[Lease]) -> None:
-        """Hand chunks back unfinished, for another to take at once."""
+        """Return unfinished chunks, which another worker can take at once."""
         if leases:
             self._release(args=[lease.member for lease in leases])
 
     def defer(self, lease: Lease, delay_s: float) -> None:
-        """Hand a chunk back that could not be done, to be taken again after a pause; it counts as lost."""
+        """Return a chunk that could not be processed: it is ready again after a pause, and the lease counts as lost."""
         self._defer(args=[delay_s, lease.member])
 
     def recover(self) -> int:
-        """Make chunks ready again whose lease has run out; returns how many."""
+        """Make chunks whose leases have run out ready again; return their number."""
         return int(self._recover(args=[_AT_ONCE]))
 
     def expire(self) -> int:
-        """End the jobs whose deadline has passed; returns how many."""
+        """End the jobs whose deadlines have passed; return their number."""
         return int(self._expire(args=[_AT_ONCE]))
 
     def cancel(self, job: str) -> Job:
-        """End the job now; what was committed stays readable. A job that has ended is left as it is.
+        """End the job now; committed results stay readable. A job that has ended already is not changed.
 
         Raises:
-            JobNotFoundError: there is no such job.
+            JobNotFoundError: There is no such job.
         """
         self.job(job)
         self._cancel(args=[job])
@@ -213,7 +213,7 @@ class Ledger:
 
     def job(self, job: str) -> Job:
         """Raises `JobNotFoundError`."""
-        if not _ID.fullmatch(job):  # what a client sends must not lead to another key
+        if not _ID.fullmatch(job):  # a client's text must not lead to another key
             raise JobNotFoundError(job)
         with self._redis.pipeline(transaction=False) as pipe:
             pipe.hgetall(job_key(job))
@@ -224,7 +224,7 @@ class Ledger:
         return Job.read(job, fields, in_seconds(time))
 
     def ready(self, lane: str) -> int:
-        """How many chunks of the lane wait for a worker."""
+        """Return the number of the lane's chunks that wait for a worker."""
         jobs = self._redis.lrange(f"{PREFIX}lane:{lane}", 0, -1)
         with self._redis.pipeline(transaction=False) as pipe:
             for job in jobs:
@@ -232,15 +232,15 @@ class Ledger:
             return sum(pipe.execute())
 
     def pending(self, lane: str) -> int:
-        """How many items of the lane have no outcome yet."""
+        """Return the number of the lane's items without an outcome."""
         return int(self._redis.get(f"{PREFIX}pending:{lane}") or 0)
 
     def rate(self, lane: str) -> float:
-        """Items of the lane that got an outcome, per second, over the last minute."""
+        """Return the lane's outcomes per second over the last minute."""
         return _rate(self._redis.mget(_rate_windows(lane, self.now())))
 
     def lane_status(self, job: Job) -> LaneStatus:
-        """How things stood when the job was read, in one round trip: clients ask often."""
+        """Return the state of the job's lane when the job was read, in one round trip because clients poll."""
         with self._redis.pipeline(transaction=False) as pipe:
             pipe.lpos(f"{PREFIX}lane:{job.lane}", job.id)
             pipe.get(f"{PREFIX}pending:{job.lane}")
@@ -250,7 +250,7 @@ class Ledger:
 
 
 def _rate_windows(lane: str, now: float) -> list[str]:
-    """The counts of the last minute; the window that is not over yet would make the rate seem to fall."""
+    """Return the keys of the last minute's counts, without the unfinished window, which would lower the rate."""
     this = int(now) // _WINDOW_S
     return [f"{PREFIX}done:{lane}:{this - back}" for back in range(1, _RATE_WINDOWS + 1)]
 
@@ -261,12 +261,12 @@ def _rate(windows: list[bytes | None]) -> float:
 
 
 def done_key(job: str) -> str:
-    """The list that gets one element once the job has ended; wait for it with BLMOVE or BLPOP."""
+    """Return the list that gets one element once the job has ended; wait for it with BLMOVE or BLPOP."""
     return job_key(job, "done")
 
 
 def _confirmed(job: str, synced: Any) -> bool:
-    """What WAITAOF said: [1, replicas], [0, …] after the time-out, or an error from a Redis that has no such thing."""
+    """Interpret WAITAOF's reply: [1, replicas], [0, …] after the time-out, or an error from a Redis without WAITAOF."""
     if isinstance(synced, ResponseError):
         return False
     if isinstance(synced, Exception):

@@ -1,4 +1,4 @@
-"""Messages that are due when a job has ended."""
+"""Messages to send when a job has ended."""
 
 from redis import Redis
 
@@ -16,13 +16,13 @@ class Outbox:
         self._take = load(redis, "take")
 
     def take(self, hold_s: float, limit: int = 100) -> list[str]:
-        """Jobs whose message is due now; each comes up again after `hold_s` unless it is settled or postponed."""
+        """Return jobs whose message is due; each is due again after `hold_s` unless it is settled or postponed."""
         return [job.decode() for job in self._take(args=[self._name, hold_s, limit])]
 
     def settle(self, job: str) -> None:
-        """The message is delivered, or given up."""
+        """Record that the message was delivered or given up."""
         self._redis.zrem(self._key, job)
 
     def postpone(self, job: str, delay_s: float) -> None:
-        """Due in `delay_s` from now, also where it was settled before."""
+        """Make the message due in `delay_s`, even if it was settled before."""
         self._redis.zadd(self._key, {job: now(self._redis) + delay_s})

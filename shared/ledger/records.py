@@ -1,4 +1,4 @@
-"""What goes into the ledger and comes out of it."""
+"""The records that the ledger takes and returns."""
 
 import json
 import zlib
@@ -23,14 +23,14 @@ class QueuedItem:
     title: str | None = None
     description: str | None = None
     blob: str | None = None
-    """The picture's sha256, its name in the blob store."""
+    """The picture's sha256, which is its name in the blob store."""
     url: str | None = None
-    """Where a worker fetches the picture."""
+    """URL from which a worker fetches the picture."""
 
 
 @dataclass(frozen=True, slots=True)
 class Guess:
-    """A product type's code, and the probability given to it, rounded to four places."""
+    """A product type's code with its probability, rounded to four places."""
 
     code: int
     confidence: float
@@ -38,7 +38,7 @@ class Guess:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one item: guesses, best first, or an error."""
+    """The outcome of one item: guesses, best first, or an error."""
 
     index: int
     id: str
@@ -47,23 +47,23 @@ class Outcome:
     needs_review: bool = False
     """A person should look at the first guess."""
     text: Guess | None = None
-    """What the text branch said by itself."""
+    """The text branch's own best guess."""
     image: Guess | None = None
     weights: tuple[float, float] | None = None
     """Shares of text and image in the fusion."""
     error: str | None = None
-    """A stable code, such as `image_unreadable`; `None` for what succeeded."""
+    """A stable code, such as `image_unreadable`; `None` for an item that succeeded."""
     message: str | None = None
     pointer: str | None = None
-    """JSON pointer to what is wrong with an invalid item."""
+    """JSON pointer to the invalid part of an invalid item."""
     line: int | None = None
-    """Where it stood in the request."""
+    """Line of the request."""
     cached: bool = False
     """It is an earlier answer to the same item by the same bundle."""
     words: int = 0
-    """How many the text has; this and `unknown` are for counting drift, and are not kept with the result."""
+    """Number of words in the text; this and `unknown` are for counting drift, and are not kept with the result."""
     unknown: float = 0.0
-    """The share of the words read that the model does not know as wholes."""
+    """The share of the words read that the model does not know as whole words."""
 
     @classmethod
     def failed(cls, item: QueuedItem, error: str, message: str) -> "Outcome":
@@ -72,23 +72,23 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """A chunk in a worker's hands, until it is committed or the lease runs out."""
+    """A worker's right to process a chunk, until it is committed or the lease runs out."""
 
     job_id: str
     chunk: int
     items: list[QueuedItem]
     attempt: int
-    """How often the chunk was leased, this time included."""
+    """Number of leases of the chunk, including this one."""
     losses: int = 0
-    """How often before its holder vanished, or could not do it."""
+    """Number of earlier leases whose holder vanished or could not process the chunk."""
     tenant: str = ""
-    """Whose job it is."""
+    """The job's tenant."""
     traceparent: str | None = None
-    """The job's."""
+    """The job's place in a trace."""
 
     @property
     def member(self) -> str:
-        """Names this very lease, not another one of the same chunk."""
+        """The name of this lease, different from other leases of the same chunk."""
         return f"{self.job_id} {self.chunk} {self.attempt}"
 
 
@@ -99,51 +99,51 @@ class Page:
     outcomes: list[tuple[str, Outcome]]
     """Bundle ("" for none) and outcome."""
     cursor: str
-    """Pass it on for the rest; while the job runs, more may come behind it."""
+    """Cursor of the next page; while the job runs, more outcomes may follow."""
     complete: bool
-    """The job has ended and nothing lies behind the cursor."""
+    """Whether the job has ended and nothing follows the cursor."""
 
 
 @dataclass(frozen=True, slots=True)
 class KnownItem:
-    """An item that was classified, or was to be, and what became of it."""
+    """An item with its outcome, classified or not."""
 
     outcome: Outcome
     bundle: str
     """The one that gave the outcome."""
     item: QueuedItem | None
-    """What was sent; `None` where it is no longer kept."""
+    """The item as sent; `None` if it is no longer kept."""
 
 
 @dataclass(frozen=True, slots=True)
 class NewJob:
-    """What a job is opened with, beside its staged items."""
+    """What `Ledger.open` needs besides the staged items."""
 
     tenant: str
     lane: str
     total: int
     chunks: int
     deadline_s: float
-    """After so long it expires."""
+    """Seconds until it expires."""
     max_queued: int
-    """It is refused where more items than this would wait in its lane."""
+    """It is refused if more items than this would wait in its lane."""
     keep_s: int
-    """For which its results stay readable once it has ended."""
+    """Seconds for which its results stay readable after its end."""
     keep_record_s: int
-    """For which its record stays after that."""
+    """Seconds for which its record stays after that."""
     invalid: int = 0
-    """How many of the total were skipped."""
+    """Number of skipped items."""
     error_budget: float | None = None
-    """The job fails when more than so many per cent of its valid items do."""
+    """The job fails once more than this percentage of its valid items has failed."""
     webhook_url: str | None = None
     parent: str | None = None
-    """The job that this one retries items of."""
+    """Id of the job whose items this one retries."""
     tracked: bool = True
-    """Whether the ended job is due in the outbox `tracking`."""
+    """Whether the job gets a message in the outbox `tracking` when it ends."""
     keep_inputs: bool = True
-    """Whether what was classified stays beside its results, for corrections."""
+    """Whether classified items are kept with their results, for corrections."""
     traceparent: str | None = None
-    """Where it belongs in a trace, as W3C Trace Context has it; the ledger only keeps it for those who work on it."""
+    """Its place in a trace (W3C Trace Context), which the ledger stores without interpreting it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +154,7 @@ class Job:
     tenant: str
     state: JobState
     reason: str | None
-    """Why it ended before its items did: `deadline` or `error_budget`."""
+    """Why it ended early: `deadline` or `error_budget`."""
     lane: str
     total: int
     succeeded: int
@@ -163,7 +163,7 @@ class Job:
     cancelled: int
     expired: int
     needs_review: int
-    """How many of the succeeded."""
+    """Number of the succeeded items that need a review."""
     bundles: Mapping[str, int]
     """How many of the succeeded each bundle answered; more than one: the champion was changed meanwhile."""
     chunks: int
@@ -182,7 +182,7 @@ class Job:
 
     @property
     def done(self) -> int:
-        """Items that have an outcome."""
+        """Number of items with an outcome."""
         return self.succeeded + self.failed + self.invalid + self.cancelled + self.expired
 
     @property
@@ -191,7 +191,7 @@ class Job:
 
     @property
     def counts(self) -> dict[str, int]:
-        """As clients, receivers and MLflow are told; all but `needs_review` add up to the total."""
+        """The counts for clients, webhooks and MLflow; all but `needs_review` add up to the total."""
         return {
             "total": self.total,
             "pending": self.pending,
@@ -224,7 +224,7 @@ class Job:
         return self.results_expire_at is not None and self.read_at >= self.results_expire_at
 
     def as_accepted(self) -> "Job":
-        """As it was when it was opened: what the answer to its request said."""
+        """Return the job as it was when it was opened, which is what its request was answered with."""
         return replace(
             self,
             state=JobState.QUEUED,
@@ -273,21 +273,21 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class LaneStatus:
-    """How things stand in a job's lane, and where in it the job does."""
+    """The state of a job's lane, and the job's position in it."""
 
     position: int | None
-    """How many jobs of the lane have their turn before it; `None` when nothing of it waits for a worker."""
+    """Number of jobs whose turn comes earlier; `None` if no chunk of the job waits for a worker."""
     pending: int
     """Items of the lane without an outcome."""
     rate: float
-    """Items a second that got one over the last minute; 0 where nothing was done."""
+    """Outcomes per second over the last minute."""
 
 
 def _number(text: str | None) -> float | None:
     return None if text is None else float(text)
 
 
-# Rows, not objects with names: there may be millions of items, and `asdict` takes ten times as long.
+# Rows instead of objects with names: there may be millions of items, and `asdict` takes ten times as long.
 
 
 def pack_items(items: Sequence[QueuedItem]) -> bytes:
@@ -318,7 +318,7 @@ _OTHERS = attrgetter("index", "id", "status", "error", "message", "pointer", "li
 
 
 def _to_row(outcome: Outcome) -> tuple[Any, ...]:
-    """Of what succeeded, and of what did not, only what such an outcome has."""
+    """Return only the fields that an outcome of its kind has."""
     if outcome.status is not ItemStatus.SUCCEEDED:
         return _OTHERS(outcome)
     guesses = [(guess.code, guess.confidence) for guess in outcome.guesses]

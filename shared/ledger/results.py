@@ -1,4 +1,4 @@
-"""Reading a job's outcomes."""
+"""Read a job's outcomes."""
 
 import re
 from collections.abc import Collection, Iterator
@@ -13,20 +13,20 @@ from shared.redis_access import in_bytes
 _START = "0.0"
 _CURSOR = re.compile(r"([0-9]{1,9})\.([0-9]{1,9})")
 _CHUNKS_A_PAGE = 200
-"""A page ends after so many chunks even where few of their outcomes were asked for."""
+"""A page ends after this many chunks even if few of their outcomes have the requested status."""
 
 _NEVER_DONE = {
-    ItemStatus.CANCELLED: "the job ended before this item's turn",
-    ItemStatus.EXPIRED: "the job's deadline came before this item's turn",
+    ItemStatus.CANCELLED: "the job ended before this item was classified",
+    ItemStatus.EXPIRED: "the job's deadline passed before this item was classified",
 }
 
 
 class CursorError(ValueError):
-    """A cursor that this ledger never gave out."""
+    """The cursor is not one that this ledger returns."""
 
 
 class ResultsGoneError(LookupError):
-    """The results were kept long enough; they went while they were being read."""
+    """The results expired while they were being read."""
 
 
 class Results:
@@ -34,16 +34,16 @@ class Results:
         self._redis = in_bytes(redis)
 
     def page(self, job: Job, cursor: str | None = None, limit: int = 1000, status: ItemStatus | None = None) -> Page:
-        """Outcomes behind `cursor`, in the order of their commit, also while the job runs.
+        """Return the outcomes after `cursor` in the order of their commit, also while the job runs.
 
-        Items that were never done come last, once the job has ended.
+        Items that were never classified come last, once the job has ended.
 
         Args:
-            job: As it was read before: what is committed later may be on the page, but never makes it `complete`.
+            job: The job as read before: later outcomes may be on the page, but do not make it `complete`.
 
         Raises:
-            CursorError: `cursor` is none of this ledger's.
-            ResultsGoneError: the job ended so long ago that they are no longer there.
+            CursorError: `cursor` is not one that this ledger returns.
+            ResultsGoneError: The results have expired.
         """
         position, offset = _parse(cursor or _START)
         outcomes: list[tuple[str, Outcome]] = []
@@ -70,7 +70,7 @@ class Results:
     def pages(
         self, job: Job, cursor: str | None = None, limit: int = 1000, status: ItemStatus | None = None
     ) -> Iterator[Page]:
-        """All that is there; each page may be read as it comes."""
+        """Yield all pages there are now."""
         while True:
             page = self.page(job, cursor, limit, status)
             yield page
@@ -94,7 +94,7 @@ class Results:
                 yield from unpack_items(packed)
 
     def known(self, job: Job, ids: Collection[str]) -> dict[str, KnownItem]:
-        """What there is of the items with these ids: those with an outcome by now, but skipped ones."""
+        """Return the items with these ids that have an outcome, without skipped ones."""
         wanted, found = set(ids), dict[str, KnownItem]()
         for position in range(self._redis.llen(job_key(job.id, "order"))):
             if len(found) == len(wanted):
@@ -109,7 +109,7 @@ class Results:
         return found
 
     def _items(self, job: Job, chunk: bytes) -> dict[int, QueuedItem]:
-        """A chunk's, by index: all of them where inputs are kept, else those that are not done."""
+        """Return a chunk's items by index: all if inputs are kept, else those without a result."""
         packed = self._redis.hget(job_key(job.id, "kept"), chunk) or self._redis.hget(job_key(job.id, "input"), chunk)
         return {item.index: item for item in unpack_items(packed)} if packed else {}
 
@@ -130,16 +130,16 @@ class Results:
 
 
 def _rest(job: Job) -> ItemStatus:
-    """What became of the items that an ended job has no results of."""
+    """Return the status of the items that an ended job has no results for."""
     return ItemStatus.EXPIRED if job.state is JobState.EXPIRED else ItemStatus.CANCELLED
 
 
 def _was_sent(outcome: Outcome) -> bool:
-    """A skipped item was no item."""
+    """Whether the item was classified: invalid items were skipped."""
     return outcome.status is not ItemStatus.INVALID
 
 
 def _parse(cursor: str) -> tuple[int, int]:
     if (match := _CURSOR.fullmatch(cursor)) is None:
-        raise CursorError(f"{cursor!r} is no cursor: pass on the one that the page before gave")
+        raise CursorError(f"{cursor!r} is not a cursor: use the one that the previous page returned")
     return int(match[1]), int(match[2])

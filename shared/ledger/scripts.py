@@ -1,32 +1,32 @@
-"""The ledger's atomic steps: the files in `lua/`, each behind the common part and the table of legal transitions.
+"""The ledger's atomic steps: the files in `lua/`, each after the common part and the table of legal transitions.
 
 Keys, below the prefix `catalog:`:
 
     job:{id}             hash: the job's facts, counts and times
-    job:{id}:input       hash: chunk → packed items that are still to do, or failed and can be retried
-    job:{id}:kept        hash: chunk → packed items of a committed one, for corrections of its results
+    job:{id}:input       hash: chunk → packed items without an outcome, or failed and open to a retry
+    job:{id}:kept        hash: chunk → packed items of committed chunks, for corrections
     job:{id}:results     hash: chunk → packed outcomes
-    job:{id}:ready       list: chunks that nobody has in hand
-    job:{id}:order       list: chunks in the order of their commit; what a results cursor walks along
-    job:{id}:attempts    hash: chunk → how often it was leased; of those not committed
-    job:{id}:losses      hash: chunk → how often a lease of it ran out
-    job:{id}:done        list: one element once the job has ended, for whoever waits
-    job:{id}:deliveries  list: the attempts to deliver its webhook
-    job:{id}:training    hash: what a training was asked for, its stages, and what has come of it, each as JSON
+    job:{id}:ready       list: chunks that wait for a worker
+    job:{id}:order       list: chunks in the order of their commit, which a cursor of results follows
+    job:{id}:attempts    hash: chunk not yet committed → number of its leases
+    job:{id}:losses      hash: chunk → number of its leases that ran out
+    job:{id}:done        list: one element once the job has ended, to wait for
+    job:{id}:deliveries  list: attempts to deliver its webhook
+    job:{id}:training    hash: a training's request, stages and results, each as JSON
     job:{id}:log         the end of a training's log
-    trainings:{tenant}   zset: job → when it was accepted; of the trainings
-    training:durations   hash: stage → seconds that it took in the last training that completed
+    trainings:{tenant}   zset: the tenant's training → when it was accepted
+    training:durations   hash: stage → its seconds in the last completed training
     lane:{lane}          list: jobs with ready chunks, in turn
-    pending:{lane}       how many of the lane's items have no outcome yet
-    totals:{lane}        hash: jobs and items accepted, and jobs by the state that they ended in, ever
-    done:{lane}:{t}      how many got one in the ten seconds from 10 t on
+    pending:{lane}       number of the lane's items without an outcome
+    totals:{lane}        hash: jobs and items accepted, and ended jobs by state, since the beginning
+    done:{lane}:{t}      number of outcomes in the ten seconds from 10 t on
     live                 set: jobs that have not ended
     leases               zset: "id chunk attempt" → when the lease runs out
     deadlines            zset: job → when it expires
     outbox:{name}        zset: job → when its message is due
-    idempotency:{key}    hash: who has claimed the key, or the job it led to and the fingerprint of its request
-    endpoint:{e}         hash: a tenant's webhook URL: failures in a row, how long it is left alone, if it is disabled
-    endpoint:{e}:slots   zset: the attempts under way, "id round" → when one counts as lost
+    idempotency:{key}    hash: the token of the claim, or the job and the fingerprint of its request
+    endpoint:{e}         hash: a tenant's webhook URL: failures in a row, end of its pause, when it was disabled
+    endpoint:{e}:slots   zset: attempts under way, "id round" → when the attempt counts as lost
 """
 
 from pathlib import Path
@@ -43,7 +43,7 @@ def job_key(job: str, part: str | None = None) -> str:
 
 
 def _legal() -> str:
-    """`TRANSITIONS` as a Lua table."""
+    """Return `TRANSITIONS` as a Lua table."""
 
     def row(states: frozenset[JobState]) -> str:
         return ", ".join(f"{state} = true" for state in sorted(states))

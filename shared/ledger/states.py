@@ -1,4 +1,4 @@
-"""The states of a job, and which may follow which; the outcomes of an item; the states of a webhook."""
+"""The states of a job with the legal transitions, the outcomes of an item, and the states of a webhook."""
 
 from enum import StrEnum
 from types import MappingProxyType
@@ -15,7 +15,7 @@ class JobState(StrEnum):
     """No item was classified, or more failed than the job's error budget allows."""
     CANCELLED = "cancelled"
     EXPIRED = "expired"
-    """The deadline came first."""
+    """The deadline passed first."""
 
 
 _ENDS = frozenset(
@@ -29,24 +29,24 @@ TRANSITIONS = MappingProxyType(
         **{end: frozenset[JobState]() for end in _ENDS},
     }
 )
-"""Enforced by every step in Redis: the Lua scripts read this very table."""
+"""Every step in Redis enforces this table: it is put in front of each Lua script."""
 
 TERMINAL = frozenset(state for state, following in TRANSITIONS.items() if not following)
 
 
 class ItemStatus(StrEnum):
-    """What became of an item; it has exactly one of them, once its job has ended."""
+    """The status of an item's outcome; each item has exactly one once its job has ended."""
 
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     INVALID = "invalid"
-    """Skipped when the job was accepted, because the client asked for that."""
+    """Skipped when the job was accepted, as its `on_invalid` requests."""
     CANCELLED = "cancelled"
     EXPIRED = "expired"
 
 
 class WebhookState(StrEnum):
-    """Where a job's webhook is."""
+    """The state of a job's webhook."""
 
     WAITING = "waiting"
     DELIVERING = "delivering"
@@ -54,4 +54,4 @@ class WebhookState(StrEnum):
     DELIVERED = "delivered"
     FAILED = "failed"
     DISABLED = "disabled"
-    """The endpoint wants no more deliveries."""
+    """The endpoint accepts no more deliveries."""

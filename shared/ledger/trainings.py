@@ -1,6 +1,6 @@
-"""Trainings: jobs of one chunk in a lane of their own, with a record of what was asked for and what came of it.
+"""Trainings: jobs of one chunk in a separate lane, each with a record of its request and its results.
 
-Leases, states, deadlines, cancelling, webhooks and idempotency keys are every job's; only the record is theirs.
+Leases, states, deadlines, cancelling, webhooks and idempotency keys are those of every job.
 """
 
 import json
@@ -19,7 +19,7 @@ from shared.pipeline.stages import STEPS, GateVerdict, PromotePolicy
 from shared.redis_access import PREFIX, in_bytes
 
 LANE = "training"
-"""Where trainings wait."""
+"""The lane of trainings."""
 
 _STAGING_S = 3600
 _DURATIONS = f"{PREFIX}training:durations"
@@ -31,35 +31,35 @@ class StageState(StrEnum):
     DONE = "done"
     FAILED = "failed"
     STOPPED = "stopped"
-    """The training ended while it ran."""
+    """The training ended while the stage ran."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingRequest:
-    """What a training was asked for."""
+    """A request to train."""
 
     params: Mapping[str, Any]
-    """Overrides of `params.yaml`, nested as they are there."""
+    """Overrides of `params.yaml`, nested in the same way."""
     source: str | None = None
-    """Where the catalogue is read from; `None`: where `params.yaml` says."""
+    """Location of the catalogue; `None` for the one in `params.yaml`."""
     revision: str | None = None
-    """Of the repository; `None`: what is checked out there."""
+    """Revision of the repository; `None` for the one that is checked out."""
     promote: PromotePolicy = PromotePolicy.AUTO
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """How a stage stands. Times are Redis's."""
+    """The state of a stage. Times are by Redis's clock."""
 
     name: str
     state: StageState = StageState.WAITING
     started_at: float | None = None
-    """Of the last attempt."""
+    """Start of the last attempt."""
     finished_at: float | None = None
     cached: bool = False
-    """Nothing that it depends on had changed, so it was not run."""
+    """Whether it was skipped because nothing that it depends on had changed."""
     what: str | None = None
-    """What `done` and `total` count, for people."""
+    """What `done` and `total` count, human-readable."""
     done: int | None = None
     total: int | None = None
 
@@ -72,31 +72,31 @@ class Training:
     request: TrainingRequest
     stages: tuple[Stage, ...] = tuple(Stage(name) for name in STEPS)
     attempts: int = 0
-    """How often a trainer has taken it: more than once where one has vanished or was stopped."""
+    """Number of times a trainer took it: several if one vanished or was stopped."""
     trainer: str | None = None
-    """Who has, or had it last."""
+    """The trainer that has it, or had it last."""
     revision: str | None = None
     """The commit that was checked out."""
     data: Mapping[str, Any] | None = None
-    """What it was trained on: DVC's hashes by path, and the labels' snapshot."""
+    """Its training data: DVC's hashes by path, and the labels' snapshot."""
     verdict: GateVerdict | None = None
     bundle: str | None = None
     """The bundle that it made."""
     version: str | None = None
     """The bundle's number in the model registry."""
     promoted: bool | None = None
-    """Whether the model was promoted at the training's end; `None`: it has not come to that."""
+    """Whether the model was promoted at the training's end; `None` before that was decided."""
     failed_stage: str | None = None
     error: str | None = None
-    """Why it failed, for people."""
+    """Why it failed, human-readable."""
 
     @property
     def stage(self) -> Stage | None:
-        """The one that runs."""
+        """The stage that runs."""
         return next((stage for stage in self.stages if stage.state is StageState.RUNNING), None)
 
     def as_accepted(self) -> "Training":
-        """As it was when it was opened: what the answer to its request said."""
+        """Return the training as it was when it was opened, which is what its request was answered with."""
         return Training(self.job.as_accepted(), self.request)
 
     @classmethod
@@ -106,8 +106,8 @@ class Training:
         request = facts.pop("request")
         if verdict := facts.pop("verdict", None):
             facts["verdict"] = GateVerdict.model_validate(verdict)
-        asked = TrainingRequest(**{**request, "promote": PromotePolicy(request["promote"])})
-        return cls(job, asked, stages, **facts)
+        read = TrainingRequest(**{**request, "promote": PromotePolicy(request["promote"])})
+        return cls(job, read, stages, **facts)
 
 
 class TrainingLimits(Protocol):
@@ -152,7 +152,7 @@ class Trainings:
     # Accepting
 
     def stage(self, job: str, request: TrainingRequest) -> None:
-        """Put there what `Ledger.open` then makes a job of, with one item and one chunk."""
+        """Stage the item and the request of a training, which `Ledger.open` then opens as a job."""
         self._ledger.stage(job, 0, [QueuedItem(0, job)])
         with self._redis.pipeline() as pipe:
             pipe.hset(job_key(job, "training"), "request", json.dumps(asdict(request)))
@@ -162,7 +162,7 @@ class Trainings:
     # Working on it
 
     def lease(self) -> Lease | None:
-        """The next training in turn; `None` when none waits."""
+        """Lease the next training; `None` if none waits."""
         return self._ledger.lease(LANE)
 
     def report(
@@ -173,24 +173,24 @@ class Trainings:
         log: str | None = None,
         **facts: Any,
     ) -> bool:
-        """Say how far it is; renews the lease.
+        """Record progress and renew the lease.
 
         Args:
-            stages: By name what has changed of a `Stage`; its times come from Redis.
-            facts: Of a `Training`.
+            stages: By name, the changed fields of a `Stage`; its times come from Redis.
+            facts: Fields of a `Training`.
 
         Returns:
-            Whether it counted: not where the lease is another's by now, or the training has ended.
+            Whether it was recorded: not if another trainer has the lease, or the training has ended.
         """
-        said: dict[str, Any] = {"set": {name: json.dumps(value) for name, value in facts.items()}}
+        report: dict[str, Any] = {"set": {name: json.dumps(value) for name, value in facts.items()}}
         if stages:
-            said["stages"] = stages
+            report["stages"] = stages
         if log is not None:
-            said["log"] = log
-        return bool(self._report(args=[lease.member, LEASE_S, json.dumps(said)]))
+            report["log"] = log
+        return bool(self._report(args=[lease.member, LEASE_S, json.dumps(report)]))
 
     def complete(self, lease: Lease, bundle: str) -> JobState | None:
-        """End it well; the next estimates go by what its stages took. `None` where it came too late."""
+        """Complete the training and keep its stages' durations for estimates; `None` if it came too late."""
         state = self._ledger.commit(lease, bundle, [Outcome(0, lease.job_id)])
         if state is JobState.COMPLETED:
             training = self.training(lease.job_id)
@@ -204,47 +204,47 @@ class Trainings:
         return state
 
     def fail(self, lease: Lease, message: str, stage: str | None = None) -> JobState | None:
-        """End it with an error; `None` where it came too late."""
+        """End the training with an error; `None` if it came too late."""
         stages = {stage: {"state": StageState.FAILED}} if stage else None
         if not self.report(lease, stages=stages, error=message, failed_stage=stage):
             return None
         return self._ledger.commit(lease, "", [Outcome.failed(QueuedItem(0, lease.job_id), "training_failed", message)])
 
     def release(self, lease: Lease) -> None:
-        """Hand it back unfinished, for another trainer to go on with."""
+        """Return the training unfinished, for another trainer to continue."""
         self._ledger.release([lease])
 
     # Reading
 
     def training(self, job_id: str) -> Training:
-        """Raises `JobNotFoundError`, also for a job that is no training."""
+        """Return the training; raises `JobNotFoundError`, also for a job that is not a training."""
         return self.of(self._ledger.job(job_id))
 
     def of(self, job: Job) -> Training:
-        """Raises `JobNotFoundError` for a job that is no training."""
+        """Return the job as a training; raises `JobNotFoundError` for a job that is not one."""
         fields = self._redis.hgetall(job_key(job.id, "training"))
         if not fields:
             raise JobNotFoundError(job.id)
         return Training.read(job, fields)
 
     def newest(self, tenant: str, limit: int) -> list[Training]:
-        """The tenant's, the newest first."""
+        """Return the tenant's trainings, newest first."""
         key, found = f"{PREFIX}trainings:{tenant}", list[Training]()
         for member in self._redis.zrevrange(key, 0, -1):
             if len(found) == limit:
                 break
             try:
                 found.append(self.training(member.decode()))
-            except JobNotFoundError:  # it was kept as long as promised
+            except JobNotFoundError:  # its record has expired
                 self._redis.zrem(key, member)
         return found
 
     def log(self, job_id: str) -> str:
-        """The end of what its stages have printed."""
+        """Return the end of the log of its stages."""
         return (self._redis.get(job_key(job_id, "log")) or b"").decode()
 
     def durations(self) -> dict[str, float]:
-        """Seconds that each stage took when it was last run by a training that completed."""
+        """Return the seconds that each stage took in the last completed training that ran it."""
         return {name.decode(): float(seconds) for name, seconds in self._redis.hgetall(_DURATIONS).items()}
 
 

@@ -1,4 +1,4 @@
-"""Pictures, kept under the sha256 of their bytes, on any file system that fsspec knows."""
+"""Pictures, stored under the sha256 of their bytes on any file system that fsspec supports."""
 
 import contextlib
 import hashlib
@@ -13,7 +13,7 @@ from typing import Any
 import fsspec
 
 _FRESH = timedelta(hours=1)
-"""A picture that is older is written again when it is put again: so it is never old when a new job refers to it."""
+"""An older picture is written again when it is put again, so that it is never old while a new job refers to it."""
 
 
 _NAME = re.compile(r"[0-9a-f]{64}(\.[0-9a-f]{8})?")
@@ -21,7 +21,7 @@ _NAME = re.compile(r"[0-9a-f]{64}(\.[0-9a-f]{8})?")
 
 
 class BlobNotFoundError(LookupError):
-    """No picture under this hash."""
+    """There is no picture with this hash."""
 
 
 class Blobs:
@@ -31,10 +31,10 @@ class Blobs:
         self._root = root.rstrip("/")
 
     def put(self, data: bytes) -> str:
-        """Keep the bytes; returns their sha256. They are never seen half written, and on disk when this returns.
+        """Store the bytes and return their sha256. They are never visible half written, and on disk when this returns.
 
         Raises:
-            OSError: they cannot be kept: the disk is full, the store is away.
+            OSError: They cannot be stored: the disk is full, or the store is away.
         """
         sha256 = hashlib.sha256(data).hexdigest()
         path = self._path(sha256)
@@ -44,7 +44,7 @@ class Blobs:
         return sha256
 
     def get(self, sha256: str) -> bytes:
-        """Raises `BlobNotFoundError`; `OSError` where the store is away."""
+        """Return the bytes; raises `BlobNotFoundError`, or `OSError` if the store is away."""
         try:
             data: bytes = self._files.cat_file(self._path(sha256))
         except FileNotFoundError:
@@ -52,7 +52,7 @@ class Blobs:
         return data
 
     def older_than(self, moment: datetime) -> Iterator[str]:
-        """Names of blobs that were written before, half-written ones that were left behind too; nothing else's."""
+        """Yield the names of blobs written before this moment, including abandoned half-written ones."""
         try:
             found = self._files.find(self._root, detail=True)
         except FileNotFoundError:
@@ -63,7 +63,7 @@ class Blobs:
                 yield name
 
     def remove(self, name: str, older_than: datetime) -> bool:
-        """Whether it was removed: one that was written again meanwhile stays."""
+        """Remove the blob unless it was written again meanwhile; return whether it was removed."""
         path = self._path(name)
         try:
             if _written(self._files.info(path)) >= older_than:
@@ -80,14 +80,14 @@ class Blobs:
             return False
 
     def _path(self, name: str) -> str:
-        """Raises `BlobNotFoundError` for a name that no blob can have: it could be a path to somewhere else."""
+        """Return the blob's path; raises `BlobNotFoundError` for a name that could lead elsewhere."""
         if not _NAME.fullmatch(name):
             raise BlobNotFoundError(name)
         return f"{self._root}/{name[:2]}/{name}"
 
 
 def write_whole(files: Any, path: str, data: bytes) -> None:
-    """A file that is never seen half written, and is on disk when this returns; raises `OSError`."""
+    """Write a file that is never visible half written, and is on disk when this returns; raises `OSError`."""
     unfinished = f"{path}.{secrets.token_hex(4)}"
     try:
         files.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
@@ -102,7 +102,7 @@ def write_whole(files: Any, path: str, data: bytes) -> None:
 
 
 def _to_disk(file: Any) -> None:
-    """A local file survives a power cut from here on; object stores have their own promise."""
+    """Make a local file survive a power cut; object stores have their own guarantees."""
     file.flush()
     try:
         descriptor = file.fileno()
@@ -112,7 +112,7 @@ def _to_disk(file: Any) -> None:
 
 
 def _written(info: dict[str, Any]) -> datetime:
-    """When, in the words of the file system: local files, S3, memory."""
+    """Return when it was written; local files, S3 and memory each name this differently."""
     when = info.get("mtime") or info.get("LastModified") or info.get("created") or datetime.now(UTC)
     if isinstance(when, int | float):
         return datetime.fromtimestamp(when, UTC)

@@ -1,7 +1,7 @@
-"""Labels: what people say an item is. Kept append-only, for trainings to learn from.
+"""Labels: what people say an item is. Stored append-only, for trainings to learn from.
 
-labels/<time>-<id>.ndjson    a file per accepted request, never changed: a label per line
-pictures/                    by the sha256 of their bytes
+labels/<time>-<id>.ndjson    a file per accepted request, never changed, with a label per line
+pictures/                    pictures under the sha256 of their bytes
 """
 
 import hashlib
@@ -25,7 +25,7 @@ _TIME = "%Y%m%dT%H%M%S.%fZ"
 
 
 class LabelKind(StrEnum):
-    """What a label is to the result that it names."""
+    """How a label relates to the result that it names."""
 
     CORRECTION = "correction"
     CONFIRMATION = "confirmation"
@@ -33,32 +33,32 @@ class LabelKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """What somebody says an item is."""
+    """What a person says an item is."""
 
     index: int
     """Position in its request."""
     code: int
     by: str
     at: datetime
-    """When it was said; with a time zone."""
+    """When the person said it, with a time zone."""
     tenant: str
     title: str | None = None
     description: str | None = None
     picture: str | None = None
-    """The sha256 of its bytes, which lie beside the labels."""
+    """The sha256 of its bytes, which are stored beside the labels."""
     url: str | None = None
-    """Where a picture was that is not kept: for people, no training fetches it."""
+    """URL of a picture that is not stored; for people, no training fetches it."""
     kind: LabelKind | None = None
-    """`None` where no result with an answer is named."""
+    """`None` for a label that names no result with an answer."""
     job: str | None = None
     item: str | None = None
     """The item's id in that job."""
     bundle: str | None = None
-    """The one whose answer this is about, the code it gave, and its confidence."""
+    """The bundle that gave the answer; next, the code and the confidence of that answer."""
     guess: int | None = None
     confidence: float | None = None
     file: str = ""
-    """Where it lies; files sort by when they arrived."""
+    """Name of its file; files sort by arrival."""
 
     @property
     def identity(self) -> str | None:
@@ -66,25 +66,25 @@ class Label:
 
     @property
     def rank(self) -> tuple[datetime, str, int]:
-        """Of two labels of an item, the greater wins: the later said, then the later arrived."""
+        """Of two labels of an item the greater rank wins: the later one, or if equal, the later arrival."""
         return self.at, self.file, self.index
 
     def line(self) -> bytes:
-        """As it lies in its file."""
+        """Return its line in the file."""
         facts = {name: value for name, value in asdict(self).items() if value is not None and name != "file"}
         return json.dumps({**facts, "at": self.at.isoformat()}, ensure_ascii=False).encode() + b"\n"
 
     @classmethod
     def read(cls, line: bytes, file: str) -> "Label":
         facts = json.loads(line)
-        if "model" in facts:  # as files called it before
+        if "model" in facts:  # its name in older files
             facts["bundle"] = facts.pop("model")
         kind = LabelKind(facts["kind"]) if "kind" in facts else None
         return cls(**{**facts, "at": datetime.fromisoformat(facts["at"]), "kind": kind, "file": file})
 
 
 def identity(title: str | None, description: str | None, picture: str | None) -> str | None:
-    """Names what an item is classified by: its words and its picture; `None` where it has neither."""
+    """Hash what an item is classified by, its words and its picture; `None` if it has neither."""
     text = " ".join(words(title, description))
     if not text and picture is None:
         return None
@@ -93,18 +93,18 @@ def identity(title: str | None, description: str | None, picture: str | None) ->
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What a copy of the store holds."""
+    """The contents of a copy of the store."""
 
     count: int
-    """Labels."""
+    """Number of labels."""
     sha256: str
-    """Of all files in order: equal copies have equal ones."""
+    """sha256 of all files in order, so that equal copies have equal hashes."""
     last: datetime | None
-    """When the newest of them arrived."""
+    """When the newest file arrived."""
 
 
 class LabelStore:
-    """Args: url: a folder, as any fsspec URL."""
+    """A store of labels and their pictures. Args: url: A folder as any fsspec URL."""
 
     def __init__(self, url: str) -> None:
         self.url = url.rstrip("/")
@@ -114,24 +114,24 @@ class LabelStore:
         self._pictures = Blobs(f"{self.url}/pictures")
 
     def put_picture(self, data: bytes) -> str:
-        """Keep its bytes; returns their sha256. Raises `OSError`."""
+        """Store the bytes and return their sha256. Raises `OSError`."""
         return self._pictures.put(data)
 
     def picture(self, sha256: str) -> bytes:
-        """Raises `shared.stores.blobs.BlobNotFoundError`, or `OSError` where the store is away."""
+        """Return its bytes; raises `shared.stores.blobs.BlobNotFoundError`, or `OSError` if the store is away."""
         return self._pictures.get(sha256)
 
     @staticmethod
     def name(moment: float, identifier: str) -> str:
-        """Of a file that is accepted now, by Redis' clock; `identifier` has 24 hex digits."""
+        """Return the name of a file accepted at this moment by Redis's clock; `identifier` has 24 hex digits."""
         return f"{datetime.fromtimestamp(moment, UTC).strftime(_TIME)}-{identifier}.ndjson"
 
     def append(self, name: str, labels: Iterable[Label]) -> None:
-        """Write a new file, whole or not at all; their pictures are there already. Raises `OSError`."""
+        """Write a new file, whole or not at all; the pictures have been stored before. Raises `OSError`."""
         write_whole(self._files, f"{self._folder}/{name}", b"".join(label.line() for label in labels))
 
     def names(self) -> list[str]:
-        """All files, in the order of their arrival."""
+        """Return the names of all files in the order of their arrival."""
         self._files.invalidate_cache()
         try:
             found = self._files.ls(self._folder, detail=False)
@@ -140,12 +140,12 @@ class LabelStore:
         return sorted(name for path in found if _NAME.fullmatch(name := path.rsplit("/", 1)[-1]))
 
     def labels(self, names: Collection[str] | None = None) -> Iterator[Label]:
-        """Those of the files, or all, in the order of their arrival."""
+        """Yield the labels of these files, or of all, in the order of their arrival."""
         for name in self.names() if names is None else names:
             yield from _parsed(self._content(name), name)
 
     def snapshot(self, folder: Path) -> Snapshot:
-        """Make the folder a store that holds what this one holds now, and nothing else."""
+        """Make the folder an exact copy of this store."""
         if folder.exists():
             shutil.rmtree(folder)
         names, count, digest, copied = self.names(), 0, hashlib.sha256(), set[str]()
@@ -166,7 +166,7 @@ class LabelStore:
 
 
 def arrival(name: str) -> datetime:
-    """When the file of this name was accepted."""
+    """Return when the file of this name was accepted."""
     return datetime.strptime(name.partition("-")[0], _TIME).replace(tzinfo=UTC)
 
 

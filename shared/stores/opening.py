@@ -1,4 +1,4 @@
-"""The stores, opened as the settings say."""
+"""Open the stores that the settings name."""
 
 from redis import Redis
 from redis.backoff import NoBackoff
@@ -9,15 +9,15 @@ from shared.stores.blobs import Blobs
 
 
 def open_redis(settings: Settings) -> Redis:
-    """A client that says within seconds that the server is away.
+    """Return a client that fails within seconds if the server is away.
 
-    Nothing is sent twice, as redis-py would: a step whose answer is lost may have been done.
+    Unlike redis-py by default it sends nothing twice: a step whose reply is lost may have been taken.
     """
     return _open(settings, settings.redis_url)
 
 
 def open_broker(settings: Settings) -> Redis:
-    """The same of Celery's broker, to look at its queues."""
+    """Return a client of Celery's broker, to look at its queues."""
     return _open(settings, settings.broker_url)
 
 

@@ -1,6 +1,6 @@
-"""Which workers and trainers are alive, and what they do: each tells it in Redis every few seconds.
+"""Status of the live workers and trainers, which each of them writes to Redis every few seconds.
 
-Celery's own ping would cost seconds and is not answered by a busy worker.
+Celery's own ping would take seconds, and a busy worker does not answer it.
 """
 
 import json
@@ -24,24 +24,24 @@ class WorkerStatus:
     """The one it serves; `None` while none is loaded."""
     runtime: str | None
     reason: str | None
-    """Why it is this runtime, for people."""
+    """Why it is this runtime, human-readable."""
     micro_batch: int | None
     """Pictures computed together."""
     pictures_per_s: float | None
-    """What the model alone did at the start, decoding excluded."""
+    """Speed of the model alone, without decoding, measured at the start."""
     problem: str | None
-    """Why no model is loaded, for people."""
+    """Why no model is loaded, human-readable."""
     warning: str | None
-    """Why it does not serve what it should, for people; the model above goes on meanwhile."""
+    """Why it does not serve the bundle that it should, human-readable; the bundle above serves meanwhile."""
     slots: int
-    """Bulk chunks it takes at a time."""
+    """Bulk chunks that it processes at a time."""
 
 
 @dataclass(frozen=True)
 class TrainerStatus:
     name: str
     training: str | None
-    """The training that it is at; `None` while it is idle."""
+    """Id of the training that it works on; `None` while it is idle."""
 
 
 def announce(redis: Redis, status: WorkerStatus | TrainerStatus) -> None:
@@ -53,12 +53,12 @@ def withdraw(redis: Redis, name: str, kind: type[WorkerStatus] | type[TrainerSta
 
 
 def alive(redis: Redis) -> list[WorkerStatus]:
-    """Workers heard of in the last seconds, by name."""
+    """Return the workers whose status has not expired, by name."""
     return [WorkerStatus(**facts) for facts in _heard(redis, WorkerStatus)]
 
 
 def trainers_alive(redis: Redis) -> list[TrainerStatus]:
-    """The same of trainers."""
+    """Return the trainers whose status has not expired, by name."""
     return [TrainerStatus(**facts) for facts in _heard(redis, TrainerStatus)]
 
 

@@ -1,4 +1,4 @@
-"""API keys: who may call, for which tenant. Redis keeps only a hash of each secret."""
+"""API keys: who may call, and for which tenant. Redis holds only a hash of each secret."""
 
 import hashlib
 import hmac
@@ -23,13 +23,13 @@ _LONGEST_NAME = 100
 
 
 class Scope(StrEnum):
-    """What a key allows."""
+    """What a key may be used for."""
 
     CLASSIFY = "classify"
     TRAIN = "train"
     ADMIN = "admin"
     OBSERVE = "observe"
-    """Figures over all tenants: drift and metrics."""
+    """Read figures over all tenants: drift and metrics."""
 
 
 class KeyNotFoundError(LookupError):
@@ -38,7 +38,7 @@ class KeyNotFoundError(LookupError):
 
 @dataclass(frozen=True)
 class ApiKey:
-    """All that is known of a key; its secret is not."""
+    """An API key without its secret."""
 
     id: str
     tenant: str
@@ -58,10 +58,10 @@ class KeyStore:
         self._redis = in_bytes(redis)
 
     def create(self, tenant: str, scopes: Collection[Scope], name: str = "") -> tuple[ApiKey, str]:
-        """A new key and its text, which nobody can find out again.
+        """Create a key; return it with its text, which cannot be recovered later.
 
         Raises:
-            ValueError: the tenant or the name cannot be used, or there is no scope.
+            ValueError: The tenant or the name is invalid, or there is no scope.
         """
         _check(tenant, scopes, name)
         key = ApiKey(secrets.token_hex(8), tenant, frozenset(scopes), name, datetime.now(UTC))
@@ -80,10 +80,10 @@ class KeyStore:
         return key, f"cat_{key.id}_{secret}"
 
     def revoke(self, identifier: str) -> ApiKey:
-        """From now on nobody gets in with it. It is marked, not deleted: an API that once had keys stays closed.
+        """Revoke the key. It is marked, not deleted, so that an API that once had keys stays closed.
 
         Raises:
-            KeyNotFoundError: there is no such key.
+            KeyNotFoundError: There is no such key.
         """
         if not _ID.fullmatch(identifier) or not self._redis.sismember(_ALL, identifier):
             raise KeyNotFoundError(f"there is no key with the id {identifier!r}")
@@ -94,7 +94,7 @@ class KeyStore:
         return _read(identifier, _decoded(fields))
 
     def list(self) -> Sequence[ApiKey]:
-        """All keys, revoked ones too, the oldest first."""
+        """Return all keys, including revoked ones, oldest first."""
         identifiers = [member.decode() for member in self._redis.smembers(_ALL)]
         with self._redis.pipeline(transaction=False) as pipe:
             for identifier in identifiers:
@@ -104,8 +104,8 @@ class KeyStore:
         return sorted(keys, key=lambda key: (key.created_at, key.id))
 
     def find(self, text: str) -> ApiKey | None:
-        """The key that `text` is, unless it has been revoked. Whatever else `text` may be, it is no key."""
-        match = _TEXT.fullmatch(text)  # what a client sends must not lead to another key of Redis
+        """Return the key with this text; `None` if it is revoked, or if the text is not a key."""
+        match = _TEXT.fullmatch(text)  # a client's text must not lead to another key in Redis
         if match is None:
             return None
         identifier, secret = match.groups()

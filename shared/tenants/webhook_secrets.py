@@ -1,7 +1,7 @@
 """The secrets that webhooks are signed with: one per tenant and master secret.
 
-A secret that tenants shared would let each of them forge the others' events. They are derived, so only the masters have
-to be kept, and a tenant can be told its secrets at any time.
+With a shared secret each tenant could forge the others' events. The secrets are derived, so only the master secrets
+have to be kept, and a tenant's secrets can be shown at any time.
 """
 
 import hashlib
@@ -15,14 +15,14 @@ from pydantic import SecretStr
 _PREFIX = "whsec_"
 _BASE64 = re.compile("[A-Za-z0-9+/]+={0,2}")
 _SHORTEST, _LONGEST = 24, 64
-"""Bytes, as the Standard Webhooks specification has it."""
+"""Length in bytes by the Standard Webhooks specification."""
 
 
 def signing_secrets(masters: Sequence[SecretStr], tenant: str) -> tuple[SecretStr, ...]:
-    """The tenant's secrets, as its receiver needs them (`whsec_…`), in the order of the masters.
+    """Derive the tenant's secrets, as its receiver needs them (`whsec_…`), in the order of the master secrets.
 
     Raises:
-        ValueError: a master is malformed.
+        ValueError: A master secret is malformed.
     """
     return tuple(_derive(_key(master, place), tenant) for place, master in enumerate(masters, 1))
 

@@ -1,6 +1,6 @@
--- KEYS: files (hash: name → its conflicts), items (hash: identity → the codes it was given), counts (hash).
--- ARGV: a file's name, then identity, code and kind of each of its labels. A file counts once. Returns how many of its
--- labels contradict an earlier one.
+-- KEYS: files (hash: name → its conflicts), items (hash: identity → its codes), counts (hash).
+-- ARGV: a file's name, then identity, code and kind of each of its labels. Counts a file once; returns the number of its
+-- labels that contradict an earlier one.
 local files, items, counts, name = KEYS[1], KEYS[2], KEYS[3], ARGV[1]
 local counted = redis.call('HGET', files, name)
 if counted then return tonumber(counted) end

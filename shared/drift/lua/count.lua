@@ -1,4 +1,4 @@
--- ARGV: seconds to keep, bundle, then name and count of each counter. Adds them up for today, by Redis's clock.
+-- ARGV: seconds to keep, bundle, then name and count of each counter. Adds them to today's by Redis's clock.
 
 local day = math.floor(tonumber(redis.call('TIME')[1]) / 86400)
 local keep, bundle = tonumber(ARGV[1]), ARGV[2]

@@ -1,6 +1,7 @@
--- ARGV: id, endpoint, slots, seconds. May an attempt to deliver the job's webhook be made now? One that may holds one of
--- the endpoint's slots until it is reported, or for so long. Returns {verdict, number, tries, round, time, seconds to
--- wait}, or nothing where no attempt is due: the webhook is done, put off, or in somebody's hands.
+-- ARGV: id, endpoint, slots, seconds. Decides whether an attempt to deliver the job's webhook may be made now. If so, it
+-- holds one of the endpoint's slots until it is reported, or for these seconds. Returns {verdict, number, tries, round,
+-- time, seconds to wait}, or nothing if no attempt is due: the webhook is done or postponed, or another courier is
+-- delivering it.
 
 local DONE = {delivered = true, failed = true, disabled = true}
 local KEEP, BUSY = 30 * 24 * 3600, 1
@@ -26,7 +27,7 @@ if disabled_at then
   return answer('disabled', attempts + 1, tries)
 end
 if open_until and time < tonumber(open_until) then return answer('paused', attempts + 1, tries, open_until - time) end
--- When the pause is over, a single attempt finds out whether the receiver is back.
+-- After the pause a single attempt shows whether the receiver is back.
 local free = open_until and 1 or tonumber(ARGV[3])
 if redis.call('ZCARD', slots) >= free then return answer('busy', attempts + 1, tries, BUSY) end
 

@@ -1,4 +1,4 @@
--- ARGV: id. A job that has ended, or is not there, is left as it is.
+-- ARGV: id. Ends the job; one that has ended or does not exist is not changed.
 
 if still_live(ARGV[1]) then finish(ARGV[1], 'cancelled') end
 return 1

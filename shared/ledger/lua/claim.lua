@@ -1,5 +1,5 @@
--- ARGV: key, token, seconds. Returns {'done', job, fingerprint} for a key that has an answer, {'busy', seconds} while another
--- request has claimed it, else {'claimed'}: it is ours for so long.
+-- ARGV: key, token, seconds. Returns {'done', job, fingerprint} for a key that has an answer, {'busy', seconds} while
+-- another request has claimed it, else {'claimed'}: the key is this request's for these seconds.
 
 local claim = 'catalog:idempotency:' .. ARGV[1]
 local id, fingerprint, token = unpack(redis.call('HMGET', claim, 'job', 'fingerprint', 'token'))

@@ -1,5 +1,5 @@
--- ARGV: id, chunk, results, what of the input can be retried or '', succeeded, failed, needs_review, bundle. The first commit of a
--- chunk counts, whoever makes it; a later one, or one after the job's end or deadline, changes nothing and returns false.
+-- ARGV: id, chunk, results, items to keep for a retry or '', succeeded, failed, needs_review, bundle. The first commit of
+-- a chunk counts, by any worker; a later one, or one after the job's end or deadline, changes nothing and returns false.
 -- Returns the job's state.
 
 local id, chunk, results, failures = ARGV[1], ARGV[2], ARGV[3], ARGV[4]

@@ -1,6 +1,6 @@
--- What every step begins with. Time is Redis's own, so that no other machine's clock matters.
+-- The beginning of every step. Time is by Redis's clock, so that no other machine's clock matters.
 
--- Seconds for which results outlive their expiry: whoever is reading them then gets them whole.
+-- Seconds for which results outlive their expiry, so that a client that is reading them gets all of them.
 local READING = 600
 
 local function now()
@@ -26,7 +26,7 @@ local function enter(id, state, time)
   redis.call('HSET', job(id), 'state', state, state .. '_at', time)
 end
 
--- Items without an outcome get the job's: expired, or else cancelled. Their chunks end the list that results are read by.
+-- Items without an outcome expire or are cancelled with their job. Their chunks come last in the list of results.
 local function give_up_rest(id, state)
   local total, succeeded, failed, invalid = counts(id)
   local rest = total - succeeded - failed - invalid
@@ -60,7 +60,7 @@ local function finish(id, state, reason)
   if facts[5] == '1' then redis.call('ZADD', 'catalog:outbox:tracking', time, id) end
 end
 
--- Ends a job whose deadline has passed; whether the job is live after that.
+-- End the job if its deadline has passed; return whether it is still live.
 local function still_live(id)
   local state, deadline = unpack(redis.call('HMGET', job(id), 'state', 'deadline'))
   if not live(state) then return false end
@@ -69,14 +69,14 @@ local function still_live(id)
   return false
 end
 
--- A lease names its attempt: who comes back after a pause cannot touch the lease of whoever has the chunk now.
+-- A lease names its attempt, so that a worker that wakes from a long pause cannot touch a later lease of its chunk.
 local function member_of(id, chunk, attempt) return id .. ' ' .. chunk .. ' ' .. attempt end
 
--- Give a leased chunk back; it is next in its job's turn. One that was lost counts as such.
+-- Return a leased chunk, as the next one of its job; count the loss if its holder was lost.
 local function release(member, lost)
   if redis.call('ZREM', 'catalog:leases', member) == 0 then return 0 end
   local id, chunk = string.match(member, '^(%S+) (%d+) %d+$')
-  -- A lease of another form is an older version's: the audit finds its chunk.
+  -- A lease of another form comes from an older release: the audit finds its chunk.
   if not id or redis.call('HGET', job(id), 'state') ~= 'running' then return 0 end
   if lost then redis.call('HINCRBY', part(id, 'losses'), chunk, 1) end
   local lane = 'catalog:lane:' .. lane_of(id)

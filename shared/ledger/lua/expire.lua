@@ -1,4 +1,4 @@
--- ARGV: how many at the most. Jobs whose deadline has passed end; returns how many.
+-- ARGV: limit. Ends jobs whose deadlines have passed; returns their number.
 
 local due = redis.call('ZRANGE', 'catalog:deadlines', '-inf', now(), 'BYSCORE', 'LIMIT', 0, tonumber(ARGV[1]))
 for _, id in ipairs(due) do

@@ -1,4 +1,4 @@
--- ARGV: jobs to look at, outboxes (names after their number), lanes. How things stand at one moment, and changes nothing:
+-- ARGV: jobs to look at, number of outboxes, their names, lanes. Returns the state of the queue and changes nothing:
 -- {time, leased chunks of live jobs, each {lane, input}, outboxes, each {messages, first due}, lanes, each {items without
 -- an outcome, waiting jobs, ready chunks of those looked at, acceptance of the oldest waiting job, totals}}.
 

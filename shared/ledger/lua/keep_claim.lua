@@ -1,4 +1,4 @@
--- ARGV: key, token, seconds; 0 gives the claim up. Only a claim that is still this token's changes.
+-- ARGV: key, token, seconds. Renews the claim if it is still this token's; 0 seconds give it up.
 
 local claim = 'catalog:idempotency:' .. ARGV[1]
 if redis.call('HGET', claim, 'token') ~= ARGV[2] then return 0 end

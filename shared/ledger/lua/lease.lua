@@ -1,5 +1,5 @@
--- ARGV: lane, seconds. Returns {id, chunk, input, attempt, losses, tenant, traceparent} of the next chunk in
--- turn, or nothing.
+-- ARGV: lane, seconds. Leases the next chunk in turn. Returns {id, chunk, input, attempt, losses, tenant, traceparent},
+-- or nothing.
 
 local lane, seconds = 'catalog:lane:' .. ARGV[1], tonumber(ARGV[2])
 local id = redis.call('LMOVE', lane, lane, 'LEFT', 'RIGHT')

@@ -1,12 +1,12 @@
--- ARGV: the job's facts as JSON. What was staged before becomes a queued job, all of it at once.
--- Returns 'queued', or why not: 'full' (too many items wait), 'lost' (what was staged has vanished) or 'superseded' (the
--- idempotency key's claim lapsed, and somebody else has it).
+-- ARGV: the job's facts as JSON. Turns the staged chunks into a queued job. Returns 'queued', or why not: 'full' (too many
+-- items wait), 'lost' (staged chunks have expired) or 'superseded' (the idempotency key's claim expired, and another
+-- request has the key).
 
 local new = cjson.decode(ARGV[1])
 local id, todo = new.id, new.total - new.invalid
 local claim = new.idempotency and 'catalog:idempotency:' .. new.idempotency.key
 
--- The client of Redis repeats a step whose answer was lost.
+-- Opening again after a lost reply is harmless.
 if redis.call('EXISTS', job(id)) == 1 then return 'queued' end
 if claim and redis.call('HGET', claim, 'token') ~= new.idempotency.token then return 'superseded' end
 local pending = tonumber(redis.call('GET', 'catalog:pending:' .. new.lane) or 0)

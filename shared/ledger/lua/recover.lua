@@ -1,4 +1,4 @@
--- ARGV: how many at the most. Chunks whose lease has run out are ready again; returns how many.
+-- ARGV: limit. Makes chunks whose leases have run out ready again; returns their number.
 
 local lapsed = redis.call('ZRANGE', 'catalog:leases', '-inf', now(), 'BYSCORE', 'LIMIT', 0, tonumber(ARGV[1]))
 local released = 0

@@ -1,4 +1,4 @@
--- ARGV: id, endpoint. The job's webhook is due now, its schedule begins anew, and the endpoint gets another chance. Returns
+-- ARGV: id, endpoint. Makes the job's webhook due now, restarts its schedule, and enables the endpoint again. Returns
 -- 'requested', 'nothing' for a job that has not ended or has no webhook, or 'gone'.
 
 local id, endpoint = ARGV[1], 'catalog:endpoint:' .. ARGV[2]

@@ -1,4 +1,4 @@
--- ARGV: leases whose holder gives them back unfinished.
+-- ARGV: leases that their holder returns unfinished.
 
 for _, member in ipairs(ARGV) do release(member, false) end
 return #ARGV

@@ -1,12 +1,12 @@
--- ARGV: what came of an admitted delivery, as JSON: job, endpoint, round, attempt, state, pause_s (if there is to be a next
--- attempt), breaker. Gives the slot back, counts for the endpoint, and writes the log; the job's webhook goes on from there
--- unless a redelivery was requested meanwhile. Returns whether there still is such a job.
+-- ARGV: report on an admitted delivery as JSON: job, endpoint, round, attempt, state, pause_s (if there is to be a next
+-- attempt), breaker. Frees the slot, updates the endpoint and the log, and the job's webhook unless a redelivery was
+-- requested meanwhile. Returns whether the job still exists.
 
 local KEEP, LONGEST_PAUSE, LOGGED = 30 * 24 * 3600, 15 * 60, 200
 
-local said = cjson.decode(ARGV[1])
-local id, attempt, breaker = said.job, said.attempt, said.breaker
-local endpoint, log, time = 'catalog:endpoint:' .. said.endpoint, part(id, 'deliveries'), now()
+local report = cjson.decode(ARGV[1])
+local id, attempt, breaker = report.job, report.attempt, report.breaker
+local endpoint, log, time = 'catalog:endpoint:' .. report.endpoint, part(id, 'deliveries'), now()
 
 local function count_failure()
   local failures = redis.call('HINCRBY', endpoint, 'failures', 1)
@@ -17,7 +17,7 @@ local function count_failure()
   redis.call('HSET', endpoint, 'open_until', time + pause)
 end
 
-redis.call('ZREM', endpoint .. ':slots', id .. ' ' .. said.round)
+redis.call('ZREM', endpoint .. ':slots', id .. ' ' .. report.round)
 if attempt.outcome == 'delivered' then
   redis.call('HDEL', endpoint, 'failures', 'openings', 'open_until')
 elseif attempt.status == 410 then
@@ -28,10 +28,10 @@ end
 redis.call('EXPIRE', endpoint, KEEP)
 
 if redis.call('EXISTS', job(id)) == 0 then return 0 end
-if tonumber(redis.call('HGET', job(id), 'webhook_round') or 0) == said.round then
-  redis.call('HSET', job(id), 'webhook_state', said.state)
-  if said.pause_s then
-    attempt.next_attempt_at = time + said.pause_s
+if tonumber(redis.call('HGET', job(id), 'webhook_round') or 0) == report.round then
+  redis.call('HSET', job(id), 'webhook_state', report.state)
+  if report.pause_s then
+    attempt.next_attempt_at = time + report.pause_s
     redis.call('HSET', job(id), 'webhook_due', attempt.next_attempt_at)
     redis.call('ZADD', 'catalog:outbox:webhook', attempt.next_attempt_at, id)
   else
@@ -40,7 +40,7 @@ if tonumber(redis.call('HGET', job(id), 'webhook_round') or 0) == said.round the
   end
 end
 
--- An attempt that is put off again and again is one entry.
+-- An attempt that is postponed repeatedly has one entry.
 local last = attempt.outcome == 'postponed' and redis.call('LINDEX', log, -1)
 if last and cjson.decode(last).outcome == 'postponed' then redis.call('RPOP', log) end
 redis.call('RPUSH', log, cjson.encode(attempt))

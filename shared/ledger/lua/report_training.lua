@@ -1,7 +1,7 @@
--- ARGV: lease, seconds, report as JSON: set (facts, each as JSON), stages (by name; what has changed), log. It counts, and
--- renews the lease, while the lease is held and the training is live; whether it was so.
+-- ARGV: lease, seconds, report as JSON: set (facts, each as JSON), stages (changed fields by name), log. Records it and
+-- renews the lease if the lease is held and the training is live; returns whether it did.
 
-local said = cjson.decode(ARGV[3])
+local report = cjson.decode(ARGV[3])
 local id = string.match(ARGV[1], '^%S+')
 if not redis.call('ZSCORE', 'catalog:leases', ARGV[1]) then return 0 end
 if not still_live(id) then
@@ -10,8 +10,8 @@ if not still_live(id) then
 end
 local time, record = now(), part(id, 'training')
 redis.call('ZADD', 'catalog:leases', time + tonumber(ARGV[2]), ARGV[1])
-for name, value in pairs(said.set or {}) do redis.call('HSET', record, name, value) end
-for name, change in pairs(said.stages or {}) do
+for name, value in pairs(report.set or {}) do redis.call('HSET', record, name, value) end
+for name, change in pairs(report.stages or {}) do
   local before = redis.call('HGET', record, 'stage:' .. name)
   local stage = before and cjson.decode(before) or {}
   if change.state == 'running' then
@@ -22,5 +22,5 @@ for name, change in pairs(said.stages or {}) do
   for field, value in pairs(change) do stage[field] = value end
   redis.call('HSET', record, 'stage:' .. name, cjson.encode(stage))
 end
-if said.log then redis.call('SET', part(id, 'log'), said.log) end
+if report.log then redis.call('SET', part(id, 'log'), report.log) end
 return 1

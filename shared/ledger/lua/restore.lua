@@ -1,5 +1,5 @@
--- ARGV: id, then chunks that seem to be nowhere. Those that really are become ready again, and the job has its turn if it
--- has ready chunks; returns how many were restored.
+-- ARGV: id, chunks that seem to be nowhere. Makes those that really are ready again, and gives the job a turn if it has
+-- ready chunks; returns the number of restored chunks and turns.
 
 local id, restored = ARGV[1], 0
 if not still_live(id) then

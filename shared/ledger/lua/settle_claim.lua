@@ -1,4 +1,4 @@
--- ARGV: key, token, answer, fingerprint, seconds. Turns a claim that is still this token's into an answer.
+-- ARGV: key, token, answer, fingerprint, seconds. Turns the claim into an answer if it is still this token's.
 
 local claim = 'catalog:idempotency:' .. ARGV[1]
 if redis.call('HGET', claim, 'token') ~= ARGV[2] then return 0 end

@@ -1,5 +1,5 @@
--- ARGV: outbox, seconds, limit. Takes messages that are due and puts each off by `seconds`, so that one whose taker dies
--- comes up again. Returns the jobs.
+-- ARGV: outbox, seconds, limit. Takes due messages and postpones each by `seconds`, so that it is due again if its taker
+-- dies. Returns the jobs.
 
 local outbox = 'catalog:outbox:' .. ARGV[1]
 local due = redis.call('ZRANGE', outbox, '-inf', now(), 'BYSCORE', 'LIMIT', 0, tonumber(ARGV[3]))
