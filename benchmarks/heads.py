@@ -16,6 +16,7 @@ from shared.pipeline.params import ImageParams, PreprocessParams
 from shared.taxonomy import CODES, class_of
 from training.fit.fusion import out_of_fold
 from training.fit.image import fit_image
+from training.judge import bootstrap
 from training.judge.answers import answer
 from training.pipeline.layout import STARTER
 from training.pipeline.prepared import Items
@@ -123,8 +124,5 @@ def standard_error(answers: Answers, others: Answers, classes: npt.NDArray[np.in
 def _weighted_f1(
     predicted: npt.NDArray[np.int64], classes: npt.NDArray[np.int64], counts: npt.NDArray[np.float64] | None
 ) -> float:
-    size = len(CODES)
-    confusion = np.bincount(classes * size + predicted, counts, size * size).reshape(size, size)
-    right, support = confusion.diagonal(), confusion.sum(axis=1)
-    f1 = 2 * right / np.maximum(support + confusion.sum(axis=0), 1)
-    return float((f1 * support).sum() / support.sum())
+    drawn = np.ones(len(classes), np.int64) if counts is None else counts.astype(np.int64)
+    return float(bootstrap.weighted_f1(drawn[None], classes, predicted, len(CODES))[0])

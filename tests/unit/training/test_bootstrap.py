@@ -29,7 +29,7 @@ def _answers(random: np.random.Generator, actual: Classes, skill: float) -> Clas
 
 
 @given(TRIPLES)
-def test_the_figures_are_scikit_learns(triples: list[tuple[int, ...]]) -> None:
+def test_weighted_f1_equals_scikit_learns(triples: list[tuple[int, ...]]) -> None:
     actual, champion, challenger = _columns(triples)
     found = _compare(actual, champion, challenger)
     for ours, predicted in ((found.champion, champion), (found.challenger, challenger)):
@@ -37,26 +37,26 @@ def test_the_figures_are_scikit_learns(triples: list[tuple[int, ...]]) -> None:
 
 
 @given(TRIPLES)
-def test_equal_answers_differ_by_nothing(triples: list[tuple[int, ...]]) -> None:
+def test_equal_answers_have_a_gain_of_zero(triples: list[tuple[int, ...]]) -> None:
     actual, answers, _ = _columns(triples)
     found = _compare(actual, answers, answers)
     assert (found.gain, found.low, found.high) == (0, 0, 0)
 
 
 @given(TRIPLES, st.randoms())
-def test_the_order_of_the_items_changes_nothing(triples: list[tuple[int, ...]], random: object) -> None:
+def test_the_order_of_items_does_not_matter(triples: list[tuple[int, ...]], random: object) -> None:
     shuffled = list(triples)
     random.shuffle(shuffled)  # type: ignore[attr-defined]
     assert _compare(*_columns(shuffled)) == _compare(*_columns(triples))
 
 
 @given(TRIPLES)
-def test_the_interval_lies_within_what_is_possible(triples: list[tuple[int, ...]]) -> None:
+def test_the_interval_lies_within_possible_gains(triples: list[tuple[int, ...]]) -> None:
     found = _compare(*_columns(triples))
     assert -1 <= found.low <= found.high <= 1
 
 
-def test_a_better_model_is_seen_and_models_that_are_alike_are_rarely_told_apart() -> None:
+def test_the_interval_separates_a_better_model_and_rarely_two_alike_ones() -> None:
     random = np.random.default_rng(1)
     apart = 0
     for _ in range(100):
@@ -68,7 +68,7 @@ def test_a_better_model_is_seen_and_models_that_are_alike_are_rarely_told_apart(
     assert 0 < apart < 15  # five are expected
 
 
-def test_the_interval_is_as_wide_as_that_of_items_drawn_one_by_one() -> None:
+def test_the_interval_equals_that_of_resampled_items() -> None:
     """Triples are drawn instead of items: that must be the same distribution."""
     random = np.random.default_rng(2)
     actual = random.integers(0, WIDTH, 300)
@@ -86,7 +86,7 @@ def test_the_interval_is_as_wide_as_that_of_items_drawn_one_by_one() -> None:
     assert found.high == pytest.approx(high, abs=0.012)
 
 
-def test_the_seed_decides() -> None:
+def test_the_seed_decides_the_interval() -> None:
     random = np.random.default_rng(3)
     actual = random.integers(0, WIDTH, 200)
     answers = _answers(random, actual, 0.6), _answers(random, actual, 0.6)
@@ -94,7 +94,7 @@ def test_the_seed_decides() -> None:
     assert _compare(actual, *answers) != _compare(actual, *answers, seed=2)
 
 
-def test_it_takes_less_than_a_second() -> None:
+def test_a_comparison_takes_less_than_a_second() -> None:
     random = np.random.default_rng(4)
     actual = random.integers(0, 27, 3000)
     said = [np.where(random.random(3000) < 0.8, actual, random.integers(0, 27, 3000)) for _ in range(2)]
@@ -103,7 +103,7 @@ def test_it_takes_less_than_a_second() -> None:
     assert time.process_time() - start < 1
 
 
-def test_nothing_cannot_be_compared() -> None:
+def test_a_comparison_needs_items() -> None:
     nothing = np.array([], np.int64)
     with pytest.raises(ValueError, match="no item to compare"):
         _compare(nothing, nothing, nothing)

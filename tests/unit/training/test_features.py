@@ -28,7 +28,7 @@ def _pictures(*colours: str) -> Iterator[tuple[str, bytes]]:
     return ((colour, PICTURES[colour]) for colour in colours)
 
 
-def test_a_second_run_computes_nothing_and_gives_the_same(tmp_path: Path) -> None:
+def test_stored_features_are_not_computed_again(tmp_path: Path) -> None:
     backbone = MeanColour()
     assert compute_missing(FeatureStore(tmp_path), backbone, _pictures("red", "blue"), ("red", "blue"), 32) == 2
     reopened = FeatureStore(tmp_path)
@@ -38,7 +38,7 @@ def test_a_second_run_computes_nothing_and_gives_the_same(tmp_path: Path) -> Non
     assert matrix.astype(float) == pytest.approx(255 * np.array([[0, 1, 0], [1, 0, 0], [0, 0, 1]]), abs=3)
 
 
-def test_a_shard_that_was_not_finished_is_not_seen(tmp_path: Path) -> None:
+def test_an_unfinished_file_of_the_feature_store_is_ignored(tmp_path: Path) -> None:
     FeatureStore(tmp_path).add(["a"], np.ones((1, 3), np.float16))
     (tmp_path / "00001.tmp").write_bytes(b"half")
     store = FeatureStore(tmp_path)
@@ -47,7 +47,7 @@ def test_a_shard_that_was_not_finished_is_not_seen(tmp_path: Path) -> None:
     assert FeatureStore(tmp_path).matrix(["b", "a"]).tolist() == [[0, 0, 0], [1, 1, 1]]
 
 
-def test_each_size_precision_and_weights_have_a_store_of_their_own(tmp_path: Path) -> None:
+def test_sizes_precisions_and_weights_have_separate_feature_stores(tmp_path: Path) -> None:
     weights = {name: tmp_path / name for name in ("one", "other")}
     for name, folder in weights.items():
         folder.mkdir()

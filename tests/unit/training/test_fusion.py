@@ -41,7 +41,7 @@ def test_the_fusion_beats_either_branch_and_is_calibrated(
     assert fusion.text > fusion.image > 0
 
 
-def test_an_item_with_one_branch_is_decided_by_it(
+def test_an_item_with_one_branch_gets_its_answer(
     items: tuple[Probabilities, Probabilities, npt.NDArray[np.int64]],
 ) -> None:
     text, image, classes = items
@@ -53,13 +53,13 @@ def test_an_item_with_one_branch_is_decided_by_it(
     assert fused.sum(axis=1) == pytest.approx(1, abs=1e-5)
 
 
-def test_an_item_with_neither_gets_no_answer() -> None:
+def test_an_item_without_branches_gets_no_answer() -> None:
     nothing = np.full((1, CLASSES), np.nan, np.float32)
     fusion = Fusion(text=1, image=1, text_alone=1, image_alone=1, bias=(0,) * CLASSES)
     assert np.isnan(fuse(fusion, nothing, nothing).fused).all()
 
 
-def test_a_branch_that_was_never_seen_leaves_the_other_usable() -> None:
+def test_fusion_without_items_of_one_branch_uses_the_other() -> None:
     random = np.random.default_rng(1)
     classes = random.integers(0, CLASSES, 200)
     text = _branch(random, classes, 2.0, 1.0)
@@ -68,7 +68,7 @@ def test_a_branch_that_was_never_seen_leaves_the_other_usable() -> None:
     assert not np.isnan(fusion.only_text(text)).any()
 
 
-def test_out_of_fold_an_items_own_class_says_nothing_of_it() -> None:
+def test_out_of_fold_answers_do_not_depend_on_the_items_own_class() -> None:
     random = np.random.default_rng(2)
     # The first item is the only one of its class, 0 or 1, and before all others either way: the folds stay the same.
     zero = np.concatenate([[0], random.integers(2, CLASSES, 39)])
@@ -82,7 +82,7 @@ def test_out_of_fold_an_items_own_class_says_nothing_of_it() -> None:
 
 @settings(max_examples=20, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, CLASSES - 1), st.booleans(), st.booleans()), max_size=12))
-def test_out_of_fold_copes_with_the_smallest_splits(items: list[tuple[int, bool, bool]]) -> None:
+def test_out_of_fold_answers_exist_on_the_smallest_splits(items: list[tuple[int, bool, bool]]) -> None:
     classes = np.array([item[0] for item in items], np.int64)
     random = np.random.default_rng(0)
     text, image = _branch(random, classes, 1.0, 1.0), _branch(random, classes, 1.0, 1.0)
@@ -94,7 +94,7 @@ def test_out_of_fold_copes_with_the_smallest_splits(items: list[tuple[int, bool,
     assert fused[spoke].sum(axis=1) == pytest.approx(1, abs=1e-5)
 
 
-def test_unfitted_the_branches_stay_as_they_are(
+def test_the_unfitted_fusion_leaves_branches_unchanged(
     items: tuple[Probabilities, Probabilities, npt.NDArray[np.int64]],
 ) -> None:
     text, image, _ = items
@@ -104,7 +104,7 @@ def test_unfitted_the_branches_stay_as_they_are(
     assert as_it_is.only_image(image) == pytest.approx(image, abs=1e-4)
 
 
-def test_the_scores_count_only_what_was_answered() -> None:
+def test_scores_count_answered_items_only() -> None:
     answers = np.array([[0.9, 0.1], [np.nan, np.nan], [0.2, 0.8]], np.float32)
     figures = score(answers, np.array([0, 0, 0]))
     assert figures["items"] == 2

@@ -69,7 +69,7 @@ def all_held_out(confirmed: Rows | None = None) -> HeldOut:
     return HeldOut(found.items, chosen, 0, 0, champion_tells=True)
 
 
-def test_what_the_champion_has_learned_is_not_judged_on() -> None:
+def test_items_the_champion_learned_are_left_out() -> None:
     test = items(ACTUAL[:10])
     found = hold_out(test, known(test, learned=np.array([0, 3])))
     assert (len(found.items), found.learned, found.disputed) == (8, 2, 0)
@@ -77,7 +77,7 @@ def test_what_the_champion_has_learned_is_not_judged_on() -> None:
     assert found.confirmed.all()
 
 
-def test_an_item_whose_label_has_changed_is_not_judged_on() -> None:
+def test_items_with_a_changed_label_are_left_out() -> None:
     before, changed = items(ACTUAL[:10]), ACTUAL[:10].copy()
     changed[[1, 2]] = (changed[[1, 2]] + 1) % CLASSES
     found = hold_out(items(changed), known(before))
@@ -85,19 +85,19 @@ def test_an_item_whose_label_has_changed_is_not_judged_on() -> None:
     assert (found.items.classes == np.delete(changed, [1, 2])).all()
 
 
-def test_an_item_that_the_champion_never_met_is_judged_on_but_not_confirmed() -> None:
+def test_items_unknown_to_the_champion_are_held_out_but_not_confirmed() -> None:
     found = hold_out(items(ACTUAL[:10]), known(items(ACTUAL[:4])))
     assert found.confirmed.tolist() == [True] * 4 + [False] * 6
 
 
-def test_a_champion_that_does_not_tell_may_have_an_advantage() -> None:
+def test_the_gate_says_when_the_champion_lists_no_known_items() -> None:
     found = hold_out(items(ACTUAL), None)
     check = check_held_out(found, PARAMS, champion=True)
     assert check.passed
     assert "may have an advantage" in check.detail
 
 
-def test_too_few_items_are_refused() -> None:
+def test_too_few_held_out_items_are_refused() -> None:
     check = check_held_out(hold_out(items(ACTUAL[:50]), None), PARAMS, champion=False)
     assert not check.passed
     assert "50 held-out items (at least 200)" in check.detail
@@ -109,12 +109,12 @@ def relabelled(rows: Rows) -> bool:
     return check_labels(*compare_labels(known(items(labels)), known(items(ACTUAL))), PARAMS).passed
 
 
-def test_a_few_corrected_labels_are_welcome_and_many_are_not() -> None:
+def test_few_relabelled_items_pass_and_many_are_refused() -> None:
     assert relabelled(every(50))
     assert not relabelled(every(4))
 
 
-def test_a_type_that_became_another_is_refused_however_few_it_has() -> None:
+def test_a_relabelled_type_is_refused() -> None:
     few = np.flatnonzero(ACTUAL == 2)[::4]
     assert len(few) / ITEMS < PARAMS.relabelled.share
     assert relabelled(few)
@@ -134,7 +134,7 @@ def test_labels_of_another_catalogue_cannot_be_compared() -> None:
     assert "no label can be compared" in check.detail
 
 
-def test_copies_with_several_labels_are_no_change() -> None:
+def test_copies_with_several_labels_count_as_unchanged() -> None:
     twice = KnownItems(np.array([5, 5], np.uint64), np.array([10, 40]), np.array([False, False]))
     once = KnownItems(np.array([5], np.uint64), np.array([40]), np.array([False]))
     assert compare_labels(once, twice)[0].changed == 0
@@ -142,20 +142,20 @@ def test_copies_with_several_labels_are_no_change() -> None:
 
 
 @pytest.mark.parametrize(("champion", "challenger", "passed"), [(5, 10, True), (5, 5, True), (10, 5, False)])
-def test_a_better_or_equal_model_passes_and_a_worse_one_does_not(champion: int, challenger: int, passed: bool) -> None:
+def test_weighted_f1_passes_if_equal_or_better(champion: int, challenger: int, passed: bool) -> None:
     check = check_f1(answers(every(champion)), answers(every(challenger)), all_held_out(), PARAMS)
     assert check.passed == passed
     assert check.figures["low"] <= check.figures["gain"] <= check.figures["high"]
 
 
-def test_a_difference_that_is_not_sure_is_no_reason_to_promote() -> None:
+def test_an_uncertain_difference_is_refused() -> None:
     """Equal on the whole, but wrong about other items: on so few that may be chance."""
     one, other = answers(np.arange(0, ITEMS, 3)), answers(np.arange(1, ITEMS, 3))
     assert not check_f1(one, other, all_held_out(), PARAMS).passed
     assert check_f1(one, one, all_held_out(), PARAMS).passed
 
 
-def test_better_on_new_items_does_not_make_up_for_worse_on_confirmed_ones() -> None:
+def test_a_loss_on_confirmed_items_is_refused() -> None:
     new, old = np.arange(600), np.arange(600, ITEMS)
     champion, challenger = answers(new[::2]), answers(old[::6])
     assert check_f1(champion, challenger, all_held_out(), PARAMS).passed
@@ -164,12 +164,12 @@ def test_better_on_new_items_does_not_make_up_for_worse_on_confirmed_ones() -> N
     assert check_f1(champion, challenger, few, PARAMS).passed
 
 
-def test_without_a_champion_a_minimum_is_asked() -> None:
+def test_the_first_model_needs_a_minimum_f1() -> None:
     assert check_first_f1(answers(every(3)), ACTUAL, PARAMS).passed
     assert not check_first_f1(answers(np.arange(700)), ACTUAL, PARAMS).passed
 
 
-def test_a_type_that_falls_is_named() -> None:
+def test_a_type_that_loses_f1_is_refused_and_named() -> None:
     fallen = np.flatnonzero(ACTUAL == 4)[::2]
     check = check_classes(answers(every(10)), answers(fallen), ACTUAL, PARAMS)
     assert not check.passed
@@ -177,28 +177,28 @@ def test_a_type_that_falls_is_named() -> None:
     assert check_classes(answers(every(10)), answers(every(9)), ACTUAL, PARAMS).passed
 
 
-def test_types_of_few_items_are_not_judged_by_themselves() -> None:
+def test_types_with_few_items_are_not_judged() -> None:
     strict = PARAMS.model_copy(update={"classes": PARAMS.classes.model_copy(update={"min_items": ITEMS})})
     check = check_classes(answers(every(10)), answers(np.flatnonzero(ACTUAL == 4)), ACTUAL, strict)
     assert check.passed
     assert check.figures == {"judged": 0}
 
 
-def test_a_model_that_is_surer_than_it_is_right_is_refused() -> None:
+def test_a_badly_calibrated_model_is_refused() -> None:
     honest, boastful = answers(every(10), confidence=0.9), answers(every(10), confidence=0.99)
     assert check_calibration(honest, honest, ACTUAL, PARAMS).passed
     assert check_calibration(boastful, honest, ACTUAL, PARAMS).passed
     assert not check_calibration(honest, boastful, ACTUAL, PARAMS).passed
 
 
-def test_a_model_that_leaves_more_to_people_is_refused() -> None:
+def test_a_model_with_less_coverage_is_refused() -> None:
     accepts, declines = answers(every(20)), answers(every(20), threshold=0.95)
     assert check_coverage(accepts, accepts, ACTUAL, PARAMS).passed
     assert check_coverage(declines, accepts, ACTUAL, PARAMS).passed
     assert not check_coverage(accepts, declines, ACTUAL, PARAMS).passed
 
 
-def test_a_model_that_accepts_what_is_wrong_is_refused() -> None:
+def test_a_model_that_accepts_wrong_answers_is_refused() -> None:
     assert not check_coverage(answers(every(20)), answers(every(4)), ACTUAL, PARAMS).passed
     # No more is asked than what the threshold promises: nine in ten.
     assert check_coverage(answers(np.array([], np.int64)), answers(every(10)), ACTUAL, PARAMS).passed

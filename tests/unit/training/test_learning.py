@@ -42,7 +42,7 @@ def test_words_that_share_their_neighbours_get_similar_vectors() -> None:
     assert alike > unlike + 0.2
 
 
-def test_the_linear_teacher_is_right_of_texts_it_has_not_seen_and_sums_to_one() -> None:
+def test_the_linear_teacher_gives_right_probabilities_out_of_fold() -> None:
     texts, classes = sentences(120, seed=2)
     others, truth = sentences(40, seed=3)
     known, guessed = teach(texts, classes, others, width=27, seed=1)
@@ -52,7 +52,7 @@ def test_the_linear_teacher_is_right_of_texts_it_has_not_seen_and_sums_to_one() 
     assert (guessed.argmax(axis=1) == truth).mean() > 0.95
 
 
-def test_the_teacher_never_judges_a_text_it_has_learned() -> None:
+def test_the_linear_teacher_judges_no_text_it_was_fitted_on() -> None:
     texts, classes = sentences(100, seed=4)
     texts[7] = ["unique"]
     known, _ = teach(texts, classes, [], width=2, seed=1)

@@ -189,7 +189,7 @@ def test_classes_are_counted_those_without_rows_too(catalogue: Path, imported: P
 # Rows, pictures and texts
 
 
-def test_no_row_is_dropped_without_a_line(catalogue: Path, imported: Path) -> None:
+def test_every_dropped_row_is_listed(catalogue: Path, imported: Path) -> None:
     def damage(table: Table) -> None:
         table[11][PRODUCTID] = table[10][PRODUCTID]
         table[21][DESIGNATION] = table[21][DESCRIPTION] = " "
@@ -210,7 +210,7 @@ def test_no_row_is_dropped_without_a_line(catalogue: Path, imported: Path) -> No
     assert all(f"row dropped: {reason} | 1 |" in (imported / "quality.md").read_text() for reason in listed)
 
 
-def test_a_row_that_is_neither_kept_nor_on_record_is_an_error(catalogue: Path, imported: Path) -> None:
+def test_a_row_that_is_neither_kept_nor_listed_is_an_error(catalogue: Path, imported: Path) -> None:
     edit(catalogue / Y, lambda table: table[51].__setitem__(1, ""))
     import_catalogue(str(catalogue), imported)
     edit(imported / "report.csv", lambda table: table.remove(next(line for line in table if line[2] == "no_label")))
@@ -241,7 +241,7 @@ def test_lengths_of_texts(catalogue: Path, imported: Path) -> None:
     assert issues(imported, "long_title") == {50: ("", "400 characters")}
 
 
-def test_no_text_of_a_product_gets_into_the_report(catalogue: Path, imported: Path) -> None:
+def test_the_report_contains_no_products_text(catalogue: Path, imported: Path) -> None:
     entitle(catalogue, {row: f"Zyxwvut {row // 2} " + "zyxwvut" * 40 for row in range(8)})
     assess(catalogue, imported)
     report = [path for path in imported.iterdir() if path.name.startswith("quality")]
@@ -302,7 +302,7 @@ def test_every_violation_is_named_with_its_rows_and_without_the_text(products: p
         (lambda products: products.assign(more=1), "more, every row: must be left out"),
     ],
 )
-def test_columns_that_are_wrong_as_a_whole_are_named(
+def test_wrong_columns_are_named(
     products: pd.DataFrame, change: Callable[[pd.DataFrame], pd.DataFrame], named: str
 ) -> None:
     with pytest.raises(SchemaError, match=named):

@@ -18,9 +18,7 @@ def _accepted(items: list[tuple[float, bool]], threshold: float) -> list[bool]:
 
 
 @given(_ITEMS, _PRECISION)
-def test_what_is_accepted_is_precise_enough_and_no_lower_threshold_is(
-    items: list[tuple[float, bool]], precision: float
-) -> None:
+def test_the_threshold_is_the_lowest_that_is_precise_enough(items: list[tuple[float, bool]], precision: float) -> None:
     confidence, correct = np.array([item[0] for item in items]), np.array([item[1] for item in items], bool)
     review = choose_threshold(confidence, correct, precision)
     if review.threshold is None:
@@ -44,14 +42,14 @@ def test_items_of_one_confidence_are_accepted_together() -> None:
     assert (review.threshold, review.coverage) == (0.9, 0.25)
 
 
-def test_where_no_confidence_is_precise_enough_every_item_needs_a_look() -> None:
+def test_every_item_needs_review_if_no_threshold_is_precise_enough() -> None:
     review = choose_threshold(np.array([0.99, 0.5]), np.array([False, True]), precision=0.95)
     assert review == Review(threshold=None, precision=0.95, coverage=0)
     assert review.needs_review(1.0)
     assert Review.model_validate_json(review.model_dump_json()) == review
 
 
-def test_the_threshold_itself_is_accepted() -> None:
+def test_a_confidence_equal_to_the_threshold_is_accepted() -> None:
     review = Review(threshold=0.8, precision=0.95, coverage=0.5)
     assert [review.needs_review(confidence) for confidence in (0.7999, 0.8, 0.8001)] == [True, False, False]
 
@@ -64,7 +62,7 @@ def test_an_item_without_an_answer_is_never_accepted_and_counts() -> None:
     assert (review.threshold, review.coverage) == (0.8765, 0.5)
 
 
-def test_figures_on_another_split() -> None:
+def test_review_figures_on_another_split() -> None:
     review = Review(threshold=0.8, precision=0.95, coverage=0.9)
     figures = review_figures(review, np.array([0.9, 0.8, 0.7, np.nan]), np.array([True, False, True, False]))
     assert figures == {"review_coverage": 0.5, "review_precision": 0.5}

@@ -34,7 +34,7 @@ def test_each_class_is_split_in_about_the_same_shares() -> None:
 
 
 @given(ITEMS, st.randoms())
-def test_the_order_of_the_catalogue_changes_nothing(items: list[tuple[str, str | None, int]], random: object) -> None:
+def test_splits_do_not_depend_on_the_catalogues_order(items: list[tuple[str, str | None, int]], random: object) -> None:
     shuffled = list(items)
     random.shuffle(shuffled)  # type: ignore[attr-defined]
     assert _splits(shuffled) == _splits(items)
@@ -51,12 +51,12 @@ def test_a_larger_validation_split_leaves_the_test_split_alone() -> None:
     assert tests[0] == tests[1] != set()
 
 
-def test_copies_are_one_item_whatever_their_order_of_words_and_their_pictures() -> None:
+def test_copies_have_one_identity_for_any_order_of_words_and_picture() -> None:
     one, other, third = identify(["jeu de cartes", "cartes de jeu jeu", "jeu de dames"], ["a" * 64, "b" * 64, "a" * 64])
     assert one == other != third
 
 
-def test_an_item_without_words_is_known_by_its_picture() -> None:
+def test_an_item_without_words_is_identified_by_its_picture() -> None:
     one, other, again = identify(["", "", ""], ["a" * 64, "b" * 64, "a" * 64])
     assert one == again != other
 
@@ -69,7 +69,7 @@ def test_every_class_has_something_to_learn_from(items: list[tuple[str, str | No
         assert TRAIN in {splits[int(identity)] for identity in own}
 
 
-def test_the_seed_decides() -> None:
+def test_the_seed_decides_the_splits() -> None:
     items = _catalogue(100)
     assert _splits(items) == _splits(items)
     assert _splits(items) != _splits(items, PARAMS.model_copy(update={"seed": 2}))

@@ -21,12 +21,12 @@ def test_the_challenges_test_file_is_read(tmp_path: Path) -> None:
     assert imported(tmp_path, "X.csv", content) == [("Épée", "en bois,\nronde"), ("Lampe", None)]
 
 
-def test_json_lines_are_read(tmp_path: Path) -> None:
+def test_json_lines_of_unlabelled_texts_are_read(tmp_path: Path) -> None:
     content = '{"text": "Lampe - ronde", "lang": "fr"}\n\n{"designation": "Épée", "description": "en bois"}\n'
     assert imported(tmp_path, "x.jsonl", content) == [("Lampe - ronde", None), ("Épée", "en bois")]
 
 
-def test_no_file_is_no_text(tmp_path: Path) -> None:
+def test_no_files_give_no_texts(tmp_path: Path) -> None:
     assert import_unlabelled([], tmp_path / "texts.parquet") == 0
     assert pd.read_parquet(tmp_path / "texts.parquet").columns.tolist() == ["designation", "description"]
 

@@ -23,7 +23,7 @@ PICTURES = [clouds(number, SIZE) for number in range(12)]
 
 
 @pytest.mark.usefixtures("offline")
-def test_a_download_that_is_impossible_says_what_to_do() -> None:
+def test_a_failed_download_says_what_to_do() -> None:
     with pytest.raises(WeightsError, match=r"cannot be downloaded .* set preprocess\.vgg16_weights"):
         load_vgg16("imagenet", SIZE)
 
@@ -53,7 +53,7 @@ def test_a_files_weights_answer_as_keras_own_vgg16_that_takes_bgr(tmp_path: Path
     )
 
 
-def test_a_weights_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_a_missing_weights_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match=r"preprocess\.vgg16_weights names .*nowhere\.h5"):
         load_vgg16(str(tmp_path / "nowhere.h5"), SIZE)
 
@@ -84,7 +84,7 @@ def test_a_backbone_is_quantised_once(original: Any, quantised: Path) -> None:
     assert fingerprint(quantised / "first") == fingerprint(quantised / "second")
 
 
-def test_its_weights_are_read_as_openvino_reads_them(quantised: Path) -> None:
+def test_keras_reads_the_quantised_weights_as_openvino_does(quantised: Path) -> None:
     path = quantised / "first" / BACKBONE
     read = read_convolutions(path)
     nodes = openvino.Core().read_model(path).get_ordered_ops()
@@ -101,7 +101,7 @@ def _by_openvino(node: Any) -> npt.NDArray[np.float32]:
 
 
 @pytest.mark.parametrize("size", [SIZE, 96])
-def test_its_one_file_answers_as_the_original_at_any_size_and_precision(
+def test_the_quantised_backbone_answers_as_the_original_at_any_size_and_precision(
     original: Any, quantised: Path, size: int
 ) -> None:
     path = quantised / "first" / BACKBONE
@@ -118,7 +118,7 @@ def test_its_one_file_answers_as_the_original_at_any_size_and_precision(
 
 
 @pytest.mark.parametrize("precision", ["int8", "f32"])
-def test_a_picture_gets_the_same_features_alone_and_among_others(quantised: Path, precision: Precision) -> None:
+def test_features_do_not_depend_on_the_batch(quantised: Path, precision: Precision) -> None:
     backbone = OpenVINOBackbone(quantised / "first" / BACKBONE, SIZE, precision)
     pixels = np.stack([decode(data, SIZE) for data in PICTURES[:7]])
     alone = np.concatenate([backbone.features(pixels[row : row + 1]) for row in range(len(pixels))])
