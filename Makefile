@@ -34,8 +34,8 @@ test-faults: $(READY)  ## Fault tests: kill real processes and check that nothin
 test-browser: $(READY)  ## Open a training's pages in a headless Chromium without a network
 	pytest tests/browser
 
-test-deploy: $(READY) $(TOOLS)/.ready  ## Lint the deployment's files and validate them against their schemas
-	pytest tests/deploy
+test-deploy: $(READY) $(TOOLS)/.ready  ## Validate the deployment's files, and generate clients of the API
+	pytest tests/deploy tests/generators
 
 test-containers: $(READY) $(TOOLS)/.ready  ## Build the images and run the stack of docker-compose.yml; needs a Docker engine
 	pytest tests/containers
