@@ -61,7 +61,7 @@ def test_one_product_is_predicted(stack: Stack, sample: Path) -> None:
     assert "%" in ran.stderr
 
 
-def test_errors_are_for_people(stack: Stack, tmp_path: Path) -> None:
+def test_errors_are_sentences_without_a_traceback(stack: Stack, tmp_path: Path) -> None:
     table = tmp_path / "items.ndjson"
     table.write_text('{"id": "a", "title": "A"}\n{"id": "b"}\n')
     refused = _catalog(stack, "submit", str(table))
