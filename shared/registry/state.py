@@ -1,4 +1,4 @@
-"""Which models there are and which one serves: a copy of MLflow's registry in Redis, and requests to change it.
+"""The models and the champion: a copy of MLflow's registry in Redis, and requests to change it.
 
 The API and the workers look here, so that neither needs MLflow to answer or to serve. Whoever changes the registry
 (`worker/serving/registry_service.py`) brings the copy up to date and tells everybody.
@@ -19,7 +19,7 @@ from shared.pipeline.stages import GateVerdict
 from shared.redis_access import PREFIX, in_bytes, now
 
 CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
-"""Aliases: what serves, what was trained last, and what served before."""
+"""Aliases of the version that serves, the one trained last, and the one that served before."""
 
 _COPY = f"{PREFIX}models"
 _CHANGED = f"{_COPY}:changed"
@@ -43,9 +43,9 @@ class ModelVersion(_Record):
     """MLflow's run of the training."""
     created_at: datetime
     figures: dict[str, float]
-    """Of its evaluation: `test.fusion.weighted_f1` …"""
+    """Figures of its evaluation, such as `test.fusion.weighted_f1`."""
     verdict: GateVerdict | None = None
-    """`None`: the gate has not looked at it."""
+    """`None` if the gate has not judged it."""
 
 
 class ChangeKind(StrEnum):
@@ -54,16 +54,16 @@ class ChangeKind(StrEnum):
 
 
 class ChampionChange(_Record):
-    """What was done to the champion, by whom, and why."""
+    """A change of the champion: when, by whom, and why."""
 
     kind: ChangeKind
     at: datetime
     by: str
     why: str
     champion: str | None
-    """The version that serves since then; `None`: the local bundle."""
+    """The version that serves since then; `None` for the local bundle."""
     previous: str | None
-    """The one that served before."""
+    """The version that served before."""
 
 
 class RegistryState(_Record):
@@ -72,11 +72,11 @@ class RegistryState(_Record):
     name: str
     """The registered model's."""
     versions: tuple[ModelVersion, ...] = ()
-    """The newest first."""
+    """Newest first."""
     aliases: dict[str, str] = {}
     """Alias to version."""
     history: tuple[ChampionChange, ...] = ()
-    """The newest first."""
+    """Newest first."""
 
     def find(self, version: str) -> ModelVersion | None:
         return next((known for known in self.versions if known.version == version), None)
@@ -89,42 +89,42 @@ class RegistryState(_Record):
 class RegistryCopy(_Record):
     state: RegistryState
     copied_at: datetime
-    """By Redis's clock."""
+    """Time by Redis's clock."""
 
 
 class ChangeRequest(_Record):
-    """That the champion be changed."""
+    """A request to change the champion."""
 
     kind: ChangeKind
     version: str | None
-    """To be promoted; a rollback has none."""
+    """The version to promote; `None` for a rollback."""
     by: str
     why: str
 
 
 class ChangeAnswer(_Record):
-    """What became of a request."""
+    """The answer to a request."""
 
     state: RegistryState | None
     problem: str | None = None
-    """Why nothing was changed, for people."""
+    """Why nothing was changed, human-readable."""
     refused: bool = False
-    """The request makes no sense as things stand; else the registry could not be reached."""
+    """Whether the registry's state does not allow the request; otherwise it could not be reached."""
 
 
 class Models:
-    """The copy, and the requests."""
+    """The copy of the registry, and the requests to change it."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = in_bytes(redis)
 
     def copy(self) -> RegistryCopy | None:
-        """`None`: nobody has made one yet."""
+        """Return the copy; `None` if there is none yet."""
         packed = self._redis.get(_COPY)
         return None if packed is None else RegistryCopy.model_validate_json(packed)
 
     def publish(self, state: RegistryState) -> None:
-        """Bring the copy up to date, and tell those who listen where something is new."""
+        """Update the copy, and notify listeners if anything has changed."""
         before = self.copy()
         copied_at = datetime.fromtimestamp(now(self._redis), UTC)
         self._redis.set(_COPY, RegistryCopy(state=state, copied_at=copied_at).model_dump_json())
@@ -133,29 +133,24 @@ class Models:
 
     @contextmanager
     def listening(self) -> Iterator["Listener"]:
-        """Raises `RedisError` where Redis is away."""
+        """Listen for changes of the copy; raises `RedisError` if Redis is away."""
         with self._redis.pubsub(ignore_subscribe_messages=True) as channel:
             channel.subscribe(_CHANGED)
             yield Listener(channel)
 
-    # A request travels as a ticket: its text lies in Redis for as long as somebody waits for the answer, and whoever
-    # takes it takes it away. So a message that comes twice, or too late, changes nothing.
+    # A request travels as a ticket: its text is in Redis for as long as a client waits for the answer, and taking it
+    # removes it. So a message that comes twice, or too late, changes nothing.
 
     def leave(self, request: ChangeRequest, keep_s: int) -> str:
-        """The ticket's name."""
+        """Leave the request for the courier; return its ticket."""
         ticket = secrets.token_hex(12)
         self._redis.set(_TICKET + ticket, request.model_dump_json(), ex=keep_s)
         return ticket
 
     def take(self, ticket: str) -> ChangeRequest | None:
-        """`None`: nobody waits for it any more."""
+        """Take the request away; `None` if no client waits for it any more."""
         packed = self._redis.getdel(_TICKET + ticket)
         return None if packed is None else ChangeRequest.model_validate_json(packed)
-
-    def answered(self, ticket: str) -> ChangeAnswer | None:
-        """The answer, once; `None`: there is none yet. Who would rather wait for it blocks on `answer_key`."""
-        packed = self._redis.lpop(answer_key(ticket))
-        return None if packed is None else ChangeAnswer.model_validate_json(packed)
 
     def answer(self, ticket: str, answer: ChangeAnswer) -> None:
         with self._redis.pipeline() as pipe:
@@ -165,20 +160,20 @@ class Models:
 
 
 class Listener:
-    """Hears of changes of the copy."""
+    """Waits for changes of the copy."""
 
     def __init__(self, channel: Any) -> None:
         self._channel = channel
 
     def wait(self, seconds: float) -> bool:
-        """Whether there was one within so many seconds; raises `RedisError`."""
+        """Return whether there was a change within these seconds; raises `RedisError`."""
         until = time.monotonic() + seconds
-        while (left := until - time.monotonic()) > 0:  # what confirms the subscription ends a wait, too
+        while (left := until - time.monotonic()) > 0:  # the confirmation of the subscription ends a wait, too
             if self._channel.get_message(timeout=left) is not None:
                 return True
         return False
 
 
 def answer_key(ticket: str) -> str:
-    """The list that gets the answer; wait for it with BLPOP."""
+    """Return the list that gets the answer; wait for it with BLPOP."""
     return _ANSWER + ticket

@@ -1,8 +1,8 @@
-"""What a process' log looks like, as text or as JSON, and which ids its lines carry.
+"""The form of a process's log, as text or as JSON, and the ids in its lines.
 
-Ids are context variables, bound in one place per kind of work, so whoever logs need not know them. Standard logging
-with a formatter of our own: every library here logs that way, and with structlog or python-json-logger the ids, the
-names of the fields and the taming of uvicorn and Celery would be left to write all the same.
+Ids are context variables, bound in one place per kind of work, so that code that logs need not know them. This is
+standard logging with our own formatter: every library here logs that way, and structlog or python-json-logger would
+still leave us to write the ids, the names of the fields, and the configuration of uvicorn and Celery.
 """
 
 import json
@@ -25,23 +25,23 @@ Id = str | int
 _TEXT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 _OURS = ("api", "shared", "training", "worker")
 _CHATTY = ("alembic", "celery.app.trace", "celery.beat", "celery.worker.strategy", "httpx")
-"""A line per wake-up, or per request with its whole URL: only what matters of them."""
+"""Libraries that log a line per wake-up, or per request with its whole URL; only their warnings are logged."""
 
 _bound: ContextVar[Mapping[str, Id]] = ContextVar("ids", default={})  # noqa: B039  # never changed, only replaced
 
 
 def configure(process: str, settings: Settings) -> None:
-    """Let all loggers of this process write to standard error, in the form and at the level of the settings.
+    """Make all loggers of this process write to standard error, in the form and at the level of the settings.
 
-    The level is our own modules'; libraries stay at INFO at least, because what they tell of requests and connections
-    below that is not fit for a log.
+    The level applies to our own modules; libraries log at INFO or above, because below that their lines about requests
+    and connections are not fit for a log.
     """
     handler = logging.StreamHandler()
     handler.setFormatter(JsonLines(process) if settings.log_format == "json" else logging.Formatter(_TEXT))
     level: int = logging.getLevelNamesMapping()[settings.log_level]
     logging.basicConfig(level=max(level, logging.INFO), handlers=[handler], force=True)
     logging.captureWarnings(True)
-    os.environ["MLFLOW_CONFIGURE_LOGGING"] = "false"  # it would print in a form of its own
+    os.environ["MLFLOW_CONFIGURE_LOGGING"] = "false"  # it would print in another form
     for name in _OURS:
         logging.getLogger(name).setLevel(level)
     for name in _CHATTY:
@@ -49,13 +49,13 @@ def configure(process: str, settings: Settings) -> None:
 
 
 def bind(**ids: Id) -> None:
-    """Let what is logged from here on, in this context, carry these ids."""
+    """Add these ids to all lines logged from here on in this context."""
     _bound.set({**_bound.get(), **ids})
 
 
 @contextmanager
 def bound(**ids: Id) -> Iterator[None]:
-    """The same for what is logged within."""
+    """Add these ids to all lines logged within the block."""
     token = _bound.set({**_bound.get(), **ids})
     try:
         yield
@@ -64,12 +64,12 @@ def bound(**ids: Id) -> Iterator[None]:
 
 
 def ids() -> dict[str, Id]:
-    """What a line that is logged here carries."""
+    """Return the ids of a line that is logged here."""
     return {**_bound.get(), **tracing.ids()}
 
 
 def in_context(function: Callable[P, R]) -> Callable[P, R]:
-    """The function with ids and span of this moment, for the threads of a pool, which have none of their own."""
+    """Wrap the function with the current ids and span, which threads of a pool do not have."""
     here = copy_context()
 
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -80,7 +80,7 @@ def in_context(function: Callable[P, R]) -> Callable[P, R]:
 
 
 class JsonLines(logging.Formatter):
-    """An object per line. In ASCII: a line may quote what UTF-8 cannot hold, such as half a surrogate pair."""
+    """Writes an object per line, in ASCII because a line may quote half a surrogate pair, which UTF-8 cannot hold."""
 
     def __init__(self, process: str) -> None:
         super().__init__()

@@ -1,7 +1,7 @@
-"""Traces by OpenTelemetry: off, and then only no-ops, unless OpenTelemetry's own variables name where they go.
+"""Traces by OpenTelemetry: only no-ops unless OpenTelemetry's own variables name a collector.
 
-A trace crosses the queue in the job's record, as a `traceparent` (W3C Trace Context): Celery's messages are wake-ups,
-which belong to no job.
+A trace crosses the queue in the job's record, as a `traceparent` (W3C Trace Context), because Celery's messages belong
+to no job.
 """
 
 import logging
@@ -20,7 +20,7 @@ __all__ = ["Facts", "SpanKind", "current_span", "fail", "finish", "ids", "span",
 log = logging.getLogger(__name__)
 
 Facts = Mapping[str, str | int | float | bool]
-"""What a span says, by name: figures and ids, no text of an item."""
+"""Attributes of a span: figures and ids, never the text of an item."""
 
 _FLUSH_S = 2.0
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
@@ -31,11 +31,11 @@ _w3c = TraceContextTextMapPropagator()
 
 
 def start(process: str) -> None:
-    """Export the spans of this process, where the environment says to whom; it is told when they cannot be."""
+    """Export the spans of this process if the environment names a collector; log an error if that is impossible."""
     if not _wanted():
         return
     try:
-        from shared.telemetry import tracing_sdk  # with what only the extra `tracing` brings
+        from shared.telemetry import tracing_sdk  # needs the packages of the extra `tracing`
     except ImportError as error:
         log.error("there are no traces, although OTEL_… asks for them: install the extra 'tracing': %s", error)
         return
@@ -44,7 +44,7 @@ def start(process: str) -> None:
 
 
 def finish() -> None:
-    """Send what is left of the spans; a collector that is away does not hold up the end."""
+    """Send the remaining spans; a collector that is away does not delay the end."""
     if flush := getattr(trace.get_tracer_provider(), "force_flush", None):
         sending = Thread(target=flush, name="last-spans", daemon=True)
         sending.start()
@@ -59,13 +59,13 @@ def span(
     kind: SpanKind = SpanKind.INTERNAL,
     within: str | None = None,
 ) -> Iterator[Span]:
-    """A step of the work. One that fails says by which error; what the error says is in the log only.
+    """A step of the work. If it fails, the span has the kind of error; its message is only in the log.
 
     Args:
-        within: The `traceparent` of another process' span; by default it is within the step that is under way here.
+        within: The `traceparent` of another process's span; by default the parent is the current span.
     """
     if not _on.is_set():
-        yield trace.INVALID_SPAN  # which takes facts and keeps none
+        yield trace.INVALID_SPAN  # takes attributes and keeps none
         return
     parent = _w3c.extract({"traceparent": within}, Context()) if within else None
     with _tracer.start_as_current_span(
@@ -79,18 +79,18 @@ def span(
 
 
 def fail(failed: Span, error: str) -> None:
-    """Mark a step as failed: `error` is a kind of error, nothing that it was about."""
+    """Mark a step as failed; `error` is the kind of error, without details."""
     failed.set_attribute("error.type", error)
     failed.set_status(StatusCode.ERROR)
 
 
 def current_span() -> Span:
-    """The step that is under way here."""
+    """Return the current span."""
     return trace.get_current_span()
 
 
 def traceparent() -> str | None:
-    """What leads others to the step that is under way here."""
+    """Return what makes the current span the parent of spans elsewhere."""
     carrier: dict[str, str] = {}
     _w3c.inject(carrier)
     return carrier.get("traceparent")
@@ -101,7 +101,7 @@ def trace_id(traceparent: str | None) -> str | None:
 
 
 def ids() -> dict[str, str]:
-    """Trace and span of the step that is under way here, for its lines in the log."""
+    """Return the ids of the current trace and span, for lines in the log."""
     context = trace.get_current_span().get_span_context()
     if not context.is_valid:
         return {}

@@ -1,6 +1,6 @@
-"""How spans leave the process: OpenTelemetry's SDK, which is loaded only where traces are wanted.
+"""The export of spans by OpenTelemetry's SDK, which is loaded only if traces are wanted.
 
-Sampling, batches, headers, certificates and time-outs are OpenTelemetry's variables, which the SDK reads itself.
+The SDK itself reads OpenTelemetry's variables for sampling, batches, headers, certificates and time-outs.
 """
 
 import os
@@ -31,7 +31,7 @@ def provider(process: str) -> TracerProvider:
 
 
 class _WithoutQuery(SpanProcessor):
-    """A request's query may hold a webhook's URL with its secrets."""
+    """Redacts a request's query, which may hold a webhook's URL with its secrets."""
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         if span.attributes and _QUERY in span.attributes:

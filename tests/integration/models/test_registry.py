@@ -11,7 +11,17 @@ from redis import Redis
 from shared.model.bundle import Bundle, BundleError, UnreachableError
 from shared.pipeline.stages import GateCheck, GateVerdict
 from shared.registry import mlflow as registry
-from shared.registry.state import CHALLENGER, CHAMPION, PREVIOUS, ChangeKind, ChangeRequest, Models, RegistryState
+from shared.registry.state import (
+    CHALLENGER,
+    CHAMPION,
+    PREVIOUS,
+    ChangeAnswer,
+    ChangeKind,
+    ChangeRequest,
+    Models,
+    RegistryState,
+    answer_key,
+)
 from shared.settings import ROOT, Settings, get_settings, local_bundle
 from tests.bundles import another
 from training.pipeline.layout import STARTER
@@ -234,10 +244,8 @@ def test_who_waits_is_answered_whatever_happens(
         ticket = models.leave(ChangeRequest(kind=kind, version=version, by="ann", why=""), keep_s=60)
         for _ in range(2):  # the message may come twice
             desk.change_model(ticket)
-        answer = models.answered(ticket)
-        assert answer is not None
-        assert models.answered(ticket) is None
-        return answer.problem or "done"
+        (packed,) = redis.lrange(answer_key(ticket), 0, -1)
+        return ChangeAnswer.model_validate_json(packed).problem or "done"
 
     assert answered(ChangeKind.PROMOTE, version) == "done"
     assert "no version 7" in answered(ChangeKind.PROMOTE, "7")
