@@ -20,7 +20,7 @@ from PIL import Image
 
 from shared.settings import Settings
 from stack.services import Stack
-from tests.faults.conftest import Figure, Service, client
+from tests.faults.conftest import Figure, Service, client, stack_in
 from tests.faults.memory import forget_peak, peak_mb, resident_mb
 from tests.pictures import clouds, in_base64, jpeg
 from tests.waiting import finished
@@ -256,22 +256,34 @@ class _OddServer:
         request.end_headers()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def odd_server() -> Iterator[_OddServer]:
     server = _OddServer()
     yield server
     server.close()
 
 
-def test_each_odd_server_costs_its_own_item_and_little_time(
-    service: Service, odd_server: _OddServer, figure: Figure
-) -> None:
-    port = odd_server.port
-    slow = [f"{odd_server.url}/{page}" for page in ("hangs", "drips_headers", "drips")] + [
-        f"http://silent.test:{port}/"
-    ]
-    quick = [
-        *(f"{odd_server.url}/{page}" for page in ("endless", "to_itself", "to_private", "to_private_name", "to_file")),
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A service that may connect to the odd server and to nothing else that is not public."""
+    settings = {
+        "CATALOG_ALLOWED_NETWORKS": '["127.0.0.1/32"]',
+        "CATALOG_IMAGE_TIMEOUT_S": str(TIMEOUT_S),
+        "PYTHONPATH": str(RESOLVER),
+    }
+    with stack_in(tmp_path_factory.mktemp("guarded"), settings) as running:
+        yield running
+
+
+def _hanging(server: _OddServer) -> list[str]:
+    pages = [f"{server.url}/{page}" for page in ("hangs", "drips_headers", "drips")]
+    return [*pages, f"http://silent.test:{server.port}/"]
+
+
+def _forbidden_or_endless(server: _OddServer) -> list[str]:
+    url, port = server.url, server.port
+    return [
+        *(f"{url}/{page}" for page in ("endless", "to_itself", "to_private", "to_private_name", "to_file")),
         f"http://private.test:{port}/good",
         f"http://both.test:{port}/good",
         *(f"http://{host}:{port}/good" for host in ("127.0.0.2", "2130706434", "0x7f000002", "0177.0.0.2", "127.2")),
@@ -281,34 +293,41 @@ def test_each_odd_server_costs_its_own_item_and_little_time(
         "http://169.254.169.254/latest/meta-data/",
         f"http://127.0.0.1:{port}@127.0.0.2:{port}/good",
     ]
-    good = {"neighbour": f"{odd_server.url}/good", "changing": f"http://changing.test:{port}/good"}
-    urls = {**good, **{url: url for url in slow + quick}}
-    stack = service(
-        {
-            "CATALOG_ALLOWED_NETWORKS": '["127.0.0.1/32"]',
-            "CATALOG_IMAGE_TIMEOUT_S": str(TIMEOUT_S),
-            "PYTHONPATH": str(RESOLVER),
-        }
-    )
-    pid = stack.worker.pid
-    items = [{"id": name[:128], "image": {"url": url}} for name, url in urls.items()]
-    results, state = _results(stack, items)
+
+
+def test_each_odd_server_fails_its_own_item(guarded: Stack, odd_server: _OddServer) -> None:
+    pid, hanging = guarded.worker.pid, _hanging(odd_server)
+    failing = hanging + _forbidden_or_endless(odd_server)
+    urls = {"neighbour": f"{odd_server.url}/good", **{url: url for url in failing}}
+    results, state = _results(guarded, [{"id": name[:128], "image": {"url": url}} for name, url in urls.items()])
     assert state == "partial"
-    assert {name for name, result in results.items() if result["status"] == "succeeded"} == set(good)
-    assert {_code(results[url]) for url in slow + quick} == {UNREACHABLE}
+    assert {name for name, result in results.items() if result["status"] == "succeeded"} == {"neighbour"}
+    assert {_code(results[url]) for url in failing} == {UNREACHABLE}
     assert odd_server.private_connections == 0
-    for url in slow:
+    for url in hanging:
         assert f"was not done after {TIMEOUT_S} s" in results[url]["error"]["message"]
-    with client(stack) as api:
-        job = api.post("/v1/jobs", json={"items": [{"image": {"url": url}} for url in slow]}).json()
+    _assert_unharmed(guarded, pid)
+
+
+def test_hanging_servers_are_given_up_at_the_same_time(guarded: Stack, odd_server: _OddServer, figure: Figure) -> None:
+    pid, hanging = guarded.worker.pid, _hanging(odd_server)
+    assert len(hanging) <= Settings().prepare_threads
+    with client(guarded) as api:
+        job = api.post("/v1/jobs", json={"items": [{"image": {"url": url}} for url in hanging]}).json()
         took = _seconds(finished(api, job["url"]))
     figure("picture servers that hang: their job is done after", took, "s")
     assert TIMEOUT_S <= took < TIMEOUT_S + 1
-    again, _ = _results(stack, [{"id": "changed", "image": {"url": good["changing"]}}])
-    assert _code(again["changed"]) == UNREACHABLE
+    _assert_unharmed(guarded, pid)
+
+
+def test_name_that_comes_to_resolve_to_a_private_address_is_refused(guarded: Stack, odd_server: _OddServer) -> None:
+    pid, url = guarded.worker.pid, f"http://changing.test:{odd_server.port}/good"
+    first, _ = _results(guarded, [{"id": "changing", "image": {"url": url}}])
+    assert first["changing"]["status"] == "succeeded"
+    second, _ = _results(guarded, [{"id": "changing", "image": {"url": url}}])
+    assert _code(second["changing"]) == UNREACHABLE
     assert odd_server.private_connections == 0
-    assert len(slow) <= Settings().prepare_threads
-    _assert_unharmed(stack, pid)
+    _assert_unharmed(guarded, pid)
 
 
 def _seconds(job: dict[str, Any]) -> float:

@@ -8,6 +8,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import httpx
 import pytest
@@ -51,15 +52,35 @@ def whole(collector: Collector, trace_id: str, **counts: int) -> list[Span]:
     return wait_for(f"{wanted} are in the trace", there)
 
 
-def test_a_job_is_one_trace_from_its_request_to_its_webhook(
-    observed: Stack, collector: Collector, caller: httpx.Client
-) -> None:
+@dataclass(frozen=True)
+class TracedJob:
+    """A finished job of two chunks, one broken item and a webhook that failed once, with its trace."""
+
+    id: str
+    trace_id: str
+    caller_span: str
+    spans: list[Span]
+    traceparents_sent: list[str]
+    """The headers `traceparent` of the webhook's attempts."""
+
+    @property
+    def request(self) -> Span:
+        (span,) = named(self.spans, "POST /v1/jobs")
+        return span
+
+    @property
+    def attempts(self) -> list[Span]:
+        return sorted(named(self.spans, "deliver webhook"), key=lambda span: span.facts["catalog.attempt"])
+
+
+@pytest.fixture(scope="module")
+def traced_job(observed: Stack, collector: Collector, caller: httpx.Client) -> TracedJob:
     parent = new_parent()
     trace_id, caller_span = parent.split("-")[1:3]
     pictures = [{"id": f"p{n}", "image": {"base64": in_base64(jpeg("red", (40 + n, 40)))}} for n in range(20)]
     items = [{"id": "pool", "title": "Piscine gonflable"}, {"id": "broken", "image": {"base64": "AAAA"}}, *pictures]
     with WebhookReceiver(observed.webhook_secret, statuses=[503]) as receiver:
-        asked = caller.post(
+        answer = caller.post(
             "/v1/jobs",
             params={"webhook_url": receiver.url.replace("//", "//shop:pssst@")},
             json={"items": items},
@@ -67,41 +88,50 @@ def test_a_job_is_one_trace_from_its_request_to_its_webhook(
         )
         receiver.received.get(timeout=30)
         sent = [headers["traceparent"] for headers, _ in receiver.requests]
-    job = asked.raise_for_status().json()
+    job = answer.raise_for_status().json()
     assert job["trace_id"] == finished(caller, job["url"])["trace_id"] == trace_id
-
     spans = whole(collector, trace_id, **{WORK.replace(" ", "_"): 2, "deliver_webhook": 2, "log_to_MLflow": 1})
-    by_id = {span.id: span for span in spans}
-    (request,) = named(spans, "POST /v1/jobs")
-    assert (request.process, request.parent) == ("catalog-api", caller_span)
-    assert (request.facts["http.response.status_code"], request.facts["catalog.job"]) == (202, job["id"])
+    return TracedJob(job["id"], trace_id, caller_span, spans, sent)
+
+
+def test_trace_of_a_job_leads_from_its_request_to_its_chunks(traced_job: TracedJob, caller: httpx.Client) -> None:
+    spans, request = traced_job.spans, traced_job.request
+    assert (request.process, request.parent) == ("catalog-api", traced_job.caller_span)
+    assert (request.facts["http.response.status_code"], request.facts["catalog.job"]) == (202, traced_job.id)
     chunks = named(spans, WORK)
     assert {chunk.facts["catalog.chunk"] for chunk in chunks} == {0, 1}
     assert sum(chunk.facts["catalog.items"] for chunk in chunks) == 22
     assert sum(chunk.facts["catalog.items.failed"] for chunk in chunks) == 1
     bundle = caller.get("/health").json()["bundles"][0]
     for chunk in chunks:
-        said = {"catalog.job": job["id"], "catalog.lane": "bulk", "catalog.attempt": 1, "catalog.bundle": bundle}
-        assert said.items() <= chunk.facts.items()
+        facts = {"catalog.job": traced_job.id, "catalog.lane": "bulk", "catalog.attempt": 1, "catalog.bundle": bundle}
+        assert facts.items() <= chunk.facts.items()
         assert (chunk.process, chunk.parent) == ("catalog-worker", request.id)
         below = [span.name for span in spans if span.parent == chunk.id]
         assert sorted(below) == ["commit", "compute", "prepare pictures"]
-    attempts = sorted(named(spans, "deliver webhook"), key=lambda span: span.facts["catalog.attempt"])
+
+
+def test_trace_of_a_job_holds_its_deliveries_and_nothing_secret(traced_job: TracedJob) -> None:
+    spans, request, attempts = traced_job.spans, traced_job.request, traced_job.attempts
     assert [attempt.facts["http.response.status_code"] for attempt in attempts] == [503, 204]
     assert [attempt.failed for attempt in attempts] == [True, False]
     assert {(span.process, span.parent) for span in attempts} == {("catalog-courier", request.id)}
-    assert sent == [f"00-{trace_id}-{attempt.id}-01" for attempt in attempts]
+    assert traced_job.traceparents_sent == [f"00-{traced_job.trace_id}-{attempt.id}-01" for attempt in attempts]
     (tracking,) = named(spans, "log to MLflow")
     assert (tracking.process, tracking.parent) == ("catalog-courier", request.id)
-    assert all(span.parent in by_id for span in spans if span is not request)
+    ids = {span.id for span in spans}
+    assert all(span.parent in ids for span in spans if span is not request)
     assert len(spans) == 1 + 2 * 4 + 2 + 1, "a constant number per chunk and attempt, none per item"
     assert not any(b"pssst" in span.raw or b"Piscine" in span.raw for span in spans)
 
+
+def test_log_lines_of_a_job_carry_its_trace(traced_job: TracedJob, observed: Stack) -> None:
+    trace_id = traced_job.trace_id
     logged = wait_for("the deliveries are logged", lambda: lines(observed, "courier", trace_id=trace_id))
-    assert {line["span_id"] for line in logged} <= {attempt.id for attempt in attempts}
-    (accepted,) = lines(observed, "api", job=job["id"])
-    assert (accepted["trace_id"], accepted["span_id"]) == (trace_id, request.id)
-    (failing,) = lines(observed, "worker", job=job["id"], item="broken")
+    assert {line["span_id"] for line in logged} <= {attempt.id for attempt in traced_job.attempts}
+    (accepted,) = lines(observed, "api", job=traced_job.id)
+    assert (accepted["trace_id"], accepted["span_id"]) == (trace_id, traced_job.request.id)
+    (failing,) = lines(observed, "worker", job=traced_job.id, item="broken")
     assert failing["trace_id"] == trace_id
 
 

@@ -19,6 +19,7 @@ from shared.settings import ROOT
 from worker.outbound import FetchError, ForbiddenAddressError, fetch, outbound_client, within
 
 HERE = (ip_network("127.0.0.1/32"),)
+BOMB = gzip.compress(bytes(50_000_000))
 """What the tests allow: not the whole loopback, 127.0.0.2 stands for an internal service."""
 LIMIT_S = 0.5
 
@@ -39,7 +40,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self._stopped.wait(0.3)
                 self._answer(302, b"", {"Location": "/slow-redirect"})
             case "/bomb":
-                self._answer(200, gzip.compress(bytes(50_000_000)), {"Content-Encoding": "GZip"})
+                self._answer(200, BOMB, {"Content-Encoding": "GZip"})
             case "/endless-head":
                 self.wfile.write(b"HTTP/1.1 200 OK\r\nX-Endless: ")
                 self._drip(b"x")
