@@ -25,12 +25,16 @@ NEW, OLD = (SecretStr("whsec_" + b64encode(bytes([byte]) * 32).decode()) for byt
 
 
 def secret_of(tenant: str = TENANT, master: SecretStr = NEW) -> str:
-    """What a receiver of the tenant has."""
+    """Return the secret that a receiver of the tenant has."""
     return signing_secrets([master], tenant)[0].get_secret_value()
 
 
-class House:
-    """What the courier works with. Args: settings: those of `Settings` that the test is about."""
+class Courier:
+    """The webhooks of a courier and the parts of the ledger it uses.
+
+    Args:
+        settings: The fields of `Settings` that the test is about.
+    """
 
     def __init__(self, redis: Redis, **settings: Any) -> None:
         self.redis = redis
@@ -38,8 +42,8 @@ class House:
         self.outbox = Outbox(redis, "webhook")
         self.deliveries = Deliveries(redis)
         loopback = (ip_network("127.0.0.0/8"),)
-        given = {"webhook_secrets": (NEW, OLD), "allowed_networks": loopback, "webhook_timeout_s": 10, **settings}
-        self.webhooks = Webhooks(Settings(**given), self.ledger, self.outbox, self.deliveries)
+        chosen = {"webhook_secrets": (NEW, OLD), "allowed_networks": loopback, "webhook_timeout_s": 10, **settings}
+        self.webhooks = Webhooks(Settings(**chosen), self.ledger, self.outbox, self.deliveries)
 
     def open(self, url: str | None, tenant: str = TENANT) -> str:
         return opened(self.ledger, [1], tenant=tenant, keep_s=60, keep_record_s=600, webhook_url=url)

@@ -50,7 +50,7 @@ def test_a_deadline_is_counted_by_redis_alone(parts: Service, figure: Figure, cl
 
 
 @off
-def test_a_worker_whose_clock_is_off_does_its_work(parts: Service, clock: str) -> None:
+def test_worker_with_a_wrong_clock_classifies(parts: Service, clock: str) -> None:
     stack = parts()
     stack.start_redis()
     worker = stack.start_worker(settings=_clock(clock))

@@ -7,7 +7,7 @@ from tests.faults.conftest import Service
 from tests.waiting import wait_for
 
 
-def test_a_housekeeper_whose_clock_has_ended_is_not_live(parts: Service) -> None:
+def test_housekeeper_without_celery_beat_is_not_live(parts: Service) -> None:
     stack = parts()
     stack.start_redis()
     housekeeper = stack.start_housekeeper()

@@ -103,7 +103,7 @@ def _odd_pictures() -> dict[str, tuple[bytes, str | None]]:
     }
 
 
-def test_each_odd_picture_is_a_result_or_an_error_of_its_own(service: Service, figure: Figure) -> None:
+def test_each_odd_picture_gives_a_result_or_its_own_error(service: Service, figure: Figure) -> None:
     stack, pictures = service(), _odd_pictures()
     pid = stack.worker.pid
     before = resident_mb(pid)

@@ -27,7 +27,7 @@ _ISOLATED_AFTER = 2
     ],
     ids=["kills", "hangs", "raises"],
 )
-def test_an_item_that_does_harm_fails_alone(
+def test_poisonous_item_fails_alone(
     service: Service, figure: Figure, title: str, settings: dict[str, str], error: str, deaths: int
 ) -> None:
     stack = service({**_POISONED, **settings})

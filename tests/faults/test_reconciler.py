@@ -56,7 +56,7 @@ def redis(stack: Stack) -> Iterator["Redis"]:
         yield redis
 
 
-def test_a_job_whose_wake_ups_were_all_lost_begins_by_itself(
+def test_job_starts_although_its_wake_ups_were_lost(
     stack: Stack, api: httpx.Client, redis: "Redis", figure: Figure
 ) -> None:
     stack.worker.stop()  # one that is merely frozen would have got a message already
@@ -84,7 +84,7 @@ def test_lost_chunks_are_restored(
     figure("a job with chunks that were lost is done after its audit in", time.monotonic() - asked, "s")
 
 
-def test_a_job_that_has_no_turn_gets_one(stack: Stack, api: httpx.Client, redis: "Redis") -> None:
+def test_job_without_a_turn_gets_one(stack: Stack, api: httpx.Client, redis: "Redis") -> None:
     with _frozen_worker(stack):
         job = submitted(api, _TWO_CHUNKS)
         assert lose_turn(redis, "bulk", job["id"])
@@ -92,7 +92,7 @@ def test_a_job_that_has_no_turn_gets_one(stack: Stack, api: httpx.Client, redis:
     completed_once(api, job, timeout_s=15)
 
 
-def test_a_lease_that_nobody_holds_runs_out(stack: Stack, api: httpx.Client, redis: "Redis", figure: Figure) -> None:
+def test_lease_without_a_holder_expires(stack: Stack, api: httpx.Client, redis: "Redis", figure: Figure) -> None:
     with _frozen_worker(stack):
         job = submitted(api, _TWO_CHUNKS)
         lose_chunk(redis, job["id"], "0")
@@ -103,12 +103,12 @@ def test_a_lease_that_nobody_holds_runs_out(stack: Stack, api: httpx.Client, red
     figure("a job with a lease of 3 s that nobody holds is done after", time.monotonic() - planted, "s")
 
 
-def test_leases_of_jobs_that_are_no_more_vanish(redis: "Redis", stack: Stack) -> None:
+def test_leases_of_deleted_jobs_are_removed(redis: "Redis", stack: Stack) -> None:
     add_lease(redis, f"{'0' * 24} 0", until=1)
     wait_for("the lease is gone", lambda: not lease_count(redis), timeout_s=10)
 
 
-def test_a_deadline_that_passed_while_the_housekeeper_was_dead_is_kept(
+def test_deadline_passed_without_a_housekeeper_is_applied_later(
     stack: Stack, api: httpx.Client, redis: "Redis", figure: Figure
 ) -> None:
     with _frozen_worker(stack):
@@ -141,7 +141,7 @@ def test_results_and_then_the_record_of_a_job_expire(stack: Stack) -> None:
         assert api.get(job["url"]).status_code == HTTPStatus.NOT_FOUND
 
 
-def test_pictures_that_nothing_refers_to_are_swept(stack: Stack, api: httpx.Client) -> None:
+def test_unreferenced_pictures_are_swept(stack: Stack, api: httpx.Client) -> None:
     blobs = Blobs(stack.env["CATALOG_BLOB_URL"])
     failed = submitted(api, _pictured(b"no picture at all"))
     done = submitted(api, _pictured(clouds(1, 64)))

@@ -95,7 +95,7 @@ def test_redis_without_an_append_only_file_accepts_jobs_unconfirmed(server: Serv
             assert ledger.pending(LANE) == 1
 
 
-def test_a_step_whose_answer_is_lost_is_not_taken_twice(server: Server) -> None:
+def test_ledger_step_with_a_lost_reply_is_not_repeated(server: Server) -> None:
     """Redis takes it when it is awake again, although the client has given up."""
     process, port = server()
     redis = open_redis(Settings(redis_url=f"redis://127.0.0.1:{port}/0", redis_timeout_s=0.5))
@@ -118,7 +118,7 @@ def _staged(ledger: Ledger) -> str:
     return job
 
 
-def test_a_minute_without_redis_is_an_error_at_once_and_nothing_worse(service: Service, figure: Figure) -> None:
+def test_minute_without_redis_fails_requests_at_once_and_recovers(service: Service, figure: Figure) -> None:
     stack = service()
     with client(stack) as api:
         job, pids = _long_job(api), _pids(stack)
@@ -131,7 +131,7 @@ def test_a_minute_without_redis_is_an_error_at_once_and_nothing_worse(service: S
     assert _pids(stack) == pids
 
 
-def test_a_silent_redis_is_an_error_soon_and_nothing_worse(service: Service, figure: Figure) -> None:
+def test_silent_redis_fails_requests_soon_and_recovers(service: Service, figure: Figure) -> None:
     stack = service()
     with client(stack) as api:
         job, pids = _long_job(api), _pids(stack)

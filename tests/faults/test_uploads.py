@@ -154,7 +154,7 @@ def test_an_api_killed_during_an_upload_leaves_no_half_job(parts: Service, figur
         assert live_jobs(redis) == {accepted.json()["id"].encode()}
 
 
-def test_a_client_that_goes_in_the_middle_leaves_nothing_and_may_come_again_at_once(idle: Stack) -> None:
+def test_interrupted_upload_leaves_nothing_and_can_be_repeated(idle: Stack) -> None:
     key = {"Idempotency-Key": "gone in between"}
     headers = {"Host": "127.0.0.1", "Content-Length": "10000000", **NDJSON, **key}
     head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
@@ -169,7 +169,7 @@ def test_a_client_that_goes_in_the_middle_leaves_nothing_and_may_come_again_at_o
     assert "Traceback" not in (idle.state / "api.log").read_text()
 
 
-def test_a_key_is_one_requests_alone_until_it_is_answered(idle: Stack) -> None:
+def test_idempotency_key_is_locked_until_its_request_is_answered(idle: Stack) -> None:
     headers = {**NDJSON, "Idempotency-Key": "one at a time"}
     with _Upload(idle, headers) as upload, Redis(port=idle.ports.redis) as redis, client(idle) as api:
         (claim,) = wait_for("the key is claimed", lambda: claims(redis))
@@ -290,7 +290,7 @@ def test_a_hundred_thousand_wrong_items_may_be_skipped(idle: Stack, figure: Figu
 
 
 @pytest.mark.parametrize("wrong", ["name of a member", "name of a file"])
-def test_what_is_said_of_wrong_items_stays_short(idle: Stack, figure: Figure, wrong: str) -> None:
+def test_report_of_wrong_items_stays_short(idle: Stack, figure: Figure, wrong: str) -> None:
     """However long what is wrong with them is."""
 
     def body() -> Body:

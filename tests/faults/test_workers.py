@@ -66,7 +66,7 @@ def test_a_job_outlives_all_workers(service: Service, figure: Figure) -> None:
         completed_once(api, job)
 
 
-def test_a_worker_that_is_told_to_end_leaves_nothing_behind(service: Service, figure: Figure) -> None:
+def test_stopped_worker_leaves_no_lease(service: Service, figure: Figure) -> None:
     stack = service()
     with views(stack) as (api, redis):
         ending, other = _two_workers(stack, redis)
@@ -79,7 +79,7 @@ def test_a_worker_that_is_told_to_end_leaves_nothing_behind(service: Service, fi
         completed_once(api, job)
 
 
-def test_what_a_worker_cannot_end_in_time_is_taken_by_another_at_once(service: Service, figure: Figure) -> None:
+def test_stopped_worker_hands_back_unfinished_chunks(service: Service, figure: Figure) -> None:
     with late_picture() as (url, may_answer):
         stack = service({"CATALOG_IMAGE_TIMEOUT_S": "20"})
         with views(stack) as (api, redis):
@@ -97,7 +97,7 @@ def test_what_a_worker_cannot_end_in_time_is_taken_by_another_at_once(service: S
             completed_once(api, job)
 
 
-def test_a_late_commit_of_a_worker_thought_dead_counts_nothing(service: Service) -> None:
+def test_late_commit_of_a_lost_worker_changes_nothing(service: Service) -> None:
     stack = service()
     with views(stack) as (api, redis):
         sleeping, other = _two_workers(stack, redis)
@@ -112,7 +112,7 @@ def test_a_late_commit_of_a_worker_thought_dead_counts_nothing(service: Service)
 
 
 @pytest.mark.parametrize("lost", ["the messages", "all the broker knows"])
-def test_wake_ups_may_come_in_hundreds_or_not_at_all(service: Service, lost: str) -> None:
+def test_work_is_done_with_too_many_or_no_wake_ups(service: Service, lost: str) -> None:
     stack = service()
     with views(stack) as (api, redis), Redis(port=stack.ports.redis, db=1) as messages:
         job = submitted(api, pictures(64))

@@ -69,7 +69,7 @@ def test_a_training_is_a_parent_with_a_child_per_branch(workspace: Workspace, tr
         assert len(epochs) >= 3
 
 
-def test_runs_say_what_they_are(workspace: Workspace, trained: Trained, retrained: Retrained) -> None:
+def test_runs_have_names_and_descriptions(workspace: Workspace, trained: Trained, retrained: Retrained) -> None:
     mlflow = _client(workspace)
     experiment = mlflow.get_experiment_by_name("rakuten-classification")
     assert experiment is not None

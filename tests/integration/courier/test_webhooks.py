@@ -52,7 +52,7 @@ def test_a_delivery_can_be_requested_again(api: httpx.Client, stack: Stack) -> N
     assert identifiers == {f"msg_{first['data']['id']}"}
 
 
-def test_a_receiver_that_is_never_there_is_given_up(api: httpx.Client) -> None:
+def test_unreachable_receiver_is_given_up(api: httpx.Client) -> None:
     url = _submit(api, "http://127.0.0.1:9/nobody")
     assert wait_for("the webhook is given up", lambda: _when(api, url, "failed"))["attempts"] == 4
     assert finished(api, url)["state"] == "completed"

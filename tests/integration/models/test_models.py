@@ -53,7 +53,7 @@ def client(settings: Settings, redis: Redis) -> Iterator[TestClient]:
         yield client
 
 
-def test_all_versions_are_told_with_the_gates_verdict(client: TestClient) -> None:
+def test_models_are_listed_with_the_gates_verdict(client: TestClient) -> None:
     told = client.get("/v1/models").raise_for_status().json()
     assert (told["champion"], told["previous"]) == ("1", None)
     assert [model["version"] for model in told["models"]] == ["4", "3", "2", "1"]
@@ -62,7 +62,7 @@ def test_all_versions_are_told_with_the_gates_verdict(client: TestClient) -> Non
     assert told["copied_at"]
 
 
-def test_before_anything_is_known_nothing_serves_but_the_local_bundle(client: TestClient, redis: Redis) -> None:
+def test_local_bundle_serves_without_a_registry_copy(client: TestClient, redis: Redis) -> None:
     forget_models(redis)
     told = client.get("/v1/models").raise_for_status().json()
     assert (told["champion"], told["models"], told["copied_at"]) == (None, [], None)
@@ -81,7 +81,7 @@ def test_only_an_admin_may_change_what_serves(client: TestClient, redis: Redis, 
 
 
 @pytest.mark.parametrize(("version", "why"), [("3", "It is as good"), ("4", "has not compared it")])
-def test_what_the_gate_did_not_pass_takes_force(client: TestClient, version: str, why: str) -> None:
+def test_promotion_without_the_gates_pass_needs_force(client: TestClient, version: str, why: str) -> None:
     refused = client.post(f"/v1/models/{version}/promote", json={"reason": "I like it"})
     assert (refused.status_code, refused.json()["type"].split(":")[-1]) == (409, "gate-not-passed")
     assert why in refused.json()["detail"]
@@ -94,9 +94,7 @@ def test_an_unknown_version_and_a_wrong_body_are_refused(client: TestClient) -> 
     assert client.post("/v1/models/2/promote", json={"because": "x"}).status_code == 422
 
 
-def test_without_a_courier_the_caller_is_told_to_come_again(
-    client: TestClient, redis: Redis, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_promotion_without_a_courier_is_503(client: TestClient, redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(served, "_WAIT_S", 1)
     refused = client.post("/v1/models/2/promote")
     assert (refused.status_code, refused.json()["type"].split(":")[-1]) == (503, "no-courier")
@@ -104,7 +102,7 @@ def test_without_a_courier_the_caller_is_told_to_come_again(
     assert all(redis.pttl(key) < 1000 for key in tickets(redis).values())
 
 
-def test_a_reason_of_the_registrys_is_passed_on() -> None:
+def test_registry_errors_are_passed_on() -> None:
     impossible = served._not_changed(ChangeAnswer(state=None, problem="nothing to roll back", refused=True))
     away = served._not_changed(ChangeAnswer(state=None, problem="MLflow is away"))
     assert (impossible.status, away.status) == (409, 503)

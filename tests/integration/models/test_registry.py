@@ -77,7 +77,7 @@ def _aliases(state: RegistryState) -> tuple[str | None, str | None, str | None]:
     return champion, previous, challenger
 
 
-def test_what_is_registered_serves_only_once_it_is_promoted(register: Register, bundles: list[Bundle]) -> None:
+def test_registered_bundle_serves_only_after_promotion(register: Register, bundles: list[Bundle]) -> None:
     assert registry.state() == RegistryState(name=NAME)
     versions = [register(bundle) for bundle in bundles]
     assert versions == ["1", "2", "3"]
@@ -103,7 +103,7 @@ def test_what_is_registered_serves_only_once_it_is_promoted(register: Register, 
     assert tags["promoted_at"]
 
 
-def test_a_rollback_leads_back_and_can_be_undone(register: Register, bundles: list[Bundle]) -> None:
+def test_rollback_can_itself_be_rolled_back(register: Register, bundles: list[Bundle]) -> None:
     with pytest.raises(registry.RegistryError, match="nothing to roll back"):
         registry.rollback("ann", "too early")
     for bundle in bundles[:2]:
@@ -119,7 +119,7 @@ def test_the_first_promotion_is_rolled_back_to_the_local_bundle(register: Regist
     assert _aliases(registry.rollback("ann", "no")) == ("1", None, None)
 
 
-def test_a_version_that_is_not_there_changes_nothing(register: Register, bundles: list[Bundle]) -> None:
+def test_promotion_of_an_unknown_version_changes_nothing(register: Register, bundles: list[Bundle]) -> None:
     registry.promote(register(bundles[0]), "ann", "")
     for version in ("2", "one", ""):
         with pytest.raises(registry.UnknownVersionError, match="no version"):
@@ -193,7 +193,7 @@ def test_the_cache_keeps_what_aliases_name_and_the_last_few(
     assert kept == {bundle.id for bundle in (made[0], *made[-5:])}
 
 
-def test_what_is_damaged_in_the_cache_is_fetched_anew_and_in_the_store_refused(
+def test_damaged_bundle_is_fetched_again_from_the_cache_and_refused_from_the_store(
     register: Register, bundles: list[Bundle], settings: Settings
 ) -> None:
     uri = f"models:/{NAME}/{register(bundles[0])}"
@@ -211,39 +211,39 @@ def test_what_is_damaged_in_the_cache_is_fetched_anew_and_in_the_store_refused(
         registry.fetch(uri, settings.model_cache)
 
 
-def test_each_change_is_in_the_copy_and_told_at_once(
+def test_each_change_is_published_in_redis(
     register: Register, bundles: list[Bundle], settings: Settings, redis: Redis
 ) -> None:
-    models, desk = Models(redis), RegistryService(settings, redis)
+    models, service = Models(redis), RegistryService(settings, redis)
     assert models.copy() is None
     versions = [register(bundle) for bundle in bundles[:2]]
     with models.listening() as listener:
-        desk.refresh()
+        service.refresh()
         assert listener.wait(5)
-        desk.refresh()
+        service.refresh()
         assert not listener.wait(0.2), "nothing is new"
-        desk.promote(versions[0], "ann", "the first one")
+        service.promote(versions[0], "ann", "the first one")
         assert listener.wait(5)
     copy = models.copy()
     assert copy is not None
     assert copy.state == registry.state()
-    assert desk.champion().id == bundles[0].id
-    desk.promote(versions[1], "ann", "better")
-    desk.rollback("ann", "or not")
-    desk.rollback("ann", "it is")
-    assert desk.champion().id == bundles[1].id
+    assert service.champion().id == bundles[0].id
+    service.promote(versions[1], "ann", "better")
+    service.rollback("ann", "or not")
+    service.rollback("ann", "it is")
+    assert service.champion().id == bundles[1].id
 
 
-def test_who_waits_is_answered_whatever_happens(
+def test_waiting_client_is_answered_after_any_failure(
     register: Register, bundles: list[Bundle], settings: Settings, redis: Redis, tmp_path: Path
 ) -> None:
-    models, desk = Models(redis), RegistryService(settings, redis)
+    models, service = Models(redis), RegistryService(settings, redis)
     version = register(bundles[0])
 
     def answered(kind: ChangeKind, version: str | None) -> str:
         ticket = models.leave(ChangeRequest(kind=kind, version=version, by="ann", why=""), keep_s=60)
         for _ in range(2):  # the message may come twice
-            desk.change_model(ticket)
+            service.change_model(ticket)
         (packed,) = redis.lrange(answer_key(ticket), 0, -1)
         return ChangeAnswer.model_validate_json(packed).problem or "done"
 
@@ -256,7 +256,7 @@ def test_who_waits_is_answered_whatever_happens(
 
 def test_without_a_registry_the_local_bundle_is_in_service(settings: Settings, redis: Redis) -> None:
     Path(settings.mlflow_tracking_uri.removeprefix("sqlite:///")).unlink()
-    desk = RegistryService(settings, redis)
-    assert desk.refresh() == RegistryState(name=NAME)
+    service = RegistryService(settings, redis)
+    assert service.refresh() == RegistryState(name=NAME)
     assert not Path(settings.mlflow_tracking_uri.removeprefix("sqlite:///")).exists(), "asking makes no store"
-    assert desk.champion().folder == local_bundle()
+    assert service.champion().folder == local_bundle()

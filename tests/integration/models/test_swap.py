@@ -102,7 +102,7 @@ def _versions(api: httpx.Client, job: str, items: int = ITEMS) -> Counter[str]:
     return bundles
 
 
-def test_promotions_and_a_rollback_reach_a_running_job_and_no_item_is_lost_or_doubled(
+def test_promotions_and_rollback_during_a_job_lose_and_double_no_item(
     api: httpx.Client, registered: Registered
 ) -> None:
     local = Bundle.load(local_bundle()).id
@@ -136,7 +136,7 @@ def test_promotions_and_a_rollback_reach_a_running_job_and_no_item_is_lost_or_do
     assert kinds == ["promote", "rollback", "promote", "promote"]
 
 
-def test_a_damaged_bundle_stays_out_raises_an_alarm_and_the_old_one_goes_on(
+def test_damaged_champion_raises_an_alarm_and_the_old_one_serves(
     api: httpx.Client, stack: Stack, registered: Registered
 ) -> None:
     before = api.get("/health").json()["bundles"]
@@ -152,7 +152,7 @@ def test_a_damaged_bundle_stays_out_raises_an_alarm_and_the_old_one_goes_on(
     wait_for("the alarm is over", lambda: api.get("/health").json()["status"] == "pass")
 
 
-def test_a_worker_that_starts_with_a_damaged_champion_serves_the_one_before(
+def test_worker_starts_with_the_previous_champion_if_the_champion_is_damaged(
     api: httpx.Client, stack: Stack, registered: Registered
 ) -> None:
     first, second = (registered.bundles[version].id for version in ("1", "2"))
@@ -172,9 +172,7 @@ def test_a_worker_that_starts_with_a_damaged_champion_serves_the_one_before(
     wait_for("what serves is the champion again", lambda: api.get("/health").json()["status"] == "pass")
 
 
-def test_a_registry_that_is_away_leaves_the_workers_alone(
-    api: httpx.Client, stack: Stack, registered: Registered
-) -> None:
+def test_workers_serve_without_the_registry(api: httpx.Client, stack: Stack, registered: Registered) -> None:
     stack.process("courier").stop()
     stack.start_courier({"CATALOG_MLFLOW_TRACKING_URI": f"http://127.0.0.1:{free_port()}"})
     refused = api.post("/v1/models/2/promote", json={"force": True})

@@ -27,7 +27,7 @@ def test_without_a_worker_jobs_are_taken_and_health_warns(redis_port: int, redis
         assert refused.json()["type"].endswith("webhooks-not-configured")
 
 
-def test_a_job_that_was_accepted_is_told_so_though_nobody_could_be_woken_up(redis_port: int, redis: object) -> None:
+def test_job_is_accepted_although_the_broker_is_unreachable(redis_port: int, redis: object) -> None:
     broker = f"redis://127.0.0.1:{free_port()}"
     settings = Settings(redis_url=f"redis://127.0.0.1:{redis_port}/0", broker_url=broker)
     with local_client(settings) as client:

@@ -30,9 +30,7 @@ def lines(stack: Stack, process: str, **fields: Any) -> list[dict[str, Any]]:
     return [line for line in written if fields.items() <= line.items()]
 
 
-def test_a_request_a_job_its_items_and_its_webhook_are_found_by_their_ids(
-    observed: Stack, caller: httpx.Client
-) -> None:
+def test_log_lines_are_found_by_request_job_item_and_webhook(observed: Stack, caller: httpx.Client) -> None:
     nobody = f"http://127.0.0.1:{free_port()}/lampe.jpg?signature=pssst"
     items = [{"id": "pool", "title": "Piscine gonflable"}, {"id": "lamp", "image": {"url": nobody}}]
     with WebhookReceiver(observed.webhook_secret, statuses=[503]) as receiver:
@@ -58,7 +56,7 @@ def test_a_request_a_job_its_items_and_its_webhook_are_found_by_their_ids(
     assert "Piscine" not in told
 
 
-def test_a_request_id_that_is_none_is_replaced(caller: httpx.Client) -> None:
+def test_invalid_request_id_is_replaced(caller: httpx.Client) -> None:
     made = [
         caller.get("/health/live", headers={"X-Request-ID": given}).headers["X-Request-ID"]
         for given in ("", "a b", "a\tb", "{a}", "a" * 129)
@@ -67,7 +65,7 @@ def test_a_request_id_that_is_none_is_replaced(caller: httpx.Client) -> None:
     assert len(set(made)) == 5
 
 
-def test_an_error_in_the_log_is_found_by_the_id_in_its_answer(observed: Stack, caller: httpx.Client) -> None:
+def test_logged_error_is_found_by_its_request_id(observed: Stack, caller: httpx.Client) -> None:
     job = caller.post("/v1/jobs", json={"items": [{"title": "Livre"}]}).json()
     finished(caller, job["url"])
     with Redis.from_url(observed.env["CATALOG_REDIS_URL"]) as redis:
@@ -80,7 +78,7 @@ def test_an_error_in_the_log_is_found_by_the_id_in_its_answer(observed: Stack, c
     assert "no such state" in line["exception"]
 
 
-def test_every_line_of_every_process_is_an_object_to_the_last(observed: Stack) -> None:
+def test_every_log_line_is_a_json_object(observed: Stack) -> None:
     """The housekeeper with its beat is stopped for this, and started again."""
     observed.process("housekeeper").stop()
     observed.start_housekeeper()

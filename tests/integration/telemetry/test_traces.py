@@ -145,7 +145,7 @@ def test_predict_is_traced_through_the_worker(collector: Collector, caller: http
     assert chunk.facts["catalog.job"] == answer.raise_for_status().json()["job_id"]
 
 
-def test_what_the_caller_does_not_sample_leaves_no_span_anywhere(collector: Collector, caller: httpx.Client) -> None:
+def test_unsampled_requests_leave_no_spans(collector: Collector, caller: httpx.Client) -> None:
     unsampled, sampled = new_parent(sampled=False), new_parent()
     for parent in (unsampled, sampled):
         caller.post("/predict", json={"description": "Table"}, headers={"traceparent": parent}).raise_for_status()
@@ -165,7 +165,7 @@ def test_probes_are_not_traced(collector: Collector, caller: httpx.Client) -> No
 @pytest.mark.parametrize(
     "environment", [{}, {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://nobody", "OTEL_SDK_DISABLED": "true"}]
 )
-def test_without_the_variable_no_sdk_is_loaded(environment: dict[str, str]) -> None:
+def test_tracing_sdk_is_not_loaded_without_the_variable(environment: dict[str, str]) -> None:
     """In the processes' own order: the modules, what a start sets up, and a step."""
     code = """
 import sys, api.app, worker.tasks
@@ -181,7 +181,7 @@ print([name for name in sys.modules if name.startswith(("opentelemetry.sdk.trace
     assert found.stdout.strip() == "[]"
 
 
-def test_a_collector_that_hangs_holds_up_no_end(observed: Stack) -> None:
+def test_hanging_collector_does_not_delay_the_exit(observed: Stack) -> None:
     with Collector(hang=True) as hanging:
         port = free_port()
         command = [sys.executable, "-m", "uvicorn", "--factory", "api.app:create_app", "--port", str(port)]

@@ -46,21 +46,21 @@ def answer(number: int) -> CachedAnswer:
 
 
 @given(_ANSWERS)
-def test_an_answer_comes_out_as_it_went_in(answer: CachedAnswer) -> None:
+def test_packed_answers_are_unpacked_unchanged(answer: CachedAnswer) -> None:
     packed = pack(answer)
     assert unpack(packed) == answer
     assert len(packed) < 50
 
 
 @given(_ANSWERS, st.data())
-def test_an_answer_that_was_changed_is_not_taken_for_one(answer: CachedAnswer, data: st.DataObject) -> None:
+def test_changed_bytes_are_refused_by_unpack(answer: CachedAnswer, data: st.DataObject) -> None:
     packed = bytearray(pack(answer))
     packed[data.draw(st.integers(0, len(packed) - 1))] ^= data.draw(st.integers(1, 255))
     with pytest.raises(ValueError, match="checksum"):
         unpack(bytes(packed))
 
 
-def test_an_item_has_the_same_key_wherever_it_stands_and_another_one_for_another_model_or_content() -> None:
+def test_prediction_key_depends_on_content_bundle_and_runtime_only() -> None:
     def named(item: QueuedItem = ITEM, version: str = "v1", runtime: str = "openvino bf16", tenant: str = "") -> bytes:
         return prediction_key(version, runtime, item, item.blob, tenant)
 
@@ -78,7 +78,7 @@ def test_an_item_has_the_same_key_wherever_it_stands_and_another_one_for_another
     assert len({named(), *others}) == len(others) + 1
 
 
-def test_what_is_put_is_known_to_all_and_says_that_it_is_cached(redis: Redis) -> None:
+def test_cached_predictions_are_shared_and_marked_as_cached(redis: Redis) -> None:
     PredictionCache(redis, 100).put({key(1): outcome(1), key(2): outcome(2)})
     found = PredictionCache(redis, 100).get([key(2), key(3), key(1)])
     assert found == [answer(2), None, answer(1)]
@@ -87,7 +87,7 @@ def test_what_is_put_is_known_to_all_and_says_that_it_is_cached(redis: Redis) ->
     assert again == replace(outcome(2), index=ITEM.index, id=ITEM.id, cached=True)
 
 
-def test_failures_and_cached_answers_are_not_kept(redis: Redis) -> None:
+def test_failures_and_cached_answers_are_not_cached(redis: Redis) -> None:
     cache = PredictionCache(redis, 100)
     cache.put({key(1): Outcome.failed(ITEM, "image_unreachable", "…"), key(2): replace(outcome(2), cached=True)})
     cache.put({key(3): Outcome(3, "sku-3", ItemStatus.EXPIRED)})
@@ -146,7 +146,7 @@ def test_any_interleaving_keeps_the_latest_half_and_the_bound(redis: Redis) -> N
     run_state_machine_as_test(PredictionMachine, settings=chosen)
 
 
-def test_many_threads_get_what_was_put_within_the_bound(redis: Redis) -> None:
+def test_prediction_cache_works_with_many_threads(redis: Redis) -> None:
     cache = PredictionCache(redis, 60)
 
     def work(seed: int) -> None:
@@ -172,7 +172,7 @@ def test_a_lower_limit_holds_once_the_cache_is_trimmed(redis: Redis) -> None:
     assert list(redis.scan_iter("catalog:cache:*")) == []
 
 
-def test_off_keeps_and_knows_nothing(redis: Redis) -> None:
+def test_disabled_prediction_cache_holds_nothing(redis: Redis) -> None:
     PredictionCache(redis, 100).put({key(1): outcome(1)})
     off = PredictionCache(redis, 0)
     off.put({key(2): outcome(2)})

@@ -12,7 +12,7 @@ from worker.serving import champion
 from worker.serving.champion import Champion
 
 
-def test_a_worker_waits_for_its_model_and_says_why(
+def test_champion_waits_for_a_missing_bundle_and_gives_the_reason(
     redis: Redis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     starter = Bundle.load(ROOT / STARTER)

@@ -115,7 +115,7 @@ def test_batches_form_across_callers_and_are_bounded(engine: Engine, runtime: Wa
     assert len(sizes) <= 9, "they are filled as far as there is something to fill them with"
 
 
-def test_whoever_prepares_inputs_waits_while_many_wait_and_urgent_ones_need_not(
+def test_full_queue_blocks_bulk_requests_but_not_urgent_ones(
     engine: Engine, runtime: Watched, picture: Picture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine.close()
@@ -156,7 +156,7 @@ def test_known_features_give_the_answer_that_the_picture_gave(engine: Engine, pi
     assert known.probabilities == pytest.approx(computed.probabilities, abs=1e-6)
 
 
-def test_a_failing_batch_is_its_callers_error_and_the_engine_goes_on(engine: Engine, runtime: Watched) -> None:
+def test_failing_batch_raises_for_its_callers_only(engine: Engine, runtime: Watched) -> None:
     jouet = engine.encoder.ids(["jouet"])
     runtime.broken = True
     with pytest.raises(MemoryError):
@@ -185,7 +185,7 @@ def test_the_warm_up_measures_the_micro_batch_unless_it_is_given(trained: Traine
     assert given.pictures_per_s
 
 
-def test_nothing_is_measured_again_beside_one_with_the_same_backbone(trained: Trained, runtime: Watched) -> None:
+def test_warm_up_takes_measurements_over_from_the_same_backbone(trained: Trained, runtime: Watched) -> None:
     serving, coming = Engine(trained.bundle, runtime, MICRO_BATCH), Engine(trained.bundle, runtime)
     serving.warm_up()
     runtime.batches.clear()
@@ -253,7 +253,7 @@ def test_a_picture_of_too_many_pixels_has_an_error_of_its_own(
     assert "9,999" in (outcome.message or "")
 
 
-def test_a_failing_engine_is_no_items_fault(
+def test_failing_engine_fails_the_chunk_not_its_items(
     engine: Engine, runtime: Watched, sources: tuple[PictureSource, Blobs]
 ) -> None:
     runtime.broken = True

@@ -51,7 +51,7 @@ def started(folder: Path, log: Path, first: int, end: int, last: int) -> Process
     return Process("writer", command, log, {"PYTHONPATH": str(ROOT)}, ROOT)
 
 
-def test_features_are_known_at_once_and_outlive_the_process_that_computed_them(tmp_path: Path) -> None:
+def test_features_are_cached_at_once_and_on_disk(tmp_path: Path) -> None:
     with opened(tmp_path) as cache:
         put(cache, 1, 2)
         assert assert_right(cache, 1)
@@ -62,7 +62,7 @@ def test_features_are_known_at_once_and_outlive_the_process_that_computed_them(t
         assert cache.get(name(3)) is None
 
 
-def test_features_of_another_backbone_are_others(tmp_path: Path) -> None:
+def test_features_are_not_shared_between_backbones(tmp_path: Path) -> None:
     with opened(tmp_path) as cache:
         put(cache, 1)
     with opened(tmp_path, backbone=b"another") as cache:
@@ -91,7 +91,7 @@ def test_the_backbones_key_follows_the_network_the_precision_and_the_size_but_no
     assert len({known, *others}) == 5
 
 
-def test_the_oldest_go_first(tmp_path: Path) -> None:
+def test_oldest_features_are_dropped_first(tmp_path: Path) -> None:
     with opened(tmp_path, limit=100) as cache:
         put(cache, *range(250))
         put(cache, 200)  # known: it does not become younger
@@ -106,7 +106,7 @@ def test_the_oldest_go_first(tmp_path: Path) -> None:
         assert [picture for picture in range(252) if assert_right(cache, picture)] == list(range(242, 252))
 
 
-def test_many_threads_get_what_was_put(tmp_path: Path) -> None:
+def test_feature_cache_works_with_many_threads(tmp_path: Path) -> None:
     with opened(tmp_path) as cache:
 
         def work(seed: int) -> None:
@@ -121,7 +121,7 @@ def test_many_threads_get_what_was_put(tmp_path: Path) -> None:
         assert all(assert_right(cache, picture) for picture in range(40))
 
 
-def test_two_processes_at_once_know_each_others(tmp_path: Path) -> None:
+def test_feature_cache_is_shared_by_two_processes(tmp_path: Path) -> None:
     folder = tmp_path / "features"
     one = started(folder, tmp_path / "one.log", 0, 300, 499)
     other = started(folder, tmp_path / "other.log", 200, 500, 0)
@@ -132,7 +132,7 @@ def test_two_processes_at_once_know_each_others(tmp_path: Path) -> None:
         assert all(assert_right(cache, picture) for picture in range(500))
 
 
-def test_a_process_that_is_killed_while_it_writes_leaves_a_cache_that_can_be_used(tmp_path: Path) -> None:
+def test_feature_cache_survives_a_kill_while_writing(tmp_path: Path) -> None:
     folder = tmp_path / "features"
     begun = (1, 100_001, 200_001)
     for first in begun:
@@ -180,7 +180,7 @@ def _flipped(path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [_no_sqlite, _another_table, _cut, _scrambled, _flipped])
-def test_a_damaged_file_is_discarded_and_begun_anew(
+def test_damaged_feature_file_is_replaced(
     tmp_path: Path, damage: Callable[[Path], None], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(feature_cache, "_RETRY_S", 0.05)
@@ -203,9 +203,7 @@ def _is_anew(folder: Path) -> bool:
     return (folder / "1.sqlite").exists() and not (folder / "0.sqlite").exists()
 
 
-def test_two_processes_that_meet_the_same_damage_go_on_together(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_two_processes_replace_the_same_damaged_file_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(feature_cache, "_RETRY_S", 0.05)
     folder = tmp_path / "features"
     with opened(folder) as cache:
@@ -222,7 +220,7 @@ def test_two_processes_that_meet_the_same_damage_go_on_together(
     assert [path.name for path in folder.glob("*.sqlite")] == ["1.sqlite"]
 
 
-def test_a_folder_that_cannot_be_used_costs_nothing_but_a_line_in_the_log(
+def test_unusable_feature_folder_is_only_logged(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(feature_cache, "_RETRY_S", 0.05)
@@ -238,7 +236,7 @@ def test_a_folder_that_cannot_be_used_costs_nothing_but_a_line_in_the_log(
         awaited(cache, 0)
 
 
-def test_a_folder_that_vanishes_is_made_again(tmp_path: Path) -> None:
+def test_vanished_feature_folder_is_made_again(tmp_path: Path) -> None:
     folder = tmp_path / "features"
     with opened(folder) as cache:
         put(cache, 1)
@@ -252,7 +250,7 @@ def test_a_folder_that_vanishes_is_made_again(tmp_path: Path) -> None:
         awaited(cache, 3)
 
 
-def test_off_touches_no_file(tmp_path: Path) -> None:
+def test_disabled_feature_cache_touches_no_file(tmp_path: Path) -> None:
     with opened(tmp_path / "features", limit=0) as cache:
         put(cache, 1)
         assert cache.get(name(1)) is None

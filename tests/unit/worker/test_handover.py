@@ -25,7 +25,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     return another(bundle, tmp_path_factory.mktemp("sealed") / "bundle")
 
 
-def test_a_bundle_that_gives_its_golden_answers_is_made_ready_beside_another(sound: Bundle) -> None:
+def test_make_ready_beside_another_engine_takes_its_measurements_over(sound: Bundle) -> None:
     first, reason = make_ready(sound, SETTINGS)
     second, _ = make_ready(sound, SETTINGS, beside=first)
     assert reason
@@ -34,7 +34,7 @@ def test_a_bundle_that_gives_its_golden_answers_is_made_ready_beside_another(sou
     second.close()
 
 
-def test_one_that_answers_otherwise_is_refused_and_leaves_no_thread(sound: Bundle, tmp_path: Path) -> None:
+def test_make_ready_refuses_wrong_golden_answers_and_leaves_no_thread(sound: Bundle, tmp_path: Path) -> None:
     wrong = another(sound, tmp_path / "bundle")
     with np.load(wrong.folder / GOLDEN) as arrays:
         said = dict(arrays)

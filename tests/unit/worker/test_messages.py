@@ -7,7 +7,7 @@ from kombu.transport.redis import Channel
 import worker.messages  # noqa: F401  # what it sets is what is tested
 
 
-def test_an_acknowledgement_that_comes_after_its_channel_was_closed_is_dropped() -> None:
+def test_acknowledgement_on_a_closed_channel_is_dropped() -> None:
     channel: Any = object.__new__(Channel)
     channel.connection = None
     channel.basic_ack("a tag")

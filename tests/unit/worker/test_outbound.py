@@ -161,7 +161,7 @@ def test_redirects_are_not_followed_unless_allowed(site: str) -> None:
         _fetch(f"{site}/redirect", redirects=0)
 
 
-def test_redirects_end(site: str) -> None:
+def test_number_of_redirects_is_limited(site: str) -> None:
     with pytest.raises(FetchError, match="redirects"):
         _fetch(f"{site}/to//to//redirect", redirects=2)
 
@@ -178,7 +178,7 @@ def test_an_answer_that_never_ends_is_cut_off(site: str, path: str) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_a_server_that_never_says_a_word_is_given_up(scheme: str) -> None:
+def test_silent_server_times_out(scheme: str) -> None:
     with _listening("127.0.0.1") as silent, _in_time(), pytest.raises(FetchError, match=r"not done after 0\.5 s"):
         _fetch(f"{scheme}://127.0.0.1:{silent.getsockname()[1]}/picture")
 
@@ -193,7 +193,7 @@ def test_a_webhook_is_limited_as_a_whole(site: str) -> None:
         client.post(f"{site}/endless-head", content=b"{}")
 
 
-def test_a_receiver_that_does_not_read_holds_nobody() -> None:
+def test_receiver_that_does_not_read_times_out() -> None:
     with (
         _listening("127.0.0.1") as silent,
         outbound_client(timeout_s=60, allowed=HERE) as client,
@@ -244,7 +244,7 @@ def test_a_redirect_to_an_internal_address_is_refused(site: str, port: int) -> N
 
 
 @pytest.mark.usefixtures("internal")
-def test_a_name_that_changes_its_address_gains_nothing(port: int, dns: Callable[..., list[str]]) -> None:
+def test_name_resolved_to_another_address_later_is_refused(port: int, dns: Callable[..., list[str]]) -> None:
     asked = dns(["127.0.0.1"], ["127.0.0.2"])
     assert len(_fetch(f"http://shop.example:{port}/picture")) == 1000
     assert len(asked) == 1
@@ -271,14 +271,14 @@ def test_the_address_at_the_other_end_is_checked_too() -> None:
             assert connection.recv(1) == b""
 
 
-def test_an_address_that_is_dead_leaves_the_turn_to_the_next(port: int, dns: Callable[..., list[str]]) -> None:
+def test_next_address_is_tried_after_a_dead_one(port: int, dns: Callable[..., list[str]]) -> None:
     dns(["127.0.0.3", "127.0.0.1"])
     allowed = [ip_network("127.0.0.0/8")]
     with outbound_client(timeout_s=5, allowed=allowed) as client:
         assert fetch(client, f"http://shop.example:{port}/picture", max_bytes=1000, timeout_s=5)
 
 
-def test_a_resolver_that_hangs_is_left_behind() -> None:
+def test_hanging_resolver_times_out() -> None:
     """Also by the interpreter when it ends."""
     program = f"""
 import socket, threading
@@ -309,7 +309,7 @@ def test_proxies_of_the_environment_are_not_used(site: str, monkeypatch: pytest.
 
 
 @pytest.mark.parametrize("url", ["ftp://127.0.0.1/", "file:///etc/passwd", "ws://127.0.0.1/", "gopher://x"])
-def test_only_http_is_spoken_also_after_a_redirect(site: str, url: str) -> None:
+def test_schemes_other_than_http_are_refused_also_after_a_redirect(site: str, url: str) -> None:
     for asked in (url, f"{site}/to/{url}"):
         with pytest.raises(FetchError, match="only URLs that begin with http:// or https://"):
             _fetch(asked)
@@ -334,7 +334,7 @@ def test_only_http_is_spoken_also_after_a_redirect(site: str, url: str) -> None:
         "http://127.0.0.1:9/picture",
     ],
 )
-def test_a_url_that_leads_nowhere_is_an_error_for_people(url: str) -> None:
+def test_unusable_url_gives_a_readable_error(url: str) -> None:
     with pytest.raises(FetchError, match=r"cannot be fetched: \w"):
         _fetch(url)
 

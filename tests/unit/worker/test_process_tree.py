@@ -60,7 +60,7 @@ def lives(pid: int) -> bool:
         return False
 
 
-def test_what_it_starts_ends_with_it_daemons_too(training: str, tmp_path: Path) -> None:
+def test_descendants_and_daemons_end_with_the_process_tree(training: str, tmp_path: Path) -> None:
     tree = grow(training, STAYING, tmp_path)
     below = pids(tmp_path)
     assert all(lives(pid) for pid in below)
@@ -69,14 +69,14 @@ def test_what_it_starts_ends_with_it_daemons_too(training: str, tmp_path: Path) 
     assert tree.poll() is not None
 
 
-def test_what_a_command_leaves_behind_ends_with_it(training: str, tmp_path: Path) -> None:
+def test_orphans_end_with_the_command(training: str, tmp_path: Path) -> None:
     tree = grow(training, LEAVING, tmp_path)
     below = pids(tmp_path)
     assert wait_for("its status", tree.poll) == 3
     assert not any(lives(pid) for pid in below)
 
 
-def test_it_ends_with_whoever_started_it(training: str, tmp_path: Path) -> None:
+def test_process_tree_ends_with_its_parent(training: str, tmp_path: Path) -> None:
     parent = (
         "import os, sys, time; from pathlib import Path; from worker.trainings.process_tree import ProcessTree; "
         "folder = Path(sys.argv[2]); command = [sys.executable, '-c', sys.argv[3], str(folder)]; "
@@ -89,7 +89,7 @@ def test_it_ends_with_whoever_started_it(training: str, tmp_path: Path) -> None:
     wait_for("all have ended", lambda: not any(lives(pid) for pid in below))
 
 
-def test_what_an_earlier_attempt_left_is_found_where_its_guard_was_killed(training: str, tmp_path: Path) -> None:
+def test_end_marked_finds_processes_of_a_killed_guard(training: str, tmp_path: Path) -> None:
     tree = grow(training, "import time; print('up', flush=True); time.sleep(600)", tmp_path)
     wait_for("it runs", lambda: "up" in (tmp_path / "log.txt").read_text())
     (guard,) = [process for process in psutil.Process().children() if process.environ().get(MARK) == f"{training} 1"]
@@ -102,6 +102,6 @@ def test_what_an_earlier_attempt_left_is_found_where_its_guard_was_killed(traini
     assert not lives(command.pid)
 
 
-def test_a_command_that_ends_by_a_signal_has_a_shells_status(training: str, tmp_path: Path) -> None:
+def test_exit_status_after_a_signal_is_that_of_a_shell(training: str, tmp_path: Path) -> None:
     tree = grow(training, "import os; os.kill(os.getpid(), 9)", tmp_path)
     assert wait_for("its status", tree.poll) == 128 + signal.SIGKILL
