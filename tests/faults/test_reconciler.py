@@ -23,11 +23,10 @@ from tests.faults.work import (
     Job,
     broker,
     completed_once,
-    freeze,
+    frozen,
     serving,
     submitted,
     texts,
-    thaw,
     views,
 )
 from tests.pictures import clouds, in_base64
@@ -74,7 +73,7 @@ def test_job_starts_although_its_wake_ups_were_lost(
 def test_lost_chunks_are_restored(
     stack: Stack, api: httpx.Client, redis: "Redis", figure: Figure, chunks: list[str]
 ) -> None:
-    with _frozen_worker(stack):
+    with frozen(stack.worker):
         job = submitted(api, _TWO_CHUNKS)
         for chunk in chunks:
             assert lose_chunk(redis, job["id"], chunk)
@@ -85,7 +84,7 @@ def test_lost_chunks_are_restored(
 
 
 def test_job_without_a_turn_gets_one(stack: Stack, api: httpx.Client, redis: "Redis") -> None:
-    with _frozen_worker(stack):
+    with frozen(stack.worker):
         job = submitted(api, _TWO_CHUNKS)
         assert lose_turn(redis, "bulk", job["id"])
     _send(stack, Task.AUDIT)
@@ -93,7 +92,7 @@ def test_job_without_a_turn_gets_one(stack: Stack, api: httpx.Client, redis: "Re
 
 
 def test_lease_without_a_holder_expires(stack: Stack, api: httpx.Client, redis: "Redis", figure: Figure) -> None:
-    with _frozen_worker(stack):
+    with frozen(stack.worker):
         job = submitted(api, _TWO_CHUNKS)
         lose_chunk(redis, job["id"], "0")
         redis.hset(job_key(job["id"], "attempts"), "0", "1")
@@ -111,7 +110,7 @@ def test_leases_of_deleted_jobs_are_removed(redis: "Redis", stack: Stack) -> Non
 def test_deadline_passed_without_a_housekeeper_is_applied_later(
     stack: Stack, api: httpx.Client, redis: "Redis", figure: Figure
 ) -> None:
-    with _frozen_worker(stack):
+    with frozen(stack.worker):
         stack.process("housekeeper").kill()
         job = submitted(api, _TWO_CHUNKS, deadline_s=0.5)
         due = deadline(redis, job["id"])
@@ -147,7 +146,7 @@ def test_unreferenced_pictures_are_swept(stack: Stack, api: httpx.Client) -> Non
     done = submitted(api, _pictured(clouds(1, 64)))
     assert [_end_of(api, job)["state"] for job in (failed, done)] == ["failed", "completed"]
     orphans, young = {blobs.put(b"orphan"), blobs.put(b"another")}, blobs.put(b"young")
-    with _frozen_worker(stack):
+    with frozen(stack.worker):
         queued = submitted(api, _pictured(clouds(2, 64)))
         for file in _files(stack):
             if file.name != young:
@@ -187,16 +186,6 @@ def _end_of(api: httpx.Client, job: Job) -> Job:
 
 def _send(stack: Stack, task: str) -> None:
     broker(stack).send_task(task, queue=HOUSEKEEPING)
-
-
-@contextmanager
-def _frozen_worker(stack: Stack) -> Iterator[None]:
-    """Nothing is computed meanwhile."""
-    freeze(stack.worker)
-    try:
-        yield
-    finally:
-        thaw(stack.worker)
 
 
 @contextmanager

@@ -2,11 +2,10 @@
 
 import json
 import os
-import signal
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from stack.processes import Process, free_port
 from stack.receiver import WebhookReceiver
 from stack.services import Stack
 from tests.faults.conftest import Figure, Service, client
+from tests.faults.work import frozen
 from tests.jobs import LANE, new_job
 from tests.redis_state import lease_count
 from tests.waiting import finished, wait_for
@@ -104,7 +104,7 @@ def test_ledger_step_with_a_lost_reply_is_not_repeated(server: Server) -> None:
         assert ledger.lease(LANE) is None  # Redis knows the script from now on
         for _ in range(2):
             ledger.open(_staged(ledger), new_job(1, 1))
-        with _silent(process), pytest.raises(RedisTimeoutError):
+        with frozen(process), pytest.raises(RedisTimeoutError):
             ledger.lease(LANE)
         wait_for("the step is taken", lambda: lease_count(redis), timeout_s=10)
         assert ledger.lease(LANE) is not None
@@ -135,7 +135,7 @@ def test_silent_redis_fails_requests_soon_and_recovers(service: Service, figure:
     stack = service()
     with client(stack) as api:
         job, pids = _long_job(api), _pids(stack)
-        with _silent(stack.process("redis")):
+        with frozen(stack.process("redis")):
             slowest = _slowest_while_away(stack, job, for_s=SILENCE_S)
         figure("Redis silent: slowest answer", slowest, "s")
         _everything_goes_on(stack, api, job, figure, "Redis silent for 12 s")
@@ -148,7 +148,7 @@ def test_a_silent_redis_leaves_the_api_alive_for_its_probes(service: Service, fi
     stack = service()
     with client(stack) as api, ThreadPoolExecutor(60) as pool:
         job = _long_job(api)
-        with _silent(stack.process("redis")):
+        with frozen(stack.process("redis")):
             waiting = [pool.submit(_timed, stack, lambda away: away.get(job["url"])) for _ in range(60)]
             slowest = 0.0
             while not all(answer.done() for answer in waiting):
@@ -178,16 +178,6 @@ def _pids(stack: Stack) -> dict[str, int]:
 
 def _waiting(redis: Redis) -> int:
     return sum(Ledger(redis).pending(lane) for lane in ("bulk", "interactive"))
-
-
-@contextmanager
-def _silent(process: Process) -> Iterator[None]:
-    """It lives and takes connections, and says nothing."""
-    os.kill(process.pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(process.pid, signal.SIGCONT)
 
 
 def _slowest_while_away(stack: Stack, job: dict[str, Any], for_s: float) -> float:

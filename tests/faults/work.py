@@ -1,4 +1,4 @@
-"""Jobs that take a while, and a look into Redis at what has become of their chunks."""
+"""Jobs that take a while, the state of their chunks in Redis, and ways to freeze a process."""
 
 import os
 import signal
@@ -61,7 +61,7 @@ def completed_once(api: httpx.Client, job: Job, timeout_s: float = 90) -> None:
 
 
 def leased(redis: "Redis", job: Job) -> set[str]:
-    """The job's chunks that are in a worker's hands, or count as such."""
+    """Return the job's leased chunks."""
     members = (str(member).split() for member in redis.zrange(LEASES, 0, -1))
     return {chunk for owner, chunk, _ in members if owner == job["id"]}
 
@@ -71,26 +71,36 @@ def committed(redis: "Redis", job: Job) -> set[str]:
 
 
 def attempts(redis: "Redis", job: Job) -> dict[str, int]:
-    """How often each chunk that is not committed yet was leased."""
+    """Return how often each uncommitted chunk was leased."""
     return {str(chunk): int(count) for chunk, count in redis.hgetall(job_key(job["id"], "attempts")).items()}
 
 
 def taken_again(redis: "Redis", job: Job) -> set[str]:
-    """Chunks that were leased more than once, or are done."""
+    """Return the chunks that were leased more than once, or are committed."""
     return {chunk for chunk, count in attempts(redis, job).items() if count > 1} | committed(redis, job)
 
 
 def serving(redis: "Redis") -> int:
-    """How many workers have a model loaded."""
+    """Return the number of workers with a model loaded."""
     return sum(worker.bundle is not None for worker in alive(redis))
 
 
-def freeze(worker: Process) -> None:
-    os.kill(worker.pid, signal.SIGSTOP)
+def freeze(process: Process) -> None:
+    os.kill(process.pid, signal.SIGSTOP)
 
 
-def thaw(worker: Process) -> None:
-    os.kill(worker.pid, signal.SIGCONT)
+def thaw(process: Process) -> None:
+    os.kill(process.pid, signal.SIGCONT)
+
+
+@contextmanager
+def frozen(process: Process) -> Iterator[None]:
+    """Freeze the process during the block: it keeps its connections, and does and answers nothing."""
+    freeze(process)
+    try:
+        yield
+    finally:
+        thaw(process)
 
 
 def frozen_at_work(redis: "Redis", worker: Process, job: Job) -> set[str]:
@@ -100,7 +110,7 @@ def frozen_at_work(redis: "Redis", worker: Process, job: Job) -> set[str]:
         if not leased(redis, job):
             return None
         freeze(worker)
-        redis.ping()  # by the time of the answer, what the worker sent before has been done
+        redis.ping()  # once Redis answers, it has done everything that the worker sent before
         if held := leased(redis, job):
             return held
         thaw(worker)
@@ -110,5 +120,5 @@ def frozen_at_work(redis: "Redis", worker: Process, job: Job) -> set[str]:
 
 
 def broker(stack: Stack) -> Any:
-    """Celery's app as the service's processes have it."""
+    """Return the Celery app that the service's processes share."""
     return celery_app(Settings(redis_url=stack.env["CATALOG_REDIS_URL"], broker_url=stack.env["CATALOG_BROKER_URL"]))
