@@ -12,7 +12,7 @@ from benchmarks.harness import Result
 from shared.model.bundle import Bundle
 from shared.settings import ROOT, Settings
 from training.pipeline.layout import STARTER
-from worker.serving.handover import make_ready
+from worker.serving.loading import make_ready
 
 _SMALL = {
     "queue": ["--items", "3000", "--rounds", "1"],

@@ -18,7 +18,7 @@ from shared.settings import Settings
 from worker import metrics
 from worker.serving.bundles import Bundles, Wanted
 from worker.serving.engine import Engine
-from worker.serving.handover import make_ready
+from worker.serving.loading import make_ready
 from worker.serving.memory import give_memory_back, keep_weights_apart
 
 log = logging.getLogger(__name__)

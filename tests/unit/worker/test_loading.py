@@ -1,4 +1,4 @@
-"""A bundle must answer here as it did where it was made, before it serves."""
+"""A bundle is verified by its golden answers before it serves."""
 
 import threading
 from pathlib import Path
@@ -12,7 +12,7 @@ from shared.model.golden import GoldenError
 from shared.settings import ROOT, Settings
 from tests.bundles import another
 from training.pipeline.layout import STARTER
-from worker.serving.handover import make_ready
+from worker.serving.loading import make_ready
 
 SETTINGS = Settings(runtime="openvino")
 
