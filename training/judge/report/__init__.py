@@ -1,4 +1,4 @@
-"""What an evaluation leaves for people: tables, and figures drawn from them."""
+"""Writes the report of an evaluation: tables, and the figures drawn from them."""
 
 import json
 from collections.abc import Mapping
@@ -25,7 +25,8 @@ def write_report(
     """Write every table and figure into `folder`; the same arguments give the same bytes.
 
     metrics.json; per_class, confusion, reliability, coverage and mistakes as CSV; confusion, reliability, coverage,
-    learning_curves and mistakes as PNG. `history` is the training's history.csv, `imported` what `import_data` left.
+    learning_curves and mistakes as PNG. `history` is the training's history.csv, and `imported` is the folder that
+    `import_data` wrote.
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")

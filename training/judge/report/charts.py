@@ -1,4 +1,4 @@
-"""The figures that are drawn from tables: confusion, reliability, coverage, learning curves."""
+"""Draws the figures that show tables: confusion, reliability, coverage and learning curves."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,18 +12,18 @@ from shared.taxonomy import PRODUCT_TYPES
 from training.judge.report.style import BRANCHES, INK, MARK, PALE, PER_CENT, drawn
 
 _LABELLED = 0.005
-"""The least share that is written into its cell: a smaller one would read 0."""
+"""The smallest share that is written into its cell; a smaller one would read 0."""
 
 
 def draw_confusion(counts: npt.NDArray[np.int64], path: Path) -> None:
-    """Where the items of each type went, in per cent of the type; `counts` come from `scores.confusion`."""
+    """Draw which answers the items of each category got, in per cent; `counts` come from `scores.confusion`."""
     support = counts.sum(axis=1)
     share = np.divide(counts, support[:, None], out=np.full(counts.shape, np.nan), where=support[:, None] > 0)
     names = list(PRODUCT_TYPES.values())
     with drawn(path, 11, 10.5) as figure:
         axes = figure.add_subplot()
         axes.grid(visible=False)
-        axes.set_facecolor("#f0f0f0")  # what shows for a type without an item
+        axes.set_facecolor("#f0f0f0")  # the colour of a category without items
         axes.imshow(np.ma.masked_invalid(share), cmap="Blues", vmin=0, vmax=1)
         for row, column in np.argwhere(np.nan_to_num(share) >= _LABELLED):
             value = share[row, column]
@@ -36,9 +36,9 @@ def draw_confusion(counts: npt.NDArray[np.int64], path: Path) -> None:
 
 
 def draw_reliability(table: pd.DataFrame, path: Path) -> None:
-    """Confidence against accuracy; `table` has the columns of `training.judge.scores.reliability`, and `branch`.
+    """Draw confidence against accuracy; `table` has the columns of `training.judge.scores.reliability`, and `branch`.
 
-    A dot's area shows how many of the branch's items are in the bin.
+    The area of a dot shows how many of the branch's items are in the bin.
     """
     with drawn(path, 8, 8.5) as figure:
         axes = figure.add_subplot()
@@ -57,9 +57,9 @@ def draw_reliability(table: pd.DataFrame, path: Path) -> None:
 
 
 def draw_coverage(curve: pd.DataFrame, review: Review, achieved: Mapping[str, float], path: Path) -> None:
-    """The accepted share against the precision of what is accepted; `curve` comes from `scores.coverage_curve`.
+    """Draw the accepted share against the precision of what is accepted; `curve` is `scores.coverage_curve`'s.
 
-    The bundle's own threshold is marked where it accepts something: `achieved` holds its `review_coverage` and
+    The bundle's own threshold is marked if it accepts any item; `achieved` holds its `review_coverage` and
     `review_precision` on the same items.
     """
     with drawn(path, 8.5, 6) as figure:
@@ -81,7 +81,7 @@ def draw_coverage(curve: pd.DataFrame, review: Review, achieved: Mapping[str, fl
 
 
 def draw_learning_curves(history: pd.DataFrame, path: Path) -> None:
-    """A row per network, a column per figure; `history` has branch, epoch, and pairs such as loss and val_loss."""
+    """Draw a row per network and a column per figure; `history` has branch, epoch, and pairs (loss and val_loss)."""
     branches = list(history["branch"].unique())
     figures = [name for name in history.columns if f"val_{name}" in history.columns]
     with drawn(path, 4.75 * len(figures), 3 * len(branches)) as figure:

@@ -1,4 +1,4 @@
-"""The wrong answers, the surest first: a table of all, a contact sheet of the worst."""
+"""Lists all wrong answers, the most confident first, and draws a contact sheet of the first ones."""
 
 import html
 import textwrap
@@ -20,14 +20,15 @@ SHOWN = 24
 _COLUMNS = 6
 _PIXELS = 160
 _LETTERS = 30
-"""In a line beside a picture."""
+"""Letters per line beside a picture."""
 
 
 def list_mistakes(prediction: Prediction, items: Items, products: pd.DataFrame) -> pd.DataFrame:
-    """row, productid, actual, predicted, confidence, text, image: a row per wrong answer, the most confident first.
+    """Return a row per wrong answer, the most confident first.
 
-    The types are codes; text and image are what each branch said by itself, missing where it had no input. `products`
-    is products.parquet.
+    Its columns are row, productid, actual, predicted, confidence, text and image. Categories
+    are codes; text and image are the answers of each branch alone, missing if it had no input. `products` is
+    products.parquet.
     """
     confidence, correct = judged(prediction.fused, items.classes)
     wrong = np.flatnonzero(~np.isnan(confidence) & ~correct)
@@ -46,7 +47,7 @@ def list_mistakes(prediction: Prediction, items: Items, products: pd.DataFrame) 
 
 
 def draw_mistakes(mistakes: pd.DataFrame, imported: Path, path: Path) -> None:
-    """The first `SHOWN` of `list_mistakes`, each with its picture and title from the imported catalogue."""
+    """Draw the first `SHOWN` of `list_mistakes`, each with its picture and title from the imported catalogue."""
     worst = mistakes.head(SHOWN)
     products = pd.read_parquet(imported / "products.parquet").set_index("row").loc[worst["row"]]
     wanted = set(products["picture"].dropna())
@@ -61,7 +62,7 @@ def draw_mistakes(mistakes: pd.DataFrame, imported: Path, path: Path) -> None:
         for axes, mistake in zip(grid.flat, told.to_dict(orient="records"), strict=False):
             _show(axes, pictures.get(mistake["picture"]))
             title = "(no title)" if pd.isna(mistake["title"]) else html.unescape(mistake["title"])
-            # A title is no mathematics, whatever dollar signs it holds.
+            # Dollar signs in a title do not enclose a formula.
             axes.set_title(_lines(title), fontsize=7.5, parse_math=False)
             answer = f"→ {PRODUCT_TYPES[mistake['predicted']]} ({mistake['confidence']:.2f})"
             said = f"{_lines(PRODUCT_TYPES[mistake['actual']])}\n{_lines(answer)}"
@@ -69,7 +70,7 @@ def draw_mistakes(mistakes: pd.DataFrame, imported: Path, path: Path) -> None:
 
 
 def _show(axes: Axes, picture: bytes | None) -> None:
-    """The picture as the network sees it, or an empty box."""
+    """Draw the picture as the network sees it, or an empty box."""
     axes.grid(visible=False)
     axes.set(xticks=[], yticks=[])
     axes.spines[:].set(visible=True, color=PALE)
@@ -81,12 +82,12 @@ def _show(axes: Axes, picture: bytes | None) -> None:
 
 
 def _lines(text: str) -> str:
-    """The text in at most two lines, shortened with an ellipsis."""
+    """Wrap the text in at most two lines, shortened with an ellipsis."""
     return "\n".join(textwrap.wrap(text, _LETTERS, max_lines=2, placeholder=" …"))
 
 
 def _guesses(probabilities: Probabilities) -> pd.Series:
-    """Each row's most probable code, missing where the row is NaN."""
+    """Return each row's most probable code, missing where the row is NaN."""
     spoke = ~np.isnan(probabilities[:, 0])
     best = np.where(spoke[:, None], probabilities, 0).argmax(axis=1)
     return pd.Series(np.array(CODES)[best], dtype="Int64").where(spoke)

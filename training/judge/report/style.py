@@ -1,4 +1,4 @@
-"""One look for every figure of the report, and the same bytes for the same figure."""
+"""Gives every figure of the report one look; the same figure always has the same bytes."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ from matplotlib.ticker import PercentFormatter
 DPI = 110
 INK, PALE, MARK = "#333333", "#c4c4c4", "#b5452c"
 BRANCHES = {"text": "#2f6fab", "image": "#d0842c", "fusion": "#333333"}
-"""Each branch's colour, wherever it appears."""
+"""The colour of each branch in every figure."""
 PER_CENT = PercentFormatter(xmax=1, decimals=0)
 
 _STYLE = {
@@ -38,9 +38,9 @@ _STYLE = {
 
 @contextmanager
 def drawn(path: Path, width: float, height: float) -> Iterator[Figure]:
-    """A figure of width × height inches to draw on; it is written to `path` as PNG, with `DPI` dots per inch.
+    """Yield a figure of width × height inches to draw on, and write it to `path` as PNG with `DPI` dots per inch.
 
-    Nobody's own matplotlibrc changes it, and it does not name the software that drew it.
+    A user's own matplotlibrc does not change it, and the file does not name the software that drew it.
     """
     with style.context(_STYLE, after_reset=True):
         figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
