@@ -1,1 +1,1 @@
-"""What a model is: raw text and bytes to input, networks on a runtime, fusion, and the bundle that holds them."""
+"""The model: encoding of text and pictures, the networks on a runtime, fusion, and the bundle that holds them."""

@@ -9,7 +9,7 @@ from shared.model.convolutions import IMAGENET_RGB, POOLED_BLOCKS, read_convolut
 
 
 def build_backbone(size: int) -> Any:
-    """(n, size, size, 3) RGB 0 to 255 to (n, `FEATURES`), with random weights.
+    """Build VGG16's convolutions, (n, size, size, 3) RGB 0 to 255 to (n, `FEATURES`), with random weights.
 
     VGG16's own preprocessing is part of the network, so that every runtime takes plain pixels.
     """
@@ -28,7 +28,7 @@ def build_backbone(size: int) -> Any:
 
 
 def load_backbone(path: Path, size: int) -> Any:
-    """The Keras backbone with the weights of its quantised OpenVINO form, which is the only one that a bundle holds."""
+    """Build the Keras backbone with the weights of its quantised OpenVINO form, the only form in a bundle."""
     backbone = build_backbone(size)
     backbone.get_layer("vgg16").set_weights([array for pair in read_convolutions(path) for array in pair])
     return backbone

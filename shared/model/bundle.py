@@ -19,12 +19,12 @@ MANIFEST = "manifest.json"
 
 VOCABULARY, TEXT, IMAGE, BACKBONE = "vocabulary.npy", "text.npz", "image.npz", "backbone.xml"
 REFERENCE, KNOWN, GOLDEN = "reference.json", "known.npz", "golden.npz"
-"""See `shared.drift.profile`, `shared.model.known` and `shared.model.golden`; bundles of before have none of them."""
+"""See `shared.drift.profile`, `shared.model.known` and `shared.model.golden`; older bundles lack some of them."""
 
 INT8, FLOAT = "int8", "float"
-"""The precisions of VGG16 that a bundle was evaluated in."""
+"""The precisions of VGG16 in which a bundle is evaluated."""
 TOLERANCE = 0.005
-"""Weighted F1 that a precision may lose against the best."""
+"""Weighted F1 that a precision may lose compared with the best one."""
 
 
 class BundleError(RuntimeError):
@@ -32,11 +32,11 @@ class BundleError(RuntimeError):
 
 
 class UnreachableError(BundleError):
-    """The bundle cannot be fetched now, which is no fault of its own."""
+    """The bundle cannot be fetched now, although it may be intact."""
 
 
 class Manifest(BaseModel):
-    """Everything about the model but its weights. The same inputs give the same manifest, hence the same id."""
+    """Everything about the model except its weights. The same inputs give the same manifest, and so the same id."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -44,21 +44,21 @@ class Manifest(BaseModel):
     labels: tuple[int, ...]
     max_words: int
     max_subwords: int
-    """Of one word, itself included."""
+    """Subwords of one word, including the word itself."""
     image_size: int
     vgg16_weights: str
-    """Where VGG16's weights came from: `imagenet`, `random`, or a file's name."""
+    """Origin of VGG16's weights: `imagenet`, `random`, or a file's name."""
     fusion: Fusion
     review: Review
     metrics: dict[str, dict[str, float]]
     """Per branch (`text`, `image`, `fusion`), on the validation split; the fusion's are out of fold."""
     evaluated: dict[str, float]
-    """By precision of VGG16 (`INT8`, `FLOAT`), the answers' weighted F1 on the validation split: the same networks and
-    fusion, so it is for comparison with each other alone."""
+    """Weighted F1 on the validation split by precision of VGG16 (`INT8`, `FLOAT`). Networks and fusion are the same, so
+    the figures are only for comparison with each other."""
     data: str
     """sha256 of the prepared data the model saw."""
     code: str
-    """git revision of the code that made it, with `-dirty` where the tree had changes."""
+    """git revision of the code that made it, with `-dirty` if the working tree had changes."""
     files: dict[str, str]
     """File name to sha256."""
 
@@ -77,7 +77,7 @@ class Bundle:
         """Read the manifest and check every file against it.
 
         Raises:
-            BundleError: no manifest, another format, or a file that is missing or differs.
+            BundleError: The manifest is missing or has another format, or a file is missing or differs.
         """
         try:
             manifest = Manifest.model_validate_json((folder / MANIFEST).read_bytes())
@@ -97,7 +97,7 @@ class Bundle:
 
     @classmethod
     def seal(cls, folder: Path, **facts: object) -> "Bundle":
-        """Write the manifest over the files that lie in `folder`; `facts` are the manifest's other fields."""
+        """Write the manifest of the files in `folder`; `facts` are the manifest's other fields."""
         files = {path.name: sha256(path) for path in sorted(folder.iterdir()) if path.name != MANIFEST}
         manifest = Manifest.model_validate({"format": FORMAT, "files": files, **facts})
         (folder / MANIFEST).write_bytes(_canonical(manifest) + b"\n")
@@ -105,7 +105,7 @@ class Bundle:
 
     @property
     def backbone(self) -> tuple[str, ...]:
-        """What the features of a picture depend on: the image size, and the sha256 of each of the backbone's files."""
+        """All that a picture's features depend on: the image size, and the sha256 of each of the backbone's files."""
         files = [sha256 for name, sha256 in sorted(self.manifest.files.items()) if name.startswith("backbone.")]
         return (str(self.manifest.image_size), *files)
 
@@ -120,7 +120,7 @@ class Bundle:
 
     @cached_property
     def reference(self) -> Reference | None:
-        """What its answers are compared with while it serves; `None` where it was trained before there was one."""
+        """The profile that its answers are compared with while it serves; `None` for a bundle from before profiles."""
         if REFERENCE not in self.manifest.files:
             return None
         return Reference.model_validate_json((self.folder / REFERENCE).read_bytes())
@@ -131,7 +131,7 @@ class Bundle:
 
     @property
     def known(self) -> KnownItems | None:
-        """The labelled items of its training; `None` where it was trained before bundles told."""
+        """The labelled items of its training; `None` for a bundle from before they were recorded."""
         return KnownItems.load(self.folder / KNOWN) if KNOWN in self.manifest.files else None
 
 

@@ -1,4 +1,4 @@
-"""Two branches' probabilities to one calibrated answer."""
+"""Fusion of both branches' probabilities into one calibrated answer."""
 
 from dataclasses import dataclass
 
@@ -12,22 +12,22 @@ _FLOOR = 1e-7
 
 
 class Fusion(BaseModel):
-    """Log-linear pooling: p(class) ∝ exp(bias) · p_text^text · p_image^image, with weights of their own per case.
+    """Log-linear pooling: p(class) ∝ exp(bias) · p_text^text · p_image^image, with separate weights for each case.
 
     A single branch gets one weight, which is the inverse of a temperature (Guo et al. 2017, "On Calibration of Modern
-    Neural Networks"); with both branches the sum of the two plays that part.
+    Neural Networks"); with both branches it is the sum of the two.
     """
 
     model_config = ConfigDict(frozen=True)
 
     text: float
-    """The text branch's weight where a picture is there too."""
+    """The text branch's weight if there is a picture too."""
     image: float
-    """The image branch's weight where a text is there too."""
+    """The image branch's weight if there is a text too."""
     text_alone: float
     image_alone: float
     bias: tuple[float, ...]
-    """Per class, where both branches speak."""
+    """Bias of each class if there are both text and picture."""
 
     def both(self, text: Probabilities, image: Probabilities) -> Probabilities:
         """(items, classes) twice to (items, classes)."""
@@ -52,7 +52,7 @@ def softmax(scores: npt.NDArray[np.floating]) -> Probabilities:
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the model says of a batch: fields of shape (items, classes), rows of NaN where a branch had no input."""
+    """The model's answers to a batch: fields of shape (items, classes), with rows of NaN for a branch without input."""
 
     fused: Probabilities
     text: Probabilities
@@ -60,7 +60,7 @@ class Prediction:
 
 
 def fuse(fusion: Fusion, text: Probabilities, image: Probabilities) -> Prediction:
-    """Apply the case that fits each row: both branches, or the one whose row is not NaN."""
+    """Fuse each row by its case: both branches, or the one whose row is not NaN."""
     has_text, has_image = ~np.isnan(text[:, 0]), ~np.isnan(image[:, 0])
     fused = np.full_like(text, np.nan)
     both, only_text, only_image = has_text & has_image, has_text & ~has_image, ~has_text & has_image

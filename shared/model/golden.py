@@ -1,4 +1,4 @@
-"""Does a bundle answer here as it did where it was made? The golden set is what it was asked there, and what it said.
+"""The golden set: inputs with the answers that a bundle gave where it was made, to check that it answers so here.
 
 The inputs are made up: a bundle holds no product's text and no product's picture.
 """
@@ -16,13 +16,13 @@ from shared.model.runtimes import Runtime
 from shared.model.text import PADDING, pad
 
 TEXTS, PICTURES = 24, 12
-"""So half of the fused answers are of both branches, and half of the text alone."""
+"""Half of the fused answers use both branches, the other half the text alone."""
 
 TOLERANCES = {"text": 0.02, "image": 0.1, "fused": 0.03}
-"""How far a probability may be off: what int8, bf16 and single precision on any runtime differ by at the most."""
+"""The largest difference of a probability, which int8, bf16 and single precision stay within on any runtime."""
 
 _SEED = 7
-_GRID = 8  # a picture is so many coloured spots a side, blurred into each other
+_GRID = 8  # coloured spots per side of a picture, blurred into each other
 
 
 class GoldenError(BundleError):
@@ -37,9 +37,9 @@ class _Answers:
 
 
 def write(bundle: Bundle, runtime: Runtime) -> None:
-    """Ask the bundle, and put questions and answers beside its files; it must be sealed again afterwards.
+    """Write the golden set beside the bundle's files; the bundle must be sealed again afterwards.
 
-    The answers are rounded to float16, so that the last bits of one machine's arithmetic make no other bundle.
+    Answers are rounded to float16, so that differences in the last bits of arithmetic do not make another bundle.
     """
     random = np.random.default_rng(_SEED)
     size = len(np.load(bundle.folder / VOCABULARY))
@@ -51,10 +51,10 @@ def write(bundle: Bundle, runtime: Runtime) -> None:
 
 
 def verify(bundle: Bundle, runtime: Runtime) -> dict[str, float] | None:
-    """How far off the answers are at the most, by branch; `None` where the bundle is older than golden sets.
+    """Return the largest difference of the answers by branch; `None` for a bundle from before golden sets existed.
 
     Raises:
-        GoldenError: an answer is off by more than its tolerance, or is no number.
+        GoldenError: An answer differs by more than its tolerance, or is not a number.
     """
     if GOLDEN not in bundle.manifest.files:
         return None

@@ -11,28 +11,29 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 SIZE = 224
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF")
 MAX_PIXELS = 85_000_000
+"""Limit for training; the service has a lower one."""
 
 Pixels = npt.NDArray[np.uint8]
 
 _LARGE, _LARGE_JPEG = 4_000_000, 16_000_000
-"""Pixels above which a picture is decoded by the one thread for large ones. A JPEG takes up to 6 bytes per pixel, as a
-rule far less; the others take 4 to 16."""
+"""Pixels above which a picture is decoded by the thread for large ones. A JPEG takes up to 6 bytes per pixel, usually
+far less; other formats take 4 to 16."""
 _TILE = 1024
 
 _large = ThreadPoolExecutor(1, thread_name_prefix="large-pictures")
-"""Decodes large pictures one after the other: each can take hundreds of megabytes, and every thread could be sent one.
+"""Decodes large pictures one after the other: each can take hundreds of megabytes, and every thread could get one.
 
-A thread and not a lock, because malloc keeps what a thread has freed for that thread.
+This is a thread instead of a lock, because malloc keeps the memory that a thread has freed for that thread.
 """
 
-# Pillow's own warning about pixels; `decode` has a limit. Here and not there, because filters belong to all threads.
+# Pillow's warning about many pixels is not needed: `decode` has a limit. It is set once, as all threads share filters.
 warnings.simplefilter("ignore", Image.DecompressionBombWarning)
 
 
 class UnreadableImageError(ValueError):
-    """The bytes are no picture that can be classified; the message says why, for the person who sent them.
+    """The bytes are not a picture that can be classified; the message tells the sender why.
 
-    `code` is `image_unreadable`, or `image_too_large` for a picture of too many pixels.
+    `code` is `image_unreadable`, or `image_too_large` for a picture with too many pixels.
     """
 
     def __init__(self, message: str, code: str = "image_unreadable") -> None:
@@ -41,19 +42,19 @@ class UnreadableImageError(ValueError):
 
 
 def decode(data: bytes, size: int = SIZE, max_pixels: int = MAX_PIXELS) -> Pixels:
-    """Pixels of shape (size, size, 3), RGB, 0 to 255.
+    """Decode a picture to pixels of shape (size, size, 3), RGB, 0 to 255.
 
-    The whole picture is squeezed into the square, as in the original project; transparency becomes white. Of an
-    animation the first frame counts.
+    The whole picture is squeezed into the square, as in the original project; transparency becomes white. An animation
+    is reduced to its first frame.
 
     Raises:
-        UnreadableImageError: not a JPEG, PNG, WebP or GIF, cut short, damaged, or over `max_pixels`.
+        UnreadableImageError: It is not a JPEG, PNG, WebP or GIF, is truncated or damaged, or exceeds `max_pixels`.
     """
-    # A GIF goes there unseen: merely to open one can take memory for all the pixels it promises.
+    # GIFs always go to that thread: merely opening one can take memory for all the pixels in its header.
     outcome = None if data.startswith(b"GIF8") else _attempt(data, size, max_pixels)
     if outcome is None:
         outcome = _large.submit(_attempt, data, size, max_pixels, alone=True).result()
-        assert outcome is not None  # noqa: S101  # alone, it is never turned away
+        assert outcome is not None  # noqa: S101  # with `alone` it is never `None`
     if isinstance(outcome, UnreadableImageError):
         raise outcome
     return outcome
@@ -75,19 +76,19 @@ def _attempt(data: bytes, size: int, max_pixels: int, *, alone: bool = False) ->
             if not alone and pixels > (_LARGE_JPEG if image.format in ("JPEG", "MPO") else _LARGE):
                 return None
             image.draft("RGB", (size, size))  # JPEG only: decode at a fraction of the size, far cheaper
-            # Before the resizing, though it would be cheaper after it: the rounding, and so the pixels, would differ.
+            # Rotation would be cheaper after resizing, but then the rounding, and so the pixels, would differ.
             ImageOps.exif_transpose(image, in_place=True)
             return np.asarray(_rgb(image).resize((size, size), Image.Resampling.BILINEAR, reducing_gap=2.0))
     except UnidentifiedImageError:
         return UnreadableImageError(f"not a picture: {len(data)} bytes that are no {', '.join(FORMATS)}")
-    except Image.DecompressionBombError as error:  # Pillow's limit, which a GIF meets before ours
+    except Image.DecompressionBombError as error:  # Pillow's limit, which applies to a GIF before ours
         return UnreadableImageError(f"the picture has too many pixels: {error}", code="image_too_large")
     except Exception as error:  # decoders raise whatever they like on damaged data
         return UnreadableImageError(f"the picture cannot be decoded: {str(error) or type(error).__name__}")
 
 
 def _rgb(image: Image.Image) -> Image.Image:
-    """Tile by tile, because what happens to a tile on its way takes several times the tile's memory."""
+    """Convert tile by tile, because converting takes several times the memory of its input."""
     if image.mode == "RGB":
         return image
     if image.width <= _TILE and image.height <= _TILE:
@@ -102,6 +103,7 @@ def _rgb(image: Image.Image) -> Image.Image:
 
 def _tile_to_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I;16") or image.mode in ("I", "F"):
+        # 16 bits to 8: 65535 / 257 = 255.
         return Image.fromarray((np.asarray(image, np.float32) / 257).clip(0, 255).astype(np.uint8)).convert("RGB")
     if image.has_transparency_data:
         canvas = Image.new("RGBA", image.size, "white")

@@ -1,7 +1,7 @@
-"""Which labelled items a bundle's training knew, by hash: no product's text is in a bundle.
+"""The labelled items that a bundle's training knew, by hash: a bundle holds no product's text.
 
-A later training is judged against the bundle on items that neither has learned from, and labels that have changed since
-are noticed (`training.judge.held_out`).
+A later training is compared with the bundle on items that neither has learned from, and labels that have changed since
+are found (`training.judge.held_out`).
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 Identities = npt.NDArray[np.uint64]
-"""Of items: hashes of their content (`training.pipeline.splits.identify`)."""
+"""Hashes of items' content (`training.pipeline.splits.identify`)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,7 +22,7 @@ class KnownItems:
     codes: npt.NDArray[np.int64]
     """The label: a prdtypecode."""
     learned: npt.NDArray[np.bool_]
-    """Learned from or tuned on (training and validation split); the others were held out."""
+    """Whether it was in the training or the validation split; other items were held out."""
 
     def save(self, path: Path) -> None:
         np.savez(path, identities=self.identities, codes=self.codes.astype(np.uint16), learned=self.learned)

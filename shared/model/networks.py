@@ -12,7 +12,7 @@ from shared.model.weights import Weights, assign
 class NoCandidateBias(keras.constraints.Constraint):  # type: ignore[misc]  # Keras has no types
     """Keeps the candidate gate's bias at zero.
 
-    With it an LSTM that reads zeros from its zero state stays there, so padding on the left changes no answer, and no
+    Then an LSTM that reads zeros from its zero state stays there, so padding on the left changes no answer, and no
     mask is needed: OpenVINO turns a masked LSTM into a slow loop.
     """
 
@@ -34,8 +34,8 @@ def text_network(
     """(n, words, subwords) ids to (n, classes) probabilities; the number of words may differ from batch to batch.
 
     A word's vector is its own embedding and the mean of its n-grams'. A bidirectional LSTM reads the words; the
-    strongest state over time decides, beside the plain sum of the word vectors: a type may hang on any word.
-    `shared.model.runtimes.openvino_networks` builds the same network of the same weights.
+    strongest state over time decides, together with the sum of the word vectors, because any word may decide the type.
+    `shared.model.runtimes.openvino_networks` builds the same network from the same weights.
     """
     tokens = keras.Input((None, max_subwords), dtype="int32", name="tokens")
     known = ops.cast(ops.not_equal(tokens, 0), "float32")
@@ -64,7 +64,7 @@ def text_network(
     states = ops.concatenate(
         [read("forward", backwards=False), ops.flip(read("backward", backwards=True), axis=1)], axis=-1
     )
-    strongest = ops.maximum(ops.max(states * there, axis=1), 0.0)  # as if there were padding, always
+    strongest = ops.maximum(ops.max(states * there, axis=1), 0.0)  # as if there were always padding
     bag = ops.sum(vectors * there, axis=1) / ops.sqrt(ops.maximum(ops.sum(there, axis=1), 1.0))
     kept = layers.Dropout(dropout)(ops.concatenate([strongest, bag], axis=-1))
     probabilities = layers.Dense(classes, activation="softmax", name="classes")(kept)
@@ -104,9 +104,9 @@ def image_network(features: int, classes: int, *, units: int, dropout: float = 0
 
 
 def compute_in_bf16(network: Any) -> None:
-    """Let each layer compute in bf16 what it is given; the weights stay in f32 (Keras' `mixed_bfloat16`).
+    """Make each layer compute in bf16 with weights in f32 (Keras's `mixed_bfloat16`).
 
-    Per layer, because the global policy would put the pixels' centring and the pooling into bf16 as well.
+    It is set per layer, because the global policy would apply to the centring of pixels and the pooling as well.
     """
     for layer in network.layers:
         layer.dtype_policy = "mixed_bfloat16"

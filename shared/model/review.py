@@ -1,20 +1,20 @@
-"""Which answers need a person's look."""
+"""The rule for answers that a person should review."""
 
 from pydantic import BaseModel, ConfigDict
 
 PLACES = 4
-"""Decimals of a confidence, in results as in the threshold, so that whoever reads a result can check the rule."""
+"""Decimals of a confidence, in results and in the threshold, so that the rule can be checked from a result."""
 
 
 class Review(BaseModel):
-    """The threshold that was chosen on the validation split, and what it promises."""
+    """The threshold chosen on the validation split, and its expected effect."""
 
     model_config = ConfigDict(frozen=True)
 
     threshold: float | None
-    """The lowest confidence that is accepted without a look; `None` where no confidence is precise enough."""
+    """The lowest confidence that is accepted without review; `None` if no confidence is precise enough."""
     precision: float
-    """The share of right answers among the accepted ones that was asked for."""
+    """The required share of right answers among the accepted ones."""
     coverage: float
     """The share of all items that is accepted."""
 

@@ -1,4 +1,4 @@
-"""An item's words to the text network's input, for training and serving alike."""
+"""Encoding of an item's words as the text network's input, in training and serving."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,11 +18,11 @@ _STEP = 8
 _CACHED_WORDS = 200_000
 
 TokenIds = npt.NDArray[np.int32]
-"""Of one text: (words, subwords)."""
+"""Ids of one text, of shape (words, subwords)."""
 
 
 def subwords(word: str) -> Iterator[str]:
-    """The word between its borders, then its n-grams of three to five characters (Bojanowski et al. 2017, fastText)."""
+    """Yield the bordered word, then its n-grams of three to five characters (Bojanowski et al. 2017, fastText)."""
     bordered = f"<{word}>"
     yield bordered
     seen = {bordered}
@@ -36,23 +36,23 @@ def subwords(word: str) -> Iterator[str]:
 
 @dataclass(frozen=True, eq=False)
 class TextEncoder:
-    """Words to ids of their subwords.
+    """Encodes words as the ids of their subwords.
 
-    The vocabulary holds hashes (CRC-32) instead of texts: a bundle tells nobody what its products were called.
-    Texts are padded on the left; the network makes sure that padding changes nothing.
+    The vocabulary holds hashes (CRC-32) instead of texts, so that a bundle does not reveal its products' names. Texts
+    are padded on the left; the network is built so that padding changes no answer.
     """
 
     vocabulary: npt.NDArray[np.uint32]
-    """Hashes of the known subwords, the most frequent first."""
+    """Hashes of the known subwords, most frequent first."""
     max_words: int
     max_subwords: int
-    """Of one word, itself included."""
+    """Subwords of one word, including the word itself."""
 
     @classmethod
     def fit(
         cls, texts: Iterable[Sequence[str]], *, max_words: int, max_subwords: int, size: int, min_count: int
     ) -> "TextEncoder":
-        """The `size` subwords that occur in the most texts, in at least `min_count`; ties in order of hash."""
+        """Take the `size` subwords that occur in the most texts, at least `min_count`; ties are ordered by hash."""
         texts_with = Counter(word for text in texts for word in set(text[:max_words]))
         counts: Counter[int] = Counter()
         for word, count in texts_with.items():
@@ -63,7 +63,7 @@ class TextEncoder:
 
     @property
     def size(self) -> int:
-        """How many ids there are, padding included."""
+        """Number of ids, including padding."""
         return len(self.vocabulary) + _FIRST_ID
 
     @cached_property
@@ -100,12 +100,12 @@ class TextEncoder:
 
 
 def unknown_share(ids: TokenIds) -> float:
-    """Of the words that `TextEncoder.ids` has looked at, the share that the vocabulary does not hold as wholes."""
+    """Return the share of the words in `TextEncoder.ids` that the vocabulary does not hold as whole words."""
     return (len(ids) - int(np.count_nonzero(ids[:, 0]))) / len(ids) if len(ids) else 0.0
 
 
 def pad(texts: Sequence[TokenIds]) -> npt.NDArray[np.int32]:
-    """(texts, words, subwords), zero-padded on the left to the longest text's length, in steps of eight."""
+    """Stack texts to (texts, words, subwords), padded on the left to the longest length, in steps of eight."""
     padded = np.full((len(texts), max(_padded(text) for text in texts), texts[0].shape[1]), PADDING, np.int32)
     for row, text in zip(padded, texts, strict=True):
         row[len(row) - len(text) :] = text
@@ -113,7 +113,7 @@ def pad(texts: Sequence[TokenIds]) -> npt.NDArray[np.int32]:
 
 
 def by_length(texts: Sequence[TokenIds]) -> list[list[int]]:
-    """The indices of the texts that `pad` would pad to the same length, group by group."""
+    """Group the indices of the texts that `pad` would pad to the same length."""
     groups: dict[int, list[int]] = {}
     for index, text in enumerate(texts):
         groups.setdefault(_padded(text), []).append(index)

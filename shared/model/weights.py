@@ -1,4 +1,4 @@
-"""The trained networks' weights in a bundle: stored once, in half precision, for every runtime to build from."""
+"""The trained networks' weights in a bundle: stored once, in half precision, for all runtimes."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,11 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 Weights = Mapping[str, npt.NDArray[np.float32]]
-"""By Keras' own paths, such as `forward/lstm_cell/kernel`."""
+"""Weights by Keras's paths, such as `forward/lstm_cell/kernel`."""
 
 
 def save_weights(network: Any, path: Path) -> None:
-    """Write the Keras network's weights as float16, and round its own to what was written."""
+    """Write the Keras network's weights as float16, and round those of the network in the same way."""
     halves: dict[str, Any] = {weight.path: np.asarray(weight, np.float16) for weight in network.weights}
     np.savez(path, **halves)
     assign(network, load_weights(path))
@@ -24,9 +24,9 @@ def load_weights(path: Path) -> Weights:
 
 
 def assign(network: Any, weights: Weights) -> None:
-    """Raises `KeyError` where the network has a weight that was not stored."""
+    """Set the network's weights; raises `KeyError` for a weight that was not stored."""
     for weight in network.weights:
         weight.assign(weights[weight.path])
     for layer in network.layers:
-        if hasattr(layer, "finalize_state"):  # Normalization keeps what it derives of its weights
+        if hasattr(layer, "finalize_state"):  # Normalization stores values derived from its weights
             layer.finalize_state()

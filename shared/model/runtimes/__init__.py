@@ -1,4 +1,4 @@
-"""The bundle's networks, on what the machine has: OpenVINO, TensorFlow or JAX behind one small interface."""
+"""The bundle's networks on the machine's runtime: OpenVINO, TensorFlow or JAX behind one small interface."""
 
 import importlib.util
 import time
@@ -27,10 +27,10 @@ class Backbone(Protocol):
 
 
 class Runtime(Backbone, Protocol):
-    """All three networks; every method may be called by one thread at a time."""
+    """All three networks; only one thread at a time may call a method."""
 
     name: str
-    """The runtime and the precision it computes in, for people: `openvino bf16`."""
+    """The runtime with its precision, human-readable: `openvino bf16`."""
 
     def text(self, tokens: npt.NDArray[np.int32]) -> Probabilities:
         """(n, words, subwords) ids to (n, classes)."""
@@ -42,7 +42,7 @@ class Runtime(Backbone, Protocol):
 
 
 def load(bundle: Bundle, runtime: str = "auto") -> Runtime:
-    """The bundle on this runtime; raises as `choose` does."""
+    """Load the bundle on this runtime; raises the errors of `choose`."""
     return choose(bundle, runtime)[0]
 
 
@@ -65,7 +65,7 @@ def choose(bundle: Bundle, runtime: str = "auto") -> tuple[Runtime, str]:
 
 
 def image_seconds(runtime: Runtime, pixels: Pixels) -> float:
-    """What the image branch takes for (n, size, size, 3): the better of two after one that does not count."""
+    """Return the image branch's seconds for (n, size, size, 3): the better of two runs after a first one."""
     seconds = []
     for _ in range(3):
         start = time.perf_counter()
@@ -106,7 +106,7 @@ def _on_cpu(bundle: Bundle) -> tuple[Runtime, str]:
 
 
 def _int8_instructions() -> str | None:
-    """Those that this CPU has for products of int8; `None` where there are none, or nobody says."""
+    """Return this CPU's instruction sets for int8 products; `None` if there are none, or they are unknown."""
     known = cpu.instructions()
     return next((name for name in _INT8_INSTRUCTIONS if name in known), None)
 
@@ -141,6 +141,6 @@ LOADERS: dict[str, Callable[[Bundle], Runtime]] = {
     "tensorflow": _tensorflow,
     "jax": _jax,
 }
-"""By name; further ones may be put in."""
+"""Runtimes by name; others can be added."""
 
 _INT8_INSTRUCTIONS = ("amx_int8", "avx512_vnni", "avx_vnni", "i8mm", "asimddp")

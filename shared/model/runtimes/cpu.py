@@ -1,4 +1,4 @@
-"""What this machine's CPU can do, and how much of it is ours."""
+"""The CPU's instruction sets, and the share of it that this process may use."""
 
 import math
 import os
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def instructions() -> frozenset[str]:
-    """The names of its instruction sets, as Linux writes them (`avx512_bf16`); empty where nobody says."""
+    """Return the names of its instruction sets as in Linux (`avx512_bf16`); empty if they are unknown."""
     try:
         return frozenset(Path("/proc/cpuinfo").read_text().split())
     except OSError:

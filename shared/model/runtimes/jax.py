@@ -1,4 +1,4 @@
-"""JAX, for machines on which it is what sees the GPU."""
+"""JAX, for machines whose GPU it can use."""
 
 import os
 from collections.abc import Callable
@@ -13,9 +13,9 @@ from shared.model.runtimes.keras_runtime import KerasRuntime, Precision, backend
 from shared.model.runtimes.padding import Array
 
 _BF16_CAPABILITY = 8.0
-"""NVIDIA's, from Ampere on."""
+"""Compute capability of NVIDIA's Ampere, the first with bf16."""
 
-# Read when JAX first uses a GPU: it would take three quarters of the memory at once.
+# Read when JAX first uses a GPU; otherwise it would take three quarters of the memory at once.
 os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
 
 
@@ -28,7 +28,7 @@ class JAXRuntime(KerasRuntime):
     def _compile(self, network: Any) -> Callable[[Array], Any]:
         @jax.jit
         def answer(weights: list[Any], state: list[Any], batch: Any) -> Any:
-            # What is in f32 stays in it: a GPU's TF32 keeps 10 bits of the 23. Products of bf16 are what they are.
+            # Products of f32 stay in f32: a GPU's TF32 keeps 10 of the 23 bits. Products of bf16 are not affected.
             with jax.default_matmul_precision("highest"):
                 return network.stateless_call(weights, state, batch, training=False)[0]
 
@@ -37,14 +37,14 @@ class JAXRuntime(KerasRuntime):
         return lambda batch: answer(weights, state, batch)
 
     def _fastest_precision(self) -> Precision:
-        """A CPU gains nothing by bf16 in XLA: 3.0 pictures/s in either."""
+        """Use bf16 on GPUs only: on a CPU, XLA computes 3.0 pictures/s in either precision."""
         capability = getattr(jax.devices()[0], "compute_capability", "")  # "9.0" by NVIDIA, "gfx942" by AMD
         able = capability.replace(".", "").isdigit() and float(capability) >= _BF16_CAPABILITY
         return "bf16" if able else "f32"
 
 
 def has_gpu() -> bool:
-    """Whether JAX sees one that can be used in this process: not where Keras already runs on another backend.
+    """Whether JAX sees a GPU that this process can use: not if Keras already runs on another backend.
 
     Keras is not imported to find out.
     """

@@ -1,4 +1,4 @@
-"""What the runtimes on Keras have in common: the networks, their precision, the sizes of their batches."""
+"""The common part of the runtimes on Keras: networks, precision, sizes of batches."""
 
 import os
 import sys
@@ -31,12 +31,12 @@ class KerasRuntime(ABC):
     """
 
     backend: ClassVar[str]
-    """By Keras' name."""
+    """Keras's name of the backend."""
 
     def __init__(self, bundle: Bundle, precision: Precision | None = None) -> None:
-        """`precision` is VGG16's, the heads are in f32; by default bf16 where the device is the faster for it."""
+        """`precision` is that of VGG16, by default bf16 if the device is faster with it; the heads are in f32."""
         _select(self.backend)
-        # Only now: a process that imports Keras has chosen its backend.
+        # Imported late, because importing Keras fixes the process's backend.
         from shared.model.backbone import load_backbone
         from shared.model.networks import compute_in_bf16, restore_image, restore_text
 
@@ -64,7 +64,7 @@ class KerasRuntime(ABC):
 
     @abstractmethod
     def _fastest_precision(self) -> Precision:
-        """Of VGG16 on this device."""
+        """Return the fastest precision for VGG16 on this device."""
 
 
 def backend_is_free(name: str) -> bool:

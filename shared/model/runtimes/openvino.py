@@ -1,4 +1,4 @@
-"""OpenVINO on the CPU: VGG16 in int8 or in floating point, the heads in bf16 where the CPU computes in it, else f32."""
+"""OpenVINO on the CPU: VGG16 in int8 or in floating point, the heads in bf16 if the CPU supports it, else in f32."""
 
 from pathlib import Path
 from typing import Any, Literal
@@ -19,11 +19,11 @@ from shared.model.weights import load_weights
 Precision = Literal["int8", "bf16", "f32"]
 
 _backbones: WeakValueDictionary[tuple[str, str, int, Precision], Any] = WeakValueDictionary()
-"""Those in use, by what is in their files, input size and precision."""
+"""Backbones in use, by content of their files, input size and precision."""
 
 
 class OpenVINOBackbone:
-    """VGG16 at any input size; one compiled network, in which all cores work on each batch.
+    """VGG16 at any input size: one compiled network that uses all cores for each batch.
 
     All of a process with the same weights, size and precision share it: bundles of one catalogue nearly always have the
     same. Each has a request of its own, so that each may be used by another thread; they compute in turns.
@@ -56,13 +56,13 @@ class OpenVINORuntime(OpenVINOBackbone):
 
 
 def precision() -> Precision:
-    """The fastest floating point that this CPU computes in."""
+    """Return the fastest floating-point type of this CPU."""
     capabilities = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     return "bf16" if "BF16" in capabilities else "f32"
 
 
 def _beside(wanted: Precision) -> Precision:
-    """What is computed in where there are no int8 weights."""
+    """Return the type to compute in without int8 weights."""
     return precision() if wanted == "int8" else wanted
 
 
@@ -77,7 +77,7 @@ def _backbone(path: Path, size: int, precision: Precision) -> Any:
 
 
 def _compile(network: Any, floating: str) -> Any:
-    # Without pinning off, two processes on one machine land on the same core.
+    # With pinning, two processes on one machine would share the same cores.
     options: dict[str, Any] = {"INFERENCE_PRECISION_HINT": floating, "ENABLE_CPU_PINNING": False}
     if (threads := cpu.limit()) is not None:
         options["INFERENCE_NUM_THREADS"] = threads
@@ -85,4 +85,6 @@ def _compile(network: Any, floating: str) -> Any:
 
 
 def _run(request: Any, batch: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-    return np.asarray(request.infer(batch, share_inputs=True)[0], np.float32)  # a copy, which is ours
+    return np.asarray(
+        request.infer(batch, share_inputs=True)[0], np.float32
+    )  # a copy that later calls do not overwrite

@@ -1,4 +1,4 @@
-"""The networks as OpenVINO graphs, built of the bundle's weights operation by operation.
+"""The networks as OpenVINO graphs, built from the bundle's weights operation by operation.
 
 OpenVINO's own converter turns a Keras LSTM into a loop over time, at a quarter of the speed of `LSTMSequence`. Tests
 hold these graphs' answers against those of the Keras networks in `shared.model.networks`.
@@ -67,7 +67,7 @@ def backbone_graph(convolutions: Sequence[Convolution]) -> Any:
 
 
 def _convolution(convolution: Convolution, maps: Any) -> Any:
-    """Of 3 by 3, over maps of shape (n, channels, height, width)."""
+    """Add a convolution of 3 by 3 over maps of shape (n, channels, height, width)."""
     kernel, ones = _constant(convolution.kernel.transpose(3, 2, 0, 1).copy()), [1, 1]
     product = ops.convolution(maps, kernel, ones, ones, ones, ones)
     return ops.relu(ops.add(product, _constant(convolution.bias.reshape(1, -1, 1, 1))))

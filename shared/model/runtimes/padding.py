@@ -1,4 +1,4 @@
-"""Batches padded to a few sizes: a compiled function is traced, tuned and kept once per shape that it meets."""
+"""Padding of batches to a few sizes, because a function is compiled and kept separately for each shape."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -10,7 +10,7 @@ Array = npt.NDArray[Any]
 
 
 class Padded:
-    """`call` with batches of `sizes` only, in ascending order; whatever is larger than the last is taken in parts."""
+    """`call` with batches of `sizes` only (ascending); larger batches are computed in parts."""
 
     def __init__(self, call: Callable[[Array], Any], sizes: Sequence[int]) -> None:
         self._call = call
@@ -20,7 +20,7 @@ class Padded:
         """(n, …) to (n, …), for n of one and more."""
         largest = self._sizes[-1]
         parts = [batch[start : start + largest] for start in range(0, len(batch), largest)]
-        # All are under way before the first is waited for: a GPU computes one while the next one's input travels.
+        # All parts are started before the first is awaited: a GPU computes one while it receives the next one's input.
         started = [self._call(self._padded(part)) for part in parts]
         answers = [np.asarray(answer, np.float32)[: len(part)] for answer, part in zip(started, parts, strict=True)]
         return answers[0] if len(answers) == 1 else np.concatenate(answers)

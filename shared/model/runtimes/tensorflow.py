@@ -1,4 +1,4 @@
-"""TensorFlow on a GPU, or on a CPU; in f32 the reference that the others are compared with."""
+"""TensorFlow on a GPU or a CPU; in f32 it is the reference that other runtimes are compared with."""
 
 import os
 from collections.abc import Callable
@@ -12,10 +12,10 @@ from shared.model.runtimes.keras_runtime import KerasRuntime, Precision
 from shared.model.runtimes.padding import Array
 
 _BF16_CAPABILITY = (8, 0)
-"""NVIDIA's, from Ampere on."""
+"""Compute capability of NVIDIA's Ampere, the first with bf16."""
 _BF16_INSTRUCTIONS = frozenset({"avx512_bf16", "amx_bf16"})
 
-# Read when TensorFlow first uses a GPU: it would take all of the memory at once.
+# Read when TensorFlow first uses a GPU; otherwise it would take all of the memory at once.
 os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
 
 
@@ -23,7 +23,7 @@ class TensorFlowRuntime(KerasRuntime):
     backend = "tensorflow"
 
     def __init__(self, bundle: Bundle, precision: Precision | None = None) -> None:
-        if precision == "f32":  # as was asked for: a GPU's TF32 keeps 10 bits of the 23
+        if precision == "f32":  # exactly: a GPU's TF32 keeps 10 of the 23 bits
             tf.config.experimental.enable_tensor_float_32_execution(False)
         super().__init__(bundle, precision)
 
@@ -49,5 +49,5 @@ class TensorFlowRuntime(KerasRuntime):
 
 
 def has_gpu() -> bool:
-    """Whether TensorFlow sees one. Its import brings Keras on its own backend: ask JAX before."""
+    """Whether TensorFlow sees a GPU. Its import sets Keras's backend, so JAX must be asked before."""
     return bool(tf.config.list_physical_devices("GPU"))
