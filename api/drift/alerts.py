@@ -61,11 +61,11 @@ def _of_bundle(drift: BundleDrift, today: date) -> list[Alert]:
         judged = [week] if week.judged else []
     if not judged:
         return []
-    standing = {feature: _value(feature, judged[-1], drift) for feature in (*DriftFeature, ACCURACY)}
+    values = ((feature, _value(feature, judged[-1], drift)) for feature in (*DriftFeature, ACCURACY))
+    standing = {feature: value for feature, value in values if value is not None}
     return [
-        Alert(drift.bundle, feature, *found[:2], since=_since(feature, judged, drift), detail=found[2])
-        for feature, found in standing.items()
-        if found is not None
+        Alert(drift.bundle, feature, value, threshold, since=_since(feature, judged, drift), detail=detail)
+        for feature, (value, threshold, detail) in standing.items()
     ]
 
 

@@ -33,14 +33,14 @@ def bundle_drift_out(drift: BundleDrift, first: date, today: date) -> BundleDrif
     )
 
 
-def _period(found: Assessment) -> PeriodOut:
-    counts = found.counts
+def _period(period: Assessment) -> PeriodOut:
+    counts = period.counts
     return PeriodOut(
         first=counts.first,
         last=counts.last,
         items=counts.profile.items,
-        estimate=_estimate(found),
-        labels=_labels(found),
+        estimate=_estimate(period),
+        labels=_labels(period),
         distances=[
             DistanceOut(
                 feature=distance.feature,
@@ -50,19 +50,19 @@ def _period(found: Assessment) -> PeriodOut:
                 level=distance.level,
                 detail=distance.detail,
             )
-            for distance in found.distances
+            for distance in period.distances
         ],
     )
 
 
-def _estimate(found: Assessment) -> EstimateOut | None:
-    if found.estimated_accuracy is None or found.estimate_error is None:
+def _estimate(period: Assessment) -> EstimateOut | None:
+    if period.estimated_accuracy is None or period.estimate_error is None:
         return None
-    return EstimateOut(accuracy=_rounded(found.estimated_accuracy), standard_error=_rounded(found.estimate_error))
+    return EstimateOut(accuracy=_rounded(period.estimated_accuracy), standard_error=_rounded(period.estimate_error))
 
 
-def _labels(found: Assessment) -> LabelledAccuracyOut | None:
-    labels = found.counts.labels
+def _labels(period: Assessment) -> LabelledAccuracyOut | None:
+    labels = period.counts.labels
     if labels.accuracy is None or labels.accuracy_error is None or labels.confidence is None:
         return None
     return LabelledAccuracyOut(

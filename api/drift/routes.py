@@ -25,11 +25,11 @@ def get(
 
     All tenants are counted together. An alert proposes a training but starts none.
     """
-    today, kept = counters.today(), counters.read()
+    today, drifts = counters.today(), counters.read()
     first = today - timedelta(days=days - 1)
-    chosen = [found for found in kept if bundle in (None, found.bundle) and found.days[-1].last >= first]
+    chosen = [drift for drift in drifts if bundle in (None, drift.bundle) and drift.days[-1].last >= first]
     return DriftOut(
         today=today,
-        alerts=[alert_out(alert) for alert in alerts(kept, today) if bundle in (None, alert.bundle)],
-        bundles=[bundle_drift_out(found, first, today) for found in chosen],
+        alerts=[alert_out(alert) for alert in alerts(drifts, today) if bundle in (None, alert.bundle)],
+        bundles=[bundle_drift_out(drift, first, today) for drift in chosen],
     )

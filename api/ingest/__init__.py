@@ -47,11 +47,11 @@ async def read(request: Request, settings: Settings, blobs: Blobs, listing: List
     # Members of the body replace those of the query.
     query = request.query_params
     options: dict[str, Any] = {name: query[name] for name in listing.options if name in query}
-    kept: dict[str, Picture] = {}
+    pictures: dict[str, Picture] = {}
     if body.media_type == MULTIPART:
-        return Intake(multipart.items(body, settings, blobs, options, kept, listing), options, kept, body)
+        return Intake(multipart.items(body, settings, blobs, options, pictures, listing), options, pictures, body)
     items = FORMS[body.media_type](body.hashed(), item_limit(settings), options, listing)
-    return Intake(items, options, kept, body)
+    return Intake(items, options, pictures, body)
 
 
 async def drain(request: Request, settings: Settings, listing: Listing) -> str:

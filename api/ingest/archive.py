@@ -41,7 +41,7 @@ def base_name(name: str) -> str:
     return re.split(r"[/\\]", name)[-1]
 
 
-def pictures(file: ArchiveFile, max_total: int, max_each: int) -> Iterator[tuple[str, bytes | PictureRefused]]:
+def read_pictures(file: ArchiveFile, max_total: int, max_each: int) -> Iterator[tuple[str, bytes | PictureRefused]]:
     """Yield file name and content of each picture.
 
     Raises:

@@ -101,11 +101,11 @@ class _Reader:
 
     async def solid(self) -> bytes:
         """The next byte that is not white space; empty at the end."""
-        while not (found := _SOLID.search(self._piece, self._at)):
+        while not (match := _SOLID.search(self._piece, self._at)):
             if not await self._next():
                 return b""
-        self._at = found.end()
-        return found[0]
+        self._at = match.end()
+        return match[0]
 
     async def text(self, what: str) -> tuple[bytearray, bytes]:
         """A value's text, and the comma, colon or bracket that ends it; raises `Problem`, which names it as `what`."""
@@ -124,18 +124,18 @@ class _Reader:
                 mark = (_NESTED_MARK if depth else _MARK).search(piece, at)
                 if mark is None:
                     break
-                at, found = mark.end(), mark[0]
-                if found == b'"':
+                at, character = mark.end(), mark[0]
+                if character == b'"':
                     quoted = True
-                elif found in (b"[", b"{"):
+                elif character in (b"[", b"{"):
                     depth += 1
-                elif depth and found in (b"]", b"}"):
+                elif depth and character in (b"]", b"}"):
                     depth -= 1
-                elif found in (b",", b":", b"]", b"}"):
+                elif character in (b",", b":", b"]", b"}"):
                     self._at = at
                     text += piece[begin : at - 1]
                     self._check(text, what)
-                    return text, found
+                    return text, character
             text += piece[begin:]
             self._check(text, what)
             if not await self._next():

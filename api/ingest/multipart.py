@@ -13,7 +13,7 @@ from fastapi.concurrency import iterate_in_threadpool, run_in_threadpool
 from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
 
 from api.http.problems import Problem
-from api.ingest.archive import SIGNATURE, ArchiveFile, base_name, pictures
+from api.ingest.archive import SIGNATURE, ArchiveFile, base_name, read_pictures
 from api.ingest.body import CSV, JSON, NDJSON, Body
 from api.ingest.forms import FORMS
 from api.ingest.intake import (
@@ -105,16 +105,21 @@ async def _events(body: Body) -> AsyncIterator[MultipartSegment | bytes | None]:
 
 
 async def items(
-    body: Body, settings: Settings, blobs: Blobs, options: dict[str, Any], kept: dict[str, Picture], listing: Listing
+    body: Body,
+    settings: Settings,
+    blobs: Blobs,
+    options: dict[str, Any],
+    pictures: dict[str, Picture],
+    listing: Listing,
 ) -> AsyncGenerator[RawItem, None]:
     """The raw items of the table, which is read after all parts have arrived, because it may precede its pictures.
 
     Args:
         options: Filled from the simple fields.
-        kept: Filled with the pictures, before the first item.
+        pictures: Filled with the pictures, before the first item.
     """
     with SpooledTemporaryFile[bytes](_TABLE_IN_MEMORY) as table:
-        form = _Form(settings, blobs, options, kept, listing)
+        form = _Form(settings, blobs, options, pictures, listing)
         async for part in parts(body):
             await form.take(part, table)
         if form.table is None:
@@ -129,13 +134,13 @@ class _Form:
     """The parts of one body."""
 
     def __init__(
-        self, settings: Settings, blobs: Blobs, options: dict[str, Any], kept: dict[str, Picture], listing: Listing
+        self, settings: Settings, blobs: Blobs, options: dict[str, Any], pictures: dict[str, Picture], listing: Listing
     ) -> None:
         self.table: MultipartSegment | None = None
         self._settings = settings
         self._blobs = blobs
         self._options = options
-        self._kept = kept
+        self._pictures = pictures
         self._listing = listing
         self._fields: set[str] = set()
         self._room = settings.max_body_bytes
@@ -184,21 +189,21 @@ class _Form:
                 if entries > self._settings.max_items:
                     raise self._too_many()
                 before = (before + piece)[1 - len(SIGNATURE) :]
-            found = pictures(file, self._room, self._settings.max_image_bytes)
-            async for name, content in iterate_in_threadpool(found):
+            pictures = read_pictures(file, self._room, self._settings.max_image_bytes)
+            async for name, content in iterate_in_threadpool(pictures):
                 if isinstance(content, bytes):
                     self._room -= len(content)
                 await self._keep(name, content)
 
     async def _keep(self, name: str, content: bytes | PictureRefused) -> None:
-        if name in self._kept:
+        if name in self._pictures:
             raise malformed(f"two pictures are named {name[:200]!r}")
-        if len(self._kept) >= self._settings.max_items:
+        if len(self._pictures) >= self._settings.max_items:
             raise self._too_many()
         if isinstance(content, PictureRefused):
-            self._kept[name] = content
+            self._pictures[name] = content
         else:
-            self._kept[name] = await run_in_threadpool(self._blobs.put, content) if content else EMPTY
+            self._pictures[name] = await run_in_threadpool(self._blobs.put, content) if content else EMPTY
 
     def _unknown(self, name: str) -> Problem:
         known = f"{self._listing.member}, {', '.join(self._listing.options)}"

@@ -25,11 +25,11 @@ class ResultLookup:
 
         Labels for which this fails become the batch's invalid ones.
         """
-        wanted: dict[str, set[str]] = defaultdict(set)
+        item_ids_by_job: dict[str, set[str]] = defaultdict(set)
         for _, label in batch.labels:
             if label.job is not None and label.item is not None:
-                wanted[label.job].add(label.item)
-        known = {job_id: self._known(batch, job_id, item_ids) for job_id, item_ids in wanted.items()}
+                item_ids_by_job[label.job].add(label.item)
+        known = {job_id: self._known(batch, job_id, item_ids) for job_id, item_ids in item_ids_by_job.items()}
         complete = []
         for raw, label in batch.labels:
             try:

@@ -19,16 +19,16 @@ class DriftCollector(Collector):
         self._drift = drift
 
     def collect(self) -> Iterator[Metric]:
-        today, kept = self._drift.today(), self._drift.read()
+        today, drifts = self._drift.today(), self._drift.read()
         starts = {"today": today, "7d": today - WEEK}
-        shown = [drift for drift in kept if total(drift.days, today - WEEK, today).profile.items]
+        shown = [drift for drift in drifts if total(drift.days, today - WEEK, today).profile.items]
         periods = [
             ((drift.bundle, window), assess(total(drift.days, start, today), drift.reference))
             for drift in shown
             for window, start in starts.items()
         ]
-        distances = [((*key, found.feature), found) for key, period in periods for found in period.distances]
-        standing = {(alert.bundle, alert.feature) for alert in alerts(kept, today)}
+        distances = [((*key, distance.feature), distance) for key, period in periods for distance in period.distances]
+        standing = {(alert.bundle, alert.feature) for alert in alerts(drifts, today)}
         features = [(drift.bundle, feature) for drift in shown for feature in (*DriftFeature, ACCURACY)]
 
         by_period, by_feature = ("bundle", "window"), ("bundle", "window", "feature")
@@ -36,19 +36,19 @@ class DriftCollector(Collector):
             "answered_items",
             "Items answered.",
             by_period,
-            ((key, found.counts.profile.items) for key, found in periods),
+            ((key, period.counts.profile.items) for key, period in periods),
         )
         yield gauge(
             "drift_psi",
             "Population stability index against the bundle's validation split.",
             by_feature,
-            ((key, found.psi) for key, found in distances),
+            ((key, distance.psi) for key, distance in distances),
         )
         yield gauge(
             "drift_psi_threshold",
             "The index above which this is drift and not chance.",
             by_feature,
-            ((key, found.threshold) for key, found in distances),
+            ((key, distance.threshold) for key, distance in distances),
         )
         yield gauge(
             "drift_alert",
@@ -60,25 +60,25 @@ class DriftCollector(Collector):
             "estimated_accuracy",
             "Share of correct answers expected from the confidences.",
             by_period,
-            ((key, found.estimated_accuracy) for key, found in periods),
+            ((key, period.estimated_accuracy) for key, period in periods),
         )
         yield gauge(
             "estimated_accuracy_error",
             "Standard error of the estimate by chance alone.",
             by_period,
-            ((key, found.estimate_error) for key, found in periods),
+            ((key, period.estimate_error) for key, period in periods),
         )
         yield gauge(
             "labelled_items",
             "Answers that people confirmed or corrected.",
             by_period,
-            ((key, found.counts.labels.items) for key, found in periods),
+            ((key, period.counts.labels.items) for key, period in periods),
         )
         yield gauge(
             "labelled_accuracy",
             "Share of correct answers among the confirmed or corrected ones, which are not a random sample.",
             by_period,
-            ((key, found.counts.labels.accuracy) for key, found in periods),
+            ((key, period.counts.labels.accuracy) for key, period in periods),
         )
         yield gauge(
             "reference_accuracy",

@@ -28,7 +28,9 @@ class QueueCollector(Collector):
         figures = self._figures.read()
 
         def lanes(name: str, what: str, value: Callable[[LaneFigures], float]) -> Metric:
-            return gauge(name, what, _LANE, (((lane,), value(found)) for lane, found in figures.lanes.items()))
+            return gauge(
+                name, what, _LANE, (((lane,), value(lane_figures)) for lane, lane_figures in figures.lanes.items())
+            )
 
         yield lanes("queue_items", "Items without an outcome, including those in flight.", lambda lane: lane.items)
         yield lanes("queue_in_flight_items", "Items of leased chunks.", lambda lane: lane.in_flight)
@@ -43,19 +45,23 @@ class QueueCollector(Collector):
             "jobs_accepted",
             "Jobs accepted since Redis was empty.",
             _LANE,
-            (((lane,), found.accepted) for lane, found in figures.lanes.items()),
+            (((lane,), lane_figures.accepted) for lane, lane_figures in figures.lanes.items()),
         )
         yield counter(
             "items_accepted",
             "Items accepted, without those skipped as invalid.",
             _LANE,
-            (((lane,), found.accepted_items) for lane, found in figures.lanes.items()),
+            (((lane,), lane_figures.accepted_items) for lane, lane_figures in figures.lanes.items()),
         )
         yield counter(
             "jobs",
             "Jobs that have ended, by state.",
             ("lane", "state"),
-            (((lane, state), n) for lane, found in figures.lanes.items() for state, n in found.ended.items()),
+            (
+                ((lane, state), n)
+                for lane, lane_figures in figures.lanes.items()
+                for state, n in lane_figures.ended.items()
+            ),
         )
         yield counter(
             "trainings",
@@ -73,13 +79,13 @@ class QueueCollector(Collector):
             "outbox_messages",
             "Messages of ended jobs that are due now or later.",
             ("outbox",),
-            (((name,), found.messages) for name, found in figures.outboxes.items()),
+            (((name,), outbox.messages) for name, outbox in figures.outboxes.items()),
         )
         yield gauge(
             "outbox_oldest_due_seconds",
             "How long the first message has been due; 0 if none is.",
             ("outbox",),
-            (((name,), found.overdue_s) for name, found in figures.outboxes.items()),
+            (((name,), outbox.overdue_s) for name, outbox in figures.outboxes.items()),
         )
 
 
