@@ -51,7 +51,7 @@ def test_the_last_commit_decides_the_outcome(ledger: Ledger, failing: int, state
     assert ledger.job(job).failed == failing
 
 
-def test_what_was_not_opened_is_no_job(ledger: Ledger, redis: Redis) -> None:
+def test_a_staged_job_does_not_exist_before_it_is_opened(ledger: Ledger, redis: Redis) -> None:
     job = ledger.new_id()
     ledger.stage(job, 0, [QueuedItem(0, "a", "titre")])
     with pytest.raises(JobNotFoundError):
@@ -105,7 +105,7 @@ def test_a_chunk_committed_twice_counts_once(ledger: Ledger, redis: Redis) -> No
     assert (ledger.job(job).succeeded, ledger.job(job).failed, ledger.job(job).needs_review) == (2, 0, 1)
 
 
-def test_a_late_commit_of_a_lapsed_chunk_counts_and_spares_the_second_run(ledger: Ledger, redis: Redis) -> None:
+def test_a_late_commit_of_a_lapsed_lease_counts_and_ends_the_chunk(ledger: Ledger, redis: Redis) -> None:
     opened(ledger, [2])
     slow = leased(ledger)
     expire_leases(redis)
@@ -122,7 +122,7 @@ def test_a_renewed_lease_does_not_run_out(ledger: Ledger, redis: Redis) -> None:
     assert ledger.recover() == 0
 
 
-def test_a_lease_of_another_version_holds_up_nobody(ledger: Ledger, redis: Redis) -> None:
+def test_a_lease_in_an_older_format_is_removed(ledger: Ledger, redis: Redis) -> None:
     opened(ledger, [1])
     lease = leased(ledger)
     add_lease(redis, f"{lease.job_id} 0")
@@ -132,7 +132,7 @@ def test_a_lease_of_another_version_holds_up_nobody(ledger: Ledger, redis: Redis
     assert lease_count(redis) == 0
 
 
-def test_a_lease_given_back_is_next(ledger: Ledger) -> None:
+def test_a_released_chunk_is_leased_next(ledger: Ledger) -> None:
     opened(ledger, [1, 1])
     lease = leased(ledger)
     ledger.release([lease])
@@ -140,7 +140,7 @@ def test_a_lease_given_back_is_next(ledger: Ledger) -> None:
     assert (again.chunk, again.losses) == (lease.chunk, 0), "a holder that gives it back has not lost it"
 
 
-def test_who_comes_back_cannot_touch_the_lease_of_another(ledger: Ledger, redis: Redis) -> None:
+def test_a_lapsed_lease_cannot_touch_a_later_one_of_its_chunk(ledger: Ledger, redis: Redis) -> None:
     opened(ledger, [1])
     old = leased(ledger)
     expire_leases(redis)
@@ -193,7 +193,7 @@ def test_pages_hold_every_result_once_while_the_job_runs(ledger: Ledger, results
 
 
 @pytest.mark.parametrize("gone", ["order", "results"])
-def test_results_that_go_while_they_are_read_are_not_taken_for_complete(
+def test_results_that_expire_while_they_are_read_are_not_complete(
     ledger: Ledger, redis: Redis, results: Results, gone: str
 ) -> None:
     job = opened(ledger, [2, 2])
@@ -231,7 +231,7 @@ def test_a_due_message_comes_up_again_until_it_is_settled(ledger: Ledger, redis:
     assert outbox.take(hold_s=0) == []
 
 
-def test_an_untracked_job_is_due_nowhere_and_kept_as_long_as_it_says(ledger: Ledger, redis: Redis) -> None:
+def test_an_untracked_job_has_no_message_and_expires(ledger: Ledger, redis: Redis) -> None:
     opened(ledger, [1], keep_s=50, keep_record_s=0, tracked=False)
     lease = leased(ledger)
     ledger.commit(lease, "v1", outcomes_of(lease))
@@ -252,9 +252,7 @@ def test_results_are_gone_before_the_jobs_record_is(ledger: Ledger, redis: Redis
     assert 100 < redis.ttl(job_key(job)) <= 150
 
 
-def test_what_is_classified_is_no_longer_kept_as_input_and_what_failed_can_be_retried(
-    ledger: Ledger, results: Results
-) -> None:
+def test_only_failed_and_unclassified_items_are_retryable(ledger: Ledger, results: Results) -> None:
     job = opened(ledger, [2, 3, 2])
     first, second = leased(ledger), leased(ledger)
     ledger.commit(first, "v1", outcomes_of(first))
@@ -269,9 +267,7 @@ def test_what_is_classified_is_no_longer_kept_as_input_and_what_failed_can_be_re
     assert retryable(ItemStatus.EXPIRED) == []
 
 
-def test_items_that_expire_while_a_retry_reads_them_are_not_silently_left_out(
-    ledger: Ledger, results: Results, redis: Redis
-) -> None:
+def test_items_that_expire_while_a_retry_reads_them_are_gone(ledger: Ledger, results: Results, redis: Redis) -> None:
     job = opened(ledger, [2, 2])
     ledger.cancel(job)
     items = results.retryable(ledger.job(job), frozenset({ItemStatus.CANCELLED}))
@@ -281,9 +277,7 @@ def test_items_that_expire_while_a_retry_reads_them_are_not_silently_left_out(
         next(items)
 
 
-def test_what_was_classified_stays_beside_its_results_for_corrections(
-    ledger: Ledger, results: Results, redis: Redis
-) -> None:
+def test_classified_items_are_kept_with_their_results(ledger: Ledger, results: Results, redis: Redis) -> None:
     job = opened(ledger, [2, 3, 2], invalid=1)
     first, second = leased(ledger), leased(ledger)
     ledger.commit(first, "v1", outcomes_of(first))
@@ -298,7 +292,7 @@ def test_what_was_classified_stays_beside_its_results_for_corrections(
     assert redis.ttl(job_key(job, "kept")) == redis.ttl(job_key(job, "results")) > 0
 
 
-def test_a_job_may_keep_no_inputs(ledger: Ledger, results: Results, redis: Redis) -> None:
+def test_a_job_without_keep_inputs_keeps_no_items(ledger: Ledger, results: Results, redis: Redis) -> None:
     job = opened(ledger, [2], keep_inputs=False)
     lease = leased(ledger)
     ledger.commit(lease, "v1", outcomes_of(lease, failing=1))
@@ -323,7 +317,7 @@ def test_a_job_past_its_deadline_expires_with_what_it_has(ledger: Ledger, redis:
 
 
 @pytest.mark.parametrize("step", ["lease", "commit"])
-def test_a_deadline_holds_though_nobody_looks_after_it(ledger: Ledger, redis: Redis, step: str) -> None:
+def test_a_deadline_holds_before_the_housekeeper_acts_on_it(ledger: Ledger, redis: Redis, step: str) -> None:
     job = opened(ledger, [2])
     lease = leased(ledger) if step == "commit" else None
     pass_deadline(redis, job)

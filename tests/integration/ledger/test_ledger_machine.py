@@ -230,6 +230,6 @@ def _at(job: Job, moment: float) -> Job:
     return replace(job, read_at=moment)
 
 
-def test_any_interleaving_keeps_the_books(redis: Redis) -> None:
+def test_invariants_hold_in_any_interleaving_of_steps(redis: Redis) -> None:
     LedgerMachine.client = redis
     run_state_machine_as_test(LedgerMachine, settings=settings(max_examples=80, stateful_step_count=30, deadline=None))

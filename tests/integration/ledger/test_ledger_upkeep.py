@@ -17,7 +17,7 @@ from tests.jobs import LANE, leased, new_job, opened, outcomes_of
 from tests.redis_state import expire_claim, finish_rate_window, lose_chunk, lose_record, lose_turns
 
 
-def test_a_key_leads_to_its_job_from_the_moment_the_job_is_there(ledger: Ledger, redis: Redis) -> None:
+def test_an_idempotency_key_leads_to_its_job_once_it_is_open(ledger: Ledger, redis: Redis) -> None:
     keys = Idempotency(redis)
     claim = keys.claim("local", "submit", "k")
     assert isinstance(claim, Claim)
@@ -32,7 +32,7 @@ def test_a_key_leads_to_its_job_from_the_moment_the_job_is_there(ledger: Ledger,
     assert keys.claim("local", "submit", "k") == Answered(job, "f"), "an answer is not given up"
 
 
-def test_a_request_whose_claim_has_passed_on_opens_nothing(ledger: Ledger, redis: Redis) -> None:
+def test_a_request_whose_claim_expired_opens_no_job(ledger: Ledger, redis: Redis) -> None:
     keys = Idempotency(redis)
     stalled = keys.claim("local", "submit", "k")
     assert isinstance(stalled, Claim)
@@ -56,7 +56,7 @@ def test_a_released_claim_is_free_at_once(redis: Redis) -> None:
     assert isinstance(keys.claim("local", "submit", "k"), Claim)
 
 
-def test_a_chunk_that_is_nowhere_is_restored_and_others_are_left_alone(ledger: Ledger, redis: Redis) -> None:
+def test_the_audit_restores_only_chunks_that_are_nowhere(ledger: Ledger, redis: Redis) -> None:
     job, audit = opened(ledger, [1, 1, 1, 1]), Audit(redis)
     committed, held = leased(ledger), leased(ledger)
     ledger.commit(committed, "v1", outcomes_of(committed))
@@ -68,7 +68,7 @@ def test_a_chunk_that_is_nowhere_is_restored_and_others_are_left_alone(ledger: L
     assert held.chunk == 1
 
 
-def test_a_job_that_has_lost_its_turn_gets_it_back(ledger: Ledger, redis: Redis) -> None:
+def test_the_audit_gives_a_job_its_lost_turn(ledger: Ledger, redis: Redis) -> None:
     job = opened(ledger, [1])
     lose_turns(redis, LANE)
     assert ledger.lease(LANE) is None
@@ -76,7 +76,7 @@ def test_a_job_that_has_lost_its_turn_gets_it_back(ledger: Ledger, redis: Redis)
     assert leased(ledger).job_id == job
 
 
-def test_a_live_job_without_a_record_is_forgotten(ledger: Ledger, redis: Redis) -> None:
+def test_the_audit_removes_a_live_job_without_a_record(ledger: Ledger, redis: Redis) -> None:
     job = opened(ledger, [1])
     lose_record(redis, job)
     audit = Audit(redis)

@@ -39,7 +39,7 @@ def taken(trainings: Trainings) -> Lease:
     return lease
 
 
-def test_what_was_asked_for_is_on_record(ledger: Ledger, trainings: Trainings) -> None:
+def test_the_request_of_a_training_is_recorded(ledger: Ledger, trainings: Trainings) -> None:
     params = {"train": {"text": {"epochs": 3}}}
     job = asked(ledger, trainings, params=params, source="s3://catalogue", revision="v2", promote=PromotePolicy.MANUAL)
     training = trainings.training(job)
@@ -49,7 +49,7 @@ def test_what_was_asked_for_is_on_record(ledger: Ledger, trainings: Trainings) -
     assert training.job.state is JobState.QUEUED
 
 
-def test_reports_make_stages_and_times(ledger: Ledger, trainings: Trainings) -> None:
+def test_reports_set_stages_and_times(ledger: Ledger, trainings: Trainings) -> None:
     job = asked(ledger, trainings)
     lease = taken(trainings)
     assert trainings.report(lease, stages={"import_data": {"state": StageState.RUNNING}}, attempts=1, log="one\ntwo")
@@ -67,7 +67,7 @@ def test_reports_make_stages_and_times(ledger: Ledger, trainings: Trainings) -> 
     assert trainings.log(job) == "one\ntwo"
 
 
-def test_a_completed_training_tells_how_long_its_stages_take(ledger: Ledger, trainings: Trainings) -> None:
+def test_a_completed_training_updates_the_durations_of_stages(ledger: Ledger, trainings: Trainings) -> None:
     job = asked(ledger, trainings)
     lease = taken(trainings)
     for name, cached in (("import_data", True), ("train", False)):
@@ -81,7 +81,7 @@ def test_a_completed_training_tells_how_long_its_stages_take(ledger: Ledger, tra
     assert trainings.durations().keys() == {"train"}  # what was not run says nothing
 
 
-def test_a_failure_names_its_stage(ledger: Ledger, trainings: Trainings, redis: Redis) -> None:
+def test_a_failed_training_names_its_stage(ledger: Ledger, trainings: Trainings, redis: Redis) -> None:
     job = asked(ledger, trainings)
     lease = taken(trainings)
     trainings.report(lease, stages={"train": {"state": StageState.RUNNING}})
@@ -92,7 +92,7 @@ def test_a_failure_names_its_stage(ledger: Ledger, trainings: Trainings, redis: 
     assert outbox_size(redis, "tracking") == 0
 
 
-def test_a_lost_lease_reports_nothing_any_more(ledger: Ledger, trainings: Trainings, redis: Redis) -> None:
+def test_a_report_with_a_lost_lease_is_refused(ledger: Ledger, trainings: Trainings, redis: Redis) -> None:
     job = asked(ledger, trainings)
     first = taken(trainings)
     expire_leases(redis)
@@ -105,7 +105,7 @@ def test_a_lost_lease_reports_nothing_any_more(ledger: Ledger, trainings: Traini
     assert trainings.training(job).bundle == "fresh"
 
 
-def test_a_report_renews_the_lease(ledger: Ledger, trainings: Trainings, redis: Redis) -> None:
+def test_a_report_renews_the_lease_of_a_training(ledger: Ledger, trainings: Trainings, redis: Redis) -> None:
     asked(ledger, trainings)
     lease = taken(trainings)
     expire_leases(redis)
@@ -123,7 +123,9 @@ def test_a_cancelled_training_takes_no_reports(ledger: Ledger, trainings: Traini
     assert (training.job.state, training.bundle) == (JobState.CANCELLED, None)
 
 
-def test_one_past_its_deadline_ends_with_the_next_report(ledger: Ledger, trainings: Trainings, redis: Redis) -> None:
+def test_a_training_past_its_deadline_ends_with_the_next_report(
+    ledger: Ledger, trainings: Trainings, redis: Redis
+) -> None:
     job = asked(ledger, trainings)
     lease = taken(trainings)
     pass_deadline(redis, job)
@@ -131,7 +133,7 @@ def test_one_past_its_deadline_ends_with_the_next_report(ledger: Ledger, trainin
     assert ledger.job(job).state is JobState.EXPIRED
 
 
-def test_each_tenant_sees_its_own_the_newest_first(ledger: Ledger, trainings: Trainings, redis: Redis) -> None:
+def test_newest_lists_the_tenants_trainings(ledger: Ledger, trainings: Trainings, redis: Redis) -> None:
     first, _, third = (asked(ledger, trainings, tenant) for tenant in ("shop", "other", "shop"))
     classifying = opened(ledger, [1], tenant="shop")
     assert [training.job.id for training in trainings.newest("shop", 10)] == [third, first]
@@ -142,7 +144,7 @@ def test_each_tenant_sees_its_own_the_newest_first(ledger: Ledger, trainings: Tr
     assert [training.job.id for training in trainings.newest("shop", 10)] == [first]
 
 
-def test_the_record_ends_with_its_job(ledger: Ledger, trainings: Trainings, redis: Redis) -> None:
+def test_the_record_of_a_training_expires_with_its_job(ledger: Ledger, trainings: Trainings, redis: Redis) -> None:
     job = asked(ledger, trainings)
     trainings.report(taken(trainings), log="a line")
     for part in (None, "training", "log"):
@@ -153,7 +155,7 @@ def test_the_record_ends_with_its_job(ledger: Ledger, trainings: Trainings, redi
     assert redis.ttl(job_key(job, "training")) == redis.ttl(job_key(job, "log")) == lasting
 
 
-def test_what_was_never_opened_vanishes(ledger: Ledger, trainings: Trainings, redis: Redis) -> None:
+def test_a_training_that_is_never_opened_expires(ledger: Ledger, trainings: Trainings, redis: Redis) -> None:
     job = ledger.new_id()
     trainings.stage(job, TrainingRequest({}))
     assert 0 < redis.ttl(job_key(job, "training")) <= 3600

@@ -23,7 +23,7 @@ def test_a_sealed_bundle_loads_and_keeps_its_version(trained: Trained, copy: Pat
     assert loaded.manifest.review == trained.bundle.manifest.review
 
 
-def test_a_precision_passes_that_is_as_good_as_the_best(trained: Trained) -> None:
+def test_a_precision_passes_if_it_is_as_good_as_the_best(trained: Trained) -> None:
     def passed(precision: str, **evaluated: float) -> bool:
         manifest = trained.bundle.manifest.model_copy(update={"evaluated": evaluated})
         return Bundle(trained.bundle.folder, manifest).passed(precision)
@@ -40,20 +40,20 @@ def test_weights_are_stored_once_and_in_half_precision(trained: Trained) -> None
             assert {arrays[key].dtype.name for key in arrays.files} == {"float16"}
 
 
-def test_it_tells_nobody_what_the_products_were_called(trained: Trained) -> None:
+def test_a_bundle_holds_no_names_of_products(trained: Trained) -> None:
     told = b"".join((trained.bundle.folder / name).read_bytes() for name in (VOCABULARY, TEXT, IMAGE))
     words = {word for text in trained.prepared.split(TRAIN).words for word in text if len(word) > 6}
     assert len(words) > 50
     assert not [word for word in words if word.encode() in told]
 
 
-def test_a_changed_file_is_named(copy: Path) -> None:
+def test_a_bundle_with_a_changed_file_is_refused_by_name(copy: Path) -> None:
     (copy / VOCABULARY).write_text("tampered")
     with pytest.raises(BundleError, match=r"vocabulary\.npy is not the file its manifest names"):
         Bundle.load(copy)
 
 
-def test_a_missing_file_is_named(copy: Path) -> None:
+def test_a_bundle_with_a_missing_file_is_refused_by_name(copy: Path) -> None:
     (copy / VOCABULARY).unlink()
     with pytest.raises(BundleError, match=r"lacks vocabulary\.npy"):
         Bundle.load(copy)

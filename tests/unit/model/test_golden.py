@@ -47,7 +47,7 @@ def test_every_runtime_gives_the_golden_answers(asked: Bundle) -> None:
         assert off.keys() == golden.TOLERANCES.keys()
 
 
-def test_it_is_small(asked: Bundle) -> None:
+def test_the_golden_set_is_small(asked: Bundle) -> None:
     assert (asked.folder / GOLDEN).stat().st_size < 200_000
 
 
@@ -57,7 +57,7 @@ def test_a_trained_bundle_has_its_golden_set_under_the_manifest(trained: Trained
 
 
 @pytest.mark.parametrize(("file", "layer"), [(TEXT, "forward/lstm_cell/kernel"), (IMAGE, "hidden/kernel")])
-def test_a_network_with_weights_that_are_not_its_own_is_named(damaged: Bundle, file: str, layer: str) -> None:
+def test_a_network_with_wrong_weights_is_refused_by_name(damaged: Bundle, file: str, layer: str) -> None:
     weights = dict(load_weights(damaged.folder / file))
     weights[layer] = weights[layer][::-1]
     np.savez(damaged.folder / file, **weights)  # type: ignore[arg-type]  # its stub takes a keyword for allow_pickle
@@ -65,7 +65,7 @@ def test_a_network_with_weights_that_are_not_its_own_is_named(damaged: Bundle, f
         golden.verify(damaged, OpenVINORuntime(damaged))
 
 
-def test_a_picture_whose_colours_are_exchanged_is_seen(asked: Bundle) -> None:
+def test_exchanged_colours_of_pictures_are_noticed(asked: Bundle) -> None:
     class BGR(OpenVINORuntime):
         def features(self, pixels: Pixels) -> Features:
             return super().features(np.ascontiguousarray(pixels[..., ::-1]))
@@ -74,7 +74,7 @@ def test_a_picture_whose_colours_are_exchanged_is_seen(asked: Bundle) -> None:
         golden.verify(asked, BGR(asked))
 
 
-def test_an_answer_that_is_no_number_is_refused(damaged: Bundle) -> None:
+def test_an_answer_that_is_not_a_number_is_refused(damaged: Bundle) -> None:
     weights = dict(load_weights(damaged.folder / IMAGE))
     weights["hidden/kernel"] = np.full_like(weights["hidden/kernel"], np.nan)
     np.savez(damaged.folder / IMAGE, **weights)  # type: ignore[arg-type]
@@ -82,7 +82,7 @@ def test_an_answer_that_is_no_number_is_refused(damaged: Bundle) -> None:
         golden.verify(damaged, OpenVINORuntime(damaged))
 
 
-def test_a_bundle_of_before_says_that_it_has_none(damaged: Bundle) -> None:
+def test_a_bundle_without_a_golden_set_is_not_checked(damaged: Bundle) -> None:
     (damaged.folder / GOLDEN).unlink()
     before = sealed_again(damaged)
     assert golden.verify(before, OpenVINORuntime(before)) is None

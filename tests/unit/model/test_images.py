@@ -71,13 +71,13 @@ def test_every_orientation_is_undone(orientation: int, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG"])
-def test_of_an_animation_the_first_frame_counts(kind: str) -> None:
+def test_an_animation_is_reduced_to_its_first_frame(kind: str) -> None:
     frames = [Image.new("RGB", (9, 9), colour) for colour in ("red", "lime", "blue")]
     animation = _encoded(frames[0], kind, save_all=True, append_images=frames[1:], lossless=True)
     assert (decode(animation) == (255, 0, 0)).all()
 
 
-def test_of_sixteen_bits_the_upper_ones_count() -> None:
+def test_sixteen_bits_are_reduced_to_the_upper_eight() -> None:
     grey = Image.fromarray(np.full((9, 9), 0x8080, np.uint16))
     assert (decode(_encoded(grey, "PNG")) == 0x80).all()
     assert (decode(_png_of_16_bits((0xFFFF, 0x8080, 0x0000), (9, 9))) == (0xFF, 0x80, 0x00)).all()
@@ -110,14 +110,14 @@ def test_a_large_picture_is_composed_of_its_parts_without_a_seam() -> None:
 
 
 @pytest.mark.parametrize("data", [b"", b"no picture", jpeg()[:200], b"%PDF-1.4"], ids=["empty", "text", "cut", "pdf"])
-def test_what_is_no_whole_picture_is_refused(data: bytes) -> None:
+def test_bytes_that_are_no_whole_picture_are_refused(data: bytes) -> None:
     with pytest.raises(UnreadableImageError) as caught:
         decode(data)
     assert caught.value.code == "image_unreadable"
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "WEBP"])
-def test_a_damaged_picture_is_a_picture_or_an_error_of_its_own(kind: str) -> None:
+def test_a_damaged_picture_is_decoded_or_refused(kind: str) -> None:
     rng = np.random.default_rng(3)
     whole = _encoded(Image.fromarray(rng.integers(0, 255, (40, 60, 3), np.uint8)), kind)
     for _ in range(200):
@@ -137,7 +137,7 @@ def test_a_picture_with_too_many_pixels_is_refused_before_it_is_decoded() -> Non
 
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")  # pytest has taken our own filter away
 @pytest.mark.parametrize("side", [10_000, 20_000, 65_535])
-def test_a_bomb_is_refused_by_its_header_alone(side: int) -> None:
+def test_a_decompression_bomb_is_refused_by_its_header(side: int) -> None:
     for bomb in (_png_of_16_bits((0, 0, 0), (side, side), rows=0), _gif_of_one_frame(side)):
         with pytest.raises(UnreadableImageError, match="pixels") as caught:
             decode(bomb)
@@ -178,9 +178,7 @@ print(peak() - before, *answers)
     ],
     ids=["png", "cut-png", "progressive-jpeg", "webp", "gif"],
 )
-def test_bombs_that_come_together_are_decoded_one_at_a_time(
-    bomb: Callable[[], bytes], answer: str, tmp_path: Path
-) -> None:
+def test_large_pictures_are_decoded_one_at_a_time(bomb: Callable[[], bytes], answer: str, tmp_path: Path) -> None:
     """One takes 110 to 170 MiB; all eight at once would take over 800."""
     data = bomb()
     assert len(data) < 500_000

@@ -41,7 +41,7 @@ ITEMS, PICTURES = 8, 2
 Elsewhere = Callable[..., dict[str, npt.NDArray[np.float32]]]
 
 # Of a probability; and of a picture's features, as a share of their length. A mistake is several times as far off: see
-# `test_a_mistake_would_be_seen`.
+# `test_exchanged_colours_or_gates_exceed_the_tolerances`.
 F32, BF16, INT8 = 1e-5, 0.015, 0.035
 
 
@@ -184,7 +184,7 @@ def test_tensorflow_in_bf16_agrees(
     assert bf16.image(features) == pytest.approx(reference.image(features), abs=F32)
 
 
-def test_a_mistake_would_be_seen(
+def test_exchanged_colours_or_gates_exceed_the_tolerances(
     starter: Bundle, reference: Runtime, tokens: npt.NDArray[np.int32], pixels: Pixels, features: Features
 ) -> None:
     assert distances(reference.features(pixels[..., ::-1]), features).min() > 3 * INT8  # BGR for RGB
@@ -201,7 +201,7 @@ def test_whole_answers_agree(trained: Trained) -> None:
     assert ours.fused == pytest.approx(expected.fused, abs=0.05)
 
 
-def test_what_a_picture_is_taken_for_is_the_same_in_int8(
+def test_int8_gives_the_same_best_class_of_a_picture(
     starter: Bundle, reference: Runtime, tokens: npt.NDArray[np.int32], pixels: Pixels
 ) -> None:
     """From pixels and tokens to the fused answer."""
@@ -227,7 +227,7 @@ assert not {"keras", "tensorflow"} & set(sys.modules) and "KERAS_BACKEND" not in
 
 
 @pytest.mark.parametrize(("rows", "met"), [(1, [1]), (2, [4]), (4, [4]), (9, [8, 1]), (11, [8, 4])])
-def test_a_compiled_function_meets_few_sizes(rows: int, met: list[int]) -> None:
+def test_batches_are_padded_to_few_sizes(rows: int, met: list[int]) -> None:
     sizes = []
 
     def double(batch: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -19,14 +19,14 @@ def starter() -> Bundle:
     return Bundle.load(ROOT / STARTER)
 
 
-def test_it_is_small_enough_for_a_repository_and_carries_its_card(starter: Bundle) -> None:
+def test_the_starter_is_small_and_has_a_model_card(starter: Bundle) -> None:
     assert sum(path.stat().st_size for path in starter.folder.iterdir()) < 40 * MEGABYTE
     card = (starter.folder / "README.md").read_text()
     assert starter.id in card
     assert "CC BY 4.0" in card
 
 
-def test_its_int8_answers_as_well_as_its_floating_point(starter: Bundle) -> None:
+def test_the_starter_is_as_good_in_int8_as_in_floating_point(starter: Bundle) -> None:
     assert starter.passed(INT8)
     assert starter.passed(FLOAT)
 
@@ -41,13 +41,13 @@ def test_its_int8_answers_as_well_as_its_floating_point(starter: Bundle) -> None
         ("Jeu de cartes à collectionner : carte rare brillante", 1160),
     ],
 )
-def test_it_knows_everyday_products(starter: Bundle, title: str, code: int) -> None:
+def test_the_starter_knows_everyday_products(starter: Bundle, title: str, code: int) -> None:
     runtime = runtimes.load(starter, "openvino")
     text = runtime.text(starter.text_encoder().encode([words(title)]))
     verdict = fuse(starter.manifest.fusion, text, np.full_like(text, np.nan))
     assert code in [CODES[index] for index in np.argsort(-verdict.fused[0])[:3]]
 
 
-def test_it_serves_until_a_model_was_trained_here() -> None:
+def test_the_starter_serves_until_a_model_was_trained_here() -> None:
     expected = "models/bundle" if (ROOT / "models/bundle/manifest.json").exists() else "models/starter"
     assert local_bundle() == ROOT / expected

@@ -8,7 +8,7 @@ from shared.model.text import PADDING, TextEncoder, subwords
 from shared.words import words
 
 
-def test_markup_entities_accents_and_case_are_gone() -> None:
+def test_words_have_no_markup_entities_accents_or_case() -> None:
     assert words("L'&eacute;t&eacute;", "<p>Bo&icirc;te&nbsp;à<br/>ŒUFS</p>") == ["l", "ete", "boite", "a", "oeufs"]
 
 
@@ -16,7 +16,7 @@ def test_doubly_escaped_entities_are_decoded() -> None:
     assert words("Caf&amp;eacute;") == ["cafe"]
 
 
-def test_a_title_in_the_challenges_cleaned_form_means_the_same() -> None:
+def test_a_title_in_the_challenges_cleaned_form_has_the_same_words() -> None:
     assert words("Épée Médiévale 90cm") == words("epee medievale 90cm")
 
 
@@ -58,7 +58,7 @@ def test_an_unknown_word_is_known_by_its_n_grams() -> None:
     assert encoder("<cha", "hat").word("chaton").tolist() == [PADDING, 2, 1, PADDING]
 
 
-def test_the_vocabulary_is_the_most_frequent_subwords_whatever_their_order() -> None:
+def test_the_vocabulary_is_the_most_frequent_subwords_in_any_order_of_texts() -> None:
     texts = [["b", "a", "c"], ["a", "b"], ["d"]]
     shape = {"max_words": 9, "max_subwords": 2, "size": 2, "min_count": 1}
     fitted, again = TextEncoder.fit(texts, **shape), TextEncoder.fit(reversed(texts), **shape)

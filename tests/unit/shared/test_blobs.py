@@ -17,7 +17,7 @@ def blobs(request: pytest.FixtureRequest, tmp_path: Path) -> Blobs:
     return Blobs(tmp_path.as_uri() if request.param == "file" else f"memory://{tmp_path.name}")
 
 
-def test_what_is_put_is_found_under_its_hash(blobs: Blobs) -> None:
+def test_a_blob_is_read_by_its_hash(blobs: Blobs) -> None:
     name = blobs.put(b"picture")
     assert name == sha256(b"picture").hexdigest() == blobs.put(b"picture")
     assert blobs.get(name) == b"picture"
@@ -25,7 +25,7 @@ def test_what_is_put_is_found_under_its_hash(blobs: Blobs) -> None:
         blobs.get("0" * 64)
 
 
-def test_what_is_old_is_told_apart_and_removed(blobs: Blobs) -> None:
+def test_old_blobs_are_listed_and_removed(blobs: Blobs) -> None:
     name = blobs.put(b"picture")
     assert list(blobs.older_than(NOW - timedelta(hours=1))) == []
     later = NOW + timedelta(hours=1)
@@ -36,11 +36,11 @@ def test_what_is_old_is_told_apart_and_removed(blobs: Blobs) -> None:
     assert list(blobs.older_than(later)) == []
 
 
-def test_an_empty_store_has_nothing_old(tmp_path: Path) -> None:
+def test_an_empty_store_lists_no_old_blobs(tmp_path: Path) -> None:
     assert list(Blobs((tmp_path / "never").as_uri()).older_than(NOW)) == []
 
 
-def test_a_picture_that_is_put_again_is_young_again(tmp_path: Path) -> None:
+def test_putting_a_blob_again_renews_its_age(tmp_path: Path) -> None:
     blobs = Blobs(tmp_path.as_uri())
     name = blobs.put(b"picture")
     (path,) = tmp_path.glob(f"*/{name}")
@@ -52,14 +52,14 @@ def test_a_picture_that_is_put_again_is_young_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["../../etc/passwd", "/etc/passwd", "", "a" * 63, "A" * 64, "0" * 64 + "/x"])
-def test_a_name_that_no_blob_can_have_leads_nowhere(blobs: Blobs, name: str) -> None:
+def test_an_invalid_blob_name_is_not_found(blobs: Blobs, name: str) -> None:
     with pytest.raises(BlobNotFoundError):
         blobs.get(name)
     with pytest.raises(BlobNotFoundError):
         blobs.remove(name, NOW)
 
 
-def test_files_that_are_no_blobs_are_left_alone(tmp_path: Path) -> None:
+def test_other_files_in_the_blob_store_are_not_listed(tmp_path: Path) -> None:
     (tmp_path / "no").mkdir()
     for path in (tmp_path / "no" / "no blob", tmp_path / "catalogue.csv"):
         path.touch()

@@ -51,14 +51,14 @@ def _plain(title: str | None) -> str:
 
 
 @given(_LABELS, st.randoms(use_true_random=False))
-def test_the_order_in_which_labels_are_read_does_not_matter(labels: list[Label], dice: random.Random) -> None:
+def test_merging_labels_does_not_depend_on_their_order(labels: list[Label], dice: random.Random) -> None:
     shuffled = dice.sample(labels, len(labels))
     assert list(by_item(labels).items()) == list(by_item(shuffled).items())
     assert merge(_PRODUCTS, labels) == merge(_PRODUCTS, shuffled)
 
 
 @given(_LABELS)
-def test_of_an_items_labels_the_later_wins_and_each_is_on_record(labels: list[Label]) -> None:
+def test_the_latest_label_of_an_item_wins_and_all_are_reported(labels: list[Label]) -> None:
     merged = merge(_PRODUCTS, labels)
     code = {
         product.designation and product.designation.lower().strip("!"): product.prdtypecode
@@ -74,14 +74,14 @@ def test_of_an_items_labels_the_later_wins_and_each_is_on_record(labels: list[La
     assert len({product.row for product in merged.products}) == len(merged.products)
 
 
-def test_a_later_word_arrived_earlier_still_wins() -> None:
+def test_a_later_label_wins_even_if_it_arrived_earlier() -> None:
     early = replace(_LABEL, code=40, at=_NOON + timedelta(hours=1), file=_name(1))
     late = replace(_LABEL, code=10, at=_NOON, file=_name(2))
     (said,) = by_item([early, late]).values()
     assert [label.code for label in said] == [40, 10]
 
 
-def test_an_item_is_its_words_and_its_picture() -> None:
+def test_the_identity_of_an_item_is_its_words_and_picture() -> None:
     assert identity("Livre d'été", None, None) == identity("LIVRE", "d’ete !", None)
     assert identity("Livre", None, "a" * 64) != identity("Livre", None, None) != identity("Livres", None, None)
     assert identity(None, None, "a" * 64) is not None
@@ -91,7 +91,7 @@ def test_an_item_is_its_words_and_its_picture() -> None:
 # How they are kept
 
 
-def test_a_label_comes_out_of_the_store_as_it_went_in(tmp_path: Path) -> None:
+def test_a_label_is_read_as_it_was_stored(tmp_path: Path) -> None:
     store = LabelStore((tmp_path / "store").as_uri())
     assert (store.names(), list(store.labels())) == ([], [])
     whole = Label(
@@ -104,7 +104,7 @@ def test_a_label_comes_out_of_the_store_as_it_went_in(tmp_path: Path) -> None:
     assert arrival(_name(90)) == datetime(1970, 1, 1, 0, 1, 30, tzinfo=UTC)
 
 
-def test_what_a_crash_has_left_half_written_is_no_file_of_the_store(tmp_path: Path) -> None:
+def test_half_written_label_files_are_ignored(tmp_path: Path) -> None:
     store = LabelStore(str(tmp_path))
     store.append(_name(1), [_LABEL])
     (tmp_path / "labels" / f"{_name(2)}.0badcafe").write_bytes(b'{"index":')
@@ -112,7 +112,7 @@ def test_what_a_crash_has_left_half_written_is_no_file_of_the_store(tmp_path: Pa
     assert store.snapshot(tmp_path / "copy").count == 1
 
 
-def test_a_snapshot_is_a_store_that_holds_the_same_and_no_more(tmp_path: Path) -> None:
+def test_a_snapshot_is_an_exact_copy_of_the_label_store(tmp_path: Path) -> None:
     store, folder = LabelStore(str(tmp_path / "store")), tmp_path / "copy"
     picture, stray = store.put_picture(b"picture"), store.put_picture(b"of no label")
     store.append(_name(1), [replace(_LABEL, picture=picture)])
@@ -188,7 +188,7 @@ def test_labels_are_merged_into_the_catalogue_and_reported(catalogue: Path, tmp_
     assert "Tout neuf" not in page + (output / "labels.csv").read_text()
 
 
-def test_a_new_items_id_is_the_same_in_every_import() -> None:
+def test_the_id_of_a_new_item_is_the_same_in_every_import() -> None:
     alone = merge([], [_LABEL]).products[0]
     later = merge(_PRODUCTS, [replace(_LABEL, title="Console"), _LABEL]).products[-1]
     assert (alone.productid, alone.row, later.row) == (later.productid, 0, 4)

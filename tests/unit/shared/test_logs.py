@@ -25,7 +25,7 @@ def line(record: logging.LogRecord = RECORD) -> dict[str, Any]:
     return fields
 
 
-def test_a_line_says_when_who_and_what() -> None:
+def test_the_fields_of_a_json_line() -> None:
     record = logging.makeLogRecord({**RECORD.__dict__, "created": 1_700_000_000.25})
     fields = line(record)
     said = {"level": "WARNING", "logger": "worker.classify.service", "message": "late by 3 s", "process": "worker"}
@@ -33,12 +33,12 @@ def test_a_line_says_when_who_and_what() -> None:
     assert fields["time"] == "2023-11-14T22:13:20.250Z"
 
 
-def test_whatever_is_quoted_stays_one_line() -> None:
+def test_a_message_with_line_breaks_is_one_line() -> None:
     record = logging.makeLogRecord({"msg": "Piscine\n\udc80\u2028é", "name": "a"})
     assert line(record)["message"] == "Piscine\n\udc80\u2028é"
 
 
-def test_an_exception_is_text() -> None:
+def test_an_exception_is_a_text_field() -> None:
     try:
         raise OSError("the blob store is away")
     except OSError as error:
@@ -47,7 +47,7 @@ def test_an_exception_is_text() -> None:
     assert "exception" not in line()
 
 
-def test_ids_are_those_of_where_it_is_logged() -> None:
+def test_a_line_has_the_ids_bound_where_it_is_logged() -> None:
     with logs.bound(job="a", chunk=1):
         with logs.bound(item="x", chunk=2):
             assert logs.ids().items() <= line().items()
@@ -56,7 +56,7 @@ def test_ids_are_those_of_where_it_is_logged() -> None:
     assert logs.ids() == {}
 
 
-def test_threads_of_a_pool_have_the_ids_of_whoever_gave_them_the_work_and_no_others() -> None:
+def test_threads_of_a_pool_log_with_the_ids_of_their_caller() -> None:
     both, pool = Barrier(2), ThreadPoolExecutor(2)
 
     def work(item: int) -> dict[str, logs.Id]:
@@ -77,7 +77,7 @@ def test_threads_of_a_pool_have_the_ids_of_whoever_gave_them_the_work_and_no_oth
 
 
 @pytest.mark.parametrize("library", ["mlflow.store", "celery.worker"])
-def test_libraries_write_as_we_do_although_they_are_loaded_later(library: str) -> None:
+def test_libraries_loaded_later_log_in_the_same_form(library: str) -> None:
     code = f"""
 import importlib, logging, warnings
 from shared.telemetry import logs

@@ -27,7 +27,7 @@ SEEN = st.lists(
 
 
 @given(SEEN, SEEN, SEEN)
-def test_profiles_add_up_to_the_profile_of_all_items_in_any_order(a: list[Seen], b: list[Seen], c: list[Seen]) -> None:
+def test_the_sum_of_profiles_is_the_profile_of_all_items(a: list[Seen], b: list[Seen], c: list[Seen]) -> None:
     one, two, three = Profile.of(a), Profile.of(b), Profile.of(c)
     assert one + two == two + one
     assert (one + two) + three == one + (two + three) == Profile.of([*c, *a, *b])
@@ -51,7 +51,7 @@ def test_the_mean_confidence_and_its_error_are_those_of_the_items(items: list[Se
     assert profile.confidence_error == pytest.approx(error, abs=1e-9)
 
 
-def test_over_no_items_nothing_is_said() -> None:
+def test_a_profile_of_no_items_has_no_confidence() -> None:
     assert Profile.of([]).items == 0
     assert Profile.of([]).confidence is None
 
@@ -75,7 +75,7 @@ def test_over_no_items_nothing_is_said() -> None:
         (DriftFeature.PICTURE, Seen(10, 0.5, 3, 0.0, True), "with"),
     ],
 )
-def test_a_bins_name_says_what_is_in_it(feature: DriftFeature, seen: Seen, name: str) -> None:
+def test_the_names_of_bins(feature: DriftFeature, seen: Seen, name: str) -> None:
     assert dict(zip(BINS[feature], Profile.of([seen]).histogram(feature), strict=True))[name] == 1
 
 

@@ -31,15 +31,15 @@ _OTHER = st.builds(
 
 
 @given(st.lists(_ITEM, max_size=5))
-def test_items_come_out_as_they_went_in(items: list[QueuedItem]) -> None:
+def test_items_are_unpacked_as_they_were_packed(items: list[QueuedItem]) -> None:
     assert unpack_items(pack_items(items)) == items
 
 
 @given(st.lists(_SUCCEEDED | _OTHER, max_size=5))
-def test_outcomes_come_out_as_they_went_in(outcomes: list[Outcome]) -> None:
+def test_outcomes_are_unpacked_as_they_were_packed(outcomes: list[Outcome]) -> None:
     assert unpack_outcomes(pack_outcomes("v1", outcomes)) == ("v1", outcomes)
 
 
-def test_every_state_has_its_place_in_the_table() -> None:
+def test_the_table_of_transitions_has_every_state() -> None:
     assert set(TRANSITIONS) == set(JobState)
     assert set(JobState) - {JobState.QUEUED, JobState.RUNNING} == TERMINAL

@@ -11,7 +11,7 @@ def test_a_client_that_decodes_replies_is_refused() -> None:
         in_bytes(Redis(decode_responses=True))
 
 
-def test_the_clock_is_redis_s_own(redis: "Redis") -> None:
+def test_now_is_the_time_of_redis(redis: "Redis") -> None:
     client = in_bytes(redis)
     before, between, after = in_seconds(client.time()), now(client), in_seconds(client.time())
     assert before <= between <= after

@@ -12,14 +12,14 @@ def _master(size: int, byte: int = 7) -> SecretStr:
     return SecretStr("whsec_" + b64encode(bytes([byte]) * size).decode())
 
 
-def test_each_tenant_and_each_master_has_a_secret_of_its_own() -> None:
+def test_secrets_differ_by_tenant_and_master() -> None:
     masters = [_master(24), _master(64, byte=8)]
     secrets = [secret.get_secret_value() for tenant in ("shop", "other") for secret in signing_secrets(masters, tenant)]
     assert len(set(secrets)) == 4
     assert all(len(b64decode(secret.removeprefix("whsec_"))) == 32 for secret in secrets)
 
 
-def test_they_are_the_same_each_time_and_follow_the_order_of_the_masters() -> None:
+def test_secrets_are_stable_and_in_the_order_of_the_masters() -> None:
     old, new = _master(32), _master(32, byte=8)
     assert signing_secrets([new, old], "shop") == (*signing_secrets([new], "shop"), *signing_secrets([old], "shop"))
     assert signing_secrets([], "shop") == ()
@@ -38,7 +38,7 @@ def test_they_are_the_same_each_time_and_follow_the_order_of_the_masters() -> No
     ],
     ids=["short", "long", "no prefix", "empty", "no base64", "cut", "with a newline"],
 )
-def test_a_malformed_master_is_named_but_not_shown(master: SecretStr) -> None:
+def test_a_malformed_master_secret_is_reported_by_position_only(master: SecretStr) -> None:
     with pytest.raises(ValueError, match="CATALOG_WEBHOOK_SECRETS: secret 2 is malformed") as caught:
         signing_secrets([_master(32), master], "shop")
     shown = master.get_secret_value().removeprefix("whsec_")[:12]
