@@ -91,25 +91,24 @@ class TrainingRunner:
         # The stage that the last attempt was in begins again, so its progress must be cleared.
         begun = {stage.name: {"state": StageState.RUNNING} for stage in training.stages if stage == training.stage}
         self._report(attempts=lease.attempt, trainer=self._name, stages=begun)
-        done = self._begin(training)
-        repro = [*_REPRO, remote.PULL] if self._reached(remote.FETCH) else _REPRO
+        done = self._prepare_workspace(training)
+        repro = [*_REPRO, remote.PULL] if self._run_on_remote(remote.FETCH) else _REPRO
         for stage in STAGES:
             if stage not in done:
                 self._stage(stage, [*repro, stage])
         bundle = Bundle.load(self._checkout.repository / BUNDLE)
         self._report(bundle=bundle.id, data=self._data())
         promotion = Promotion(self._settings, self._redis)
-        version = self._registered(bundle, promotion)
+        version = self._version_of(bundle, promotion)
         self._report(version=version)
         verdict = self._judge(training, done, promotion)
-        self._report(
-            verdict=verdict.model_dump(mode="json")
-        )  # raises if the lease was lost, before anything is promoted
+        # Raises if the lease was lost, before anything is promoted.
+        self._report(verdict=verdict.model_dump(mode="json"))
         self._report(promoted=promotion.settle(training, version, verdict))
-        self._reached(remote.PUSH)
+        self._run_on_remote(remote.PUSH)
         self._trainings.complete(lease, bundle.id)
 
-    def _reached(self, command: Sequence[str]) -> bool:
+    def _run_on_remote(self, command: Sequence[str]) -> bool:
         """Run a DVC command on the remote; returns whether it succeeded, `False` if no remote is set.
 
         A training needs no remote: it computes what it could have fetched, and can be pushed later.
@@ -120,11 +119,11 @@ class TrainingRunner:
         if status := self._watch("remote", command):
             output = self._log_from(began).strip()[-_SHOWN_REASON:]
             log.warning(
-                "training %s: the remote was not reached, status %d: %s", self._held.lease.job_id, status, output
+                "training %s: the remote could not be used, status %d: %s", self._held.lease.job_id, status, output
             )
         return status == 0
 
-    def _registered(self, bundle: Bundle, promotion: Promotion) -> str:
+    def _version_of(self, bundle: Bundle, promotion: Promotion) -> str:
         """Return the bundle's version in the registry; a bundle from DVC's cache may have to be registered first."""
         if (version := promotion.version_of(bundle)) is not None:
             return version
@@ -144,7 +143,7 @@ class TrainingRunner:
         self._stage(GATE, command)
         return GateVerdict.model_validate_json(verdict.read_bytes())
 
-    def _begin(self, training: Training) -> set[str]:
+    def _prepare_workspace(self, training: Training) -> set[str]:
         """Make the workspace unless it exists; returns the stages already finished in it."""
         checkout = self._checkout
         if checkout.exists:
@@ -208,10 +207,10 @@ class TrainingRunner:
         def report() -> bool:
             return self._trainings.report(self._held.lease, **facts)
 
-        if not self._until_reached(report):
+        if not self._until_run_on_remote(report):
             raise StoppedError
 
-    def _until_reached(self, step: Callable[[], bool]) -> bool:
+    def _until_run_on_remote(self, step: Callable[[], bool]) -> bool:
         """Return the step's result; waits for an unreachable ledger unless the training must stop."""
         while not self._held.stop.is_set():
             try:
