@@ -105,8 +105,8 @@ class BranchesOut(BaseModel):
 
 
 _NEEDS_REVIEW = (
-    "Whether a person should look at the category: its confidence is below the model's threshold, above which "
-    "its answers reach the precision that its training was set to."
+    "Whether a person should look at the category, because its confidence is below the model's review threshold. From "
+    "that threshold on, answers reach the precision that the training asked for."
 )
 
 

@@ -16,7 +16,7 @@ LABEL_BODIES: dict[str, Any] = {
             ingest.JSON: {"schema": ref(LabelsIn), "example": {"labels": [_LABEL]}},
             ingest.NDJSON: {"schema": ref(LabelIn), "example": _LABEL},
             ingest.CSV: {
-                "schema": {"type": "string", "description": f"Columns of {', '.join(LABELS.columns)}"},
+                "schema": {"type": "string", "description": f"Columns {', '.join(LABELS.columns)}"},
                 "example": "title,code,by\nPiscine gonflable ronde 3 m,2583,anna\n",
             },
         },

@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
+from api.webhooks import EndedJobOut, JobEndedOut
 from stack.receiver import WebhookReceiver
 from stack.services import Stack
 from tests.waiting import finished, wait_for
@@ -21,6 +22,10 @@ def test_a_signed_event_says_where_the_results_are(api: httpx.Client, stack: Sta
         url = _submit(api, receiver.url)
         event = receiver.received.get(timeout=30)
     assert event["type"] == "job.completed"
+    (headers, _), documented = receiver.requests[0], api.get("/openapi.json").json()["webhooks"]["job.ended"]["post"]
+    assert {parameter["name"] for parameter in documented["parameters"]} <= set(headers)
+    JobEndedOut.model_validate(event)
+    assert set(event["data"]) == set(EndedJobOut.model_fields), "the document names all of it"
     counts = api.get(url).json()["counts"]
     assert event["data"]["counts"] == counts
     assert (counts["total"], counts["succeeded"]) == (1, 1)

@@ -14,6 +14,7 @@ import pytest
 import yaml
 from redis import Redis
 
+from api.webhooks import EndedTrainingOut, TrainingEndedOut
 from shared.ledger import StageState
 from shared.pipeline.stages import BUNDLE, STAGES, STEPS
 from shared.registry.state import CHAMPION, Models
@@ -157,6 +158,8 @@ def test_training_runs_only_changed_stages_and_promotes(service: Service, collec
     assert training["state"] == "completed", training
     assert shown[-1]["state"] == "completed"
     assert event["type"] == "training.completed"
+    TrainingEndedOut.model_validate(event)
+    assert set(event["data"]) == set(EndedTrainingOut.model_fields), "the document names all of it"
     assert event["data"]["url"].endswith(url)
     states = {name: stage(training, name) for name in STEPS}
     assert {name: found["state"] for name, found in states.items()} == dict.fromkeys(STEPS, StageState.DONE)
