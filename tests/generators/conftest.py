@@ -17,6 +17,7 @@ from shared.settings import ROOT, Settings
 from stack.processes import free_port
 from stack.services import Ports, Stack
 from tests.jobs import outcomes_of
+from tests.redis_state import queue_key
 
 
 @pytest.fixture(scope="session")
@@ -55,7 +56,7 @@ def service_url(redis_port: int, tmp_path_factory: pytest.TempPathFactory) -> It
 
 def _work(ledger: Ledger, broker: Redis, stopping: threading.Event) -> None:
     while not stopping.is_set():
-        if broker.brpop([f"catalog:{lane}" for lane in Lane], timeout=1):
+        if broker.brpop([queue_key(lane) for lane in Lane], timeout=1):
             for lane in Lane:
                 while lease := ledger.lease(lane):
                     ledger.commit(lease, "b1", outcomes_of(lease))
