@@ -13,7 +13,7 @@ from shared.settings import ROOT
 
 _DEFINITIONS = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
-TOWERS = ("api", "client", "shared", "stack", "training", "worker")
+TOWERS = ("api", "shared", "stack", "training", "worker")
 
 
 class Import(NamedTuple):
