@@ -8,7 +8,7 @@ from fastapi import Depends, FastAPI
 from fastapi.concurrency import run_in_threadpool
 from fastapi_offline import FastAPIOffline
 
-from api import health, webhooks
+from api import health
 from api.access import authentication as access
 from api.access.observers import Observers
 from api.dependencies import open_stores
@@ -24,11 +24,12 @@ from api.jobs import routes as jobs
 from api.jobs.schemas import JobIn, PredictIn
 from api.labels import routes as labels
 from api.labels.schemas import LabelIn, LabelsIn
+from api.lifecycle import webhook_events
+from api.lifecycle.webhook_events import JobEndedOut, TrainingEndedOut
 from api.metrics import ProcessMetrics, http
 from api.metrics import routes as metrics
 from api.models import routes as models
 from api.trainings import routes as trainings
-from api.webhooks import JobEndedOut, TrainingEndedOut
 from shared.settings import Settings, get_settings
 from shared.telemetry import tracing
 from shared.tenants.api_keys import KeyStore
@@ -63,7 +64,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         telemetry=requests.TRACED,
         generate_unique_id_function=operation_id,
         openapi_tags=TAGS,
-        webhooks=webhooks.router,
+        webhooks=webhook_events.router,
         dependencies=[Depends(refuse_unknown)],
     )
     problems.install(app)

@@ -14,7 +14,7 @@ def code_behind(modules: Iterable[str], without: Iterable[str] = ()) -> set[str]
     """The files that importing `modules` runs, relative to the repository's root.
 
     Imports within functions count, and so do the packages that a module lies in; a package whose `__init__.py` holds
-    only its docstring is left out.
+    only its docstring and its face is left out.
 
     Args:
         without: Files and folders to leave out, together with what is imported by nothing else.
@@ -31,7 +31,7 @@ def code_behind(modules: Iterable[str], without: Iterable[str] = ()) -> set[str]
         pending += _graph().find_modules_directly_imported_by(module)
         if package := module.rpartition(".")[0]:
             pending.append(package)
-    return {file for file in found if not _is_docstring(file)}
+    return {file for file in found if not _is_without_code(file)}
 
 
 def covered(file: str, paths: Iterable[str]) -> bool:
@@ -49,6 +49,8 @@ def _file_of(module: str) -> str:
     return str(path / "__init__.py" if (ROOT / path).is_dir() else path.with_suffix(".py"))
 
 
-def _is_docstring(file: str) -> bool:
-    body = ast.parse((ROOT / file).read_text(encoding="utf-8")).body
-    return not body or (len(body) == 1 and ast.get_docstring(ast.Module(body, [])) is not None)
+def _is_without_code(file: str) -> bool:
+    """Whether the file is empty but for a docstring and `__all__`."""
+    tree = ast.parse((ROOT / file).read_text(encoding="utf-8"))
+    statements = tree.body[1:] if ast.get_docstring(tree) is not None else tree.body
+    return all(isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__" for node in statements)

@@ -3,66 +3,19 @@
 Counters with known labels begin at 0, so that the first event shows as a rise.
 """
 
-import time
 from collections import Counter as Tally
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from enum import StrEnum
 
-from prometheus_client import Counter, Gauge, Histogram, disable_created_metrics
+from prometheus_client import Counter, Histogram, disable_created_metrics
 
 from shared.ledger import ItemStatus, Outcome
 from shared.queues import Lane
-from worker.serving.batching import EngineRequest, Kind, Priority
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # the time at which each series began is of no use
 
-_MILLISECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 _HOURS = (60, 300, 900, 1800, 3600, 2 * 3600, 4 * 3600, 8 * 3600, 24 * 3600)
-
-# The engine
-
-_BATCH = Histogram(
-    "catalog_engine_batch_size", "Inputs computed together.", ("network",), buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256)
-)
-_STAGE = Histogram(
-    "catalog_engine_stage_seconds",
-    "fetch and decode: per picture; wait: per request, until the engine takes it; compute: per micro-batch.",
-    ("stage", "network"),
-    buckets=_MILLISECONDS,
-)
-_WAITING = Gauge("catalog_engine_waiting_inputs", "Prepared inputs that wait for the engine.", ("priority",))
-MICRO_BATCH = Gauge(
-    "catalog_engine_micro_batch", "Pictures computed together, as measured at the start; 0: no model yet."
-)
-PICTURES_PER_S = Gauge("catalog_engine_pictures_per_second", "Speed of the model alone, as measured at the start.")
-
-FETCH, DECODE = (_STAGE.labels(stage, Kind.PICTURE) for stage in ("fetch", "decode"))
-_batch = {kind: _BATCH.labels(kind) for kind in Kind}
-_wait = {kind: _STAGE.labels("wait", kind) for kind in Kind}
-_compute = {kind: _STAGE.labels("compute", kind) for kind in Kind}
-_waiting = {priority: _WAITING.labels(priority.name.lower()) for priority in Priority}
-
-
-def submitted(request: EngineRequest) -> None:
-    _waiting[request.priority].inc(len(request.inputs))
-
-
-def taken(batch: Sequence[EngineRequest]) -> None:
-    """Count requests of one kind and priority as no longer waiting."""
-    moment = time.perf_counter()
-    for request in batch:
-        _wait[request.kind].observe(moment - request.made_at)
-        _waiting[request.priority].dec(len(request.inputs))
-
-
-@contextmanager
-def computing(kind: Kind, inputs: int) -> Iterator[None]:
-    _batch[kind].observe(inputs)
-    with _compute[kind].time():
-        yield
-
 
 # Caches
 
@@ -124,20 +77,6 @@ def committed(lane: Lane, outcomes: Sequence[Outcome]) -> None:
         _ITEMS.labels(lane, status).inc(items)
     for error, items in Tally(outcome.error for outcome in outcomes if outcome.error).items():
         _ERRORS.labels(error).inc(items)
-
-
-# The model
-
-_MODEL = Gauge("catalog_model_info", "1 for the bundle that this worker serves.", ("bundle", "runtime"))
-SWAPS = Counter("catalog_bundle_swaps", "Bundles that have replaced another one while work went on.")
-REFUSALS = Counter("catalog_bundle_refusals", "Bundles that should have served and could not.")
-
-
-def serving(bundle: str, runtime: str, micro_batch: int, pictures_per_s: float | None) -> None:
-    _MODEL.clear()
-    _MODEL.labels(bundle, runtime).set(1)
-    MICRO_BATCH.set(micro_batch)
-    PICTURES_PER_S.set(pictures_per_s or 0)
 
 
 # Processes with a heartbeat

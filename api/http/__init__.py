@@ -1,1 +1,11 @@
 """HTTP as every route needs it: problem documents, idempotency keys, request ids, events, long polling, OpenAPI."""
+
+__all__ = [
+    "idempotency",
+    "long_poll",
+    "openapi",
+    "problems",
+    "query_parameters",
+    "request_ids",
+    "server_sent_events",
+]

@@ -31,11 +31,6 @@ from api.ingest.json_text import load
 from shared.settings import Settings
 from shared.stores.blobs import Blobs
 
-__all__ = [
-    "CSV", "EMPTY", "JSON", "MULTIPART", "NDJSON", "Intake", "Listing", "Picture", "PictureRefused", "RawItem",
-    "Upload", "UploadDep", "drain", "item_limit", "json_object", "oversize", "read", "single", "small_form",
-]  # fmt: skip
-
 
 async def read(request: Request, settings: Settings, blobs: Blobs, listing: Listing) -> Intake:
     """Begin to read a body; iterating over the intake's items reads the rest.
@@ -120,3 +115,25 @@ def _body(request: Request, settings: Settings, listing: Listing) -> Body:
         detail = f"The media type {body.media_type} is not accepted: send {known}."
         raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", detail)
     return body
+
+
+__all__ = [
+    "CSV",
+    "EMPTY",
+    "JSON",
+    "MULTIPART",
+    "NDJSON",
+    "Intake",
+    "Listing",
+    "Picture",
+    "PictureRefused",
+    "RawItem",
+    "UploadDep",
+    "drain",
+    "item_limit",
+    "json_object",
+    "oversize",
+    "read",
+    "single",
+    "small_form",
+]

@@ -1,1 +1,7 @@
 """Catalogue items as clients send them: their schema, their validation and their pictures."""
+
+__all__ = [
+    "images",
+    "schemas",
+    "validation",
+]

@@ -1,1 +1,8 @@
 """Bulk jobs: accepting them, their state and results, the synchronous `/predict`, and webhook deliveries."""
+
+__all__ = [
+    "deliveries",
+    "predict",
+    "routes",
+    "schemas",
+]

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from io import StringIO
 
-from api.jobs.schemas import BranchesOut, CategoryOut, ItemErrorOut, JobCountsOut, JobOut, QueueOut, ResultOut
+from api.jobs.schemas import BranchesOut, CategoryOut, ItemErrorOut, JobOut, QueueOut, ResultOut
+from api.lifecycle.counts import JobCountsOut
 from api.lifecycle.times import maybe_time, time_of
 from api.lifecycle.webhooks import webhook_out
 from shared.ledger import Guess, ItemStatus, Job, LaneStatus, Outcome

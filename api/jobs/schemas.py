@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, HttpUrl
 
 from api.items.schemas import ItemIn
+from api.lifecycle.counts import JobCountsOut
 from api.lifecycle.webhooks import WebhookOut
 from shared.ledger import ItemStatus, JobState
 from shared.words import DESCRIPTION_LIMIT
@@ -33,19 +34,6 @@ class JobOptions(BaseModel):
 
 class JobIn(JobOptions):
     items: list[ItemIn] = Field(min_length=1)
-
-
-class JobCountsOut(BaseModel):
-    """`pending + succeeded + failed + invalid + cancelled + expired` is always `total`."""
-
-    total: int
-    pending: int
-    succeeded: int
-    failed: int
-    invalid: int = Field(description="Skipped because of `on_invalid=skip`.")
-    cancelled: int
-    expired: int
-    needs_review: int = Field(description="How many of the succeeded items a person should look at.")
 
 
 class QueueOut(BaseModel):

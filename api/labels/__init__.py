@@ -1,1 +1,6 @@
 """Labels: accepting them, and counting those in the store."""
+
+__all__ = [
+    "routes",
+    "schemas",
+]

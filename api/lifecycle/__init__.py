@@ -1,1 +1,10 @@
 """What jobs and trainings have in common: their options, the step that opens them, their webhook and their times."""
+
+__all__ = [
+    "counts",
+    "opening",
+    "options",
+    "times",
+    "webhook_events",
+    "webhooks",
+]

@@ -16,8 +16,6 @@ from api.metrics.http import HttpMetrics
 from api.metrics.queue import QueueCollector, RedisCollector, WakeupsCollector, WorkersCollector
 from shared.drift import Drift
 
-__all__ = ["ProcessMetrics", "StoresRegistryDep"]
-
 log = logging.getLogger(__name__)
 
 
@@ -58,3 +56,10 @@ class ProcessMetrics:
                 log.warning("cannot read the stores' metrics, because Redis cannot be reached: %s", error)
         self._redis_up.set(bool(stores_text))
         return generate_latest(self._registry) + stores_text
+
+
+__all__ = [
+    "ProcessMetrics",
+    "http",
+    "routes",
+]

@@ -1,1 +1,5 @@
 """Registered models: which one serves, and changing that."""
+
+__all__ = [
+    "routes",
+]

@@ -1,1 +1,5 @@
 """Trainings: accepting them, their state and their log."""
+
+__all__ = [
+    "routes",
+]

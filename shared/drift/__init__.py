@@ -3,6 +3,11 @@
 Tenants are counted together, because drift is about the model; nothing about a single item is kept.
 """
 
-from shared.drift.counters import BundleDrift, DayCounts, Drift, Labels, total
+from shared.drift.counters import Drift, total
 
-__all__ = ["BundleDrift", "DayCounts", "Drift", "Labels", "total"]
+__all__ = [
+    "Drift",
+    "counters",
+    "profile",
+    "total",
+]

@@ -1,1 +1,15 @@
 """The model: encoding of text and pictures, the networks on a runtime, fusion, and the bundle that holds them."""
+
+__all__ = [
+    "backbone",
+    "bundle",
+    "fusion",
+    "golden",
+    "images",
+    "known",
+    "networks",
+    "review",
+    "runtimes",
+    "text",
+    "weights",
+]

@@ -1,1 +1,8 @@
 """The DVC pipeline as other towers see it: stages, parameters, workspaces and remotes."""
+
+__all__ = [
+    "dvc_remote",
+    "params",
+    "stages",
+    "workspace",
+]

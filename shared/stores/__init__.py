@@ -1,1 +1,7 @@
 """The stores: Redis, pictures and labels, opened as the settings say."""
+
+__all__ = [
+    "blobs",
+    "labels",
+    "opening",
+]

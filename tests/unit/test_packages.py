@@ -63,10 +63,12 @@ def _imports(name: str, file: Path) -> tuple[Import, ...]:
                 imports.append(Import(node.lineno, module, alias.name))
                 if f"{module}.{alias.name}" in PACKAGES:
                     packages[alias.asname or alias.name] = f"{module}.{alias.name}"
-    for node in ast.walk(_tree(file)):
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in packages:
-            imports.append(Import(node.lineno, packages[node.value.id], node.attr))
-    return tuple(imports)
+    attributes = (
+        Import(node.lineno, packages[node.value.id], node.attr)
+        for node in ast.walk(_tree(file))
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in packages
+    )
+    return (*imports, *attributes)
 
 
 def _modules(package: str) -> set[str]:

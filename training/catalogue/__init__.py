@@ -1,1 +1,10 @@
 """The catalogue as checked products and pictures: reading its files, merging labels, duplicates, quality."""
+
+__all__ = [
+    "challenge",
+    "merging",
+    "pictures",
+    "product",
+    "quality",
+    "unlabelled",
+]

@@ -1,1 +1,13 @@
 """Judging a bundle: answers, scores, the gate's checks and the report."""
+
+__all__ = [
+    "answers",
+    "comparison",
+    "gate_checks",
+    "held_out",
+    "keras_answers",
+    "latency",
+    "report",
+    "review",
+    "scores",
+]

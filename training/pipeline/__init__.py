@@ -1,1 +1,9 @@
 """What the stages have in common: places of files, splits, prepared items, progress and MLflow runs."""
+
+__all__ = [
+    "layout",
+    "prepared",
+    "progress",
+    "splits",
+    "tracking",
+]

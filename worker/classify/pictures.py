@@ -9,6 +9,7 @@ from shared.model.images import UnreadableImageError, decode
 from worker import metrics
 from worker.classify.caches import FeatureCache
 from worker.classify.picture_source import PictureError, PictureSource
+from worker.serving import engine_metrics
 from worker.serving.batching import Priority
 from worker.serving.engine import Engine, ImageAnswers
 
@@ -38,13 +39,13 @@ class Pictures:
         """
         if item.blob is not None and (known := self._known(item.blob, priority)):
             return known
-        with metrics.FETCH.time():
+        with engine_metrics.FETCH.time():
             data = self._source.picture(item)
         sha256 = item.blob or hashlib.sha256(data).hexdigest()
         if item.blob is None and (known := self._known(sha256, priority)):
             return known
         try:
-            with metrics.DECODE.time():
+            with engine_metrics.DECODE.time():
                 pixels = decode(data, self._engine.bundle.manifest.image_size, self._max_pixels)
         except UnreadableImageError as error:
             raise PictureError(error.code, str(error)) from error

@@ -14,7 +14,6 @@ from shared.settings import Settings
 from shared.stores.opening import open_blobs, open_redis
 from shared.telemetry import tracing
 from shared.telemetry.worker_status import WorkerStatus, announce, withdraw
-from worker import metrics
 from worker.classify.caches import FeatureCache, PredictionCache, backbone_key
 from worker.classify.chunk_processor import ChunkProcessor
 from worker.classify.classification import Classifier
@@ -24,6 +23,7 @@ from worker.classify.model_slot import ModelSlot
 from worker.classify.picture_source import PictureSource
 from worker.classify.pictures import MAX_PIXELS, Pictures
 from worker.heartbeat import Heartbeat
+from worker.serving import engine_metrics
 from worker.serving.champion import Champion
 from worker.serving.engine import Engine
 
@@ -108,7 +108,7 @@ class ClassifierService:
         previous, self._features = self._features, self._features_of(engine)
         pictures = Pictures(engine, self._source, MAX_PIXELS, self._features)
         self._model_slot.hand_over(Classifier(engine, pictures, self._predictions))
-        metrics.serving(engine.bundle.id, engine.runtime.name, engine.micro_batch, engine.pictures_per_s)
+        engine_metrics.serving(engine.bundle.id, engine.runtime.name, engine.micro_batch, engine.pictures_per_s)
         if previous is not None and previous is not self._features:
             previous.close()
         self._wake_for_waiting_chunks()

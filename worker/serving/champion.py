@@ -15,7 +15,7 @@ from redis import Redis, RedisError
 from shared.model.bundle import BundleError, UnreachableError
 from shared.registry.state import Models
 from shared.settings import Settings
-from worker import metrics
+from worker.serving import engine_metrics
 from worker.serving.bundles import Bundles, Wanted
 from worker.serving.engine import Engine
 from worker.serving.loading import make_ready
@@ -157,7 +157,7 @@ class Champion:
         if beside is not None:
             beside.close()
             log.info("bundle %s is unloaded", beside.bundle.id)
-            metrics.SWAPS.inc()
+            engine_metrics.SWAPS.inc()
         return None
 
     def _refuse(self, wanted: Wanted, error: Exception, engine: Engine) -> None:
@@ -167,7 +167,7 @@ class Champion:
         warning = f"{wanted} should serve and cannot, bundle {engine.bundle.id} stays in service: {_message(error)}"
         if warning != self.warning:
             log.critical("%s", warning)
-            metrics.REFUSALS.inc()
+            engine_metrics.REFUSALS.inc()
         self.warning = warning
 
 

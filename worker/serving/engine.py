@@ -18,7 +18,7 @@ from shared.model.fusion import Probabilities
 from shared.model.images import Pixels
 from shared.model.runtimes import Features, Runtime, image_seconds
 from shared.model.text import TokenIds, by_length, pad
-from worker import metrics
+from worker.serving import engine_metrics
 from worker.serving.batching import EngineRequest, Kind, Priority, RequestQueue
 
 log = logging.getLogger(__name__)
@@ -118,15 +118,15 @@ class Engine:
 
     def _put(self, request: EngineRequest) -> "Future[Any]":
         self._requests.put(request)
-        metrics.submitted(request)
+        engine_metrics.submitted(request)
         return request.future
 
     def _run(self) -> None:
         while batch := self._requests.take(self._limits()):
-            metrics.taken(batch)
+            engine_metrics.taken(batch)
             inputs = [one for request in batch for one in request.inputs]
             try:
-                with self._computing, metrics.computing(batch[0].kind, len(inputs)):
+                with self._computing, engine_metrics.computing(batch[0].kind, len(inputs)):
                     answers = self._compute(batch[0].kind, inputs)
             except Exception as error:
                 log.exception("a micro-batch of %d failed", len(inputs))

@@ -1,1 +1,6 @@
 """Runs trainings: workspace, stages as processes, labels, verdict and promotion."""
+
+__all__ = [
+    "schedule",
+    "trainer",
+]

@@ -144,3 +144,14 @@ LOADERS: dict[str, Callable[[Bundle], Runtime]] = {
 """Runtimes by name; others can be added."""
 
 _INT8_INSTRUCTIONS = ("amx_int8", "avx512_vnni", "avx_vnni", "i8mm", "asimddp")
+
+__all__ = [
+    "Backbone",
+    "Features",
+    "Runtime",
+    "choose",
+    "image_seconds",
+    "load",
+    "openvino",
+    "tensorflow",
+]

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from api.webhooks import EndedJobOut, JobEndedOut
+from api.lifecycle.webhook_events import EndedJobOut, JobEndedOut
 from stack.receiver import WebhookReceiver
 from stack.services import Stack
 from tests.waiting import finished, wait_for

@@ -14,7 +14,7 @@ import pytest
 import yaml
 from redis import Redis
 
-from api.webhooks import EndedTrainingOut, TrainingEndedOut
+from api.lifecycle.webhook_events import EndedTrainingOut, TrainingEndedOut
 from shared.ledger import StageState
 from shared.pipeline.stages import BUNDLE, STAGES, STEPS
 from shared.registry.state import CHAMPION, Models

@@ -63,3 +63,9 @@ def _report_coverage(
     curve = coverage_curve(*judged(prediction.fused, classes))
     curve.to_csv(folder / "coverage.csv", index=False, float_format="%.6f")
     draw_coverage(curve, review, achieved, folder / "coverage.png")
+
+
+__all__ = [
+    "model_card",
+    "write_report",
+]

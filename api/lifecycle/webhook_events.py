@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from api.http.openapi import operation_id, ref
-from api.jobs.schemas import JobCountsOut
+from api.lifecycle.counts import JobCountsOut
 from shared.ledger import JobState
 
 EndedJobState = Literal[JobState.COMPLETED, JobState.PARTIAL, JobState.FAILED, JobState.CANCELLED, JobState.EXPIRED]
