@@ -13,7 +13,7 @@ _CODE_PATH = re.compile(
     r"`((?:api|benchmarks|client|deploy|docs|notebooks|shared|stack|tests|training|worker|\.ci|\.github)/[\w./-]+)`"
 )
 _LINK = re.compile(r"\]\(([^)#\s]+)[^)]*\)")
-GENERATED = {"data/imported/quality.md"}
+GENERATED = {"data/evaluation/model_card.md", "data/imported/quality.md"}
 _PAGE = re.compile(r"`((?:\.\./)?[\w./-]+\.md)`")
 
 
