@@ -14,24 +14,29 @@ from uv import find_uv_bin
 from shared.settings import ROOT
 from stack.services import Stack
 
-VERSIONS = ("3.11", "3.12", "3.13", "3.14")
 SCRIPT = Path(__file__).with_name("empty_environment.py")
 HTTPX = {"anyio", "certifi", "h11", "httpcore", "httpx", "idna"}
 OLDER_PYTHONS_TOO = {"sniffio", "typing_extensions"}
 """What anyio needs on some versions of Python."""
 
 
-def _python(version: str) -> str:
-    """An interpreter of this version on this machine; skips the test where there is none."""
-    if sys.version.startswith(f"{version}."):
-        return sys.executable
-    versions = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
-    known = [shutil.which(f"python{version}"), *map(str, sorted(versions.glob(f"{version}.*/bin/python")))]
-    for candidate in filter(None, known):
-        command = [candidate, "-c", f"import sys; sys.exit(not sys.version.startswith('{version}.'))"]
-        if subprocess.run(command, capture_output=True, check=False).returncode == 0:  # a shim may lead nowhere
-            return candidate
-    pytest.skip(f"there is no Python {version} here")
+def _pythons() -> dict[str, str]:
+    """The interpreters of this machine that the client supports, by version: on the path, and pyenv's."""
+    programs = {name: shutil.which(f"python{name}") for name in ("3.11", "3.12", "3.13", "3.14")}
+    shims = [Path(program).parent.parent for program in programs.values() if program and "shims" in program]
+    roots = {Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")), *shims}
+    found = {}
+    for name, program in programs.items():
+        pyenvs = [path for root in sorted(roots) for path in sorted((root / "versions").glob(f"{name}.*/bin/python"))]
+        for candidate in filter(None, [program, *map(str, pyenvs)]):
+            command = [candidate, "-c", f"import sys; sys.exit(not sys.version.startswith('{name}.'))"]
+            if subprocess.run(command, capture_output=True, check=False).returncode == 0:  # a shim may lead nowhere
+                found[name] = candidate
+                break
+    return found | {f"{sys.version_info.major}.{sys.version_info.minor}": sys.executable}
+
+
+PYTHONS = _pythons()
 
 
 def _uv(*arguments: str) -> str:
@@ -63,9 +68,9 @@ def test_the_wheel_holds_one_typed_package(wheel: Path) -> None:
     assert "catalog_client/py.typed" in names
 
 
-@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("version", PYTHONS)
 def test_a_batch_and_its_webhook_need_httpx_alone(stack: Stack, wheel: Path, tmp_path: Path, version: str) -> None:
-    programs = _environment(tmp_path / "environment", _python(version), str(wheel))
+    programs = _environment(tmp_path / "environment", PYTHONS[version], str(wheel))
     command = [str(programs / "python"), "-I", str(SCRIPT), stack.url, stack.webhook_secret]
     ran = subprocess.run(command, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
