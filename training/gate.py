@@ -160,7 +160,7 @@ def main() -> None:
     verdict, page = judgement.verdict, arguments.output.with_name(COMPARISON)
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     write_comparison(page, verdict, judgement.compared, IMPORTED, EVALUATION_REPORT)
-    # Last: whoever finds the verdict finds the page beside it.
+    # Written last, so that the page is there once the verdict is.
     arguments.output.write_text(verdict.model_dump_json(indent=1) + "\n", encoding="utf-8")
     with tracking.resume(TRAINING_REPORT, challenger, params.train) as run:
         run.log_verdict(verdict, page)

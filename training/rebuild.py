@@ -2,7 +2,7 @@
 
 Run it in the repository: `.venv/bin/python -m training.rebuild VERSION --into FOLDER`. VERSION is a version of the
 registry, a bundle's id, or the id of an MLflow run. A stage that DVC's cache or the remote knows is not run again: then
-the recorded inputs are checked to be the ones that gave the bundle. `--anew` runs all stages.
+the recorded inputs are checked to be the ones that gave the bundle. `--recompute` runs all stages.
 """
 
 import argparse
@@ -70,7 +70,7 @@ class Record:
         return self.code.endswith(_DIRTY)
 
 
-def rebuild(record: Record, into: Path, *, anew: bool = False) -> Bundle:
+def rebuild(record: Record, into: Path, *, recompute: bool = False) -> Bundle:
     """Make the bundle in a workspace at `into`, which must not exist; nothing is registered.
 
     Raises:
@@ -81,16 +81,16 @@ def rebuild(record: Record, into: Path, *, anew: bool = False) -> Bundle:
     try:
         clone(Path.cwd(), record.revision, into)
         _add_recorded_files(record, into)
-        _repeat(into, anew=anew)
+        _repeat(into, recompute=recompute)
         return Bundle.load(into / BUNDLE)
     except (WorkspaceError, BundleError) as error:
         raise RebuildError(str(error)) from error
 
 
-def _repeat(workspace: Path, *, anew: bool) -> None:
+def _repeat(workspace: Path, *, recompute: bool) -> None:
     """Run the stages up to `train` in the workspace, whose MLflow store is its own; shows what they print."""
     env = {**tool_env(), "CATALOG_MLFLOW_TRACKING_URI": f"sqlite:///{workspace}/mlflow-store/mlflow.db"}
-    options = ["--force"] if anew else []
+    options = ["--force"] if recompute else []
     if (remote := get_settings().dvc_remote) is not None:
         connect(workspace, remote)
         show([*FETCH], workspace, env)
@@ -105,11 +105,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m training.rebuild", description=__doc__)
     parser.add_argument("version", help="a version of the registry, a bundle, or the id of a run")
     parser.add_argument("--into", type=Path, required=True, help="folder for the workspace; it must not exist")
-    parser.add_argument("--anew", action="store_true", help="run all stages, also those that the cache knows")
+    parser.add_argument("--recompute", action="store_true", help="run all stages, also those that the cache knows")
     arguments = parser.parse_args()
     try:
         record = Record.find(arguments.version)
-        rebuilt = rebuild(record, arguments.into.resolve(), anew=arguments.anew)
+        rebuilt = rebuild(record, arguments.into.resolve(), recompute=arguments.recompute)
     except RebuildError as error:
         raise SystemExit(f"not rebuilt: {error}") from error
     origin = f"run {record.run} made bundle {record.bundle} from {record.code}"

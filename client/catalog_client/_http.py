@@ -116,7 +116,7 @@ class Tries:
         return self._backoff()
 
     def renew(self) -> None:
-        """Count anew, because the request has got further."""
+        """Start counting again, because the request has made progress."""
         self._made = 0
 
     def _is_busy(self, answer: Answer) -> bool:

@@ -66,14 +66,14 @@ Source = Iterable[Any] | AsyncIterable[Any] | Callable[[], Iterable[Any]]
 
 
 def item_source(items: Any, pictures: Path | None) -> Source:
-    """Return the iterable of the items, or a function that opens it anew."""
+    """Return the iterable of the items, or a function that opens it again."""
     if isinstance(items, (str, Path)):
         return partial(read_items, Path(items), pictures)
     return partial(_frame_items, items, pictures) if isinstance(items, Frame) else cast("Source", items)
 
 
 def label_source(labels: Any, pictures: Path | None, job_id: str | None) -> Source:
-    """Return the iterable of the labels, or a function that opens it anew."""
+    """Return the iterable of the labels, or a function that opens it again."""
     if isinstance(labels, (str, Path)):
         return partial(read_labels, Path(labels), pictures, job_id)
     return partial(_frame_labels, labels, job_id) if isinstance(labels, Frame) else cast("Source", labels)

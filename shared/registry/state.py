@@ -1,7 +1,7 @@
 """The models and the champion: a copy of MLflow's registry in Redis, and requests to change it.
 
-The API and the workers look here, so that neither needs MLflow to answer or to serve. Whoever changes the registry
-(`worker/serving/registry_service.py`) brings the copy up to date and tells everybody.
+The API and the workers look here, so that neither needs MLflow to answer or to serve. The courier, which changes the
+registry (`worker/serving/registry_service.py`), brings the copy up to date and notifies all processes.
 """
 
 import secrets

@@ -47,7 +47,7 @@ class Label:
     picture: str | None = None
     """The sha256 of its bytes, which are stored beside the labels."""
     url: str | None = None
-    """URL of a picture that is not stored; for people, no training fetches it."""
+    """URL of a picture that is not stored: information for readers, which no training fetches."""
     kind: LabelKind | None = None
     """`None` for a label that names no result with an answer."""
     job: str | None = None
@@ -66,7 +66,7 @@ class Label:
 
     @property
     def rank(self) -> tuple[datetime, str, int]:
-        """Of two labels of an item the greater rank wins: the later one, or if equal, the later arrival."""
+        """The label with the greater rank wins: the later one, or of equally old ones the later arrival."""
         return self.at, self.file, self.index
 
     def line(self) -> bytes:

@@ -84,9 +84,9 @@ def _shared_out(
     own, grams = ids[:, 0], ids[:, 1:]
     word, place = np.nonzero(grams)
     shape = (encoder.size, len(vocabulary))
-    containing = csr_matrix((importance[word], (grams[word, place], word)), shape=shape)
+    containing: csr_matrix = csr_matrix((importance[word], (grams[word, place], word)), shape=shape)
     mass = np.maximum(np.asarray(containing.sum(axis=1)), 1e-9)
-    shared = np.asarray(containing @ vectors) / mass
+    shared: npt.NDArray[np.float64] = np.asarray(containing @ vectors) / mass
     grams_per_word = np.maximum((grams != PADDING).sum(axis=1), 1)
     means = csr_matrix((1 / grams_per_word[word], (word, grams[word, place])), shape=shape[::-1]) @ shared
     known = own != PADDING

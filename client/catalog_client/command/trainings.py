@@ -28,7 +28,7 @@ def label(
 ) -> None:
     """Send corrections and confirmations for trainings to learn from."""
     with Catalog(url, key) as catalog:
-        labels = lambda: read_labels(table, pictures, job)  # noqa: E731  # read anew for each try
+        labels = lambda: read_labels(table, pictures, job)  # noqa: E731  # read again for each try
         summary = catalog.send_labels(labels, on_invalid="skip" if skip_invalid else None)
     console.print(_summary_line(summary))
 

@@ -47,7 +47,7 @@ def load(bundle: Bundle, runtime: str = "auto") -> Runtime:
 
 
 def choose(bundle: Bundle, runtime: str = "auto") -> tuple[Runtime, str]:
-    """The bundle on this runtime, and why it is this one, for people.
+    """Load the bundle on this runtime; also returns a human-readable reason for the choice.
 
     `auto` takes the fastest that the machine has and whose evaluation passed: a GPU by TensorFlow or JAX, whichever
     sees it; else OpenVINO, in int8 where that was found to be as good. Where a CPU has no instructions for int8, what

@@ -52,6 +52,6 @@ def has_gpu() -> bool:
 
 
 def _lengthened(tokens: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
-    """Padded on the left to the next power of two, which changes no answer: each length is compiled anew."""
+    """Pad on the left to the next power of two, which changes no answer: each new length has to be compiled."""
     length = tokens.shape[1]
     return np.pad(tokens, ((0, 0), ((1 << (length - 1).bit_length()) - length, 0), (0, 0)))

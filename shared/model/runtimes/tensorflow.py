@@ -30,7 +30,7 @@ class TensorFlowRuntime(KerasRuntime):
     def _compile(self, network: Any) -> Callable[[Array], Any]:
         """XLA only on a GPU: on a CPU it computes VGG16 at 0.85 of oneDNN's speed in f32, at 0.4 of it in bf16.
 
-        And only for inputs of one shape: the LSTM would be compiled anew for each length, and cuDNN's is faster.
+        And only for inputs of one shape: the LSTM would be compiled again for each length, and cuDNN's is faster.
         """
         shape = network.input_shape[1:]
         signature = [tf.TensorSpec((None, *shape), network.inputs[0].dtype)]

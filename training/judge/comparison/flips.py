@@ -24,7 +24,7 @@ SHOWN = 24
 """Items that each list of the page shows."""
 _PIXELS, _QUALITY = 128, 70
 _LETTERS = 110
-"""Of a title."""
+"""Characters shown of a title."""
 
 Pictures = dict[str, str]
 """sha256 of a picture to a `data:` address of a small copy."""
