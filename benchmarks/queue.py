@@ -36,15 +36,13 @@ def measure(system: System, items: list[dict[str, Any]], rounds: int) -> list[Ro
 
 
 def _round(system: System, items: list[dict[str, Any]]) -> Round:
-    redis = system.process("redis")
+    redis, workers = system.process("redis"), _workers_s(system)  # workers begin while the job is being accepted
     job = system.submit(items)
-    used, workers, started = cpu_s(redis), _workers_s(system), system.ledger.now()
-    done_before = system.ledger.job(job).done
+    used, started = cpu_s(redis), system.ledger.now()
     seconds = system.work(job)
     elapsed = system.ledger.now() - started
     share = (cpu_s(redis) - used) / elapsed
-    worker_s = (_workers_s(system) - workers) * len(items) / (len(items) - done_before)
-    seen = Round(len(items) / seconds, share, worker_s)
+    seen = Round(len(items) / seconds, share, _workers_s(system) - workers)
     print(f"{seen.rate:10.0f} items/s, Redis {share:.0%} of a core", flush=True)
     return seen
 

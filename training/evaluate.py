@@ -69,8 +69,8 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     params, bundle, history = load_params(), Bundle.load(BUNDLE), TRAINING_REPORT / HISTORY
     name = get_settings().registered_model
-    prepared = Prepared(PREPARED)
     with tracking.resume(TRAINING_REPORT, bundle, params.train) as run:
+        prepared = Prepared(PREPARED)  # within the run, so that missing files end it as failed
         metrics = evaluate(bundle, prepared.split(TEST), history, IMPORTED, FEATURE_STORE, EVALUATION_REPORT)
         _write_model_card(bundle, prepared, metrics, params)
         run.log_evaluation(metrics, EVALUATION_REPORT)

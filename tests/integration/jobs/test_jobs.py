@@ -168,7 +168,7 @@ def test_every_wrong_item_is_named_and_nothing_is_accepted(api: httpx.Client) ->
     assert response.headers["content-type"] == "application/problem+json"
     problem = response.json()
     assert problem["type"] == "urn:rakuten-catalog:problem:invalid-items"
-    assert "7 of 8 items are wrong" in problem["detail"]
+    assert "7 of 8 items are invalid" in problem["detail"]
     pointers = [error["pointer"] for error in problem["errors"]]
     assert pointers == [
         "/items/1", "/items/2/id", "/items/3/image/base64", "/items/4/image/url", "/items/5/image",
