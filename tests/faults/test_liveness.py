@@ -23,4 +23,4 @@ def test_housekeeper_without_celery_beat_is_not_live(parts: Service) -> None:
     (beat,) = psutil.Process(housekeeper.pid).children()
     beat.kill()
     told = wait_for("it says so", lambda: found if (found := answer("/live")) and found.is_error else None)
-    assert told.json()["reasons"] == ["Celery beat, which gives out what is due, has ended"]
+    assert told.json()["reasons"] == ["Celery beat, which sends out what is due, has ended"]
