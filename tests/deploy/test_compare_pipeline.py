@@ -60,17 +60,18 @@ def test_other_libraries_are_tried_and_not_taken_from_the_run_cache(project: Pat
     assert _rows(_compare(project)) == [["error", "0.01", "0.03", "0.02"]]
 
 
-def test_a_base_that_does_not_run_through_is_no_obstacle_to_its_repair(project: Path) -> None:
+def test_a_base_that_fails_is_no_obstacle_to_its_repair(project: Path) -> None:
     (project / "train.py").write_text("raise SystemExit(1)")
     _commit(project)
     (project / "train.py").write_text(FILES["train.py"])
     _commit(project)
     markdown = _compare(project)
-    assert "does not run through" in markdown
+    assert "The base, `" in markdown
+    assert "`, fails. With `" in markdown
     assert "0.4" in markdown
 
 
-def test_a_head_that_does_not_run_through_fails(project: Path) -> None:
+def test_a_head_that_fails_fails_the_comparison(project: Path) -> None:
     (project / "train.py").write_text("raise SystemExit(1)")
     _commit(project)
     with pytest.raises(subprocess.CalledProcessError):
