@@ -51,14 +51,14 @@ class Product:
     id: str
     item: dict[str, Any]
     code: int
-    """What it is."""
+    """The product type that it has."""
 
 
 @dataclass(frozen=True)
 class Loop:
     api: httpx.Client
     products: list[Product]
-    """That no model was trained on."""
+    """Products that no model was trained on."""
 
     def classify(self, items: Iterable[dict[str, Any]]) -> str:
         """The job's URL."""
@@ -149,7 +149,7 @@ def loop(workspace: Workspace, products: list[Product], tmp_path_factory: pytest
 
 @pytest.fixture(scope="module")
 def first(loop: Loop) -> dict[str, Any]:
-    """A training that has learned little, in service because somebody insisted."""
+    """A training of a small model, whose promotion was forced."""
     training = loop.trained(loop.train(params=SMALL, promote="never"))
     assert training["promoted"] is False
     version = training["version"]
@@ -162,45 +162,72 @@ def first(loop: Loop) -> dict[str, Any]:
     return training
 
 
-def test_corrections_lead_to_a_promotion_that_can_be_rolled_back(loop: Loop, first: dict[str, Any]) -> None:
+@dataclass(frozen=True)
+class Retraining:
+    """All products labelled, a training on the labels, and a bulk job that runs while its model is swapped in."""
+
+    answers: dict[str, dict[str, Any]]
+    """The first model's results, by product."""
+    labels: dict[str, Any]
+    """The answer to the corrections and confirmations."""
+    shown: set[tuple[str, int | None]]
+    """The stages that the training showed, and what they counted to."""
+    training: dict[str, Any]
+    job: dict[str, Any]
+    """The bulk job."""
+    results: Counter[str]
+    """The bulk job's results, by bundle."""
+
+
+@pytest.fixture(scope="module")
+def second(loop: Loop, first: dict[str, Any]) -> Retraining:
     before = loop.classify(product.item for product in loop.products)
-    answers = loop.results(before)
-    assert {answer["bundle"] for answer in answers.values()} == {first["bundle"]}
-
-    job = before.rpartition("/")[2]
-    told = loop.label(
-        {"job_id": job, "item_id": product.id, "code": product.code, "by": "anna"} for product in loop.products
+    answers, job_id = loop.results(before), before.rpartition("/")[2]
+    labels = loop.label(
+        {"job_id": job_id, "item_id": product.id, "code": product.code, "by": "anna"} for product in loop.products
     )
-    right = sum(answers[product.id]["category"]["code"] == product.code for product in loop.products)
-    assert (told["accepted"], told["confirmations"]) == (len(loop.products), right)
-    assert told["corrections"] == len(loop.products) - right > 0
-
     url = loop.train(promote="auto")
     shown = _shown_until(loop, url, GATE)
-    assert {name for name, _ in shown} >= {"import_data", "preprocess", "train", "evaluate"}
-    assert any(name == "train" and total for name, total in shown), "no epochs were counted"
-
     with late_picture(longest_s=2) as (picture, at_once):
         bulk = loop.classify(
             {"id": str(i), "title": f"article {i}", "image": {"url": picture}} for i in range(BULK_ITEMS)
         )
         training = loop.trained(url)
         assert training["promoted"] is True, training["verdict"]
-        loop.served(second := training["bundle"])
+        loop.served(training["bundle"])
         at_once.set()
-        mixed = Counter(result["bundle"] for result in loop.results(bulk).values())
-    assert training["verdict"]["passed"]
-    assert training["verdict"]["champion"] == first["bundle"]
-    assert _check(training, "weighted_f1")["figures"]["gain"] > 0
-    assert training["data"]["labels"]["count"] == len(loop.products)
-    assert mixed.total() == BULK_ITEMS
-    assert mixed.keys() == {first["bundle"], second}, "the bulk job saw no swap"
-    assert loop.api.get(bulk).json()["bundles"] == mixed
+        results = Counter(str(result["bundle"]) for result in loop.results(bulk).values())
+    return Retraining(answers, labels, shown, training, loop.api.get(bulk).raise_for_status().json(), results)
 
+
+def test_labels_count_as_corrections_or_confirmations(loop: Loop, first: dict[str, Any], second: Retraining) -> None:
+    assert {answer["bundle"] for answer in second.answers.values()} == {first["bundle"]}
+    right = sum(second.answers[product.id]["category"]["code"] == product.code for product in loop.products)
+    assert (second.labels["accepted"], second.labels["confirmations"]) == (len(loop.products), right)
+    assert second.labels["corrections"] == len(loop.products) - right > 0
+
+
+def test_a_training_on_corrections_beats_the_champion(loop: Loop, first: dict[str, Any], second: Retraining) -> None:
+    assert {name for name, _ in second.shown} >= {"import_data", "preprocess", "train", "evaluate"}
+    assert any(name == "train" and total for name, total in second.shown), "no epochs were counted"
+    assert second.training["verdict"]["passed"]
+    assert second.training["verdict"]["champion"] == first["bundle"]
+    assert _check(second.training, "weighted_f1")["figures"]["gain"] > 0
+    assert second.training["data"]["labels"]["count"] == len(loop.products)
+
+
+def test_a_job_that_runs_during_the_swap_has_results_of_both_models(first: dict[str, Any], second: Retraining) -> None:
+    assert second.results.total() == BULK_ITEMS
+    assert second.results.keys() == {first["bundle"], second.training["bundle"]}, "the bulk job saw no swap"
+    assert second.job["bundles"] == second.results
+
+
+def test_the_promoted_model_serves_until_a_rollback(loop: Loop, first: dict[str, Any], second: Retraining) -> None:
+    bundle = second.training["bundle"]
     after = loop.results(loop.classify(product.item for product in loop.products))
-    assert {answer["bundle"] for answer in after.values()} == {second}
+    assert {answer["bundle"] for answer in after.values()} == {bundle}
     models = loop.models()
-    assert (models["champion"], models["previous"]) == (training["version"], first["version"])
+    assert (models["champion"], models["previous"]) == (second.training["version"], first["version"])
 
     loop.api.post("/v1/models/rollback", json={"reason": "a test"}).raise_for_status()
     loop.served(first["bundle"])
@@ -209,18 +236,18 @@ def test_corrections_lead_to_a_promotion_that_can_be_rolled_back(loop: Loop, fir
     assert [change["kind"] for change in loop.models()["history"]] == ["rollback", "promote", "promote"]
 
     loop.api.post("/v1/models/rollback", json={"reason": "undone"}).raise_for_status()
-    loop.served(second)
+    loop.served(bundle)
 
 
-def test_poisoned_labels_are_refused_and_the_champion_stays(loop: Loop, first: dict[str, Any]) -> None:
+def test_poisoned_labels_are_refused_and_the_champion_stays(loop: Loop, second: Retraining) -> None:
     champion = loop.models()["champion"]
     dice = random.Random(3)
     wrong = [
         product.item | {"code": dice.choice([code for code in CODES if code != product.code])}
         for product in loop.products
     ]
-    told = loop.label({name: value for name, value in label.items() if name != "id"} for label in wrong)
-    assert told["accepted"] == len(loop.products)
+    answer = loop.label({name: value for name, value in label.items() if name != "id"} for label in wrong)
+    assert answer["accepted"] == len(loop.products)
     training = loop.trained(loop.train(promote="auto"))
     assert training["promoted"] is False
     assert training["verdict"]["passed"] is False
@@ -233,11 +260,11 @@ def test_poisoned_labels_are_refused_and_the_champion_stays(loop: Loop, first: d
     assert refused["gate"]["passed"] is False
 
 
-def test_client_commands_of_the_training_loop(loop: Loop, first: dict[str, Any], tmp_path: Path) -> None:
-    told = _catalog(loop, "train", "--promote", "never")
-    assert "train: unchanged" in told, "nothing had changed since the last one"
-    assert "not promoted" in told
-    assert "another label" in told
+def test_client_commands_of_the_training_loop(loop: Loop, second: Retraining, tmp_path: Path) -> None:
+    printed = _catalog(loop, "train", "--promote", "never")
+    assert "train: unchanged" in printed, "nothing had changed since the last one"
+    assert "not promoted" in printed
+    assert "another label" in printed
 
     product, job = loop.products[0], loop.classify([loop.products[0].item])
     loop.results(job)
@@ -255,7 +282,7 @@ def test_client_commands_of_the_training_loop(loop: Loop, first: dict[str, Any],
 
 
 def _catalog(loop: Loop, *arguments: str) -> str:
-    """What it tells people."""
+    """What the command prints for its user."""
     command = [sys.executable, "-m", "catalog_client", *arguments, "--url", str(loop.api.base_url)]
     ran = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, "COLUMNS": "200"})
     assert ran.returncode == 0, ran.stderr
