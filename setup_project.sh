@@ -58,5 +58,5 @@ echo "Installing the packages of requirements.lock"
 "$uv" pip sync --quiet --python .venv/bin/python --require-hashes --compile-bytecode requirements.lock
 "$uv" pip install --quiet --python .venv/bin/python --no-deps --build-constraints requirements.lock \
   --editable . --editable ./client
-.venv/bin/python -m training.plots
+.venv/bin/python -m training.pipeline.plots_page
 echo "Ready: .venv/bin/catalog --help"

@@ -8,7 +8,6 @@ from fastapi import Depends, FastAPI
 from fastapi.concurrency import run_in_threadpool
 from fastapi_offline import FastAPIOffline
 
-from api import health
 from api.access import authentication as access
 from api.access.observers import Observers
 from api.dependencies import open_stores
@@ -26,9 +25,9 @@ from api.labels import routes as labels
 from api.labels.schemas import LabelIn, LabelsIn
 from api.lifecycle import webhook_events
 from api.lifecycle.webhook_events import JobEndedOut, TrainingEndedOut
-from api.metrics import ProcessMetrics, http
-from api.metrics import routes as metrics
 from api.models import routes as models
+from api.monitoring import ProcessMetrics, health, http
+from api.monitoring import routes as metrics
 from api.trainings import routes as trainings
 from shared.settings import Settings, get_settings
 from shared.telemetry import tracing

@@ -14,11 +14,11 @@ from shared.model.runtimes.openvino import OpenVINOBackbone, Precision, precisio
 from shared.pipeline.params import ParamsError, PreprocessParams, load_params
 from shared.words import words
 from training.catalogue.pictures import iter_pictures
+from training.fit.fine_tune import fine_tune
 from training.pipeline.layout import FEATURE_STORE, IMPORTED, PREPARED, STARTER
 from training.pipeline.splits import TRAIN, VALIDATION, identify, split
 from training.vgg16.backbone_files import copy_backbone
 from training.vgg16.features import FeatureStore, HalfFeatures, compute_missing
-from training.vgg16.fine_tune import fine_tune
 from training.vgg16.weights import WeightsError, keep_quantised, load_vgg16
 
 log = logging.getLogger(__name__)

@@ -8,11 +8,11 @@ from shared.ledger import Deliveries, Ledger, Outbox
 from shared.queues import Lane, Task
 from shared.settings import get_settings
 from shared.stores.opening import open_blobs, open_redis
-from worker import lifecycle
-from worker.app import app, periodic, scheduled
+from worker.app import app, lifecycle
+from worker.app.periodic import periodic, scheduled
 from worker.courier.webhooks import Webhooks
-from worker.reconciler import Reconciler
-from worker.trainings.schedule import open_scheduled
+from worker.housekeeping.reconciler import Reconciler
+from worker.housekeeping.training_schedule import open_scheduled
 
 if TYPE_CHECKING:
     from worker.courier.tracking import JobTracking

@@ -66,6 +66,15 @@ CLOSED = problems(
 """What every route that is not open to all may answer with."""
 
 
+UPLOADS = problems(
+    HTTPStatus.BAD_REQUEST,
+    HTTPStatus.CONFLICT,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    HTTPStatus.INSUFFICIENT_STORAGE,
+)
+"""What a route that takes items in bulk may answer with, beside those."""
+
 OPEN = problems(HTTPStatus.UNPROCESSABLE_ENTITY)
 """What routes that are open to all may answer with."""
 

@@ -16,7 +16,7 @@ from api.dependencies import LedgerDep, QueueDep, ResultsDep
 from api.http import idempotency
 from api.http.idempotency import Attempt, IdempotentDep
 from api.http.long_poll import LongPollDep
-from api.http.openapi import ACCEPTED, problems
+from api.http.openapi import ACCEPTED, UPLOADS, problems
 from api.http.problems import results_expired
 from api.http.server_sent_events import follow
 from api.ingest import UploadDep
@@ -45,14 +45,7 @@ _WRITERS: dict[str, tuple[_Writer, str]] = {
     "",
     status_code=HTTPStatus.ACCEPTED,
     openapi_extra=JOB_BODIES,
-    responses=ACCEPTED
-    | problems(
-        HTTPStatus.BAD_REQUEST,
-        HTTPStatus.CONFLICT,
-        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-        HTTPStatus.INSUFFICIENT_STORAGE,
-    ),
+    responses=ACCEPTED | UPLOADS,
 )
 async def submit(
     upload: UploadDep,

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Response
 from api.access.authentication import TrainCaller
 from api.http import idempotency
 from api.http.idempotency import IdempotentDep
-from api.http.openapi import problems
+from api.http.openapi import UPLOADS
 from api.ingest import UploadDep
 from api.labels.bodies import LABEL_BODIES
 from api.labels.listing import LABELS
@@ -21,13 +21,7 @@ router = APIRouter(prefix="/v1/labels", tags=["labels"])
     "",
     status_code=HTTPStatus.CREATED,
     openapi_extra=LABEL_BODIES,
-    responses=problems(
-        HTTPStatus.BAD_REQUEST,
-        HTTPStatus.CONFLICT,
-        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-        HTTPStatus.INSUFFICIENT_STORAGE,
-    ),
+    responses=UPLOADS,
 )
 async def submit(
     upload: UploadDep,

@@ -6,8 +6,8 @@ from urllib.parse import urlsplit, urlunsplit
 from pydantic import BaseModel
 
 from api.http.problems import Problem
-from shared.addresses import forbidden_host
 from shared.ledger import Job, WebhookState
+from shared.network.addresses import forbidden_host
 from shared.settings import Settings
 
 

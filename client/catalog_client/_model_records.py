@@ -6,7 +6,7 @@ from datetime import date, datetime
 from typing import Any
 
 from catalog_client._parsing import Record, older
-from catalog_client._records import QueuePlace, WebhookStatus
+from catalog_client._records import QueuedWork
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,12 +56,9 @@ class TrainingError(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Training(Record):
+class Training(QueuedWork):
     """A training: its state, its stages, and what came of it."""
 
-    id: str
-    state: str
-    reason: str | None = None
     params: Mapping[str, Any] = field(default_factory=dict)
     source: str | None = None
     revision: str | None = None
@@ -70,12 +67,6 @@ class Training(Record):
     stages: tuple[Stage, ...] = ()
     attempts: int = 0
     trainer: str | None = None
-    queue: QueuePlace | None = None
-    created_at: datetime | None = None
-    started_at: datetime | None = None
-    finished_at: datetime | None = None
-    deadline_at: datetime | None = None
-    estimated_finish_at: datetime | None = None
     commit: str | None = None
     data: Mapping[str, Any] | None = None
     bundle: str | None = None
@@ -85,12 +76,6 @@ class Training(Record):
     verdict: Verdict | None = None
     promoted: bool | None = None
     error: TrainingError | None = None
-    webhook: WebhookStatus | None = None
-    trace_id: str | None = None
-
-    @property
-    def ended(self) -> bool:
-        return self.finished_at is not None
 
 
 @dataclass(frozen=True, kw_only=True)

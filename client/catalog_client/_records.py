@@ -44,35 +44,41 @@ class QueuePlace(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Job(Record):
-    """A job: its state, its counts, and when it began and ended."""
+class QueuedWork(Record):
+    """What a job and a training have in common: state, place in the queue, times, and the webhook."""
 
     id: str
     state: str
-    """queued, running, completed, partial, failed, cancelled or expired."""
-    counts: Counts
+    """queued, running, completed, partial, failed, cancelled or expired; a training is never partial."""
     reason: str | None = None
-    """Why it ended before its items did: deadline or error_budget."""
-    bundles: Mapping[str, int] = field(default_factory=dict, metadata={"older": "model_versions"})
-    """How many items each bundle classified."""
-    progress: float = 0
-    rate: float | None = None
+    """Why it ended early: deadline, or error_budget for a job."""
     queue: QueuePlace | None = None
     created_at: datetime | None = None
     started_at: datetime | None = None
     finished_at: datetime | None = None
     deadline_at: datetime | None = None
     estimated_finish_at: datetime | None = None
-    results_expire_at: datetime | None = None
-    error_budget: float | None = None
-    parent: str | None = None
-    """The job whose items this one retries."""
     webhook: WebhookStatus | None = None
     trace_id: str | None = None
 
     @property
     def ended(self) -> bool:
         return self.finished_at is not None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job(QueuedWork):
+    """A job: its state, its counts, and when it began and ended."""
+
+    counts: Counts
+    bundles: Mapping[str, int] = field(default_factory=dict, metadata={"older": "model_versions"})
+    """How many items each bundle classified."""
+    progress: float = 0
+    rate: float | None = None
+    results_expire_at: datetime | None = None
+    error_budget: float | None = None
+    parent: str | None = None
+    """The job whose items this one retries."""
 
 
 @dataclass(frozen=True, kw_only=True)

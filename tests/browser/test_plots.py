@@ -10,7 +10,7 @@ _MARKS = re.compile(r'<g class="mark-\w+ role-mark[^"]*"[^>]*>\s*<(?:path|text|r
 
 
 def _plots(workspace: Workspace) -> Path:
-    workspace.run("training.plots")
+    workspace.run("training.pipeline.plots_page")
     workspace.run("dvc", "plots", "show")
     return workspace.folder / "dvc_plots/index.html"
 

@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from redis import Redis
 
-from api.metrics.queue import QueueCollector
+from api.monitoring.queue import QueueCollector
 from shared.settings import ROOT
 from tests.deploy import pod_rules, wiring_rules
 from tests.deploy.manifests import (

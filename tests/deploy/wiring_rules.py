@@ -7,7 +7,7 @@ from ipaddress import ip_network
 from typing import Any
 from urllib.parse import urlsplit
 
-from shared import addresses
+from shared.network import addresses
 from shared.queues import DELIVERY, HOUSEKEEPING, TRAINING, Lane
 from shared.settings import ROOT
 from stack.roles import Role, command

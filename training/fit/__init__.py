@@ -1,9 +1,8 @@
-"""Fitting the networks: text, image, their fusion, and what teaches the text network."""
+"""Fitting the networks: VGG16 where it is fine-tuned, text, image, their fusion, and what teaches the text network."""
 
 __all__ = [
-    "epoch_bar",
+    "fine_tune",
     "fusion",
     "image",
-    "schedule",
     "text",
 ]

@@ -13,12 +13,12 @@ from shared.queues import Lane
 from shared.settings import Settings
 from shared.telemetry import logs
 from shared.telemetry.tracing import Facts, SpanKind, current_span, fail, span
-from worker import metrics
 from worker.classify.classification import Classifier
 from worker.classify.held_chunks import HeldChunks
 from worker.classify.isolation import classify_isolated
 from worker.classify.lane_slots import LaneSlots
 from worker.classify.outcomes import profile_of
+from worker.process import metrics
 from worker.serving.batching import Priority
 
 log = logging.getLogger(__name__)

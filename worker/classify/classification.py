@@ -12,11 +12,11 @@ from shared.model.text import unknown_share
 from shared.telemetry.logs import bound, in_context
 from shared.telemetry.tracing import span
 from shared.words import words
-from worker import metrics
 from worker.classify.caches import PredictionCache, prediction_key
 from worker.classify.outcomes import to_outcomes
 from worker.classify.picture_source import PictureError
 from worker.classify.pictures import Pictures
+from worker.process import metrics
 from worker.serving.batching import Priority
 from worker.serving.engine import Engine, ImageAnswers
 

@@ -1,9 +1,9 @@
 """Reads the pictures of items from the blob store or from their URLs."""
 
 from shared.ledger import QueuedItem
+from shared.network.outbound import FetchError, fetch, outbound_client
 from shared.settings import Settings
 from shared.stores.blobs import BlobNotFoundError, Blobs
-from worker.outbound import FetchError, fetch, outbound_client
 
 
 class PictureError(Exception):

@@ -6,9 +6,9 @@ from functools import partial
 
 from shared.ledger import QueuedItem
 from shared.model.images import UnreadableImageError, decode
-from worker import metrics
 from worker.classify.caches import FeatureCache
 from worker.classify.picture_source import PictureError, PictureSource
+from worker.process import metrics
 from worker.serving import engine_metrics
 from worker.serving.batching import Priority
 from worker.serving.engine import Engine, ImageAnswers

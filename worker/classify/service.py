@@ -22,7 +22,7 @@ from worker.classify.lane_slots import LaneSlots
 from worker.classify.model_slot import ModelSlot
 from worker.classify.picture_source import PictureSource
 from worker.classify.pictures import MAX_PIXELS, Pictures
-from worker.heartbeat import Heartbeat
+from worker.process.heartbeat import Heartbeat
 from worker.serving import engine_metrics
 from worker.serving.champion import Champion
 from worker.serving.engine import Engine

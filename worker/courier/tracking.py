@@ -15,7 +15,7 @@ from shared.registry.mlflow import client, ensure_experiment
 from shared.settings import Settings
 from shared.telemetry.logs import bound
 from shared.telemetry.tracing import span
-from worker import metrics
+from worker.process import metrics
 
 log = logging.getLogger(__name__)
 

@@ -25,13 +25,13 @@ from shared.ledger import (
     Outbox,
     WebhookState,
 )
+from shared.network.outbound import outbound_client, within
 from shared.queues import TRAINING
 from shared.settings import Settings
 from shared.telemetry.logs import bound
 from shared.telemetry.tracing import Facts, SpanKind, fail, span, traceparent
 from shared.tenants.webhook_secrets import signing_secrets
-from worker import metrics
-from worker.outbound import outbound_client, within
+from worker.process import metrics
 
 log = logging.getLogger(__name__)
 

@@ -1,4 +1,4 @@
-"""Metrics of the engine and of the bundle that it serves, beside those of `worker/metrics.py`."""
+"""Metrics of the engine and of the bundle that it serves, beside those of `worker/process/metrics.py`."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from prometheus_client import Counter, Gauge, Histogram
 
-import worker.metrics  # noqa: F401  # it turns off the series that say when each metric was created
+import worker.process.metrics  # noqa: F401  # it turns off the series that say when each metric was created
 from worker.serving.batching import EngineRequest, Kind, Priority
 
 _MILLISECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)

@@ -1,6 +1,5 @@
 """Runs trainings: workspace, stages as processes, labels, verdict and promotion."""
 
 __all__ = [
-    "schedule",
     "trainer",
 ]

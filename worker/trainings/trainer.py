@@ -12,8 +12,8 @@ from shared.stores.opening import open_redis
 from shared.telemetry.logs import bound
 from shared.telemetry.tracing import Facts, SpanKind, span
 from shared.telemetry.worker_status import TrainerStatus, announce, withdraw
-from worker import metrics
-from worker.heartbeat import Heartbeat
+from worker.process import metrics
+from worker.process.heartbeat import Heartbeat
 from worker.trainings.checkouts import prune
 from worker.trainings.run import HeldTraining, StageError, StoppedError, TrainingRunner
 

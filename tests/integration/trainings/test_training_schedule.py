@@ -10,7 +10,7 @@ from redis import Redis
 from shared.ledger import JobState, Ledger, Trainings
 from shared.queues import celery_app
 from shared.settings import Settings
-from worker.trainings.schedule import open_scheduled
+from worker.housekeeping.training_schedule import open_scheduled
 
 
 def _beat(line: str | None) -> subprocess.CompletedProcess[str]:

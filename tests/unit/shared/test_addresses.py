@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.addresses import forbidden_host, may_connect
+from shared.network.addresses import forbidden_host, may_connect
 
 LOOPBACK = (ip_network("127.0.0.0/8"),)
 FORBIDDEN_IPV4 = [

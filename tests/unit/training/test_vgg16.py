@@ -14,8 +14,8 @@ from shared.model.images import decode
 from shared.model.runtimes.openvino import OpenVINOBackbone, Precision
 from shared.pipeline.params import FineTuneParams
 from tests.pictures import clouds
+from training.fit.fine_tune import fine_tune
 from training.vgg16.features import fingerprint
-from training.vgg16.fine_tune import fine_tune
 from training.vgg16.weights import WeightsError, keep_quantised, load_vgg16
 
 SIZE = 64

@@ -33,9 +33,9 @@ MAKES_NO_ANSWER = {
     "shared/settings.py": "bounds sizes and times",
     "shared/telemetry": "logs and traces",
     "shared/stores": "keeps bytes under the hash that the key holds",
-    "worker/metrics.py": "counts and times",
+    "worker/process/metrics.py": "counts and times",
     "worker/serving/engine_metrics.py": "counts and times",
-    "worker/outbound.py": "fetches bytes, whose hash the key holds",
+    "shared/network/outbound.py": "fetches bytes, whose hash the key holds",
 }
 """Code behind the classification that no answer depends on, with the reason."""
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from kombu.transport.redis import Channel
 
-import worker.messages  # noqa: F401  # what it sets is what is tested
+import worker.process.messages  # noqa: F401  # what it sets is what is tested
 
 
 def test_acknowledgement_on_a_closed_channel_is_dropped() -> None:

@@ -8,8 +8,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from stack.processes import free_port
-from worker.process_health import ProcessHealth, Watchdog
-from worker.process_port import serve
+from worker.process.health import ProcessHealth, Watchdog
+from worker.process.port import serve
 
 
 class Clock:

@@ -22,8 +22,8 @@ from celery.signals import (
 from shared.queues import DELIVERY, HOUSEKEEPING, TRAINING, Lane, refresh_models_soon
 from shared.settings import get_settings
 from shared.telemetry import logs, tracing
-from worker import process_port
-from worker.process_health import ConsumerLoopCheck, process_health, watch_celery_beat
+from worker.process import port
+from worker.process.health import process_health, watch_celery_beat
 
 if TYPE_CHECKING:
     from worker.classify.service import ClassifierService
@@ -36,11 +36,6 @@ classifier: "ClassifierService | None" = None
 """Set in workers."""
 trainer: "Trainer | None" = None
 """Set in trainers."""
-
-
-def install(app: Celery) -> None:
-    """Have the consumer loop watched in every process of this app."""
-    app.steps["consumer"].add(ConsumerLoopCheck)
 
 
 def process_kind(queues: Collection[str]) -> str:
@@ -70,8 +65,8 @@ def _set_up_telemetry(instance: Any, options: dict[str, Any], **_: Any) -> None:
 
 @celeryd_after_setup.connect
 def _open_port(**_: Any) -> None:
-    if (port := get_settings().process_port) is not None:
-        process_port.serve(port, process_health)
+    if (number := get_settings().process_port) is not None:
+        port.serve(number, process_health)
 
 
 @worker_ready.connect

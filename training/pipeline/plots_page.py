@@ -1,4 +1,4 @@
-"""`python -m training.plots` makes the pages of `dvc plots show` work without a network.
+"""`python -m training.pipeline.plots_page` makes the pages of `dvc plots show` work without a network.
 
 DVC's own page loads Vega from a content delivery network. This command writes a template that holds Vega's scripts, and
 sets it in `.dvc/config.local`. `setup_project.sh` runs it; where it has not run, DVC's own page is used.

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from redis import RedisError
 
 from shared.telemetry.worker_status import HEARTBEAT_S
-from worker import metrics
-from worker.process_health import HEARTBEAT_LIMIT_S, Watchdog
+from worker.process import metrics
+from worker.process.health import HEARTBEAT_LIMIT_S, Watchdog
 
 log = logging.getLogger(__name__)
 

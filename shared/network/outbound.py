@@ -21,7 +21,7 @@ from typing import Any
 import httpcore
 import httpx
 
-from shared.addresses import Network, may_connect
+from shared.network.addresses import Network, may_connect
 
 _COMPRESSIONS = {"gzip", "x-gzip", "deflate", "compress", "br", "zstd"}
 _MAX_PORT = 65535

@@ -1,4 +1,4 @@
-"""What Prometheus scrapes: this process's own requests, and the state of the stores at the time of the scrape.
+"""What operators and their tools ask: health, and the metrics of this process's requests and of the stores.
 
 Every API process reports the same about the stores. To add metrics about them, register a collector in
 `_stores_registry`.
@@ -11,9 +11,9 @@ from prometheus_client import CollectorRegistry, Gauge, ProcessCollector, disabl
 from redis import RedisError
 
 from api.dependencies import Stores, service
-from api.metrics.drift import DriftCollector
-from api.metrics.http import HttpMetrics
-from api.metrics.queue import QueueCollector, RedisCollector, WakeupsCollector, WorkersCollector
+from api.monitoring.drift import DriftCollector
+from api.monitoring.http import HttpMetrics
+from api.monitoring.queue import QueueCollector, RedisCollector, WakeupsCollector, WorkersCollector
 from shared.drift import Drift
 
 log = logging.getLogger(__name__)
@@ -60,6 +60,7 @@ class ProcessMetrics:
 
 __all__ = [
     "ProcessMetrics",
+    "health",
     "http",
     "routes",
 ]

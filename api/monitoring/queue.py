@@ -7,7 +7,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 from redis import Redis, RedisError
 
-from api.metrics.families import counter, gauge
+from api.monitoring.families import counter, gauge
 from shared.ledger import LaneFigures, QueueFigures, Trainings
 from shared.queues import TRAINING, Lane, messages_waiting
 from shared.telemetry.worker_status import alive, trainers_alive

@@ -15,8 +15,8 @@ from itertools import chain, repeat
 import httpx
 import pytest
 
+from shared.network.outbound import FetchError, ForbiddenAddressError, fetch, outbound_client, within
 from shared.settings import ROOT
-from worker.outbound import FetchError, ForbiddenAddressError, fetch, outbound_client, within
 
 HERE = (ip_network("127.0.0.1/32"),)
 BOMB = gzip.compress(bytes(50_000_000))
@@ -283,7 +283,7 @@ def test_hanging_resolver_times_out() -> None:
     program = f"""
 import socket, threading
 socket.getaddrinfo = lambda *_, **__: threading.Event().wait()
-from worker.outbound import FetchError, fetch, outbound_client
+from shared.network.outbound import FetchError, fetch, outbound_client
 try:
     fetch(outbound_client(timeout_s=60, allowed=()), "http://shop.example/", max_bytes=1, timeout_s={LIMIT_S})
 except FetchError as error:

@@ -7,7 +7,7 @@ from prometheus_client.registry import Collector
 
 from api.drift.alerts import ACCURACY, WEEK, alerts
 from api.drift.assessment import assess
-from api.metrics.families import gauge
+from api.monitoring.families import gauge
 from shared.drift import Drift, total
 from shared.drift.profile import DriftFeature
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from prometheus_client import MetricsHandler
 
-from worker.process_health import ProcessHealth
+from worker.process.health import ProcessHealth
 
 log = logging.getLogger(__name__)
 

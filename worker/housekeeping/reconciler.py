@@ -14,8 +14,8 @@ from shared.queues import TRAINING, Lane, Task, send_per_job, wake, wake_trainer
 from shared.stores.blobs import Blobs
 from shared.telemetry.logs import bound
 from shared.telemetry.worker_status import alive, trainers_alive
-from worker import metrics
 from worker.classify.caches import PredictionCache
+from worker.process import metrics
 
 log = logging.getLogger(__name__)
 

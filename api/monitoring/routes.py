@@ -4,7 +4,7 @@ from fastapi import APIRouter, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from api.access.observers import Observer
-from api.metrics import StoresRegistryDep
+from api.monitoring import StoresRegistryDep
 
 router = APIRouter(tags=["metrics"])
 

@@ -1,24 +1,14 @@
-"""The Celery app of the workers: its configuration, and how a periodic task is registered.
-
-Start it with `celery -A worker.app worker`.
-"""
+"""How a periodic task is registered, so that Celery beat sends it."""
 
 from collections.abc import Callable
 from typing import Any
 
 from celery.schedules import crontab
 
-import worker.messages  # noqa: F401  # its settings must be made before the first connection
-from shared.queues import Task, celery_app
-from shared.settings import get_settings
-from worker import lifecycle
+from shared.queues import Task
+from worker.app.configuration import app
 
 Body = Callable[..., None]
-
-app = celery_app(get_settings())
-app.Task.Strategy = "worker.messages:careful"
-app.conf.update(include=["worker.tasks"])
-lifecycle.install(app)
 
 
 def periodic(task: Task, *, every: float) -> Callable[[Body], Any]:
