@@ -6,6 +6,7 @@ import sys
 
 from shared.model.bundle import MANIFEST, Manifest
 from shared.model.review import Review
+from stack.processes import StartError
 from stack.receiver import WebhookReceiver
 from stack.services import ROOT, Stack, bundle_folder, pick_ports
 
@@ -59,4 +60,7 @@ def python(*arguments: str) -> None:
 
 
 if __name__ == "__main__":
-    run()
+    try:
+        run()
+    except StartError as error:
+        sys.exit(str(error))

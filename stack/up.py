@@ -5,6 +5,7 @@ import sys
 import threading
 from pathlib import Path
 
+from stack.processes import StartError
 from stack.services import ROOT, Stack, pick_ports
 
 
@@ -28,4 +29,7 @@ def run(state: Path) -> None:
 
 
 if __name__ == "__main__":
-    run(Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / ".run/up")
+    try:
+        run(Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / ".run/up")
+    except StartError as error:
+        sys.exit(str(error))

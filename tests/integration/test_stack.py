@@ -10,9 +10,11 @@ from pathlib import Path
 from uuid import uuid4
 
 import httpx
+from redis import Redis
 
 from shared.settings import ROOT
 from shared.taxonomy import CODES
+from stack.redis_server import find_server
 from tests.conftest import Trained
 from tests.waiting import wait_for
 from training.catalogue.challenge import UNLABELLED_FILE, UNLABELLED_PICTURES_FOLDER
@@ -54,6 +56,50 @@ def test_ctrl_c_stops_everything(trained: Trained, tmp_path: Path) -> None:
         up.wait(60)
     assert up.returncode == 0
     assert _processes(marker) == []
+
+
+def _running_redis(state: Path) -> subprocess.Popen[str]:
+    """A process with a stack of which only Redis runs, in this state folder, on the port that it prints."""
+    code = (
+        "import time; from pathlib import Path; from shared.settings import ROOT\n"
+        "from stack.services import Stack, Ports; from stack.processes import free_port\n"
+        f"state = Path({str(state)!r}); state.mkdir(parents=True, exist_ok=True)\n"
+        "stack = Stack(ROOT, state, Ports(free_port(), free_port(), None), say=lambda step: print(step, flush=True))\n"
+        "stack.start_redis(); print(stack.ports.redis, flush=True); time.sleep(300)\n"
+    )
+    return subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+
+
+def _port_of(stack: subprocess.Popen[str]) -> int:
+    assert stack.stdout is not None
+    said: list[str] = []
+    while not (line := stack.stdout.readline()).strip().isdecimal():
+        assert line, "it has ended"
+        said.append(line)
+    assert any(find_server() in line for line in said), "the server that was found is named"
+    return int(line)
+
+
+def test_a_second_stack_in_one_folder_is_refused_with_a_sentence(tmp_path: Path) -> None:
+    """Two Redis servers on one append-only file would make 31 jobs of 25."""
+    with _running_redis(tmp_path / "state") as first:
+        try:
+            client = Redis(port=_port_of(first))
+            client.set("a", "1")
+            command = [sys.executable, "-m", "stack.up", str(tmp_path / "state")]
+            second = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+            assert second.returncode == 1
+            assert f"as process {first.pid}" in second.stderr
+            assert f"kill {first.pid}" in second.stderr
+            assert "Traceback" not in second.stderr
+            assert client.get("a") == b"1"
+        finally:
+            first.kill()
+    with _running_redis(tmp_path / "state") as third:
+        try:
+            assert Redis(port=_port_of(third)).get("a") == b"1", "once the first one is gone, its jobs are taken over"
+        finally:
+            third.kill()
 
 
 def test_children_end_with_a_parent_that_is_killed(trained: Trained, tmp_path: Path) -> None:
