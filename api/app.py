@@ -1,5 +1,6 @@
 """Builds the application. Start it with `uvicorn --factory api.app:create_app`."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -10,6 +11,7 @@ from fastapi_offline import FastAPIOffline
 
 from api.access import authentication as access
 from api.access.observers import Observers
+from api.access.revocation import EndWithKey, Revocations
 from api.dependencies import open_stores
 from api.drift import routes as drift
 from api.http import problems
@@ -46,11 +48,16 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         settings = get_settings()
         requests.observe(settings)
 
+    revocations = Revocations()
+
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.stores = open_stores(settings)
-        await run_in_threadpool(access.announce_access, KeyStore(app.state.stores.redis))
+        keys = KeyStore(app.state.stores.redis)
+        await run_in_threadpool(access.announce_access, keys)
+        watching = asyncio.create_task(revocations.watch(keys))
         yield
+        watching.cancel()
         await app.state.stores.close()
         await run_in_threadpool(tracing.finish)
 
@@ -67,6 +74,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         dependencies=[Depends(refuse_unknown)],
     )
     problems.install(app)
+    app.add_middleware(EndWithKey, revocations=revocations)
     access.install(app)
     app.state.metrics, app.state.observers = ProcessMetrics(), Observers()
     for routes in (jobs, deliveries, predict, trainings, labels, drift, metrics, models, health):

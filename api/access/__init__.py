@@ -4,4 +4,5 @@ __all__ = [
     "authentication",
     "observers",
     "ownership",
+    "revocation",
 ]

@@ -160,6 +160,7 @@ def _key_holder(
         if not status.allowed:
             raise _rate_limited(status, "Too many requests with a wrong key came from your address")
         raise _unauthorized("The API key is not valid: it is mistyped, revoked or from another service.")
+    request.state.key_id = key.id  # `revocation.py` looks whether it is revoked while the request lasts
     status = rate_limits.request(key.id)
     request.state.rate_limit = status
     if not status.allowed:

@@ -44,7 +44,7 @@ def list_keys() -> None:
 def revoke(
     key_id: Annotated[str, typer.Argument(metavar="ID", help="The key's id, as `catalog-keys list` shows it.")],
 ) -> None:
-    """Revoke a key. It is refused from the next request on."""
+    """Revoke a key. It is refused from the next request on, and requests under way with it end within seconds."""
     key = _keys().revoke(key_id)
     typer.echo(f"key {key.id} of tenant {key.tenant} is revoked", err=True)
 

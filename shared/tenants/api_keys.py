@@ -115,6 +115,18 @@ class KeyStore:
         key = _read(identifier, fields)
         return None if key.revoked_at else key
 
+    def refused(self, identifiers: Collection[str]) -> set[str]:
+        """Return which of the keys with these ids are no longer valid, in one round trip."""
+        with self._redis.pipeline(transaction=False) as pipe:
+            for identifier in identifiers:
+                pipe.hmget(_PREFIX + identifier, "digest", "revoked_at")
+            found = pipe.execute()
+        return {
+            identifier
+            for identifier, (digest, revoked_at) in zip(identifiers, found, strict=True)
+            if digest is None or revoked_at is not None
+        }
+
     def configured(self) -> bool:
         """Whether there has ever been a key."""
         return bool(self._redis.exists(_ALL))
