@@ -1,5 +1,6 @@
 """State in Redis that tests read or change directly, as no client can. No other module of tests spells out its keys."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from redis import Redis
@@ -32,7 +33,7 @@ def live_jobs(redis: Redis) -> set[Any]:
 
 def queue_is_empty(redis: Redis) -> bool:
     """Whether there is no live job, turn, deadline, lease or pending item."""
-    waiting = redis.exists(_LIVE, _DEADLINES, LEASES) or list(redis.scan_iter(f"{PREFIX}lane:*"))
+    waiting = redis.exists(_LIVE, _DEADLINES, LEASES) or list(redis.scan_iter(f"{PREFIX}turns:*"))
     return not waiting and {redis.get(key) for key in redis.scan_iter(f"{PREFIX}pending:*")} <= {b"0"}
 
 
@@ -77,12 +78,19 @@ def lose_chunk(redis: Redis, job_id: str, chunk: str) -> bool:
 
 def lose_turn(redis: Redis, lane: str, job_id: str) -> bool:
     """Take the job's turn away; return whether it had one."""
-    return redis.lrem(f"{PREFIX}lane:{lane}", 0, job_id) == 1
+    return sum(redis.zrem(key, job_id) for key in redis.scan_iter(f"{PREFIX}turns:{lane}:*")) == 1
 
 
 def lose_turns(redis: Redis, lane: str) -> None:
     """No job of the lane has a turn any more."""
-    redis.delete(f"{PREFIX}lane:{lane}")
+    for key in redis.scan_iter(f"{PREFIX}turns:{lane}*"):
+        redis.delete(key)
+
+
+def turns_as_a_list(redis: Redis, lane: str, jobs: Sequence[str]) -> None:
+    """Let these jobs have their turns as the releases before turns by tenant kept them."""
+    lose_turns(redis, lane)
+    redis.rpush(f"{PREFIX}lane:{lane}", *jobs)
 
 
 def finish_rate_window(redis: Redis, lane: str) -> None:

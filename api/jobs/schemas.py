@@ -40,7 +40,10 @@ class QueueOut(BaseModel):
     """A job's place among the jobs of its lane."""
 
     lane: str
-    position: int | None = Field(description="How many jobs come before it; null if none of its items waits.")
+    position: int | None = Field(
+        description="How many turns come before it, at most: tenants take turns, and so do the jobs of each. Null if "
+        "none of its items waits."
+    )
     waiting_items: int = Field(description="Items without an outcome, of all jobs of the lane.")
 
 

@@ -35,6 +35,7 @@ MAX_DEADLINE_S = 7 * 24 * 3600
 _STAGING_S = 3600
 _ON_DISK_S = 3
 _AT_ONCE = 1000
+_LOOK_AT = 1000
 _RATE_WINDOWS = 6
 _WINDOW_S = 10
 _ID = re.compile("[0-9a-f]{24}")
@@ -75,6 +76,7 @@ class Ledger:
         self._recover = load(redis, "recover")
         self._cancel = load(redis, "cancel")
         self._expire = load(redis, "expire")
+        self._ready = load(redis, "ready")
 
     def now(self) -> float:
         """Seconds since the epoch by Redis's clock, the one that all processes share."""
@@ -154,7 +156,7 @@ class Ledger:
     # Working on it
 
     def lease(self, lane: str) -> Lease | None:
-        """Lease the next chunk of the lane, jobs taking turns; `None` if no chunk is ready."""
+        """Lease the next chunk of the lane, tenants taking turns, and jobs of a tenant; `None` if no chunk is ready."""
         leased = self._lease(args=[lane, LEASE_S])
         if not leased:
             return None
@@ -224,12 +226,8 @@ class Ledger:
         return Job.read(job, fields, in_seconds(time))
 
     def ready(self, lane: str) -> int:
-        """Return the number of the lane's chunks that wait for a worker."""
-        jobs = self._redis.lrange(f"{PREFIX}lane:{lane}", 0, -1)
-        with self._redis.pipeline(transaction=False) as pipe:
-            for job in jobs:
-                pipe.llen(job_key(job.decode(), "ready"))
-            return sum(pipe.execute())
+        """Return the number of chunks that wait for a worker, of the lane's first 1,000 jobs."""
+        return int(self._ready(args=[lane, _LOOK_AT]))
 
     def pending(self, lane: str) -> int:
         """Return the number of the lane's items without an outcome."""
@@ -242,10 +240,13 @@ class Ledger:
     def lane_status(self, job: Job) -> LaneStatus:
         """Return the state of the job's lane when the job was read, in one round trip because clients poll."""
         with self._redis.pipeline(transaction=False) as pipe:
-            pipe.lpos(f"{PREFIX}lane:{job.lane}", job.id)
+            pipe.zrank(f"{PREFIX}turns:{job.lane}:{job.tenant}", job.id)
+            pipe.zrank(f"{PREFIX}turns:{job.lane}", job.tenant)
+            pipe.zcard(f"{PREFIX}turns:{job.lane}")
             pipe.get(f"{PREFIX}pending:{job.lane}")
             pipe.mget(_rate_windows(job.lane, job.read_at))
-            position, pending, windows = pipe.execute()
+            round_, in_round, tenants, pending, windows = pipe.execute()
+        position = None if round_ is None or in_round is None else round_ * tenants + in_round
         return LaneStatus(position, int(pending or 0), _rate(windows))
 
 

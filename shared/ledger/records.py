@@ -276,7 +276,7 @@ class LaneStatus:
     """The state of a job's lane, and the job's position in it."""
 
     position: int | None
-    """Number of jobs whose turn comes earlier; `None` if no chunk of the job waits for a worker."""
+    """Number of turns before the job's, at most; `None` if no chunk of the job waits for a worker."""
     pending: int
     """Items of the lane without an outcome."""
     rate: float

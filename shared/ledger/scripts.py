@@ -16,7 +16,8 @@ Keys, below the prefix `catalog:`:
     job:{id}:log         the end of a training's log
     trainings:{tenant}   zset: the tenant's training → when it was accepted
     training:durations   hash: stage → its seconds in the last completed training
-    lane:{lane}          list: jobs with ready chunks, in turn
+    turns:{lane}         zset: tenants with ready chunks, in turn
+    turns:{lane}:{tenant}  zset: the tenant's jobs with ready chunks, in turn
     pending:{lane}       number of the lane's items without an outcome
     totals:{lane}        hash: jobs and items accepted, and ended jobs by state, since the beginning
     done:{lane}:{t}      number of outcomes in the ten seconds from 10 t on

@@ -26,6 +26,25 @@ local function enter(id, state, time)
   redis.call('HSET', job(id), 'state', state, state .. '_at', time)
 end
 
+-- Turns: the lane's tenants in turn, and each tenant's jobs in turn. A turn leads to the end.
+local function turns(lane, tenant) return 'catalog:turns:' .. lane .. (tenant and ':' .. tenant or '') end
+
+local function to_the_end(key, member)
+  local last = redis.call('ZRANGE', key, -1, -1, 'WITHSCORES')[2]
+  redis.call('ZADD', key, (last or 0) + 1, member)
+end
+
+local function give_turn(id)
+  local lane, tenant = unpack(redis.call('HMGET', job(id), 'lane', 'tenant'))
+  to_the_end(turns(lane, tenant), id)
+  if not redis.call('ZSCORE', turns(lane), tenant) then to_the_end(turns(lane), tenant) end
+end
+
+local function drop_turn(lane, tenant, id)
+  redis.call('ZREM', turns(lane, tenant), id)
+  if redis.call('EXISTS', turns(lane, tenant)) == 0 then redis.call('ZREM', turns(lane), tenant) end
+end
+
 -- Items without an outcome expire or are cancelled with their job. Their chunks come last in the list of results.
 local function give_up_rest(id, state)
   local total, succeeded, failed, invalid = counts(id)
@@ -42,11 +61,11 @@ local function finish(id, state, reason)
   local time = now()
   enter(id, state, time)
   give_up_rest(id, state)
-  local facts = redis.call('HMGET', job(id), 'lane', 'keep', 'keep_record', 'webhook_url', 'tracked')
+  local facts = redis.call('HMGET', job(id), 'lane', 'keep', 'keep_record', 'webhook_url', 'tracked', 'tenant')
   local keep, keep_record = tonumber(facts[2]), tonumber(facts[3])
   redis.call('HSET', job(id), 'results_expire_at', time + keep)
   if reason then redis.call('HSET', job(id), 'reason', reason) end
-  redis.call('LREM', 'catalog:lane:' .. facts[1], 0, id)
+  drop_turn(facts[1], facts[6], id)
   redis.call('SREM', 'catalog:live', id)
   redis.call('HINCRBY', 'catalog:totals:' .. facts[1], state, 1)
   redis.call('ZREM', 'catalog:deadlines', id)
@@ -79,9 +98,7 @@ local function release(member, lost)
   -- A lease of another form comes from an older release: the audit finds its chunk.
   if not id or redis.call('HGET', job(id), 'state') ~= 'running' then return 0 end
   if lost then redis.call('HINCRBY', part(id, 'losses'), chunk, 1) end
-  local lane = 'catalog:lane:' .. lane_of(id)
   redis.call('LPUSH', part(id, 'ready'), chunk)
-  redis.call('LREM', lane, 0, id)
-  redis.call('RPUSH', lane, id)
+  give_turn(id)
   return 1
 end

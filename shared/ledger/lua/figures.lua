@@ -19,16 +19,22 @@ for i = 3, 2 + outboxes do
 end
 
 for i = 3 + outboxes, #ARGV do
-  local waiting, ready = 'catalog:lane:' .. ARGV[i], 0
-  for _, id in ipairs(redis.call('LRANGE', waiting, 0, look_at - 1)) do
-    ready = ready + redis.call('LLEN', part(id, 'ready'))
-  end
+  local waiting, ready, left, oldest = 0, 0, look_at, false
   local accepted = 'catalog:job:*->queued_at'
+  for _, tenant in ipairs(redis.call('ZRANGE', turns(ARGV[i]), 0, -1)) do
+    local jobs = turns(ARGV[i], tenant)
+    waiting = waiting + redis.call('ZCARD', jobs)
+    for _, id in ipairs(left > 0 and redis.call('ZRANGE', jobs, 0, left - 1) or {}) do
+      ready, left = ready + redis.call('LLEN', part(id, 'ready')), left - 1
+    end
+    local first = redis.call('SORT', jobs, 'BY', accepted, 'LIMIT', 0, 1, 'GET', accepted)[1]
+    if first and (not oldest or tonumber(first) < tonumber(oldest)) then oldest = first end
+  end
   table.insert(lanes, {
     redis.call('GET', 'catalog:pending:' .. ARGV[i]),
-    redis.call('LLEN', waiting),
+    waiting,
     ready,
-    redis.call('SORT', waiting, 'BY', accepted, 'LIMIT', 0, 1, 'GET', accepted)[1] or false,
+    oldest,
     redis.call('HGETALL', 'catalog:totals:' .. ARGV[i]),
   })
 end

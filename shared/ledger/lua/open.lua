@@ -30,7 +30,7 @@ for chunk = 0, new.chunks - 1 do
   local invalid = redis.call('HEXISTS', part(id, 'results'), chunk) == 1
   redis.call('RPUSH', part(id, invalid and 'order' or 'ready'), chunk)
 end
-redis.call('RPUSH', 'catalog:lane:' .. new.lane, id)
+give_turn(id)
 redis.call('SADD', 'catalog:live', id)
 redis.call('ZADD', 'catalog:deadlines', facts.deadline, id)
 redis.call('INCRBY', 'catalog:pending:' .. new.lane, todo)

@@ -16,9 +16,10 @@ for i = 2, #ARGV do
     restored = restored + 1
   end
 end
-local lane = 'catalog:lane:' .. lane_of(id)
-if redis.call('LLEN', part(id, 'ready')) > 0 and not redis.call('LPOS', lane, id) then
-  redis.call('RPUSH', lane, id)
+local lane, tenant = unpack(redis.call('HMGET', job(id), 'lane', 'tenant'))
+local has_turn = redis.call('ZSCORE', turns(lane), tenant) and redis.call('ZSCORE', turns(lane, tenant), id)
+if redis.call('LLEN', part(id, 'ready')) > 0 and not has_turn then
+  give_turn(id)
   restored = restored + 1
 end
 return restored

@@ -20,7 +20,15 @@ from shared.ledger import (
 )
 from shared.ledger.scripts import job_key
 from tests.jobs import LANE, leased, new_job, opened, outcomes_of
-from tests.redis_state import add_lease, expire_leases, job_keys, lease_count, lose_part, pass_deadline
+from tests.redis_state import (
+    add_lease,
+    expire_leases,
+    job_keys,
+    lease_count,
+    lose_part,
+    pass_deadline,
+    turns_as_a_list,
+)
 
 
 @pytest.fixture
@@ -91,6 +99,35 @@ def test_a_job_counts_what_needs_a_look_over_its_chunks(ledger: Ledger) -> None:
 def test_jobs_take_turns(ledger: Ledger) -> None:
     large, small = opened(ledger, [1, 1, 1]), opened(ledger, [1])
     assert [leased(ledger).job_id for _ in range(4)] == [large, small, large, large]
+
+
+def test_tenants_take_turns_however_many_jobs_one_has(ledger: Ledger) -> None:
+    many = [opened(ledger, [1, 1], tenant="large") for _ in range(50)]
+    one = opened(ledger, [1, 1, 1], tenant="small")
+    turns = [leased(ledger).job_id for _ in range(8)]
+    assert turns == [many[0], one, many[1], one, many[2], one, many[3], many[4]]
+
+
+def test_a_returned_chunk_gives_its_tenant_a_turn_again(ledger: Ledger) -> None:
+    opened(ledger, [1, 1, 1], tenant="large")
+    one = opened(ledger, [1], tenant="small")
+    assert leased(ledger).tenant == "large"
+    returned = leased(ledger)
+    assert (returned.job_id, ledger.ready(LANE)) == (one, 2)
+    ledger.release([returned])
+    assert [leased(ledger).tenant for _ in range(3)] == ["large", "small", "large"]
+    assert ledger.lease(LANE) is None
+
+
+def test_jobs_in_the_turns_of_an_older_release_go_on(ledger: Ledger, redis: Redis) -> None:
+    """That release kept one list of jobs per lane."""
+    first, second = opened(ledger, [1], tenant="a"), opened(ledger, [1, 1], tenant="b")
+    ended = opened(ledger, [1], tenant="b")
+    ledger.cancel(ended)
+    turns_as_a_list(redis, LANE, [first, ended, second, "0" * 24])
+    assert ledger.ready(LANE) == 3
+    assert [leased(ledger).job_id for _ in range(3)] == [first, second, second]
+    assert ledger.lease(LANE) is None
 
 
 def test_a_chunk_committed_twice_counts_once(ledger: Ledger, redis: Redis) -> None:

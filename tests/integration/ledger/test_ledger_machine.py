@@ -37,6 +37,7 @@ from tests.redis_state import claims, expire_leases, lose_part, lose_turns, pass
 
 MOST = 25
 """Items that may wait."""
+TENANTS = ("local", "acme")
 
 
 class LedgerMachine(RuleBasedStateMachine):
@@ -62,9 +63,10 @@ class LedgerMachine(RuleBasedStateMachine):
         chunks=st.lists(st.integers(1, 3), min_size=1, max_size=4),
         invalid=st.integers(0, 2),
         budget=st.none() | st.integers(0, 100),
+        tenant=st.sampled_from(TENANTS),
     )
-    def submit(self, chunks: list[int], invalid: int, budget: int | None) -> Any:
-        return self._opened(chunks, invalid=invalid, error_budget=budget)
+    def submit(self, chunks: list[int], invalid: int, budget: int | None, tenant: str) -> Any:
+        return self._opened(chunks, invalid=invalid, error_budget=budget, tenant=tenant)
 
     @rule(target=claims, key=st.sampled_from("ab"))
     def claim(self, key: str) -> Any:
