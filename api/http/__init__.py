@@ -6,6 +6,7 @@ __all__ = [
     "openapi",
     "problems",
     "query_parameters",
+    "renewal",
     "request_ids",
     "server_sent_events",
 ]

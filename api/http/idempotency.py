@@ -7,9 +7,10 @@ request is still being processed with 409. Only accepted requests are remembered
 import asyncio
 import contextlib
 import re
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated
 
@@ -19,7 +20,8 @@ from redis import RedisError
 
 from api.dependencies import service
 from api.http.problems import Problem
-from shared.ledger import Answered, Claim, Idempotency, InFlightError, Job, Ledger
+from api.http.renewal import renew_until_cancelled
+from shared.ledger import Answered, Claim, Idempotency, InFlightError
 from shared.ledger.idempotency import CLAIM_S
 
 HEADER = "Idempotency-Key"
@@ -76,7 +78,7 @@ class IdempotentRequest:
         if isinstance(claim, Answered):
             yield Attempt(answered=claim)
             return
-        renewing = asyncio.create_task(_renew(self.keys, claim))
+        renewing = asyncio.create_task(renew_until_cancelled(partial(self.keys.renew, claim), CLAIM_S / 4))
         try:
             yield Attempt(claim=claim)
         except BaseException:
@@ -105,27 +107,8 @@ async def _idempotent(keys: _KeysDep, key: IdempotencyKey = None) -> IdempotentR
 IdempotentDep = Annotated[IdempotentRequest, Depends(_idempotent)]
 
 
-async def replay(ledger: Ledger, answered: Answered, fingerprint: Awaitable[str]) -> Job:
-    """The earlier request's job as it was accepted; raises as `check_same` does."""
-    await check_same(answered, fingerprint)
-    job = await run_in_threadpool(ledger.job, answered.answer)
-    return job.as_accepted()
-
-
-async def known(fingerprint: str) -> str:
-    """A fingerprint that is known already, where a body's has to be awaited."""
-    return fingerprint
-
-
-async def check_same(answered: Answered, fingerprint: Awaitable[str]) -> None:
+def check_same(answered: Answered, fingerprint: str) -> None:
     """Raise `Problem` if this request differs from the first one with the key."""
-    if await fingerprint != answered.fingerprint:
+    if fingerprint != answered.fingerprint:
         detail = f"This {HEADER} was used before, for a request with another body: use a new key for a new request."
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "idempotency-key-reused", detail)
-
-
-async def _renew(keys: Idempotency, claim: Claim) -> None:
-    while True:
-        await asyncio.sleep(CLAIM_S / 4)
-        with contextlib.suppress(RedisError):
-            await run_in_threadpool(keys.renew, claim)

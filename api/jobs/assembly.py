@@ -1,7 +1,9 @@
 """A job being assembled: items are validated and staged in chunks; it does not exist for clients until opened."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from http import HTTPStatus
 from types import TracebackType
 from typing import Self
@@ -10,11 +12,12 @@ from fastapi.concurrency import run_in_threadpool
 from pydantic import ValidationError
 
 from api.http.problems import Problem
+from api.http.renewal import renew_until_cancelled
 from api.ingest import PictureRefused, RawItem
 from api.items.images import keep_picture
 from api.items.schemas import ItemIn
 from api.items.validation import Invalid, ItemError, invalid
-from shared.ledger import Ledger, QueuedItem
+from shared.ledger import STAGING_S, Ledger, QueuedItem
 from shared.settings import Settings
 from shared.stores.blobs import Blobs
 
@@ -38,6 +41,7 @@ class JobAssembly:
     _ids: set[str] = field(default_factory=set)
     _chunk: list[QueuedItem] = field(default_factory=list)
     _cost: int = 0
+    _renewing: asyncio.Task[None] | None = None
 
     async def add(self, raw: RawItem) -> None:
         """Validate an item and stage it, or note what is wrong with it.
@@ -78,12 +82,17 @@ class JobAssembly:
             self.chunks += 1
 
     async def __aenter__(self) -> Self:
+        """From here on what is staged is renewed."""
+        renew = partial(self.ledger.keep_staged, self.id)
+        self._renewing = asyncio.create_task(renew_until_cancelled(renew, STAGING_S / 4))
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Discard what was staged if the request fails; the job is opened after this."""
+        if self._renewing is not None:
+            self._renewing.cancel()
         if error is not None:
             await run_in_threadpool(self.ledger.discard, self.id)
 

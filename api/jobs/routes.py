@@ -13,7 +13,6 @@ from api import ingest
 from api.access.authentication import ClassifyCaller
 from api.access.ownership import JobDep
 from api.dependencies import LedgerDep, QueueDep, ResultsDep
-from api.http import idempotency
 from api.http.idempotency import Attempt, IdempotentDep
 from api.http.long_poll import LongPollDep
 from api.http.openapi import ACCEPTED, UPLOADS, problems
@@ -50,7 +49,6 @@ _WRITERS: dict[str, tuple[_Writer, str]] = {
 async def submit(
     upload: UploadDep,
     response: Response,
-    ledger: LedgerDep,
     submissions: JobSubmissionsDep,
     idempotent: IdempotentDep,
     caller: ClassifyCaller,
@@ -61,7 +59,7 @@ async def submit(
     """
     async with idempotent.attempt(caller.tenant, "submit") as attempt:
         if attempt.answered:
-            job = await idempotency.replay(ledger, attempt.answered, upload.drain(ITEMS))
+            job = await submissions.replay(attempt.answered, await upload.drain(ITEMS))
         else:
             async with await upload.read(ITEMS) as intake:
                 job = await submissions.accept(intake, caller.tenant, attempt.claim)
@@ -76,7 +74,6 @@ async def submit(
 async def retry(
     parent: JobDep,
     response: Response,
-    ledger: LedgerDep,
     submissions: JobSubmissionsDep,
     idempotent: IdempotentDep,
     status: Annotated[
@@ -92,7 +89,7 @@ async def retry(
     fingerprint = ",".join(sorted(statuses))
     async with idempotent.attempt(parent.tenant, f"retry {parent.id}") as attempt:
         if attempt.answered:
-            job = await idempotency.replay(ledger, attempt.answered, idempotency.known(fingerprint))
+            job = await submissions.replay(attempt.answered, fingerprint)
         else:
             _refuse_gone(parent)
             job = await submissions.retry(parent, statuses, attempt.claim, fingerprint)

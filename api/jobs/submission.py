@@ -16,11 +16,12 @@ from api.ingest import Intake
 from api.items.validation import check_valid
 from api.jobs.assembly import JobAssembly
 from api.jobs.schemas import JobOptions
-from api.lifecycle.opening import not_on_disk, open_job
+from api.lifecycle.opening import not_on_disk, open_job, replay
 from api.lifecycle.options import check_deadline, validated
 from api.lifecycle.webhooks import check_webhook
 from shared.ledger import (
     MAX_DEADLINE_S,
+    Answered,
     Claim,
     ItemStatus,
     Job,
@@ -96,6 +97,10 @@ class JobSubmissions:
         new = replace(self._new(assembly, parent.tenant, options, passing=False), parent=parent.id)
         return await run_in_threadpool(self._open, assembly, new, claim, fingerprint)
 
+    async def replay(self, answered: Answered, fingerprint: str) -> Job:
+        """Return the job of the first request with the key as it was accepted; raises as `opening.replay` does."""
+        return await run_in_threadpool(replay, self._ledger, self._settings, answered, fingerprint, _url)
+
     def _new(self, assembly: JobAssembly, tenant: str, options: JobOptions, passing: bool) -> NewJob:
         settings = self._settings
         return NewJob(
@@ -122,7 +127,7 @@ class JobSubmissions:
             raise self._full(lane) from None
         wake(self._queue, lane, min(assembly.chunks, self._settings.bulk_slots))
         if not on_disk:
-            raise not_on_disk(assembly.id, f"/v1/jobs/{assembly.id}")
+            raise not_on_disk(assembly.id, _url(assembly.id))
         return self._ledger.job(assembly.id)
 
     def _refuse_if_full(self, lane: Lane) -> None:
@@ -153,6 +158,10 @@ JobSubmissionsDep = Annotated[
     JobSubmissions,
     service(lambda stores: JobSubmissions(stores.settings, stores.redis, stores.blobs, stores.queue)),
 ]
+
+
+def _url(job_id: str) -> str:
+    return f"/v1/jobs/{job_id}"
 
 
 async def _in_threads(items: Iterator[QueuedItem]) -> AsyncIterator[QueuedItem]:

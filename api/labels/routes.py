@@ -5,8 +5,7 @@ from http import HTTPStatus
 from fastapi import APIRouter, Response
 
 from api.access.authentication import TrainCaller
-from api.http import idempotency
-from api.http.idempotency import IdempotentDep
+from api.http.idempotency import IdempotentDep, check_same
 from api.http.openapi import UPLOADS
 from api.ingest import UploadDep
 from api.labels.bodies import LABEL_BODIES
@@ -36,7 +35,7 @@ async def submit(
     """
     async with idempotent.attempt(caller.tenant, "labels") as attempt:
         if attempt.answered:
-            await idempotency.check_same(attempt.answered, upload.drain(LABELS))
+            check_same(attempt.answered, await upload.drain(LABELS))
             attempt.mark(response)
             return LabelsOut.model_validate_json(attempt.answered.answer)
         async with await upload.read(LABELS) as intake:

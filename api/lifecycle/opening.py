@@ -1,13 +1,17 @@
-"""The atomic step that turns what a request has staged into a job."""
+"""The atomic step that turns what a request has staged into a job, and the answer to a repetition of the request."""
 
 import logging
+from collections.abc import Callable
 from dataclasses import replace
 from http import HTTPStatus
 
+from api.http.idempotency import check_same
 from api.http.problems import Problem
 from shared.ledger import (
     KEEP_ANSWERS_S,
+    Answered,
     Claim,
+    Job,
     Ledger,
     NewJob,
     NotOnDiskError,
@@ -58,6 +62,24 @@ def open_job(
     with bound(**{"training" if new.lane == TRAINING else "job": job_id}):
         log.info("accepted %d items in %d chunks for tenant %s", new.total, new.chunks, new.tenant)
     return True
+
+
+def replay(
+    ledger: Ledger, settings: Settings, answered: Answered, fingerprint: str, url_of: Callable[[str], str]
+) -> Job:
+    """Return the earlier request's job as it was accepted, confirmed as it would be now.
+
+    Raises:
+        Problem: this is another request, or the job is still not known to be on disk.
+    """
+    check_same(answered, fingerprint)
+    job_id = answered.answer
+    if settings.confirm_on_disk:
+        try:
+            ledger.confirm(job_id)
+        except NotOnDiskError:
+            raise not_on_disk(job_id, url_of(job_id)) from None
+    return ledger.job(job_id).as_accepted()
 
 
 def not_on_disk(job_id: str, url: str) -> Problem:

@@ -12,7 +12,6 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from api.access.authentication import TrainCaller
 from api.access.ownership import TrainingDep
 from api.dependencies import LedgerDep, QueueDep, TrainingsDep
-from api.http import idempotency
 from api.http.idempotency import IdempotentDep
 from api.http.long_poll import LongPollDep
 from api.http.openapi import ACCEPTED, problems
@@ -36,8 +35,6 @@ _RETRY_AFTER = "5"
 async def submit(
     body: TrainingIn,
     response: Response,
-    ledger: LedgerDep,
-    trainings: TrainingsDep,
     submissions: TrainingSubmissionsDep,
     idempotent: IdempotentDep,
     caller: TrainCaller,
@@ -48,8 +45,7 @@ async def submit(
     """
     async with idempotent.attempt(caller.tenant, "train") as attempt:
         if attempt.answered:
-            job = await idempotency.replay(ledger, attempt.answered, idempotency.known(body.fingerprint()))
-            training = await run_in_threadpool(trainings.of, job)
+            training = await run_in_threadpool(submissions.replay, body, attempt.answered)
         else:
             training = await run_in_threadpool(submissions.accept, body, caller.tenant, caller.scopes, attempt.claim)
     out = training_out(training.as_accepted(), None, {})

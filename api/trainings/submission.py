@@ -10,12 +10,12 @@ from redis import Redis
 
 from api.dependencies import service
 from api.http.problems import Problem, invalid_request
-from api.lifecycle.opening import not_on_disk, open_job
+from api.lifecycle.opening import not_on_disk, open_job, replay
 from api.lifecycle.options import check_deadline
 from api.lifecycle.webhooks import check_webhook
 from api.trainings.render import url_of
 from api.trainings.schemas import TrainingIn
-from shared.ledger import Claim, Ledger, QueueFullError, Training, TrainingRequest, Trainings, new_training
+from shared.ledger import Answered, Claim, Ledger, QueueFullError, Training, TrainingRequest, Trainings, new_training
 from shared.pipeline.params import PATH, check_overrides
 from shared.queues import TRAINING, wake_trainers
 from shared.settings import ROOT, Settings
@@ -60,6 +60,10 @@ class TrainingSubmissions:
         if not on_disk:
             raise not_on_disk(job_id, url_of(job_id))
         return self._trainings.training(job_id)
+
+    def replay(self, body: TrainingIn, answered: Answered) -> Training:
+        """Return the training of the first request with the key; raises as `opening.replay` does."""
+        return self._trainings.of(replay(self._ledger, self._settings, answered, body.fingerprint(), url_of))
 
     def _check(self, body: TrainingIn) -> None:
         if body.webhook_url is not None:

@@ -20,6 +20,7 @@ from shared.ledger.idempotency import KEEP_ANSWERS_S, Answered, Claim, Idempoten
 from shared.ledger.ledger import (
     LEASE_S,
     MAX_DEADLINE_S,
+    STAGING_S,
     JobNotFoundError,
     Ledger,
     NotOnDiskError,
@@ -38,6 +39,7 @@ __all__ = [
     "KEEP_ANSWERS_S",
     "LEASE_S",
     "MAX_DEADLINE_S",
+    "STAGING_S",
     "TERMINAL",
     "TRANSITIONS",
     "Admission",

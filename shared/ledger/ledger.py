@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from redis import Redis, ResponseError
+from redis.commands.core import Script
 
 from shared import redis_access
 from shared.ledger.idempotency import Claim
@@ -32,7 +33,9 @@ LEASE_S = 8.0
 MAX_DEADLINE_S = 7 * 24 * 3600
 """A job that has not ended by then expires; it may ask for less."""
 
-_STAGING_S = 3600
+STAGING_S = 60
+"""What a request has staged disappears after this time, unless the request is still under way and renews it."""
+
 _ON_DISK_S = 3
 _AT_ONCE = 1000
 _LOOK_AT = 1000
@@ -68,6 +71,8 @@ class Ledger:
         self._redis = in_bytes(redis)
         self._open = load(redis, "open")
         self._discard = load(redis, "discard")
+        self._keep_staged = load(redis, "keep_staged")
+        self._confirm = load(redis, "confirm")
         self._lease = load(redis, "lease")
         self._renew = load(redis, "renew")
         self._commit = load(redis, "commit")
@@ -89,7 +94,7 @@ class Ledger:
         return secrets.token_hex(12)
 
     def stage(self, job: str, chunk: int, items: Sequence[QueuedItem]) -> None:
-        """Stage a chunk's items before the job exists; they expire within the hour unless the job is opened."""
+        """Stage a chunk's items before the job exists; they expire unless `keep_staged` renews them."""
         self._stage(job, "input", chunk, pack_items(items))
 
     def stage_invalid(self, job: str, chunk: int, outcomes: Sequence[Outcome]) -> None:
@@ -100,8 +105,12 @@ class Ledger:
         with self._redis.pipeline() as pipe:
             pipe.hset(job_key(job, part), str(chunk), packed)
             for staged in ("input", "results"):
-                pipe.expire(job_key(job, staged), _STAGING_S)
+                pipe.expire(job_key(job, staged), STAGING_S)
             pipe.execute()
+
+    def keep_staged(self, job: str) -> None:
+        """Renew what is staged for a job that is not open yet."""
+        self._keep_staged(args=[job, STAGING_S])
 
     def discard(self, job: str) -> None:
         """Remove the staged items, unless the job has been opened."""
@@ -136,14 +145,7 @@ class Ledger:
             answer = {"key": claim.key, "token": claim.token, "fingerprint": fingerprint, "keep_s": keep_claim_s}
             facts["idempotency"] = answer
         present = json.dumps({name: value for name, value in facts.items() if value is not None})
-        # One connection, without MULTI: WAITAOF waits for what was written on its own connection.
-        with self._redis.pipeline(transaction=False) as pipe:
-            self._open(args=[present], client=pipe)
-            if on_disk:
-                pipe.execute_command("WAITAOF", 1, 0, _ON_DISK_S * 1000)
-            opened, *synced = pipe.execute(raise_on_error=False)
-        if isinstance(opened, Exception):
-            raise opened
+        opened, synced = self._written(self._open, present, on_disk)
         match opened:
             case b"full":
                 raise QueueFullError
@@ -151,7 +153,31 @@ class Ledger:
                 raise SupersededError
             case b"lost":
                 raise StagingLostError
-        return _confirmed(job, synced[0]) if synced else False
+        return _confirmed(job, synced) if on_disk else False
+
+    def confirm(self, job: str) -> bool:
+        """Wait until Redis has an open job in its append-only file on disk; return false if this Redis cannot tell.
+
+        Raises:
+            JobNotFoundError: There is no such job.
+            NotOnDiskError: It is not known to be on disk.
+        """
+        found, synced = self._written(self._confirm, job, on_disk=True)
+        if not found:
+            raise JobNotFoundError(job)
+        return _confirmed(job, synced)
+
+    def _written(self, step: Script, argument: str, on_disk: bool) -> tuple[Any, Any]:
+        """Return the step's reply, and WAITAOF's if it is asked for; raises what the step raises."""
+        # One connection, without MULTI: WAITAOF waits for what was written on its own connection.
+        with self._redis.pipeline(transaction=False) as pipe:
+            step(args=[argument], client=pipe)
+            if on_disk:
+                pipe.execute_command("WAITAOF", 1, 0, _ON_DISK_S * 1000)
+            reply, *synced = pipe.execute(raise_on_error=False)
+        if isinstance(reply, Exception):
+            raise reply
+        return reply, synced[0] if synced else None
 
     # Working on it
 

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from redis import Redis
 
-from shared.ledger.ledger import LEASE_S, MAX_DEADLINE_S, JobNotFoundError, Ledger
+from shared.ledger.ledger import LEASE_S, MAX_DEADLINE_S, STAGING_S, JobNotFoundError, Ledger
 from shared.ledger.records import Job, Lease, NewJob, Outcome, QueuedItem
 from shared.ledger.scripts import job_key, load
 from shared.ledger.states import JobState
@@ -21,7 +21,6 @@ from shared.redis_access import PREFIX, in_bytes
 LANE = "training"
 """The lane of trainings."""
 
-_STAGING_S = 3600
 _DURATIONS = f"{PREFIX}training:durations"
 
 
@@ -156,7 +155,7 @@ class Trainings:
         self._ledger.stage(job, 0, [QueuedItem(0, job)])
         with self._redis.pipeline() as pipe:
             pipe.hset(job_key(job, "training"), "request", json.dumps(asdict(request)))
-            pipe.expire(job_key(job, "training"), _STAGING_S)
+            pipe.expire(job_key(job, "training"), STAGING_S)
             pipe.execute()
 
     # Working on it

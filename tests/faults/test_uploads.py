@@ -16,6 +16,7 @@ import httpx
 import pytest
 from redis import Redis
 
+from shared.ledger import STAGING_S
 from shared.ledger.idempotency import CLAIM_S
 from stack.services import Stack
 from tests.faults.conftest import Figure, Service, client
@@ -134,7 +135,7 @@ def test_an_api_killed_during_an_upload_leaves_no_half_job(parts: Service, figur
         killed = time.monotonic()
         stack.start_api()
         assert _traces_of_jobs(redis) == staged
-        assert all(0 < redis.ttl(key) <= 3600 for key in staged)
+        assert all(0 < redis.ttl(key) <= STAGING_S for key in staged), "Redis discards it within a minute"
 
         def retried() -> httpx.Response | None:
             answer = api.post("/v1/jobs", content=_lines(2000), headers=headers)
@@ -152,6 +153,16 @@ def test_an_api_killed_during_an_upload_leaves_no_half_job(parts: Service, figur
         assert (again.status_code, again.content) == (202, accepted.content)
         assert again.headers["Idempotency-Replayed"] == "true"
         assert live_jobs(redis) == {accepted.json()["id"].encode()}
+
+
+def test_upload_of_any_length_keeps_what_it_has_staged(idle: Stack) -> None:
+    with _Upload(idle, NDJSON) as upload, Redis(port=idle.ports.redis) as redis:
+        (staged,) = wait_for("a chunk is staged", lambda: job_keys(redis))
+        redis.expire(staged, STAGING_S // 2)
+        wait_for("it is renewed", lambda: redis.ttl(staged) > STAGING_S // 2)
+        accepted = upload.finish()
+        assert accepted.status_code == 202
+        assert redis.ttl(staged) == -1, "what belongs to a job waits as long as the job"
 
 
 def test_interrupted_upload_leaves_nothing_and_can_be_repeated(idle: Stack) -> None:

@@ -4,6 +4,7 @@ import pytest
 from redis import Redis
 
 from shared.ledger import (
+    STAGING_S,
     Claim,
     CursorError,
     Idempotency,
@@ -65,7 +66,7 @@ def test_a_staged_job_does_not_exist_before_it_is_opened(ledger: Ledger, redis: 
     with pytest.raises(JobNotFoundError):
         ledger.job(job)
     assert ledger.lease(LANE) is None
-    assert 0 < redis.ttl(job_key(job, "input")) <= 3600
+    assert 0 < redis.ttl(job_key(job, "input")) <= STAGING_S
     ledger.discard(job)
     assert job_keys(redis) == []
 

@@ -4,6 +4,7 @@ import pytest
 from redis import Redis
 
 from shared.ledger import (
+    STAGING_S,
     JobNotFoundError,
     JobState,
     Lease,
@@ -158,6 +159,6 @@ def test_the_record_of_a_training_expires_with_its_job(ledger: Ledger, trainings
 def test_a_training_that_is_never_opened_expires(ledger: Ledger, trainings: Trainings, redis: Redis) -> None:
     job = ledger.new_id()
     trainings.stage(job, TrainingRequest({}))
-    assert 0 < redis.ttl(job_key(job, "training")) <= 3600
+    assert 0 < redis.ttl(job_key(job, "training")) <= STAGING_S
     ledger.discard(job)
     assert not redis.keys("*")

@@ -1,0 +1,16 @@
+"""Keeping alive in Redis what belongs to a request that is still under way."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+
+from fastapi.concurrency import run_in_threadpool
+from redis import RedisError
+
+
+async def renew_until_cancelled(renew: Callable[[], object], every_s: float) -> None:
+    """Renew in a thread, again and again; a Redis that is away is asked again the next time."""
+    while True:
+        await asyncio.sleep(every_s)
+        with contextlib.suppress(RedisError):
+            await run_in_threadpool(renew)
