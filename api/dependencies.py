@@ -39,11 +39,14 @@ class Stores:
     """By the function that built them; see `service`."""
 
     async def close(self) -> None:
+        for build, close in _closers.items():
+            close(self.services[build])
         await self.async_redis.aclose()
         self.redis.close()
 
 
 _builders: list[Callable[[Stores], object]] = []
+_closers: dict[Callable[[Stores], object], Callable[[Any], None]] = {}
 
 
 def open_stores(settings: Settings) -> Stores:
@@ -77,9 +80,15 @@ async def _stores(request: Request) -> Stores:
 StoresDep = Annotated[Stores, Depends(_stores)]
 
 
-def service(build: Callable[[Stores], T]) -> Any:
-    """Declare what `build` makes of the stores: it is built once, at the server's start, and handed to each request."""
+def service(build: Callable[[Stores], T], close: Callable[[T], None] | None = None) -> Any:
+    """Declare what `build` makes of the stores: it is built once, at the server's start, and handed to each request.
+
+    Args:
+        close: Called with it at the server's end.
+    """
     _builders.append(build)
+    if close is not None:
+        _closers[build] = close
 
     async def provide(stores: StoresDep) -> T:
         return cast(T, stores.services[build])

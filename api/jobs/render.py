@@ -1,9 +1,6 @@
-"""Jobs and results as clients see them, in JSON, NDJSON and CSV."""
+"""Jobs and results as clients see them."""
 
-import csv
-from collections.abc import Iterable, Iterator
 from datetime import datetime
-from io import StringIO
 
 from api.jobs.schemas import BranchesOut, CategoryOut, ItemErrorOut, JobOut, QueueOut, ResultOut
 from api.lifecycle.counts import JobCountsOut
@@ -13,10 +10,6 @@ from shared.ledger import Guess, ItemStatus, Job, LaneStatus, Outcome
 from shared.taxonomy import name_of
 from shared.telemetry.tracing import trace_id
 
-COLUMNS = (
-    "index", "id", "status", "prdtypecode", "category", "confidence", "needs_review",
-    "bundle", "model_version", "error", "message", "cached",
-)  # fmt: skip
 _LONGEST_PAUSE_S = 30
 """The longest time after which a client is told to ask again."""
 
@@ -93,48 +86,6 @@ def result_out(bundle: str, outcome: Outcome) -> ResultOut:
         bundle=bundle,
         model_version=bundle,
     )
-
-
-def ndjson(pages: Iterable[list[ResultOut]]) -> Iterator[str]:
-    """Yield a line per result, a page at a time, because each piece of a streamed response costs a thread switch."""
-    for page in pages:
-        yield "".join(result.model_dump_json() + "\n" for result in page)
-
-
-def csv_table(pages: Iterable[list[ResultOut]]) -> Iterator[str]:
-    """Yield a heading and a row per result, a page at a time."""
-    yield _csv_rows([COLUMNS])
-    for page in pages:
-        yield _csv_rows(_csv_row(result) for result in page)
-
-
-def row(result: ResultOut) -> tuple[object, ...]:
-    """A result as a row of a table with the columns `COLUMNS`."""
-    category, error = result.category, result.error
-    return (
-        result.index,
-        result.id,
-        result.status.value,
-        category.code if category else None,
-        category.name if category else None,
-        category.confidence if category else None,
-        result.needs_review,
-        result.bundle,
-        result.bundle,
-        error.code if error else None,
-        error.message if error else None,
-        result.cached,
-    )
-
-
-def _csv_row(result: ResultOut) -> tuple[object, ...]:
-    return tuple(str(cell).lower() if isinstance(cell, bool) else cell for cell in row(result))
-
-
-def _csv_rows(rows: Iterable[Iterable[object]]) -> str:
-    buffer = StringIO(newline="")
-    csv.writer(buffer).writerows(rows)
-    return buffer.getvalue()
 
 
 def _category(guess: Guess) -> CategoryOut:

@@ -1,15 +1,14 @@
 """Bulk jobs."""
 
-from collections.abc import AsyncIterator, Callable, Hashable, Iterable, Iterator
+from collections.abc import AsyncIterator, Hashable, Iterator
 from http import HTTPStatus
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from api import ingest
 from api.access.authentication import ClassifyCaller
 from api.access.ownership import JobDep
 from api.dependencies import LedgerDep, QueueDep, ResultsDep
@@ -21,23 +20,17 @@ from api.http.server_sent_events import follow
 from api.ingest import UploadDep
 from api.jobs import render
 from api.jobs.bodies import JOB_BODIES
+from api.jobs.exports import ExportsDep
+from api.jobs.files import FORMATS
 from api.jobs.listing import ITEMS
-from api.jobs.parquet import parquet
-from api.jobs.schemas import JobOut, ResultOut, ResultsOut
+from api.jobs.schemas import JobOut, ResultsOut
 from api.jobs.submission import JobSubmissionsDep
-from shared.ledger import ItemStatus, Job, Ledger, Page
+from shared.ledger import ItemStatus, Job, Ledger, Results
 from shared.queues import reconcile_soon
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
 _PAGE = 1000
-
-_Writer = Callable[[Iterable[list[ResultOut]]], Iterator[str | bytes]]
-_WRITERS: dict[str, tuple[_Writer, str]] = {
-    "ndjson": (render.ndjson, ingest.NDJSON),
-    "csv": (render.csv_table, ingest.CSV),
-    "parquet": (parquet, "application/vnd.apache.parquet"),
-}
 
 
 @router.post(
@@ -138,19 +131,25 @@ async def stream_events(job: JobDep, ledger: LedgerDep) -> AsyncIterator[ServerS
 @router.get(
     "/{job_id}/results",
     response_model=ResultsOut,
-    responses={HTTPStatus.OK: {"content": {media_type: {} for _, media_type in _WRITERS.values()}}}
+    responses={HTTPStatus.OK: {"content": {form.media_type: {} for form in FORMATS.values()}}}
     | problems(HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.GONE),
 )
-def list_results(
+async def list_results(
     job: JobDep,
     records: ResultsDep,
+    exports: ExportsDep,
     cursor: Annotated[str | None, Query(description="The `next_cursor` of the previous page.")] = None,
     limit: Annotated[int, Query(ge=1, le=10_000, description="The longest a page of JSON may be.")] = _PAGE,
     status: Annotated[ItemStatus | None, Query(description="Only items that ended with this status.")] = None,
     output: Annotated[
-        Literal["json", "ndjson", "csv", "parquet"], Query(alias="format", description="The format of the answer.")
+        Literal["json", "ndjson", "csv", "csv-raw", "parquet"],
+        Query(
+            alias="format",
+            description="The format of the answer. In `csv`, a text that a spreadsheet would take for a formula has an "
+            "apostrophe before it; `csv-raw` leaves every text as it is.",
+        ),
     ] = "json",
-) -> Any:
+) -> Response:
     """Read a job's results so far, also while it runs.
 
     JSON comes in pages; NDJSON, CSV and Parquet hold all results that are there. While the job runs, a page may be
@@ -159,24 +158,26 @@ def list_results(
     """
     _refuse_gone(job)
     if output == "json":
-        page = records.page(job, cursor, limit, status)
-        return ResultsOut(
-            job_id=job.id, state=job.state, results=_rendered(page), next_cursor=page.cursor, complete=page.complete
-        )
-    pages = records.pages(job, cursor, _PAGE, status)
-    first = next(pages)  # what is wrong with the cursor must be reported before the answer begins
-    write, media_type = _WRITERS[output]
-    return StreamingResponse(write(_all(first, pages)), media_type=media_type)
+        content = await run_in_threadpool(_page, job, records, cursor, limit, status)
+        return Response(content, media_type="application/json")
+    form = FORMATS[output]
+
+    def parts() -> Iterator[bytes]:
+        return form.write(page.outcomes for page in records.pages(job, cursor, _PAGE, status))
+
+    if job.total <= _PAGE:
+        return Response(await run_in_threadpool(lambda: b"".join(parts())), media_type=form.media_type)
+    file = await exports.file((job.id, job.state, job.done, output, cursor, status), parts)
+    headers = {"Content-Length": str(file.size)}
+    return StreamingResponse(file.parts(), media_type=form.media_type, headers=headers)
 
 
-def _all(first: Page, rest: Iterator[Page]) -> Iterator[list[ResultOut]]:
-    yield _rendered(first)
-    for page in rest:
-        yield _rendered(page)
-
-
-def _rendered(page: Page) -> list[ResultOut]:
-    return [render.result_out(bundle, outcome) for bundle, outcome in page.outcomes]
+def _page(job: Job, records: Results, cursor: str | None, limit: int, status: ItemStatus | None) -> str:
+    """A page of results as JSON, made in a thread: 10,000 of them would hold the event loop for a while."""
+    page = records.page(job, cursor, limit, status)
+    results = [render.result_out(bundle, outcome) for bundle, outcome in page.outcomes]
+    out = ResultsOut(job_id=job.id, state=job.state, results=results, next_cursor=page.cursor, complete=page.complete)
+    return out.model_dump_json()
 
 
 def _refuse_gone(job: Job) -> None:

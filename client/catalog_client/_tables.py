@@ -14,6 +14,8 @@ CHALLENGE = frozenset({"designation", "description", "productid", "imageid"})
 PLAIN = frozenset({"id", "title", "description", "image"})
 LABEL = frozenset({"job_id", "item_id", "title", "description", "image", "code", "by", "at"})
 _LARGEST_FIELD = 2**31 - 1
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""What a spreadsheet takes for the beginning of a formula."""
 
 _Rows = Iterator[tuple[int, dict[str, Any]]]
 """Rows, each with its line."""
@@ -65,6 +67,11 @@ def challenge_item(row: dict[str, Any], item_id: Any, pictures: Path | None) -> 
     if pictures is not None and (pictures / name).is_file():
         item["image"] = {"file": name}
     return {field: value for field, value in item.items() if value not in (None, "")}
+
+
+def disarmed(text: str) -> str:
+    """Return the text with an apostrophe before it if a spreadsheet would take it for a formula."""
+    return f"'{text}" if text.startswith(_FORMULA) else text
 
 
 def _is_csv(table: Path) -> bool:
@@ -126,6 +133,8 @@ def _label_rows(table: Path) -> _Rows:
             raise TableError(f"{table}: columns {sorted(columns)}; expected code, and of the others {sorted(LABEL)}")
         for row in reader:
             label = _plain_item(row)
+            if str(label.get("id", "")).startswith(tuple(map(disarmed, _FORMULA))):
+                label["id"] = label["id"][1:]  # the table may be results that a person has corrected
             try:
                 label["code"] = int(label.get("code", ""))
             except ValueError:

@@ -30,7 +30,7 @@ from shared.ledger.ledger import (
     done_key,
 )
 from shared.ledger.outbox import Outbox
-from shared.ledger.records import Guess, Job, KnownItem, LaneStatus, Lease, NewJob, Outcome, Page, QueuedItem
+from shared.ledger.records import Guess, Job, KnownItem, LaneStatus, Lease, NewJob, Outcome, QueuedItem
 from shared.ledger.results import CursorError, Results, ResultsGoneError
 from shared.ledger.states import TERMINAL, TRANSITIONS, ItemStatus, JobState, WebhookState
 from shared.ledger.trainings import Stage, StageState, Training, TrainingRequest, Trainings, new_training
@@ -70,7 +70,6 @@ __all__ = [
     "NothingToDeliverError",
     "Outbox",
     "Outcome",
-    "Page",
     "QueueFigures",
     "QueueFullError",
     "QueuedItem",

@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from catalog_client import CatalogError, Models, Result, Training
+from catalog_client._tables import disarmed
 from catalog_client.command.options import console
 
 SHOWN = 15
@@ -135,16 +136,16 @@ def _challenge_rows(results: Iterable[Result]) -> Iterator[tuple[str, int]]:
 
 
 def _row(result: Result) -> tuple[Any, ...]:
-    """The values of `_COLUMNS`."""
+    """The values of `_COLUMNS`, for a spreadsheet; NDJSON has each text as it is."""
     category, error = result.category, result.error
     return (
-        result.id,
+        disarmed(result.id),
         result.status,
         category.code if category else "",
         category.name if category else "",
         category.confidence if category else "",
         "" if result.needs_review is None else str(result.needs_review).lower(),
-        error.message if error else "",
+        disarmed(error.message) if error else "",
         result.bundle,
         result.bundle,
         str(result.cached).lower(),

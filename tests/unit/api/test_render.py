@@ -5,9 +5,10 @@ import io
 import json
 
 import pyarrow.parquet as pq
+import pytest
 
-from api.jobs.parquet import parquet
-from api.jobs.render import COLUMNS, csv_table, ndjson, result_out
+from api.jobs.files import COLUMNS, csv_table, ndjson, parquet_table, raw_csv_table
+from api.jobs.render import result_out
 from shared.ledger import Guess, ItemStatus, Outcome
 
 OUTCOMES = [
@@ -16,7 +17,8 @@ OUTCOMES = [
     Outcome(2, "again", guesses=(Guess(10, 0.97), Guess(40, 0.02)), cached=True),
     Outcome(3, "broken", ItemStatus.FAILED, error="image_unreadable", message="not a picture"),
 ]
-RESULTS = [result_out("v1", outcome) for outcome in OUTCOMES]
+FOUND = [("v1", outcome) for outcome in OUTCOMES]
+RESULTS = [result_out(*found) for found in FOUND]
 
 
 def test_a_failed_item_has_neither_a_category_nor_a_need_for_review() -> None:
@@ -24,9 +26,9 @@ def test_a_failed_item_has_neither_a_category_nor_a_need_for_review() -> None:
 
 
 def test_ndjson_and_csv_have_needs_review() -> None:
-    lines = [json.loads(line) for line in "".join(ndjson([RESULTS[:2], RESULTS[2:]])).splitlines()]
+    lines = [json.loads(line) for line in b"".join(ndjson([FOUND[:2], FOUND[2:]])).splitlines()]
     assert [line["needs_review"] for line in lines] == [False, True, False, None]
-    rows = list(csv.DictReader("".join(csv_table([RESULTS[:2], RESULTS[2:]])).splitlines()))
+    rows = list(csv.DictReader(b"".join(csv_table([FOUND[:2], FOUND[2:]])).decode().splitlines()))
     assert [row["needs_review"] for row in rows] == ["false", "true", "false", ""]
     assert [row["confidence"] for row in rows] == ["0.98", "0.41", "0.97", ""]
 
@@ -34,9 +36,38 @@ def test_ndjson_and_csv_have_needs_review() -> None:
 def test_every_format_says_which_results_are_cached() -> None:
     cached = [False, False, True, False]
     assert [result.cached for result in RESULTS] == cached
-    assert [json.loads(line)["cached"] for line in "".join(ndjson([RESULTS])).splitlines()] == cached
-    (heading, *rows) = csv.reader("".join(csv_table([RESULTS])).splitlines())
+    assert [json.loads(line)["cached"] for line in b"".join(ndjson([FOUND])).splitlines()] == cached
+    (heading, *rows) = csv.reader(b"".join(csv_table([FOUND])).decode().splitlines())
     assert heading == list(COLUMNS)
     assert [row[heading.index("cached")] for row in rows] == ["false", "false", "true", "false"]
-    table = pq.read_table(io.BytesIO(b"".join(parquet([RESULTS]))))
+    table = pq.read_table(io.BytesIO(b"".join(parquet_table([FOUND]))))
     assert table.column("cached").to_pylist() == cached
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+33", "-5", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "\uff1d1"])
+def test_csv_shows_a_spreadsheet_no_formula_and_programs_every_text_as_it_is(text: str) -> None:
+    found = [("-v1", Outcome(0, text, ItemStatus.FAILED, error="image_unreadable", message=text))]
+    (shown,) = csv.DictReader(io.StringIO(b"".join(csv_table([found])).decode(), newline=""))
+    (raw,) = csv.DictReader(io.StringIO(b"".join(raw_csv_table([found])).decode(), newline=""))
+    assert (shown["id"], shown["message"], shown["bundle"]) == (f"'{text}", f"'{text}", "'-v1")
+    assert (raw["id"], raw["message"], raw["bundle"]) == (text, text, "-v1")
+
+
+def test_csv_leaves_our_numbers_and_harmless_texts_as_they_are() -> None:
+    found = [("v1", Outcome(-1, "a=b", guesses=(Guess(10, -0.5),)))]
+    (shown,) = csv.DictReader(b"".join(csv_table([found])).decode().splitlines())
+    assert (shown["index"], shown["id"], shown["confidence"]) == ("-1", "a=b", "-0.5")
+
+
+def test_tables_and_json_say_the_same_of_each_result() -> None:
+    rows = pq.read_table(io.BytesIO(b"".join(parquet_table([FOUND])))).to_pylist()
+    for row, result in zip(rows, RESULTS, strict=True):
+        category, error = result.category, result.error
+        assert row["prdtypecode"] == (category and category.code)
+        assert row["category"] == (category and category.name)
+        assert (row["error"], row["message"]) == ((error.code, error.message) if error else (None, None))
+        assert (row["status"], row["needs_review"], row["bundle"]) == (
+            result.status,
+            result.needs_review,
+            result.bundle,
+        )

@@ -1,9 +1,12 @@
 import base64
+import csv
 from pathlib import Path
 
 import pytest
 
-from catalog_client import TableError, count_items, read_items
+from catalog_client import Result, TableError, count_items, read_items
+from catalog_client._tables import read_labels
+from catalog_client.command.output import deliver
 from tests.pictures import jpeg
 
 
@@ -49,3 +52,14 @@ def test_what_is_wrong_is_named(tmp_path: Path, name: str, content: str, message
     (tmp_path / name).write_text(content)
     with pytest.raises(TableError, match=message):
         list(read_items(tmp_path / name, tmp_path))
+
+
+@pytest.mark.parametrize("item_id", ["=cmd|'/c calc'!A1", "+33 1 23", "-5", "@A1", "'quoted", "a-b"])
+def test_an_id_comes_back_from_a_table_that_was_made_for_spreadsheets(tmp_path: Path, item_id: str) -> None:
+    output = tmp_path / "results.csv"
+    deliver([Result(id=item_id, index=0, status="failed")], output, challenge=False)
+    shown = next(csv.DictReader(output.read_text().splitlines()))["id"]
+    assert not shown.startswith(("=", "+", "-", "@"))
+    with output.open("w", newline="") as file:
+        csv.writer(file).writerows([("id", "code"), (shown, 10)])
+    assert [label["item_id"] for label in read_labels(output, job_id="job")] == [item_id]
