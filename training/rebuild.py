@@ -21,7 +21,7 @@ from shared.pipeline.workspace import DVC, WorkspaceError, clone, hide_changes, 
 from shared.registry import mlflow as registry
 from shared.settings import get_settings
 from training.pipeline.layout import BUNDLE, LABELS
-from training.pipeline.tracking import PIPELINE
+from training.pipeline.tracking import PIPELINE, PIPELINE_FILES
 
 _DIRTY = "-dirty"
 _STAGE = "train"
@@ -57,7 +57,7 @@ class Record:
             raise RebuildError(f"MLflow has neither a version, a bundle nor a run {name}: {error}") from error
         if "bundle" not in tags:
             raise RebuildError(f"run {run_id} made no bundle")
-        if tags["code"].startswith("unknown"):
+        if tags.get("code", "unknown").startswith("unknown"):
             raise RebuildError(f"run {run_id} ran outside a git repository: its code is not known")
         return cls(run_id, tags["bundle"], tags["code"])
 
@@ -138,7 +138,11 @@ def _add_recorded_files(record: Record, into: Path) -> None:
         kept = Path(folder) / PIPELINE
         if not kept.is_dir():
             raise RebuildError(f"run {record.run} keeps no {PIPELINE}/: it is older than these records")
-        shutil.copytree(kept, into, dirs_exist_ok=True)
+        # Only these: any program that reaches MLflow could add a dvc.yaml, whose commands would be run.
+        for file in PIPELINE_FILES:
+            if (kept / file).is_file() and not (kept / file).is_symlink():
+                (into / file).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(kept / file, into / file)
     if not record.dirty:
         hide_changes(into, PATH)
 

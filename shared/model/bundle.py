@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from functools import cached_property
 from pathlib import Path
 
@@ -25,6 +26,10 @@ INT8, FLOAT = "int8", "float"
 """The precisions of VGG16 in which a bundle is evaluated."""
 TOLERANCE = 0.005
 """Weighted F1 that a precision may lose compared with the best one."""
+
+
+_ID_LENGTH = 12
+_ID = re.compile(rf"[0-9a-f]{{{_ID_LENGTH}}}")
 
 
 class BundleError(RuntimeError):
@@ -69,7 +74,7 @@ class Bundle:
     def __init__(self, folder: Path, manifest: Manifest) -> None:
         self.folder = folder
         self.manifest = manifest
-        self.id = hashlib.sha256(_canonical(manifest)).hexdigest()[:12]
+        self.id = hashlib.sha256(_canonical(manifest)).hexdigest()[:_ID_LENGTH]
         """Names what serves; public documents call it `bundle`."""
 
     @classmethod
@@ -88,6 +93,8 @@ class Bundle:
         if manifest.format != FORMAT:
             raise BundleError(f"{folder} has format {manifest.format}, this code reads {FORMAT}: train it again")
         for name, expected in manifest.files.items():
+            if Path(name).name != name:
+                raise BundleError(f"{folder} names a file outside itself in its manifest: train it again")
             path = folder / name
             if not path.is_file():
                 raise BundleError(f"{folder} lacks {name}: fetch or train the bundle again")
@@ -133,6 +140,11 @@ class Bundle:
     def known(self) -> KnownItems | None:
         """The labelled items of its training; `None` for a bundle from before they were recorded."""
         return KnownItems.load(self.folder / KNOWN) if KNOWN in self.manifest.files else None
+
+
+def is_bundle_id(name: object) -> bool:
+    """Whether this may be a bundle's id. Check it before a path is made of a name from the registry or the ledger."""
+    return isinstance(name, str) and _ID.fullmatch(name) is not None
 
 
 def sha256(path: Path) -> str:

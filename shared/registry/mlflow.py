@@ -17,10 +17,19 @@ from mlflow.artifacts import download_artifacts
 from mlflow.entities.model_registry import ModelVersion as Registered
 from mlflow.exceptions import MlflowException
 
-from shared.model.bundle import MANIFEST, Bundle, BundleError, UnreachableError
+from shared.model.bundle import MANIFEST, Bundle, BundleError, UnreachableError, is_bundle_id
 from shared.pipeline.stages import GateVerdict
 from shared.registry import descriptions
 from shared.registry.descriptions import EXPERIMENT_KIND, NOTE
+from shared.registry.reading import (
+    BUNDLE,
+    VERDICT,
+    change_tag,
+    read_aliases,
+    read_history,
+    read_version,
+    run_of,
+)
 from shared.registry.state import (
     CHALLENGER,
     CHAMPION,
@@ -33,8 +42,8 @@ from shared.registry.state import (
 from shared.settings import REGISTRY_SCHEME, get_settings
 
 _SQLITE = "sqlite:///"
-_BUNDLE, _VERDICT, _FIGURES, _CHANGE = "bundle", "gate.verdict", "test.", "change."
-"""Tags of a version, except the last: each change of the champion is a tag of the registered model."""
+_ARTIFACT = "bundle"
+"""The folder of a run's artefacts that holds its bundle."""
 _TRIAL = "trial"
 """The tag of a version that must not become challenger by being trained."""
 _VERSIONS, _CHANGES = 100, 200
@@ -104,9 +113,9 @@ def register(bundle: Bundle, name: str, run_id: str, figures: dict[str, float]) 
         if mlflow.get_registered_model(name).description != descriptions.MODEL:
             mlflow.update_registered_model(name, descriptions.MODEL)
     # In the bundle's folder, where MLflow looks for a version's signature; the bundle's manifest does not name it.
-    mlflow.log_text(run_id, descriptions.mlmodel(bundle), "bundle/MLmodel")
-    source = f"{mlflow.get_run(run_id).info.artifact_uri}/bundle"
-    tags = {_BUNDLE: bundle.id, **{key: f"{value:.4f}" for key, value in figures.items()}}
+    mlflow.log_text(run_id, descriptions.mlmodel(bundle), f"{_ARTIFACT}/MLmodel")
+    source = f"{mlflow.get_run(run_id).info.artifact_uri}/{_ARTIFACT}"
+    tags = {BUNDLE: bundle.id, **{key: f"{value:.4f}" for key, value in figures.items()}}
     note = descriptions.version_note(bundle, figures, trial=trial)
     if trial:
         tags[_TRIAL] = "true"
@@ -123,7 +132,7 @@ def record_verdict(version: str, verdict: GateVerdict, name: str | None = None) 
     """
     mlflow, name = client(), _name(name)
     mlflow.set_model_version_tag(name, version, "gate", "passed" if verdict.passed else "failed")
-    mlflow.set_model_version_tag(name, version, _VERDICT, verdict.model_dump_json())
+    mlflow.set_model_version_tag(name, version, VERDICT, verdict.model_dump_json())
     mlflow.update_model_version(name, version, descriptions.verdict_note(verdict))
     if _TRIAL in mlflow.get_model_version(name, version).tags and not _is_trial():
         mlflow.delete_model_version_tag(name, version, _TRIAL)
@@ -182,13 +191,12 @@ def state(name: str | None = None) -> RegistryState:
         if error.error_code != "RESOURCE_DOES_NOT_EXIST":
             raise
         return RegistryState(name=name)
-    aliases = {alias: str(version) for alias, version in model.aliases.items()}
+    aliases = read_aliases(model.aliases)
     versions = _versions(name)
     missing = set(aliases.values()) - {version.version for version in versions}
-    old = [_read(mlflow.get_model_version(name, version)) for version in sorted(missing, key=int, reverse=True)]
-    changes = sorted((key for key in model.tags if key.startswith(_CHANGE)), reverse=True)
-    history = tuple(ChampionChange.model_validate_json(model.tags[key]) for key in changes)
-    return RegistryState(name=name, versions=(*versions, *old), aliases=aliases, history=history)
+    old = [read_version(mlflow.get_model_version(name, version)) for version in sorted(missing, key=int, reverse=True)]
+    known = (*versions, *filter(None, old))
+    return RegistryState(name=name, versions=known, aliases=aliases, history=read_history(model.tags))
 
 
 def fetch(model: str, cache: Path) -> Bundle:
@@ -200,15 +208,10 @@ def fetch(model: str, cache: Path) -> Bundle:
     """
     try:
         version = _version(model)
-        folder = cache / version.tags.get(_BUNDLE, f"{version.name}-{version.version}")
-        if not _sound(folder):
-            _download(str(version.source), folder)
-        _prune(cache, version.name, folder)
+        bundle = _in_cache(model, version, cache) or _download(model, version, cache)
+        _prune(cache, version.name, bundle.folder)
     except (MlflowException, OSError) as error:
         raise UnreachableError(f"{model} cannot be fetched from MLflow's registry: {error}") from error
-    bundle = Bundle.load(folder)
-    if bundle.id != version.tags.get(_BUNDLE, bundle.id):
-        raise BundleError(f"{model} is bundle {bundle.id}, registered was {version.tags[_BUNDLE]}: train it again")
     return bundle
 
 
@@ -231,9 +234,9 @@ def _change(
     """Record the change, then move the aliases: an alias must never move without a record."""
     mlflow, name = client(), before.name
     change = ChampionChange(kind=kind, at=_now(), by=by, why=why, champion=champion, previous=previous)
-    mlflow.set_registered_model_tag(name, _change_tag(change), change.model_dump_json())
+    mlflow.set_registered_model_tag(name, change_tag(change), change.model_dump_json())
     for old in before.history[_CHANGES - 1 :]:
-        mlflow.delete_registered_model_tag(name, _change_tag(old))
+        mlflow.delete_registered_model_tag(name, change_tag(old))
     for alias, version in ((PREVIOUS, previous), (CHAMPION, champion)):
         if version is not None:
             mlflow.set_registered_model_alias(name, alias, version)
@@ -243,27 +246,10 @@ def _change(
         mlflow.delete_registered_model_alias(name, CHALLENGER)
 
 
-def _change_tag(change: ChampionChange) -> str:
-    """Name the tag of a change such that tags sort by time."""
-    return change.at.strftime(f"{_CHANGE}%Y-%m-%dT%H:%M:%S.%fZ")
-
-
 def _versions(name: str) -> tuple[ModelVersion, ...]:
     """Return the last `_VERSIONS` versions, the newest first."""
     found = client().search_model_versions(f"name = '{name}'", _VERSIONS, ["version_number DESC"])
-    return tuple(_read(version) for version in found)
-
-
-def _read(version: Registered) -> ModelVersion:
-    tags = version.tags
-    return ModelVersion(
-        version=str(version.version),
-        bundle=tags.get(_BUNDLE, ""),
-        run_id=version.run_id,
-        created_at=datetime.fromtimestamp(version.creation_timestamp / 1000, UTC),
-        figures={key: float(value) for key, value in sorted(tags.items()) if key.startswith(_FIGURES)},
-        verdict=GateVerdict.model_validate_json(tags[_VERDICT]) if _VERDICT in tags else None,
-    )
+    return tuple(known for version in found if (known := read_version(version)) is not None)
 
 
 def _version(model: str) -> Registered:
@@ -274,25 +260,44 @@ def _version(model: str) -> Registered:
     return client().get_model_version(*name.split("/", 1))
 
 
-def _sound(folder: Path) -> bool:
-    """Tell whether the folder holds an undamaged bundle; remove a damaged one, so that it is fetched again."""
+def _in_cache(model: str, version: Registered, cache: Path) -> Bundle | None:
+    """Return the version's bundle if the cache has it; removes a damaged one, so that it is fetched again.
+
+    Raises:
+        BundleError: the version's tag is not the name of a bundle. No path is made of it.
+    """
+    if (name := version.tags.get(BUNDLE)) is None:
+        return None
+    if not is_bundle_id(name):
+        raise BundleError(f"{model} has a tag {BUNDLE} that is not the name of a bundle: train it again")
+    folder = cache / name
     if not folder.exists():
-        return False
+        return None
     try:
-        Bundle.load(folder)
+        return Bundle.load(folder)
     except BundleError:
         shutil.rmtree(folder)
-        return False
-    return True
+        return None
 
 
-def _download(source: str, folder: Path) -> None:
-    """Download all files or none, even if two workers download at the same time."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=folder.parent) as unfinished:
-        found = download_artifacts(source, dst_path=unfinished, tracking_uri=get_settings().mlflow_tracking_uri)
+def _download(model: str, version: Registered, cache: Path) -> Bundle:
+    """Download and verify all files of the version's run or keep none, even if two workers do so at the same time.
+
+    The version's own `source` could name any place, a folder of this machine too, so it is not followed.
+    """
+    if (run := run_of(version)) is None:
+        raise BundleError(f"{model} was registered by no training: train it again")
+    cache.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=cache) as unfinished:
+        uri = get_settings().mlflow_tracking_uri
+        found = Path(download_artifacts(run_id=run, artifact_path=_ARTIFACT, dst_path=unfinished, tracking_uri=uri))
+        bundle = Bundle.load(found)
+        if bundle.id != version.tags.get(BUNDLE, bundle.id):
+            raise BundleError(f"{model} is bundle {bundle.id}, registered was {version.tags[BUNDLE]}: train it again")
+        folder = cache / bundle.id
         if not folder.exists():
-            Path(found).rename(folder)
+            found.rename(folder)
+    return Bundle.load(folder)
 
 
 def _prune(cache: Path, name: str, fetched: Path) -> None:
@@ -300,7 +305,8 @@ def _prune(cache: Path, name: str, fetched: Path) -> None:
     fetched.touch()
     current = state(name)
     named = {version.bundle for alias in current.aliases if (version := current.aliased(alias))}
-    others = [path.parent for path in cache.glob(f"*/{MANIFEST}") if path.parent.name not in named]
+    kept = [path.parent for path in cache.glob(f"*/{MANIFEST}") if is_bundle_id(path.parent.name)]
+    others = [folder for folder in kept if folder.name not in named]
     for folder in sorted(others, key=lambda path: path.stat().st_mtime, reverse=True)[_CACHED:]:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -34,7 +34,8 @@ _ABOUT = (
 RUN_FILE = "run.json"
 PIPELINE = Path("pipeline")
 """The folder of a run's artefacts with the files that repeat its training; `training.rebuild` reads it."""
-_PIPELINE_FILES = (Path("dvc.lock"), PATH, LABELS.with_name(f"{LABELS.name}.dvc"))
+PIPELINE_FILES = (Path("dvc.lock"), PATH, LABELS.with_name(f"{LABELS.name}.dvc"))
+"""The files in it, by their places in the repository."""
 RESTORED_FROM = "restored_from"
 """The tag of a run that stands in for a run of another store; its value is that run's id."""
 BRANCH = "branch"
@@ -90,7 +91,7 @@ class TrainingRun:
     def log_evaluation(self, metrics: Mapping[str, Mapping[str, float]], report: Path) -> None:
         """Log all figures and the report's files to the parent, and each branch's figures to its child."""
         mlflow.set_tag("dvc.lock.evaluate", _dvc_lock_digest())
-        for path in _PIPELINE_FILES:
+        for path in PIPELINE_FILES:
             if path.is_file():
                 mlflow.log_artifact(str(path), (PIPELINE / path.parent).as_posix())
         mlflow.log_metrics(dict(_flat(metrics, "test.")))

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from redis import Redis
 
-from shared.model.bundle import Bundle, BundleError, UnreachableError
+from shared.model.bundle import Bundle, BundleError, UnreachableError, is_bundle_id
 from shared.registry.state import CHAMPION, PREVIOUS, Models, ModelVersion
 from shared.settings import REGISTRY_SCHEME, ROOT, Settings, local_bundle
 
@@ -85,7 +85,9 @@ class Bundles:
         return Wanted(f"{REGISTRY_SCHEME}{self._settings.registered_model}/{version.version}", version.bundle or None)
 
     def _known(self, bundle_id: str) -> Bundle | None:
-        """Return a bundle fetched earlier; `None` if there is none or it is damaged."""
+        """Return a bundle fetched earlier; `None` if there is none, it is damaged, or no bundle has such a name."""
+        if not is_bundle_id(bundle_id):
+            return None
         folder = self._settings.model_cache / bundle_id
         try:
             bundle = Bundle.load(folder)

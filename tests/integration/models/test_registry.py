@@ -1,5 +1,6 @@
 """MLflow's registry in a SQLite file: promotions, rollbacks, and the copy that everybody else looks at."""
 
+import itertools
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -205,10 +206,78 @@ def test_damaged_bundle_is_fetched_again_from_the_cache_and_refused_from_the_sto
     (stored / "text.npz").write_bytes(b"damaged")
     with pytest.raises(BundleError, match="sha256 differs"):
         registry.fetch(uri, settings.model_cache)
-    shutil.rmtree(folder)
+    assert list(settings.model_cache.iterdir()) == [], "nothing damaged is kept"
     shutil.rmtree(stored)
     with pytest.raises(UnreachableError, match="cannot be fetched"):
         registry.fetch(uri, settings.model_cache)
+
+
+def test_a_tag_that_names_no_bundle_leads_to_no_folder(
+    register: Register, bundles: list[Bundle], settings: Settings, redis: Redis, tmp_path: Path
+) -> None:
+    victim = tmp_path / "victim"
+    victim.mkdir()
+    (victim / "letter.txt").write_text("made up")
+    settings.model_cache.mkdir()
+    (settings.model_cache / "letter.txt").write_text("made up")
+    version, service = register(bundles[0]), RegistryService(settings, redis)
+    for name in (str(victim), ".", "..", "", "a" * 11 + "/", "A" * 12, "../victim"):
+        registry.client().set_model_version_tag(NAME, version, "bundle", name)
+        with pytest.raises(BundleError, match="a tag bundle that is not the name of a bundle"):
+            registry.fetch(f"models:/{NAME}/{version}", settings.model_cache)
+    service.promote(version, "ann", "its tag leads elsewhere")
+    with pytest.raises(BundleError, match="a tag bundle that is not the name of a bundle"):
+        service.champion()  # as a worker fetches it: in a process of its own
+    assert [path.name for path in victim.iterdir()] == ["letter.txt"]
+    assert [path.name for path in settings.model_cache.iterdir()] == ["letter.txt"]
+
+
+def test_a_version_whose_source_is_elsewhere_gets_its_own_runs_files(
+    register: Register, bundles: list[Bundle], settings: Settings
+) -> None:
+    run = registry.client().get_model_version(NAME, register(bundles[0])).run_id
+    elsewhere = str(registry.client().get_model_version(NAME, register(bundles[1])).source)
+    version = (
+        registry.client().create_model_version(NAME, elsewhere, run_id=run, tags={"bundle": bundles[0].id}).version
+    )
+    assert registry.fetch(f"models:/{NAME}/{version}", settings.model_cache).id == bundles[0].id
+    strange = registry.client().create_model_version(NAME, elsewhere, tags={"bundle": bundles[2].id}).version
+    with pytest.raises(BundleError, match="registered by no training"):
+        registry.fetch(f"models:/{NAME}/{strange}", settings.model_cache)
+
+
+WRONG_TAGS = [
+    ("test.fusion.weighted_f1", "good"),
+    ("test.fusion.weighted_f1", "nan"),
+    ("test.made.up", "1e999"),
+    ("gate.verdict", "passed"),
+    ("gate.verdict", '{"passed": true}'),
+    ("gate.verdict", '{"challenger": "a", "champion": null, "items": 1, "passed": true, "detail": "", "checks": '
+     '[{"name": "golden", "passed": true, "detail": "", "figures": {"a": NaN}}]}'),
+    ("bundle", "../victim"),
+]  # fmt: skip
+
+
+def test_tags_of_a_wrong_form_stop_no_promotion(
+    register: Register, bundles: list[Bundle], settings: Settings, redis: Redis
+) -> None:
+    service, odd, versions = RegistryService(settings, redis), register(bundles[0]), []
+    for key in ("change.2", "change.2026-01-01T00:00:00.000000Z"):
+        registry.client().set_registered_model_tag(NAME, key, '{"kind": "promote"}')
+    others = [register(bundle) for bundle in bundles[1:]]
+    for (tag, value), version in zip(WRONG_TAGS, itertools.cycle(others)):
+        registry.client().set_model_version_tag(NAME, odd, tag, value)
+        state = service.promote(version, "ann", "better")
+        versions.append(version)
+        assert state.aliases[CHAMPION] == version
+        assert [change.champion for change in state.history] == versions[::-1]
+        copy = Models(redis).copy()
+        assert copy is not None
+        assert copy.state == state
+        found = copy.state.find(odd)
+        assert found is not None
+        assert (found.figures, found.verdict) == ({}, None)
+    assert registry.version_of(bundles[0].id) is None, "its tag names another"
 
 
 def test_each_change_is_published_in_redis(

@@ -9,6 +9,12 @@ import pytest
 from tests.conftest import Trained
 from tests.workspace import Workspace
 
+STRANGE = """
+from shared.registry.mlflow import client, state
+client().log_text(state().find("1").run_id, "stages: {}", "pipeline/dvc.yaml")
+"""
+"""A file beside those of the record, by somebody who reaches MLflow: its commands must not be run."""
+
 
 @pytest.mark.parametrize("name", ["1", "bundle"])
 def test_a_registered_bundle_is_rebuilt_from_its_record(
@@ -16,6 +22,7 @@ def test_a_registered_bundle_is_rebuilt_from_its_record(
 ) -> None:
     origin = workspace.copy(tmp_path / "origin")
     origin.set_params({"train": {"text": {"epochs": 1}}})  # what lies there now is not what was trained
+    origin.python("-c", STRANGE)
     told = origin.run("training.rebuild", trained.bundle.id if name == "bundle" else name, "--into", "again")
     assert f"made bundle {trained.bundle.id}" in told
     assert "the changes in that tree are in no revision" in told  # the fixture's parameters
