@@ -108,7 +108,14 @@ IdempotentDep = Annotated[IdempotentRequest, Depends(_idempotent)]
 
 
 def check_same(answered: Answered, fingerprint: str) -> None:
-    """Raise `Problem` if this request differs from the first one with the key."""
-    if fingerprint != answered.fingerprint:
+    """Raise `Problem` if this request differs from the first one with the key.
+
+    A fingerprint of another kind was taken by an earlier release, so nothing can be said: the key decides.
+    """
+    if fingerprint != answered.fingerprint and _kind(fingerprint) == _kind(answered.fingerprint):
         detail = f"This {HEADER} was used before, for a request with another body: use a new key for a new request."
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "idempotency-key-reused", detail)
+
+
+def _kind(fingerprint: str) -> str:
+    return fingerprint.rpartition(":")[0]

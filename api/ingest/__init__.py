@@ -4,7 +4,9 @@ Every form is read as a stream, so that the process holds one item or picture at
 into the blob store as they arrive; its table and zips wait on disk until they can be read.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -14,6 +16,7 @@ from api.dependencies import BlobsDep, SettingsDep
 from api.http.problems import Problem
 from api.ingest import multipart
 from api.ingest.body import CSV, JSON, MULTIPART, NDJSON, Body
+from api.ingest.fingerprint import Fingerprint
 from api.ingest.forms import FORMS
 from api.ingest.intake import (
     EMPTY,
@@ -29,7 +32,7 @@ from api.ingest.intake import (
 )
 from api.ingest.json_text import load
 from shared.settings import Settings
-from shared.stores.blobs import Blobs
+from shared.stores.blobs import Blobs, blob_name
 
 
 async def read(request: Request, settings: Settings, blobs: Blobs, listing: Listing) -> Intake:
@@ -38,28 +41,32 @@ async def read(request: Request, settings: Settings, blobs: Blobs, listing: List
     Raises:
         Problem: the media type is not accepted, or the body announces that it is too large.
     """
-    body = _body(request, settings, listing)
+    return _read(_body(request, settings, listing), request, settings, blobs.put, listing)
+
+
+async def drain(request: Request, settings: Settings, listing: Listing) -> str:
+    """Read the body, store nothing, and return the fingerprint that its intake would have.
+
+    Raises:
+        Problem: as `read` does, or the body cannot be parsed.
+    """
+    async with _read(_body(request, settings, listing), request, settings, blob_name, listing) as intake:
+        async for _ in intake.items:
+            pass
+        return intake.fingerprint()
+
+
+def _read(body: Body, request: Request, settings: Settings, keep: Callable[[bytes], str], listing: Listing) -> Intake:
     # Members of the body replace those of the query.
     query = request.query_params
     options: dict[str, Any] = {name: query[name] for name in listing.options if name in query}
     pictures: dict[str, Picture] = {}
     if body.media_type == MULTIPART:
-        return Intake(multipart.items(body, settings, blobs, options, pictures, listing), options, pictures, body)
-    items = FORMS[body.media_type](body.hashed(), item_limit(settings), options, listing)
-    return Intake(items, options, pictures, body)
-
-
-async def drain(request: Request, settings: Settings, listing: Listing) -> str:
-    """Read the body, store nothing, and return the fingerprint that its intake would have; raises as `read` does."""
-    body = _body(request, settings, listing)
-    if body.media_type == MULTIPART:
-        async for part in multipart.parts(body):
-            async for _ in part.pieces():
-                pass
+        items = multipart.items(body, settings, keep, options, pictures, listing)
     else:
-        async for _ in body.hashed():
-            pass
-    return body.fingerprint()
+        items = FORMS[body.media_type](body.pieces(), item_limit(settings), options, listing)
+    content = Fingerprint()
+    return Intake(content.over(items), options, pictures, partial(content.of, options, pictures))
 
 
 def single(fields: Any) -> Intake:

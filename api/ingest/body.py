@@ -1,7 +1,5 @@
-"""The request's bytes, checked against the limit and hashed while they are read."""
+"""The request's bytes, checked against the limit while they are read."""
 
-import hashlib
-import json
 from collections.abc import AsyncIterator
 from http import HTTPStatus
 
@@ -16,11 +14,7 @@ _BOM = b"\xef\xbb\xbf"
 
 
 class Body:
-    """A body that is read once, piece by piece.
-
-    The fingerprint covers the media type, the query parameters in any order, and what is added: the bytes themselves,
-    or the contents of a multipart body's parts, because the boundary between them differs at each attempt.
-    """
+    """A body that is read once, piece by piece."""
 
     def __init__(self, request: Request, limit: int) -> None:
         """Raise `Problem` if the body announces that it is over the limit."""
@@ -28,9 +22,6 @@ class Body:
         self.content_type = request.headers.get("content-type", "")
         self._request = request
         self._limit = limit
-        self._ended = False
-        about = json.dumps([self.media_type, sorted(request.query_params.multi_items())])
-        self._digest = hashlib.sha256(about.encode())
         announced = request.headers.get("content-length", "")
         if announced.isdecimal() and (len(announced) > 18 or int(announced) > limit):
             raise self._too_large()
@@ -48,29 +39,12 @@ class Body:
             else:
                 for start in range(0, len(part), _PIECE):
                     yield part[start : start + _PIECE]
-        self._ended = True
-
-    async def hashed(self) -> AsyncIterator[bytes]:
-        """Yield the pieces and add them to the fingerprint."""
-        async for piece in self.pieces():
-            self.add(piece)
-            yield piece
 
     async def whole(self) -> bytearray:
         body = bytearray()
         async for piece in self.pieces():
             body += piece
         return body
-
-    def add(self, data: bytes) -> None:
-        """Add to the fingerprint."""
-        self._digest.update(data)
-
-    def fingerprint(self) -> str:
-        """The fingerprint in hex; raises `RuntimeError` before the body has ended."""
-        if not self._ended:
-            raise RuntimeError("the body has not been read to its end")
-        return self._digest.hexdigest()
 
     def _too_large(self) -> Problem:
         detail = f"The body is larger than {self._limit:,} bytes: split it over several requests."

@@ -1,12 +1,11 @@
 """What a body of any form is turned into: raw items, options and pictures."""
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Self
 
 from api.http.problems import Problem
-from api.ingest.body import Body
 from shared.settings import Settings
 
 
@@ -67,13 +66,13 @@ class Intake:
     """By the names that the listing allows, not yet validated; complete when `items` is exhausted."""
     pictures: Mapping[str, Picture] = field(default_factory=dict)
     """By file name, which an item's `image.file` refers to; complete before the first item."""
-    body: Body | None = None
+    identify: Callable[[], str] | None = None
 
     def fingerprint(self) -> str:
-        """Identifies the request's content; raises `RuntimeError` before `items` is exhausted."""
-        if self.body is None:
+        """Identifies the request's content (`fingerprint.py`); raises `RuntimeError` before `items` is exhausted."""
+        if self.identify is None:
             raise RuntimeError("this intake has no body")
-        return self.body.fingerprint()
+        return self.identify()
 
     async def aclose(self) -> None:
         await self.items.aclose()

@@ -1,9 +1,7 @@
 """A multipart body: a table and its pictures, as parts of their own or in zips."""
 
-import hashlib
-import json
 import re
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass
 from io import BytesIO
 from tempfile import SpooledTemporaryFile
@@ -28,7 +26,6 @@ from api.ingest.intake import (
     too_large,
 )
 from shared.settings import Settings
-from shared.stores.blobs import Blobs
 
 _SUFFIXES = {".json": JSON, ".ndjson": NDJSON, ".jsonl": NDJSON, ".csv": CSV}
 _ZIPS = ("application/zip", "application/x-zip-compressed")
@@ -46,7 +43,6 @@ class Part:
 
     segment: MultipartSegment
     _events: AsyncIterator[MultipartSegment | bytes | None]
-    _body: Body
 
     @property
     def name(self) -> str:
@@ -59,13 +55,10 @@ class Part:
         return filename
 
     async def pieces(self) -> AsyncIterator[bytes]:
-        digest = hashlib.sha256()
         async for event in self._events:
             if not isinstance(event, bytes):
                 break
-            digest.update(event)
             yield event
-        self._body.add(json.dumps([self.name, self.filename]).encode() + digest.digest())
 
     async def small(self, limit: int) -> bytes:
         """The whole content; raises `Problem` if it is over the limit."""
@@ -88,7 +81,7 @@ async def parts(body: Body) -> AsyncIterator[Part]:
     events = _events(body)
     async for event in events:
         if isinstance(event, MultipartSegment):
-            yield Part(event, events, body)
+            yield Part(event, events)
 
 
 async def _events(body: Body) -> AsyncIterator[MultipartSegment | bytes | None]:
@@ -107,7 +100,7 @@ async def _events(body: Body) -> AsyncIterator[MultipartSegment | bytes | None]:
 async def items(
     body: Body,
     settings: Settings,
-    blobs: Blobs,
+    keep: Callable[[bytes], str],
     options: dict[str, Any],
     pictures: dict[str, Picture],
     listing: Listing,
@@ -115,11 +108,12 @@ async def items(
     """The raw items of the table, which is read after all parts have arrived, because it may precede its pictures.
 
     Args:
+        keep: Stores a picture and returns its sha256.
         options: Filled from the simple fields.
         pictures: Filled with the pictures, before the first item.
     """
     with SpooledTemporaryFile[bytes](_TABLE_IN_MEMORY) as table:
-        form = _Form(settings, blobs, options, pictures, listing)
+        form = _Form(settings, keep, options, pictures, listing)
         async for part in parts(body):
             await form.take(part, table)
         if form.table is None:
@@ -134,11 +128,16 @@ class _Form:
     """The parts of one body."""
 
     def __init__(
-        self, settings: Settings, blobs: Blobs, options: dict[str, Any], pictures: dict[str, Picture], listing: Listing
+        self,
+        settings: Settings,
+        keep: Callable[[bytes], str],
+        options: dict[str, Any],
+        pictures: dict[str, Picture],
+        listing: Listing,
     ) -> None:
         self.table: MultipartSegment | None = None
         self._settings = settings
-        self._blobs = blobs
+        self._store = keep
         self._options = options
         self._pictures = pictures
         self._listing = listing
@@ -203,7 +202,7 @@ class _Form:
         if isinstance(content, PictureRefused):
             self._pictures[name] = content
         else:
-            self._pictures[name] = await run_in_threadpool(self._blobs.put, content) if content else EMPTY
+            self._pictures[name] = await run_in_threadpool(self._store, content) if content else EMPTY
 
     def _unknown(self, name: str) -> Problem:
         known = f"{self._listing.member}, {', '.join(self._listing.options)}"

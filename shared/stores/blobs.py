@@ -36,7 +36,7 @@ class Blobs:
         Raises:
             OSError: They cannot be stored: the disk is full, or the store is away.
         """
-        sha256 = hashlib.sha256(data).hexdigest()
+        sha256 = blob_name(data)
         path = self._path(sha256)
         if self._is_fresh(path):
             return sha256
@@ -84,6 +84,11 @@ class Blobs:
         if not _NAME.fullmatch(name):
             raise BlobNotFoundError(name)
         return f"{self._root}/{name[:2]}/{name}"
+
+
+def blob_name(data: bytes) -> str:
+    """The name under which the store has these bytes: their sha256."""
+    return hashlib.sha256(data).hexdigest()
 
 
 def write_whole(files: Any, path: str, data: bytes) -> None:

@@ -48,11 +48,12 @@ def multipart(fields: Iterable[Field], boundary: str = BOUNDARY) -> tuple[bytes,
     return body + f"--{boundary}--\r\n".encode(), f"multipart/form-data; boundary={boundary}"
 
 
-def zipped(files: Iterable[tuple[str, bytes]], method: int = zipfile.ZIP_DEFLATED) -> bytes:
+def zipped(files: Iterable[tuple[str, bytes]], method: int = zipfile.ZIP_DEFLATED, year: int = 2026) -> bytes:
+    """An archive in which every file was last changed at the beginning of the year."""
     content = BytesIO()
     with zipfile.ZipFile(content, "w", method) as archive:
         for name, data in files:
-            archive.writestr(name, data)
+            archive.writestr(zipfile.ZipInfo(name, (year, 1, 1, 0, 0, 0)), data, method)
     return content.getvalue()
 
 

@@ -2,10 +2,11 @@
 
 import asyncio
 import json
+import zipfile
 from typing import Any
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from api import ingest
@@ -14,6 +15,7 @@ from api.ingest import RawItem
 from api.jobs.listing import ITEMS
 from tests.unit.api.bodies import (
     BLOBS,
+    BOUNDARY,
     CSV,
     JSON,
     NDJSON,
@@ -98,14 +100,67 @@ def test_rows_in_csv_come_out_with_the_line_where_they_begin(
     assert taken.fingerprint == drain(request([body], CSV), SETTINGS)
 
 
-@given(st.binary(max_size=9), st.binary(max_size=9))
-def test_fingerprint_depends_on_body_media_type_and_query(one: bytes, other: bytes) -> None:
-    assume(one != other)
-    first = drain(request([one], CSV, "a=1&b=2"), SETTINGS)
-    assert first == drain(request(cut(one, [1]), CSV, "b=2&a=1"), SETTINGS)
-    assert first != drain(request([other], CSV, "a=1&b=2"), SETTINGS)
-    assert first != drain(request([one], NDJSON, "a=1&b=2"), SETTINGS)
-    assert first != drain(request([one], CSV, "a=1&b=3"), SETTINGS)
+ITEM: dict[str, Any] = {"id": "1", "title": "é", "image": {"file": "a.jpg"}}
+PICTURES = [("a.jpg", b"picture"), ("b.jpg", b"another")]
+
+
+def _of(
+    items: list[Any],
+    pictures: list[tuple[str, bytes]],
+    *,
+    deadline: str = "60",
+    mirrored: bool = False,
+    boundary: str = BOUNDARY,
+    **packing: Any,
+) -> str:
+    """The fingerprint of a request whose pictures come in a zip; `mirrored`: with its parts and members reversed."""
+    order = slice(None, None, -1) if mirrored else slice(None)
+    lines = b"".join(json.dumps(dict([*item.items()][order])).encode() + b"\n" for item in items)
+    fields: list[Field] = [
+        ("items", "items.ndjson", lines),
+        ("images", "pictures.zip", zipped(pictures[order], **packing)),
+        ("deadline_s", None, deadline.encode()),
+    ]
+    body, content_type = multipart(fields[order], boundary)
+    fingerprint = drain(request(cut(body, [100]), content_type), SETTINGS)
+    assert fingerprint == take(request([body], content_type), SETTINGS, BLOBS).fingerprint
+    return fingerprint
+
+
+@pytest.mark.parametrize(
+    "packing", [{"boundary": "another"}, {"year": 1999}, {"method": zipfile.ZIP_STORED}, {"mirrored": True}]
+)
+def test_fingerprint_does_not_depend_on_how_the_content_is_packed(packing: dict[str, Any]) -> None:
+    assert _of([ITEM, ITEM], PICTURES, **packing) == _of([ITEM, ITEM], PICTURES)
+
+
+def test_fingerprint_does_not_depend_on_where_options_and_pictures_are() -> None:
+    lines = json.dumps(ITEM).encode()
+    fields: list[Field] = [("images", name, content) for name, content in PICTURES]
+    body, content_type = multipart([*fields, ("items", "other.ndjson", lines), ("webhook_url", None, b"")])
+    fingerprint = drain(request([body], f"{content_type}; charset=utf-8", "deadline_s=60"), SETTINGS)
+    assert fingerprint == _of([ITEM], PICTURES)
+
+
+def test_fingerprint_depends_on_the_content() -> None:
+    other = {**ITEM, "title": "e"}
+    fingerprints = [
+        _of([ITEM], PICTURES),
+        _of([other], PICTURES),
+        _of([ITEM, other], PICTURES),
+        _of([other, ITEM], PICTURES),
+        _of([{"id": "1", "title": "éimage", "image": {"file": "a.jpg"}}], PICTURES),
+        _of([ITEM], [("a.jpg", b"another"), ("b.jpg", b"picture")]),
+        _of([ITEM], PICTURES[:1]),
+        _of([ITEM], PICTURES, deadline="61"),
+    ]
+    assert len({*fingerprints}) == len(fingerprints)
+
+
+@given(items_of_any_kind, items_of_any_kind)
+def test_fingerprint_is_the_same_for_equal_items_alone(some: list[Any], others: list[Any]) -> None:
+    first, second = (drain(request([json.dumps(items).encode()]), SETTINGS) for items in (some, others))
+    assert (first == second) == (json.dumps(some, sort_keys=True) == json.dumps(others, sort_keys=True))
 
 
 PARTS: list[Field] = [
