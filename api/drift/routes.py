@@ -19,7 +19,9 @@ def get(
     counters: DriftDep,
     _: ObserveCaller,
     days: Annotated[int, Query(ge=1, le=366, description="How many days to look back, today included.")] = 7,
-    bundle: Annotated[str | None, Query(max_length=64, description="The only bundle to show; all by default.")] = None,
+    bundle: Annotated[
+        str | None, Query(max_length=64, description="Show only this bundle; by default all are shown.")
+    ] = None,
 ) -> DriftOut:
     """Compare each bundle's items and answers, day by day, with those of its validation split.
 

@@ -14,7 +14,7 @@ class DistanceOut(BaseModel):
     psi: float = Field(description="Population stability index against the validation split.")
     jensen_shannon: float = Field(description="The Jensen-Shannon distance, from 0 to 1.")
     threshold: float = Field(
-        description="The PSI above which the difference is drift; higher where few items may differ by chance."
+        description="The PSI above which the difference is drift. It is higher for few items, which differ by chance."
     )
     level: DriftLevel | None = Field(description=f"null for fewer than {MIN_ITEMS} items.")
     detail: str = Field(description="Where the two distributions differ most.")
@@ -23,13 +23,13 @@ class DistanceOut(BaseModel):
 class EstimateOut(BaseModel):
     accuracy: float = Field(description="The mean calibrated confidence, an estimate that needs no labels.")
     standard_error: float = Field(
-        description="The error by chance alone; miscalibration comes on top, and only labels show it."
+        description="The error by chance alone. Only labels show whether the confidences are miscalibrated as well."
     )
 
 
 class LabelledAccuracyOut(BaseModel):
-    items: int = Field(description="How many answers people confirmed or corrected. They are no random sample.")
-    accuracy: float = Field(description="The share of right answers among them.")
+    items: int = Field(description="How many answers people confirmed or corrected. These are not a random sample.")
+    accuracy: float = Field(description="The share of right answers among these.")
     standard_error: float
     estimated_accuracy: float = Field(description="The estimate for the same answers.")
     estimate_error: float = Field(description="How much higher the estimate was than the accuracy.")
@@ -57,19 +57,21 @@ class AlertOut(BaseModel):
     threshold: float
     since: date = Field(description="The first of the consecutive days on which the alert was raised.")
     detail: str
-    proposal: dict[str, Any] = Field(description="The body of a `POST /v1/trainings`; nothing starts by itself.")
+    proposal: dict[str, Any] = Field(
+        description="A body for `POST /v1/trainings`. The training is not started automatically."
+    )
 
 
 class BundleDriftOut(BaseModel):
-    bundle: str = Field(description="What results carry as `bundle`.")
+    bundle: str = Field(description="The bundle's hash, which results have as `bundle`.")
     reference: ReferenceOut | None = Field(
         description="null for a bundle that was trained before bundles had a reference."
     )
     week: PeriodOut = Field(description="The last seven days together.")
-    days: list[PeriodOut] = Field(description="The days on which it answered, the oldest first.")
+    days: list[PeriodOut] = Field(description="The days on which the bundle answered, the oldest first.")
 
 
 class DriftOut(BaseModel):
-    today: date = Field(description="The current day in UTC, as all days here.")
+    today: date = Field(description="The current day. All days are in UTC.")
     alerts: list[AlertOut] = Field(description="Current alerts for the bundles in service.")
     bundles: list[BundleDriftOut] = Field(description="The bundle that answered last comes first.")

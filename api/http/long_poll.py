@@ -38,7 +38,8 @@ class LongPoll:
 async def _long_poll(
     redis: AsyncRedisDep,
     wait: Annotated[
-        float, Query(ge=0, le=LONGEST_WAIT_S, description="Seconds to wait for the end before answering.")
+        float,
+        Query(ge=0, le=LONGEST_WAIT_S, description="Seconds to wait for the job's or training's end before answering."),
     ] = 0,
 ) -> LongPoll:
     return LongPoll(redis, wait)

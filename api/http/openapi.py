@@ -24,19 +24,21 @@ _MEANINGS = {
     HTTPStatus.BAD_REQUEST: "The request cannot be read.",
     HTTPStatus.UNAUTHORIZED: "The API key is missing or not valid.",
     HTTPStatus.FORBIDDEN: "The key lacks the scope, or no API key exists yet and the caller is on another machine.",
-    HTTPStatus.NOT_FOUND: "No such job, training or model, or it belongs to another tenant.",
-    HTTPStatus.CONFLICT: "The current state does not allow it, or the first request with this Idempotency-Key is still "
-    "being processed.",
+    HTTPStatus.NOT_FOUND: "There is no such job, training or model, or it belongs to another tenant.",
+    HTTPStatus.CONFLICT: "The current state does not allow this, or the first request with this Idempotency-Key is "
+    "still being processed.",
     HTTPStatus.GONE: "The results are no longer kept.",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The body or a part of it is too large, or it holds too many items.",
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "The body's media type is not one of those listed.",
     HTTPStatus.UNPROCESSABLE_ENTITY: "Something in the request is wrong; `errors` names each place.",
     HTTPStatus.TOO_MANY_REQUESTS: "The key's rate limit is used up.",
-    HTTPStatus.SERVICE_UNAVAILABLE: "A store is away or the queue is full; nothing was accepted.",
+    HTTPStatus.SERVICE_UNAVAILABLE: "A store cannot be reached or the queue is full; `detail` says what to do.",
     HTTPStatus.GATEWAY_TIMEOUT: "No worker answered in time.",
     HTTPStatus.INSUFFICIENT_STORAGE: "The store for pictures is full.",
 }
-_RETRY_AFTER = {"Retry-After": {"description": "After how many seconds to ask again.", "schema": {"type": "integer"}}}
+_RETRY_AFTER = {
+    "Retry-After": {"description": "After how many seconds to send the request again.", "schema": {"type": "integer"}}
+}
 _COME_AGAIN = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
 
 
@@ -84,8 +86,8 @@ TAGS = [
     {"name": "labels", "description": "Say what items really are, so that trainings learn from it."},
     {"name": "models", "description": "See which models there are and choose the one that serves."},
     {"name": "drift", "description": "See how far items and answers have moved from those of the validation split."},
-    {"name": "metrics", "description": "Figures for Prometheus."},
-    {"name": "health", "description": "Whether the service works."},
+    {"name": "metrics", "description": "Read metrics for Prometheus."},
+    {"name": "health", "description": "See whether the service works."},
     {"name": "webhooks", "description": "Requests that the service sends to the URLs named by its callers."},
 ]
 
@@ -139,10 +141,13 @@ def in_query(options: dict[str, Any]) -> list[dict[str, Any]]:
 ACCEPTED: dict[int | str, dict[str, Any]] = {
     HTTPStatus.ACCEPTED: {
         "headers": {
-            "Location": {"description": "The URL of what was made.", "schema": {"type": "string"}},
+            "Location": {
+                "description": "The URL of the job or training that was created.",
+                "schema": {"type": "string"},
+            },
             **_RETRY_AFTER,
             REPLAYED: {
-                "description": "`true` if an earlier request with this Idempotency-Key had the effect.",
+                "description": "`true` if this repeats the answer to an earlier request with this Idempotency-Key.",
                 "schema": {"type": "string"},
             },
         }

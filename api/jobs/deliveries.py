@@ -34,7 +34,7 @@ class DeliveryOut(BaseModel):
     at: datetime
     trigger: DeliveryTrigger = Field(description="Whether the job's end or a request for a redelivery led to it.")
     outcome: DeliveryOutcome = Field(
-        description="With `postponed` and `disabled` no attempt was made and none was used up."
+        description="With `postponed` and `disabled`, no request was sent, and it does not count as an attempt."
     )
     status: int | None = Field(description="The status that the receiver answered with.")
     error: str | None = Field(description="A human-readable reason; null for a success.")
@@ -63,7 +63,7 @@ def list_deliveries(job: JobDep, log: DeliveriesDep) -> DeliveriesOut:
 def redeliver(job: JobDep, log: DeliveriesDep, ledger: LedgerDep, queue: QueueDep) -> DeliveriesOut:
     """Deliver the webhook of an ended job again.
 
-    It carries the same `webhook-id` as before and follows the same schedule of attempts. A receiver that had answered
+    It has the same `webhook-id` as before and follows the same schedule of attempts. A receiver that had answered
     410 gets deliveries again.
     """
     try:

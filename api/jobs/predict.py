@@ -30,7 +30,7 @@ _BODIES = {
             "name": request_ids.HEADER,
             "in": "header",
             "required": False,
-            "description": "Your id of the request, which the answer and the service's log repeat.",
+            "description": "Your id for the request, which the answer and the service's log repeat.",
             "schema": {"type": "string"},
         }
     ],

@@ -71,10 +71,10 @@ async def retry(
     idempotent: IdempotentDep,
     status: Annotated[
         list[Literal["failed", "expired", "cancelled"]] | None,
-        Query(description="Which items to classify again; failed and expired ones by default."),
+        Query(description="The statuses of the items to classify again; `failed` and `expired` by default."),
     ] = None,
 ) -> JobOut:
-    """Classify again those items of an ended job that failed or were never done.
+    """Classify items of an ended job again: those that failed or expired, unless `status` names others.
 
     They become a new job, whose `parent` is this one.
     """
@@ -106,7 +106,7 @@ async def get(
 def cancel(job: JobDep, response: Response, ledger: LedgerDep, queue: QueueDep) -> JobOut:
     """End a job now.
 
-    Its results so far stay readable. A job that has ended stays as it is.
+    Its results so far can still be read. A job that has already ended does not change.
     """
     job = ledger.cancel(job.id)
     reconcile_soon(queue)
@@ -117,7 +117,7 @@ def cancel(job: JobDep, response: Response, ledger: LedgerDep, queue: QueueDep) 
 async def stream_events(job: JobDep, ledger: LedgerDep) -> AsyncIterator[ServerSentEvent]:
     """Follow a job as server-sent events.
 
-    Each time the job has changed, an event `progress` carries it; an event `end` comes last and closes the stream.
+    Each time the job has changed, an event `progress` shows its state; an event `end` comes last and closes the stream.
     """
 
     def render(job: Job) -> ServerSentEvent:
@@ -139,8 +139,10 @@ async def list_results(
     records: ResultsDep,
     exports: ExportsDep,
     cursor: Annotated[str | None, Query(description="The `next_cursor` of the previous page.")] = None,
-    limit: Annotated[int, Query(ge=1, le=10_000, description="The longest a page of JSON may be.")] = _PAGE,
-    status: Annotated[ItemStatus | None, Query(description="Only items that ended with this status.")] = None,
+    limit: Annotated[
+        int, Query(ge=1, le=10_000, description="The largest number of results on a page of JSON.")
+    ] = _PAGE,
+    status: Annotated[ItemStatus | None, Query(description="Return only items that ended with this status.")] = None,
     output: Annotated[
         Literal["json", "ndjson", "csv", "csv-raw", "parquet"],
         Query(
@@ -152,9 +154,9 @@ async def list_results(
 ) -> Response:
     """Read a job's results so far, also while it runs.
 
-    JSON comes in pages; NDJSON, CSV and Parquet hold all results that are there. While the job runs, a page may be
-    empty and more may follow; `complete` says when there is no more. With `status`, a page may hold fewer results than
-    `limit` although more lie behind its cursor.
+    JSON has one page of the results; NDJSON, CSV and Parquet have all results that there are so far. While the job
+    runs, a page may be empty although more results will follow: `complete` is true on the last page. With `status`, a
+    page may have fewer results than `limit` although more follow on the next page.
     """
     _refuse_gone(job)
     if output == "json":

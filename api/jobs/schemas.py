@@ -17,10 +17,10 @@ class JobOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    webhook_url: HttpUrl | None = Field(None, description="Gets a signed request when the job has ended.")
+    webhook_url: HttpUrl | None = Field(None, description="A URL that gets a signed request when the job has ended.")
     on_invalid: Literal["reject", "skip"] = Field(
         "reject",
-        description="`reject`: one invalid item and none is accepted. `skip`: invalid items are left out.",
+        description="`reject`: if one item is invalid, none is accepted. `skip`: invalid items are left out.",
     )
     deadline_s: float | None = Field(
         None,
@@ -50,15 +50,17 @@ class QueueOut(BaseModel):
 class JobOut(BaseModel):
     id: str
     state: JobState
-    reason: Literal["deadline", "error_budget"] | None = Field(description="Why the job ended before its items did.")
+    reason: Literal["deadline", "error_budget"] | None = Field(
+        description="Why the job ended before all its items were done; null if it did not."
+    )
     counts: JobCountsOut
     bundles: dict[str, int] = Field(
-        description="How many of the succeeded items each bundle answered. More than one: the model was changed while "
-        "the job ran."
+        description="How many of the succeeded items each bundle answered. With more than one, the model was changed "
+        "while the job ran."
     )
-    model_versions: dict[str, int] = Field(deprecated=True, description="The same as `bundles`: use that.")
+    model_versions: dict[str, int] = Field(deprecated=True, description="The same as `bundles`; use that instead.")
     progress: float = Field(description="The share of items with an outcome, from 0 to 1.")
-    rate: float | None = Field(description="Items per second since the job began; null before the first.")
+    rate: float | None = Field(description="Items per second since the job began; null before the first item is done.")
     queue: QueueOut | None = Field(description="Set until the job ends, but null in the answer that accepts it.")
     created_at: datetime
     started_at: datetime | None
@@ -66,13 +68,13 @@ class JobOut(BaseModel):
     times: dict[JobState, datetime] = Field(description="When the job entered each state.")
     deadline_at: datetime
     estimated_finish_at: datetime | None = Field(
-        description="Estimated from the job's rate, or from its lane's while it waits."
+        description="Estimated from the job's rate or, while the job waits, from its lane's."
     )
     error_budget: float | None
     parent: str | None = Field(description="The job whose items this one retries.")
     webhook: WebhookOut | None
     results_expire_at: datetime | None = Field(
-        description="When the results are deleted; they answer 410 from then on."
+        description="When the results are deleted; from then on, the answer to requests for them is 410."
     )
     trace_id: str | None = Field(description="The trace from the request to the webhook; null if tracing is off.")
     url: str
@@ -119,19 +121,19 @@ class ResultOut(BaseModel):
     error: ItemErrorOut | None = None
     cached: bool = Field(False, description="Whether this is an earlier answer to the same item by the same bundle.")
     bundle: str | None = Field(description="The hash of the bundle that answered; null if none did.")
-    model_version: str | None = Field(deprecated=True, description="The same as `bundle`: use that.")
+    model_version: str | None = Field(deprecated=True, description="The same as `bundle`; use that instead.")
 
 
 class ResultsOut(BaseModel):
     job_id: str
     state: JobState
-    results: list[ResultOut] = Field(description="In the order in which the items were finished.")
+    results: list[ResultOut] = Field(description="The results, in the order in which the items were finished.")
     next_cursor: str
     complete: bool = Field(description="Whether the job has ended and this is the last page.")
 
 
 class PredictIn(BaseModel):
-    """One item, as the original project takes it: a description, and the picture in base64."""
+    """One item in the form of the original project: a description, and the picture in base64."""
 
     model_config = ConfigDict(extra="forbid")
 

@@ -29,7 +29,7 @@ async def submit(
     idempotent: IdempotentDep,
     caller: TrainCaller,
 ) -> LabelsOut:
-    """Send labels in bulk: corrections and confirmations of items or of results.
+    """Send labels in bulk: the categories of items, or corrections and confirmations of results.
 
     Either the whole request is kept or none of it; `on_invalid=skip` leaves invalid labels out.
     """

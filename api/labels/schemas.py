@@ -13,7 +13,7 @@ _ITEM, _RESULT = ("title", "description", "image"), ("job_id", "item_id")
 
 
 class LabelIn(BaseModel):
-    """What an item is: the item itself (title, description, image), or a result that names it (job_id, item_id)."""
+    """A category for an item: for one given here (title, description, image), or for a result (job_id, item_id)."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -47,11 +47,11 @@ class LabelIn(BaseModel):
         description="What the item is: its prdtypecode, one of 27.", json_schema_extra={"enum": list(CODES)}
     )
     by: Annotated[str, Field(min_length=1, max_length=100)] | None = Field(
-        None, description="Who says so; by default the API key's id."
+        None, description="Who gave the label; by default the API key's id."
     )
     at: AwareDatetime | None = Field(
         None,
-        description="When it was said, with a time zone; by default now. Of an item's labels the latest wins.",
+        description="When the label was given, with a time zone; by default now. An item's latest label wins.",
     )
 
     @field_validator("code")
@@ -79,7 +79,7 @@ class LabelOptions(BaseModel):
 
     on_invalid: Literal["reject", "skip"] = Field(
         "reject",
-        description="`reject`: one invalid label and none is accepted. `skip`: invalid labels are left out.",
+        description="`reject`: if one label is invalid, none is accepted. `skip`: invalid labels are left out.",
     )
 
 
@@ -94,7 +94,9 @@ class LabelsOut(BaseModel):
     accepted: int
     corrections: int = Field(description="Labels that contradict the result they name.")
     confirmations: int = Field(description="Labels that agree with the result they name.")
-    conflicts: int = Field(description="Labels of items that an earlier label gave another code; the latest wins.")
+    conflicts: int = Field(
+        description="Labels of items to which an earlier label gave another code; the latest label wins."
+    )
     invalid: int = Field(description="Skipped because of `on_invalid=skip`.")
     errors: list[dict[str, Any]] = Field(description="What is wrong with the first 100 skipped labels.")
 

@@ -17,7 +17,9 @@ EndedJobState = Literal[JobState.COMPLETED, JobState.PARTIAL, JobState.FAILED, J
 class EndedJobOut(BaseModel):
     id: str
     state: EndedJobState
-    reason: Literal["deadline", "error_budget"] | None = Field(description="Why the job ended before its items did.")
+    reason: Literal["deadline", "error_budget"] | None = Field(
+        description="Why the job ended before all its items were done; null if it did not."
+    )
     url: str = Field(description="Where the job is read.")
     parent: str | None = Field(description="The job whose items this one retries.")
     counts: JobCountsOut
@@ -35,7 +37,9 @@ class JobEndedOut(BaseModel):
 class EndedTrainingOut(BaseModel):
     id: str
     state: EndedJobState
-    reason: Literal["deadline"] | None = Field(description="Why the training ended before its stages did.")
+    reason: Literal["deadline"] | None = Field(
+        description="Why the training ended before all its stages were done; null if it did not."
+    )
     url: str = Field(description="Where the training is read.")
 
 
@@ -80,7 +84,7 @@ def _sent(body: type[BaseModel]) -> dict[str, Any]:
     openapi_extra=_sent(JobEndedOut),
 )
 def job_ended() -> None:
-    """Tell the URL that a job was sent with that the job has ended.
+    """Tell the job's `webhook_url` that the job has ended.
 
     Verify the signature before you trust the message. The order of messages is not guaranteed.
     """
@@ -94,7 +98,7 @@ def job_ended() -> None:
     openapi_extra=_sent(TrainingEndedOut),
 )
 def training_ended() -> None:
-    """Tell the URL that a training was requested with that the training has ended.
+    """Tell the training's `webhook_url` that the training has ended.
 
     Verify the signature before you trust the message.
     """

@@ -11,9 +11,11 @@ _WHY_LIMIT = 500
 
 
 class ModelOut(BaseModel):
-    version: str = Field(description="The number in the model registry; promotions name it.")
-    bundle: str = Field(description="What results carry as `bundle`: the hash of what serves.")
-    aliases: list[str] = Field(description="`champion` serves, `previous` served before, `challenger` is the newest.")
+    version: str = Field(description="The number in the model registry, by which promotions name it.")
+    bundle: str = Field(description="The bundle's hash, which results have as `bundle`.")
+    aliases: list[str] = Field(
+        description="`champion` serves, `previous` served before, `challenger` was trained last, trials excepted."
+    )
     created_at: datetime
     run_id: str | None = Field(description="The MLflow run of the training.")
     figures: dict[str, float] = Field(description="Figures of the evaluation on the test split.")
@@ -25,7 +27,7 @@ class ModelsOut(BaseModel):
     name: str
     champion: str | None = Field(description="The version that serves; null if each worker serves its local bundle.")
     previous: str | None = Field(description="The version that a rollback leads to; null for the local bundle.")
-    models: list[ModelOut] = Field(description="The newest 100 and those with an alias, the newest first.")
+    models: list[ModelOut] = Field(description="The newest 100 versions and those with an alias, the newest first.")
     history: list[ChampionChange] = Field(description="The last 200 changes of the champion, the newest first.")
     copied_at: datetime | None = Field(description="When MLflow's registry was last read; null if never.")
 

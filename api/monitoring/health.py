@@ -22,14 +22,17 @@ router = APIRouter(tags=["health"])
 @router.get(
     "/health",
     openapi_extra=KEY_IS_OPTIONAL,
-    responses={HTTPStatus.SERVICE_UNAVAILABLE: {"description": "Redis is away.", "content": {"application/json": {}}}}
+    responses={
+        HTTPStatus.SERVICE_UNAVAILABLE: {"description": "Redis cannot be reached.", "content": {"application/json": {}}}
+    }
     | problems(HTTPStatus.TOO_MANY_REQUESTS),
 )
 def get(redis: RedisDep, ledger: LedgerDep, caller: OptionalCaller, response: Response) -> dict[str, Any]:
     """Tell whether the service works: `pass`, `warn` or `fail`.
 
-    `warn`: jobs wait for a worker or a model, or a worker cannot serve the champion. `fail` (503): Redis is away. A
-    caller with a key also sees Redis, the workers, the bundles they serve, the trainers and who has access.
+    `warn`: jobs wait for a worker or a model, or a worker cannot serve the champion. `fail` (503): Redis is
+    unreachable. A caller with a key also sees Redis, the workers, the bundles they serve, the trainers and who has
+    access.
     """
     try:
         workers = alive(redis)
@@ -61,7 +64,7 @@ def get(redis: RedisDep, ledger: LedgerDep, caller: OptionalCaller, response: Re
 async def get_live() -> dict[str, str]:
     """Tell whether this process answers.
 
-    It touches nothing else, not even the threads, all of which may be waiting for Redis.
+    It checks nothing else, and answers even while every thread is waiting for Redis.
     """
     return {"status": "pass"}
 

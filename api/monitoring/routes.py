@@ -13,11 +13,11 @@ router = APIRouter(tags=["metrics"])
     "/metrics", response_class=Response, responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}}
 )
 def scrape(request: Request, stores: StoresRegistryDep, observer: Observer) -> Response:
-    """Read the service's figures in Prometheus's text format.
+    """Read the service's metrics in Prometheus's text format.
 
-    They cover requests, the queue, workers and trainers, waiting webhooks, trainings and drift. Prometheus sends a key
-    as `authorization.credentials` of its scrape configuration. While Redis is away, a key that was valid before gets
-    the figures of this process alone, and `catalog_redis_up` is 0.
+    They cover requests, the queue, workers and trainers, waiting webhooks, trainings and drift. Give Prometheus a key
+    as `authorization.credentials` in its scrape configuration. While Redis is unreachable, a caller whose key was valid
+    before gets only the metrics of this process, and `catalog_redis_up` is 0.
     """
     text = request.app.state.metrics.scrape(stores if observer else None)
     return Response(text, headers={"Content-Type": CONTENT_TYPE_LATEST})

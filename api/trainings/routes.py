@@ -87,7 +87,7 @@ def cancel(
 ) -> TrainingOut:
     """End a training now, with all its processes.
 
-    A training that has ended stays as it is.
+    A training that has already ended does not change.
     """
     job = ledger.cancel(training.job.id)
     reconcile_soon(queue)
@@ -100,7 +100,7 @@ async def stream_events(
 ) -> AsyncIterator[ServerSentEvent]:
     """Follow a training as server-sent events.
 
-    Each time the training has changed, an event `progress` carries it; an event `end` comes last.
+    Each time the training has changed, an event `progress` shows its state; an event `end` comes last.
     """
     job_id = training.job.id
 

@@ -24,7 +24,7 @@ class TrainingIn(BaseModel):
         None,
         min_length=1,
         max_length=2000,
-        description="Where the challenge's files are: a folder or any fsspec URL. By default the one in `params.yaml`.",
+        description="The catalogue's folder, or its URL for fsspec. By default as in `params.yaml`.",
     )
     revision: str | None = Field(
         None,
@@ -34,9 +34,11 @@ class TrainingIn(BaseModel):
     promote: PromotePolicy = Field(
         PromotePolicy.AUTO,
         description="`auto`: the model is promoted if it passes the gate. `manual`: it stays the challenger until "
-        "somebody promotes it. `never`: like `manual`, and nobody is meant to promote it.",
+        "somebody promotes it. `never`: it is a trial, which is registered but does not become the challenger.",
     )
-    webhook_url: HttpUrl | None = Field(None, description="Gets a signed request when the training has ended.")
+    webhook_url: HttpUrl | None = Field(
+        None, description="A URL that gets a signed request when the training has ended."
+    )
     deadline_s: float | None = Field(
         None, gt=0, description="Seconds from acceptance after which the training expires."
     )
@@ -76,7 +78,7 @@ class TrainingOut(BaseModel):
     stage: str | None = Field(description="The stage that runs.")
     stages: list[StageOut]
     attempts: int = Field(
-        description="How often a trainer has taken it. Each continues with the first unfinished stage."
+        description="How often a trainer has taken the training. Each continues with the first unfinished stage."
     )
     trainer: str | None
     queue: TrainingQueueOut | None = Field(description="Set while the training waits for its first or another trainer.")
@@ -85,12 +87,12 @@ class TrainingOut(BaseModel):
     finished_at: datetime | None
     deadline_at: datetime
     estimated_finish_at: datetime | None = Field(
-        description="Estimated from how long the stages took in the last training."
+        description="When the training is expected to end, by how long the stages took in the last training."
     )
     commit: str | None = Field(description="The commit that was checked out.")
     data: dict[str, Any] | None = Field(description="What the training learns from: hashes by path, and the labels.")
-    bundle: str | None = Field(description="The bundle that it made: what results carry as `bundle`.")
-    version: str | None = Field(description="The bundle's number in the model registry, which promotions name.")
+    bundle: str | None = Field(description="The hash of the bundle that it made, which results have as `bundle`.")
+    version: str | None = Field(description="The bundle's number in the model registry, by which promotions name it.")
     verdict: GateVerdict | None
     promoted: bool | None = Field(description="Whether the model became the champion when the training ended.")
     error: TrainingErrorOut | None
