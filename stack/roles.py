@@ -25,6 +25,16 @@ class Role(StrEnum):
     """One training at a time; start one for each GPU that trainings may have."""
 
 
+_USAGE = f"""\
+Usage: catalog-run ROLE [OPTION]...
+
+Start one process of the service.
+
+ROLE is one of {", ".join(Role)}.
+OPTIONs are passed on: to uvicorn for the role api, to Celery's worker for the others.
+"""
+
+
 def command(role: Role, *, name: str | None = None, app: str = APP, schedule: str = _SCHEDULE) -> list[str]:
     """The role's command line.
 
@@ -50,9 +60,12 @@ def command(role: Role, *, name: str | None = None, app: str = APP, schedule: st
 
 
 def main() -> None:
-    """Become that process, with further arguments as they are; the caller's signals are its own then."""
+    """Become the role's process, which gets the further arguments; signals then reach it directly."""
+    if sys.argv[1:] in (["--help"], ["-h"]):
+        sys.stdout.write(_USAGE)
+        return
     if len(sys.argv) < 2 or sys.argv[1] not in [*Role]:
-        sys.exit(f"catalog-run: name one of {', '.join(Role)}, and then its own options")
+        sys.exit(_USAGE)
     line = [*command(Role(sys.argv[1])), *sys.argv[2:]]
     os.execv(line[0], line)  # noqa: S606  # ours
 

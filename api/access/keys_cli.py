@@ -51,7 +51,9 @@ def revoke(
 
 @app.command()
 def webhook_secrets(
-    tenant: Annotated[str, typer.Argument(help="The tenant whose webhooks they sign; 'local' without a key.")],
+    tenant: Annotated[
+        str, typer.Argument(help="The tenant whose webhooks the secrets sign; 'local' if there is no API key.")
+    ],
 ) -> None:
     """Print the secrets that sign a tenant's webhooks, the newest first."""
     for secret in signing_secrets(get_settings().webhook_secrets, tenant):

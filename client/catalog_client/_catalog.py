@@ -226,7 +226,7 @@ class Catalog:
     def predict(
         self, description: str | None = None, *, image: Picture | None = None, pictures: str | Path | None = None
     ) -> Prediction:
-        """Classify one product now."""
+        """Classify one product at once, and return the answer."""
         return self._send(calls.predict(description, inline(image, pictures)))
 
     # Labels and trainings
@@ -326,7 +326,7 @@ class Catalog:
         return self._send(calls.promote(version, reason, force))
 
     def rollback(self, *, reason: str = "") -> Models:
-        """Put the champion's predecessor back into service."""
+        """Put the previous champion back into service."""
         return self._send(calls.rollback(reason))
 
     def drift(self, *, days: int = 7, bundle: str | None = None) -> Drift:

@@ -62,10 +62,12 @@ class Address:
         try:
             parsed = httpx.URL(url.strip())
         except (httpx.InvalidURL, TypeError, AttributeError):
-            raise ConfigurationError("the service's URL is malformed; http://127.0.0.1:5000 is one") from None
+            raise ConfigurationError(
+                "the service's URL is malformed; it should look like http://127.0.0.1:5000"
+            ) from None
         if parsed.scheme not in ("http", "https") or not parsed.host:
             display = parsed.copy_with(userinfo=b"") if parsed.host else url.rpartition("@")[2]
-            raise ConfigurationError(f"{str(display)!r} is no URL of the service: begin it with http:// or https://")
+            raise ConfigurationError(f"{str(display)!r} is not a URL of the service: begin it with http:// or https://")
         self.url = parsed.copy_with(userinfo=b"")  # httpx logs the URLs that it sends to
         self.auth = (parsed.username, parsed.password) if parsed.userinfo else None
         self.display = str(parsed.copy_with(userinfo=b"", query=None, fragment=None)).rstrip("/")

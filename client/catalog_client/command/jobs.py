@@ -27,7 +27,11 @@ def _writable(output: Path | None) -> Path | None:
 Output = Annotated[
     Path | None,
     typer.Option(
-        "--output", "-o", dir_okay=False, callback=_writable, help="The file for the results: a .csv, or else NDJSON."
+        "--output",
+        "-o",
+        dir_okay=False,
+        callback=_writable,
+        help="The file for the results, as CSV if its name ends in .csv, else as NDJSON.",
     ),
 ]
 Challenge = Annotated[bool, typer.Option("--challenge", help="Write only the columns row and prdtypecode.")]
@@ -36,18 +40,24 @@ JobId = Annotated[str, typer.Argument(metavar="JOB", help="The job's id.")]
 
 @app.command()
 def submit(
-    table: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A .csv or .ndjson of products.")],
-    pictures: Annotated[Path | None, typer.Option(exists=True, file_okay=False, help="The pictures' folder.")] = None,
+    table: Annotated[
+        Path, typer.Argument(exists=True, dir_okay=False, help="The table of products, a .csv or .ndjson file.")
+    ],
+    pictures: Annotated[
+        Path | None, typer.Option(exists=True, file_okay=False, help="The folder with the pictures.")
+    ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Send only the first N items.")] = None,
-    webhook: Annotated[str | None, typer.Option(help="A URL to call when the job has ended.")] = None,
+    webhook: Annotated[str | None, typer.Option(help="A URL that gets a webhook when the job has ended.")] = None,
     output: Output = None,
     challenge: Challenge = False,
-    skip_invalid: Annotated[bool, typer.Option(help="Leave invalid items out instead of sending none.")] = False,
+    skip_invalid: Annotated[
+        bool, typer.Option(help="Leave invalid items out; otherwise one invalid item refuses them all.")
+    ] = False,
     deadline: Annotated[
         float | None, typer.Option(help="Seconds after which items that are not classified expire.")
     ] = None,
     error_budget: Annotated[
-        float | None, typer.Option(help="Stop when more than this percentage of items has failed.")
+        float | None, typer.Option(help="Percentage of failed items above which the job fails.")
     ] = None,
     wait: Annotated[bool, typer.Option(help="Wait for the job's end, with a progress bar.")] = True,
     url: Url = DEFAULT_URL,
@@ -96,7 +106,7 @@ def results(
 
 @app.command()
 def cancel(job: JobId, url: Url = DEFAULT_URL, key: Key = None) -> None:
-    """End a job; what was classified stays readable."""
+    """End a job now; its results so far can still be read."""
     with brief_catalog(url, key) as catalog:
         counts = catalog.cancel(job).counts
     console.print(f"cancelled: {counts.succeeded} were classified, {counts.cancelled} were not")
@@ -104,7 +114,7 @@ def cancel(job: JobId, url: Url = DEFAULT_URL, key: Key = None) -> None:
 
 @app.command()
 def retry(job: JobId, output: Output = None, url: Url = DEFAULT_URL, key: Key = None) -> None:
-    """Classify the failed and expired items of an ended job again, as a job of its own."""
+    """Classify the failed and expired items of an ended job again, as a new job."""
     with Catalog(url, key) as catalog:
         child = catalog.retry(job)
         console.print(f"job [bold]{child.id}[/bold]: {child.counts.total} items of {job} again")
@@ -126,7 +136,7 @@ def predict(
     url: Url = DEFAULT_URL,
     key: Key = None,
 ) -> None:
-    """Classify one product now."""
+    """Classify one product at once, and print the answer."""
     with brief_catalog(url, key) as catalog:
         console.print(results_table([catalog.predict(description, image=image).result]))
 

@@ -14,15 +14,21 @@ from catalog_client.command.output import conclude, models_table
 
 app = typer.Typer()
 
-Reason = Annotated[str, typer.Option("--reason", help="The reason, which is kept on record.")]
+Reason = Annotated[str, typer.Option("--reason", help="Why you change the model; kept in the history.")]
 
 
 @app.command()
 def label(
-    table: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A .csv or .ndjson of labels.")],
-    pictures: Annotated[Path | None, typer.Option(exists=True, file_okay=False, help="The pictures' folder.")] = None,
-    job: Annotated[str | None, typer.Option(help="The job whose items the table's ids name.")] = None,
-    skip_invalid: Annotated[bool, typer.Option(help="Leave invalid labels out instead of sending none.")] = False,
+    table: Annotated[
+        Path, typer.Argument(exists=True, dir_okay=False, help="The table of labels, a .csv or .ndjson file.")
+    ],
+    pictures: Annotated[
+        Path | None, typer.Option(exists=True, file_okay=False, help="The folder with the pictures.")
+    ] = None,
+    job: Annotated[str | None, typer.Option(help="The job whose results the labels name by their column id.")] = None,
+    skip_invalid: Annotated[
+        bool, typer.Option(help="Leave invalid labels out; otherwise one invalid label refuses them all.")
+    ] = False,
     url: Url = DEFAULT_URL,
     key: Key = None,
 ) -> None:
@@ -37,20 +43,24 @@ def label(
 def train(
     assignments: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="NAME=VALUE", help="Override a value of params.yaml: train.text.epochs=20"),
+        typer.Option(
+            "--set",
+            metavar="NAME=VALUE",
+            help="Override a value of params.yaml, such as train.text.epochs=20; may be repeated.",
+        ),
     ] = None,
-    source: Annotated[str | None, typer.Option(help="Where the challenge's files are read from.")] = None,
+    source: Annotated[str | None, typer.Option(help="The folder or URL of the catalogue.")] = None,
     revision: Annotated[str | None, typer.Option(help="The branch, tag or commit to train with.")] = None,
     promote: Annotated[
-        str, typer.Option(help="What follows when the gate lets the model pass: auto, manual or never.")
+        str, typer.Option(help="Whether a model that passes the gate is promoted: auto, manual or never.")
     ] = "auto",
-    webhook: Annotated[str | None, typer.Option(help="A URL to call when the training has ended.")] = None,
-    deadline: Annotated[float | None, typer.Option(help="Seconds after which the training is stopped.")] = None,
+    webhook: Annotated[str | None, typer.Option(help="A URL that gets a webhook when the training has ended.")] = None,
+    deadline: Annotated[float | None, typer.Option(help="Seconds after which the training expires.")] = None,
     wait: Annotated[bool, typer.Option(help="Wait for the training's end, and show its progress.")] = True,
     url: Url = DEFAULT_URL,
     key: Key = None,
 ) -> None:
-    """Ask for a training, follow its stages, and show the gate's verdict."""
+    """Request a training, follow its stages, and show the gate's verdict."""
     params = _nested(assignments or [])
     with Catalog(url, key) as catalog:
         training = catalog.train(
@@ -69,7 +79,8 @@ def train(
 @app.command()
 def training(
     training: Annotated[
-        str | None, typer.Argument(metavar="[TRAINING]", help="The training's id; without it, all of yours.")
+        str | None,
+        typer.Argument(metavar="[TRAINING]", help="The training's id; if left out, all your trainings are listed."),
     ] = None,
     url: Url = DEFAULT_URL,
     key: Key = None,
@@ -105,18 +116,18 @@ def models(url: Url = DEFAULT_URL, key: Key = None) -> None:
 def promote(
     version: Annotated[str, typer.Argument(metavar="VERSION", help="The version's number in the registry.")],
     reason: Reason = "",
-    force: Annotated[bool, typer.Option(help="Promote it although the gate has not let it pass.")] = False,
+    force: Annotated[bool, typer.Option(help="Promote the version although it has not passed the gate.")] = False,
     url: Url = DEFAULT_URL,
     key: Key = None,
 ) -> None:
-    """Make a version the champion: workers take it within seconds."""
+    """Make a version the champion, which workers then serve within seconds."""
     with brief_catalog(url, key) as catalog:
         console.print(models_table(catalog.promote(version, reason=reason, force=force)))
 
 
 @app.command()
 def rollback(reason: Reason = "", url: Url = DEFAULT_URL, key: Key = None) -> None:
-    """Put the champion's predecessor back into service."""
+    """Put the previous champion back into service."""
     with brief_catalog(url, key) as catalog:
         console.print(models_table(catalog.rollback(reason=reason)))
 
@@ -127,7 +138,7 @@ def drift(
     url: Url = DEFAULT_URL,
     key: Key = None,
 ) -> None:
-    """Print how far incoming items have moved away from what the model was validated on, as JSON."""
+    """Print as JSON how far items and answers have moved away from those of the model's validation."""
     with brief_catalog(url, key) as catalog:
         typer.echo(json.dumps(catalog.drift(days=days).document, indent=2))
 
