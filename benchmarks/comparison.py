@@ -122,7 +122,7 @@ def agreement(answers: Answers) -> str:
         for name, given in answers.items()
         if name != ORIGINAL.name
     }
-    return f"same type as from the original design, of {len(expected)} items: " + ", ".join(
+    return f"items that got the same product type as from the original design, of {len(expected)} items: " + ", ".join(
         f"{name} {count}" for name, count in counts.items()
     )
 
@@ -155,8 +155,9 @@ def main() -> None:
         tables=[table, rate_table(rates, _name(bundle.manifest.image_size))],
         notes=[
             products.description,
-            f"the others take 224×224 pixels, one item per request, {IN_FLIGHT} requests at a time; the service gets "
-            f"jobs of {catalogue.JOB_ITEMS} items, {catalogue.JOBS_IN_FLIGHT} of them at a time; its caches are off",
+            f"the other contenders get pictures of 224×224 pixels, one item per request, {IN_FLIGHT} requests "
+            f"at a time; the service gets jobs of {catalogue.JOB_ITEMS} items, {catalogue.JOBS_IN_FLIGHT} of them at a "
+            "time; its caches are off",
             agreement(answers),
         ],
         command=f"python -m benchmarks.comparison{pictures.as_typed(chosen)}{model} --items {items} --rounds {rounds}",

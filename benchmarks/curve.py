@@ -181,7 +181,7 @@ def main() -> None:
     Result(
         name="curve",
         title="Speed against quality: the input's size and VGG16's precision, heads trained for each",
-        target="drawn; the default is the fastest point within 0.5 points of the best",
+        target="the curve is drawn; the default is the fastest point within 0.5 points of the best",
         outcome=f"{default}, {behind:+.2f} points; the best of the equally trained points is {best}",
         reached=True,
         tables=[
@@ -191,8 +191,11 @@ def main() -> None:
         notes=[
             "weighted F1, the mean over the heads' seeds; `points`: hundredths of fused F1 behind the best, with "
             "the standard error of that difference over resampled items (paired)",
-            "the items were seen by no head and not by the text network; each is fused by weights fitted without it",
-            "floating point by VGG16's original weights" if chosen.weights != "starter" else "by the starter's weights",
+            "neither the heads nor the text network have seen these items; each is fused with weights that were "
+            "fitted without it",
+            "the floating-point precisions use VGG16's original weights"
+            if chosen.weights != "starter"
+            else "the floating-point precisions use the starter's weights",
             "real products" if chosen.imported else "a generated sample catalogue, far easier than real products",
         ],
         plot=plot(among, speeds),

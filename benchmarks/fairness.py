@@ -90,7 +90,7 @@ def main() -> None:
     Result(
         name="fairness",
         title="Two equal bulk jobs, one submitted after the other",
-        target=f"the second's first results within {_SOON_S:g} s; rates even within {_EVEN:.0%}",
+        target=f"the second's first results within {_SOON_S:g} s; their rates differ by at most {_EVEN:.0%}",
         outcome=f"first results after {waits_s[1]:.1f} s; rates differ by {uneven:.0%}",
         reached=waits_s[1] < _SOON_S and uneven <= _EVEN,
         tables=[Table(("job", "first results after, s", "items/s while both run"), rows)],

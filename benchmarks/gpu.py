@@ -129,7 +129,7 @@ def _measure(runtime: KerasRuntime, size: int, asked: argparse.Namespace) -> Res
             sample.description,
             f"{flop_per_picture(size) / 1e9:.1f} GFLOP per picture of {size}×{size}, VGG16's convolutions alone",
             f"peak: products of {scale.matrix}×{scale.matrix} matrices, with as much arithmetic as the pictures need; "
-            "on a CPU they are packed again for each product, so a convolution can be faster",
+            "a CPU packs such matrices again for each product, so a convolution can be faster",
         ],
         command=f"python -m benchmarks.gpu --device {asked.device}{' --short' * asked.short}",
     )

@@ -100,7 +100,7 @@ def main() -> None:
         plot=Plot(
             {"idle": _shares(idle), "while the job runs": _shares(loaded.waits_s)},
             x="milliseconds",
-            y="share of the requests that were answered by then",
+            y="share of the requests answered within that time",
         ),
         command=f"python -m benchmarks.latency{pictures.as_typed(chosen)} --items {size} --seconds {seconds:g}",
     ).save(chosen.output)

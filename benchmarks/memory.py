@@ -81,7 +81,7 @@ def main() -> None:
             Table(("items with", "items", "Redis, queued, bytes per item", "Redis, result, bytes per item"), rows),
             Table(("API", "resident, MB"), [("before", round(before / 1e6)), ("maximum", round(most / 1e6))]),
         ],
-        notes=[source, sample.description, "pictures lie in the blob store; Redis holds a picture's sha256"],
+        notes=[source, sample.description, "pictures are in the blob store; Redis holds only their sha256"],
         command=f"python -m benchmarks.memory{pictures.as_typed(chosen)} --items {count} --shown {shown}",
     ).save(chosen.output)
     print(f"Redis: {queued_most:.0f} bytes queued, {kept_most:.0f} kept; API at most {most / 1e6:.0f} MB")

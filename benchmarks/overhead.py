@@ -101,10 +101,10 @@ def main() -> None:
         tables=[rate_table(measured.rates, _SERVICE)],
         notes=[
             products.description,
-            f"{measured.runtime}, {bundle.manifest.image_size}×{bundle.manifest.image_size}; both take "
+            f"{measured.runtime}, {bundle.manifest.image_size}×{bundle.manifest.image_size}; both compute "
             f"{measured.micro_batch} pictures at a time; the service gets jobs of {catalogue.JOB_ITEMS} items, "
             f"{catalogue.JOBS_IN_FLIGHT} of them at a time; its caches are off",
-            "where the difference goes (most of all into decoding), and what was tried: docs/performance.md",
+            "docs/performance.md shows where the difference goes (mostly into decoding), and what was tried",
         ],
         command=f"python -m benchmarks.overhead{pictures.as_typed(chosen)}{model} --items {items} --rounds {rounds}",
     ).save(chosen.output)

@@ -56,7 +56,7 @@ def main() -> None:
         name="scaling",
         title="Worker processes with an engine that sleeps as a GPU would",
         target=f"items/s grows by at least {_SHARE}× per worker",
-        outcome=f"{least:.2f}× at the least, with up to {counts[-1]} workers",
+        outcome=f"{least:.2f}× at least, with up to {counts[-1]} workers",
         reached=least >= _SHARE,
         tables=[Table(("workers", "items/s", "share of proportional growth", "cores used by the workers"), rows)],
         notes=[f"the engine sleeps {1000 * SLEEP_S:g} ms per item, as a GPU with {1 / SLEEP_S:.0f} pictures/s", source],

@@ -173,7 +173,8 @@ def main() -> None:
         notes=[
             f"{chosen.swaps} swaps between two bundles, {runtime}; {sample.description}",
             f"from the request until the worker serves the other bundle: {longest:.1f} s at most",
-            "both bundles were fetched before; one that is new takes MLflow's download on top, beside the work",
+            "both bundles had been fetched before; a new one must also be downloaded from MLflow, while the "
+            "worker goes on",
         ],
         plot=Plot(
             {"worker": [(float(number), value) for number, value in enumerate(seen.megabytes)]},

@@ -149,7 +149,8 @@ def titles(options: argparse.Namespace, count: int) -> tuple[list[dict[str, Any]
     items = [{"title": title} for title in islice(cycle(known), count)]
     length = sum(map(len, known)) / len(known)
     source = "real" if options.titles else "invented"
-    return items, f"{count:,} items with a title: {len(known):,} {source} ones in turn, {length:.0f} characters each"
+    used = f"{len(known):,} {source} titles used in turn, {length:.0f} characters on average"
+    return items, f"{count:,} items with a title: {used}"
 
 
 def cpu_s(process: Process) -> float:

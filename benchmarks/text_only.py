@@ -75,7 +75,11 @@ def main() -> None:
         outcome=f"{rate:,.0f} items/s",
         reached=rate >= _TARGET,
         tables=[Table(("round", "items/s", *stages, *parts), rows)],
-        notes=[source, f"one worker, {runtime}; a first round, in which it meets each word, does not count"],
+        notes=[
+            source,
+            f"one worker, {runtime}; a first round, in which the worker computes each word for the first "
+            "time, does not count",
+        ],
         command=f"python -m benchmarks.text_only{titles_as_typed(chosen)} --items {count} --rounds {rounds}",
     ).save(chosen.output)
     print(f"{rate:,.0f} items/s")
