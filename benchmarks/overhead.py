@@ -102,7 +102,7 @@ def main() -> None:
         notes=[
             products.description,
             f"{measured.runtime}, {bundle.manifest.image_size}×{bundle.manifest.image_size}; both compute "
-            f"{measured.micro_batch} pictures at a time; the service gets jobs of {catalogue.JOB_ITEMS} items, "
+            f"pictures in batches of {measured.micro_batch}; the service gets jobs of {catalogue.JOB_ITEMS} items, "
             f"{catalogue.JOBS_IN_FLIGHT} of them at a time; its caches are off",
             "docs/performance.md shows where the difference goes (mostly into decoding), and what was tried",
         ],

@@ -24,9 +24,9 @@ ORDER = (
 _INTRODUCTION = """\
 # Results
 
-How fast the service is. Every comparison is a ratio within one run: the contenders take turns, and the figures are
-medians of several rounds. Absolute figures depend on the machine. `python -m benchmarks.report` makes this page from
-the files in `{results}`.
+This page shows how fast the service is. Every comparison is a ratio within one run: the contenders (the service, and
+what it is compared with) take turns, and the figures are medians of several rounds. Absolute figures depend on the
+machine. `python -m benchmarks.report` makes this page from the files in `{results}`.
 """
 _VERDICTS = {True: "yes", False: "**no**", None: "–"}
 _COLOURS = ("#2f6fab", "#d0842c", "#4b8b57", "#b5452c", "#7a5ea8", INK)
@@ -97,7 +97,7 @@ def _page(found: Sequence[Result], results: Path) -> Iterator[str]:
 def _summary(found: Iterable[Result]) -> Iterator[str]:
     rows = [(f"[{one.title}](#{one.name})", one.target, one.outcome, _VERDICTS[one.reached]) for one in found]
     yield from _table(Table(("benchmark", "target", "measured", "reached"), rows))
-    yield f"{_VERDICTS[None]}: there was no target, or it could not be measured on this machine.\n"
+    yield f'"{_VERDICTS[None]}" means that there was no target, or that it could not be measured on this machine.\n'
 
 
 def _section(result: Result, machine: dict[str, str]) -> Iterator[str]:
