@@ -175,7 +175,9 @@ def _labelled(texts: dict[int, list[str]], labels: dict[int, list[str]], finding
                 prdtypecode=code,
             )
         elif label:
-            findings.append(Finding(row, product, FindingReason.UNKNOWN_CODE, f"prdtypecode {label} is none of the 27"))
+            findings.append(
+                Finding(row, product, FindingReason.UNKNOWN_CODE, f"prdtypecode {label} is not one of the 27")
+            )
         else:
             findings.append(Finding(row, product, FindingReason.NO_LABEL, f"no prdtypecode in {LABELS_FILE}"))
 

@@ -117,7 +117,7 @@ def main() -> None:
         origin += f"; the changes in that tree are in no revision: {record.revision} is taken without them"
     print(origin)  # noqa: T201
     if rebuilt.id != record.bundle:
-        raise SystemExit(f"another bundle: {arguments.into} came to {rebuilt.id} (code {rebuilt.manifest.code})")
+        raise SystemExit(f"another bundle: {arguments.into} has {rebuilt.id} (code {rebuilt.manifest.code})")
     print(f"the same bundle: {arguments.into / BUNDLE}")  # noqa: T201
 
 

@@ -58,7 +58,7 @@ class LabelIn(BaseModel):
     @classmethod
     def _known(cls, code: int) -> int:
         if code not in CODES:
-            raise ValueError(f"{code} is none of the 27 product types: {', '.join(map(str, CODES))}")
+            raise ValueError(f"{code} is not one of the 27 product types: {', '.join(map(str, CODES))}")
         return code
 
     @model_validator(mode="after")

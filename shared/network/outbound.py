@@ -92,7 +92,7 @@ def fetch(client: httpx.Client, url: str, *, max_bytes: int, timeout_s: float) -
                 if len(data) > max_bytes:
                     raise FetchError(f"{shown} sent more than {max_bytes:,} bytes")
     except httpx.TimeoutException as error:
-        raise FetchError(f"{shown} was not done after {timeout_s:g} s") from error
+        raise FetchError(f"{shown} did not finish within {timeout_s:g} s") from error
     except httpx.HTTPError as error:
         raise FetchError(f"{shown} cannot be fetched: {str(error) or type(error).__name__}") from error
     except httpx.InvalidURL as error:  # whose message may quote a part of the password

@@ -150,7 +150,7 @@ def load_params(path: Path = PATH) -> Params:
     try:
         return Params.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
-        raise ParamsError(f"{path} is not here: run from the repository's root") from None
+        raise ParamsError(f"{path} does not exist here: run this in the repository's root") from None
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         raise ParamsError(f"{path}: {wrong}") from error

@@ -305,7 +305,7 @@ def test_each_odd_server_fails_its_own_item(guarded: Stack, odd_server: _OddServ
     assert {_code(results[url]) for url in failing} == {UNREACHABLE}
     assert odd_server.private_connections == 0
     for url in hanging:
-        assert f"was not done after {TIMEOUT_S} s" in results[url]["error"]["message"]
+        assert f"did not finish within {TIMEOUT_S} s" in results[url]["error"]["message"]
     _assert_unharmed(guarded, pid)
 
 

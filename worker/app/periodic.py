@@ -48,4 +48,4 @@ def _crontab(line: str, setting: str) -> crontab:
     try:
         return crontab.from_string(line)
     except (ValueError, TypeError) as error:
-        raise ValueError(f"{setting}: {line!r} is no crontab line such as '0 3 * * 0': {error}") from error
+        raise ValueError(f"{setting}: {line!r} is not a crontab line such as '0 3 * * 0': {error}") from error

@@ -83,7 +83,7 @@ class RegistryService:
         if request.kind is ChangeKind.ROLLBACK:
             return self.rollback(request.by, request.why)
         if request.version is None:
-            raise RegistryError("a promotion names a version")
+            raise RegistryError("a promotion must name a version")
         return self.promote(request.version, request.by, request.why)
 
     def _read(self) -> RegistryState:

@@ -60,7 +60,7 @@ def choose(bundle: Bundle, runtime: str = "auto") -> tuple[Runtime, str]:
     if runtime == "auto":
         return _on_gpu(bundle) or _on_cpu(bundle)
     if runtime not in LOADERS:
-        raise ValueError(f"runtime {runtime!r} is none of auto, {', '.join(LOADERS)}")
+        raise ValueError(f"runtime {runtime!r} is not one of auto, {', '.join(LOADERS)}")
     return LOADERS[runtime](bundle), "CATALOG_RUNTIME asks for it"
 
 

@@ -32,7 +32,7 @@ def test_beat_has_the_configured_training_schedule() -> None:
 def test_malformed_training_schedule_stops_the_start() -> None:
     refused = _beat("every night")
     assert refused.returncode == 1
-    assert "CATALOG_TRAINING_SCHEDULE: 'every night' is no crontab line" in refused.stderr
+    assert "CATALOG_TRAINING_SCHEDULE: 'every night' is not a crontab line" in refused.stderr
 
 
 @pytest.fixture

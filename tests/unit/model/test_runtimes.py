@@ -246,7 +246,7 @@ def test_padding_a_batch_changes_no_answer(reference: Runtime, tokens: npt.NDArr
 
 
 def test_an_unknown_runtime_is_refused(starter: Bundle) -> None:
-    with pytest.raises(ValueError, match=r"'onnx' is none of auto, openvino, .*tensorflow, jax"):
+    with pytest.raises(ValueError, match=r"'onnx' is not one of auto, openvino, .*tensorflow, jax"):
         runtimes.load(starter, "onnx")
 
 

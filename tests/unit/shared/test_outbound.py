@@ -173,13 +173,13 @@ def test_a_body_that_is_too_large_is_cut_off(site: str) -> None:
 
 @pytest.mark.parametrize("path", ["endless-head", "endless-body", "slow-redirect"])
 def test_an_answer_that_never_ends_is_cut_off(site: str, path: str) -> None:
-    with _in_time(), pytest.raises(FetchError, match=r"not done after 0\.5 s"):
+    with _in_time(), pytest.raises(FetchError, match=r"not finish within 0\.5 s"):
         _fetch(f"{site}/{path}", redirects=9)
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_silent_server_times_out(scheme: str) -> None:
-    with _listening("127.0.0.1") as silent, _in_time(), pytest.raises(FetchError, match=r"not done after 0\.5 s"):
+    with _listening("127.0.0.1") as silent, _in_time(), pytest.raises(FetchError, match=r"not finish within 0\.5 s"):
         _fetch(f"{scheme}://127.0.0.1:{silent.getsockname()[1]}/picture")
 
 
@@ -292,7 +292,7 @@ except FetchError as error:
     ended = subprocess.run(
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=30, check=True
     )
-    assert ended.stdout.strip() == "http://shop.example/ was not done after 0.5 s"
+    assert ended.stdout.strip() == "http://shop.example/ did not finish within 0.5 s"
 
 
 def test_a_webhook_to_a_private_address_is_refused(site: str) -> None:

@@ -87,7 +87,7 @@ def test_report_files_say_what_the_report_says(catalogue: Path, output: Path) ->
     assert [int(line[0]) for line in lines] == sorted(int(line[0]) for line in lines)
     assert lines == [[str(cell) for cell in finding] for finding in report.findings]
     assert [line for line in lines if line[2] == "unknown_code"] == [
-        ["50", read(catalogue / X)[51][PRODUCTID], "unknown_code", "prdtypecode 9999 is none of the 27"]
+        ["50", read(catalogue / X)[51][PRODUCTID], "unknown_code", "prdtypecode 9999 is not one of the 27"]
     ]
 
 
