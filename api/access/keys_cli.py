@@ -69,7 +69,7 @@ def _scopes(scopes: frozenset[Scope]) -> str:
 
 
 def main() -> None:
-    """Run the command; an error prints a message and exits with status 1, without a traceback."""
+    """Run the command `catalog-keys`; an error is a message and status 1, not a traceback."""
     try:
         app()
     except (KeyNotFoundError, ValueError) as error:

@@ -121,6 +121,7 @@ def by_length(texts: Sequence[TokenIds]) -> list[list[int]]:
 
 
 def _padded(text: TokenIds) -> int:
+    """Return the text's length, rounded up to a whole number of steps."""
     return max(-(-len(text) // _STEP), 1) * _STEP
 
 

@@ -34,6 +34,7 @@ _waiting = {priority: _WAITING.labels(priority.name.lower()) for priority in Pri
 
 
 def submitted(request: EngineRequest) -> None:
+    """Count the request's inputs as waiting for the engine."""
     _waiting[request.priority].inc(len(request.inputs))
 
 

@@ -15,7 +15,7 @@ app.add_typer(trainings.app)
 
 
 def main() -> None:
-    """Run the command; an error is a message and status 1, not a traceback."""
+    """Run the command `catalog`; an error is a message and status 1, not a traceback."""
     try:
         app()
     except CatalogError as error:
