@@ -47,7 +47,7 @@ def run(api: str, items: int) -> None:
 @contextmanager
 def _key(settings: Settings) -> Iterator[str]:
     keys = KeyStore(open_redis(settings))
-    made, key = keys.create(_TENANT, [Scope.CLASSIFY], "the demonstration")
+    made, key = keys.create(_TENANT, [Scope.CLASSIFY], "the demonstration", by="catalog-run demo")
     try:
         yield key
     finally:

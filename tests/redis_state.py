@@ -211,3 +211,31 @@ def move_drift_back(redis: Redis, bundle: str, days: int) -> None:
 def forget_drift(redis: Redis) -> None:
     for key in redis.scan_iter(f"{_DRIFT}:*"):
         redis.delete(key)
+
+
+# Labels
+
+
+def as_an_older_release_counted(redis: Redis) -> None:
+    """Leave the counts of all tenants together, which is all there was once."""
+    for key in redis.scan_iter(f"{PREFIX}labels:*:tenant:*"):
+        redis.delete(key)
+    for key in redis.scan_iter(f"{PREFIX}labels:*:counts"):
+        redis.hdel(key, "by_tenant")
+
+
+# Administrative log
+
+
+def change_admin_log(redis: Redis, number: int, entry: bytes | None) -> None:
+    """Replace an entry, or remove it."""
+    key = f"{PREFIX}admin-log"
+    client: Any = redis
+    client.lset(key, number - 1, "removed" if entry is None else entry)
+    if entry is None:
+        redis.lrem(key, 1, "removed")
+
+
+def admin_log(redis: Redis) -> list[Any]:
+    found: Any = redis.lrange(f"{PREFIX}admin-log", 0, -1)
+    return list(found)

@@ -1,5 +1,6 @@
-"""`catalog-keys`: create, list and revoke API keys, and print webhook secrets. It needs access to Redis."""
+"""`catalog-keys`: API keys, webhook secrets and the administrative log. It needs access to Redis."""
 
+import getpass
 import sys
 from typing import Annotated, NoReturn
 
@@ -8,11 +9,13 @@ from redis import RedisError
 
 from shared.settings import get_settings
 from shared.stores.opening import open_redis
+from shared.tenants.admin_log import AdminLog, BrokenLogError
 from shared.tenants.api_keys import KeyNotFoundError, KeyStore, Scope
 from shared.tenants.webhook_secrets import signing_secrets
 
 app = typer.Typer(
-    no_args_is_help=True, help="Create, list and revoke API keys, and print the secrets that sign webhooks."
+    no_args_is_help=True,
+    help="Create, list and revoke API keys, print the secrets that sign webhooks, and check the administrative log.",
 )
 
 
@@ -23,7 +26,7 @@ def create(
     name: Annotated[str, typer.Option(help="A note on who holds the key.")] = "",
 ) -> None:
     """Create a key and print it. It cannot be shown again."""
-    key, text = _keys().create(tenant, scope, name)
+    key, text = _keys().create(tenant, scope, name, by=_operator())
     typer.echo(f"key {key.id} for tenant {key.tenant} ({_scopes(key.scopes)}), shown only this once:", err=True)
     typer.echo(text)
     typer.echo("Send it with each request as the header 'Authorization: Bearer <key>'.", err=True)
@@ -45,7 +48,7 @@ def revoke(
     key_id: Annotated[str, typer.Argument(metavar="ID", help="The key's id, as `catalog-keys list` shows it.")],
 ) -> None:
     """Revoke a key. It is refused from the next request on, and requests under way with it end within seconds."""
-    key = _keys().revoke(key_id)
+    key = _keys().revoke(key_id, by=_operator())
     typer.echo(f"key {key.id} of tenant {key.tenant} is revoked", err=True)
 
 
@@ -60,6 +63,27 @@ def webhook_secrets(
         typer.echo(secret.get_secret_value())
 
 
+@app.command()
+def audit() -> None:
+    """Print the administrative log, the oldest entry first, and check that nothing in it was changed."""
+    newest = None
+    for newest in AdminLog(open_redis(get_settings())).entries():
+        facts = "  ".join(f"{name}={value}" for name, value in newest.facts.items())
+        typer.echo(f"{newest.number}  {newest.at:%Y-%m-%dT%H:%M:%SZ}  {newest.act}  by {newest.by}  {facts}")
+    if newest is None:
+        typer.echo("the administrative log is empty", err=True)
+    else:
+        typer.echo(f"{newest.number} entries, none of them changed; the newest has the hash {newest.hash}", err=True)
+
+
+def _operator() -> str:
+    """The account that runs the command."""
+    try:
+        return f"command/{getpass.getuser()}"
+    except (KeyError, OSError):  # a container's user need not have a name
+        return "command"
+
+
 def _keys() -> KeyStore:
     return KeyStore(open_redis(get_settings()))
 
@@ -72,7 +96,7 @@ def main() -> None:
     """Run the command `catalog-keys`; an error is a message and status 1, not a traceback."""
     try:
         app()
-    except (KeyNotFoundError, ValueError) as error:
+    except (KeyNotFoundError, BrokenLogError, ValueError) as error:
         _fail(str(error))
     except RedisError as error:
         _fail(f"Redis cannot be used, check CATALOG_REDIS_URL: {error}")

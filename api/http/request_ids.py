@@ -1,4 +1,4 @@
-"""Observing requests: an id for each, in its answer and its log lines; a span; uvicorn's log in our format."""
+"""Observing requests: an id for each, in its answer and its log lines beside the caller's; a span; uvicorn's log."""
 
 import logging
 import re
@@ -71,6 +71,8 @@ class _RequestIds:
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
+                # Bound here and not where the caller is recognised: that runs in a thread, with a context of its own.
+                logs.bind(**scope["state"].get("log_ids", {}))
                 MutableHeaders(scope=message)[HEADER] = request_id
             await send(message)
 

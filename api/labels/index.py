@@ -1,5 +1,7 @@
 """Counts of a label store, kept in Redis for all processes: how many labels it holds, and which contradict others.
 
+They are kept for each tenant and for all together: what a tenant is told depends on its own labels alone.
+
 The counts are only a view: files that are not counted yet, after a crash or when Redis was emptied, are counted at the
 next request.
 """
@@ -41,27 +43,36 @@ class LabelIndex:
         self._redis = in_bytes(redis)
         self._store = store
         # Each store has counts of its own.
-        prefix = f"{PREFIX}labels:{hashlib.sha256(store.url.encode()).hexdigest()[:16]}"
-        self._keys = [f"{prefix}:{part}" for part in ("files", "items", "counts")]
+        self._prefix = f"{PREFIX}labels:{hashlib.sha256(store.url.encode()).hexdigest()[:16]}"
         self._add = _SCRIPTS.load(redis, "count")
+        self._start = _SCRIPTS.load(redis, "start")
 
     def add(self, name: str, labels: Sequence[Label]) -> int:
-        """Count a file; return how many of its labels contradict an earlier label of the same item."""
+        """Count a file, whose labels are all one tenant's.
+
+        Returns:
+            How many of its labels contradict an earlier label that the same tenant gave the item.
+        """
         facts = [part for label in labels for part in (label.identity or "", label.code, label.kind or "")]
-        return int(self._add(keys=self._keys, args=[name, *facts]))
+        tenants = {label.tenant for label in labels}
+        counted = [int(self._add(keys=self._keys(tenant), args=[name, *facts])) for tenant in tenants]
+        self._add(keys=self._keys(None), args=[name, *facts])  # last: it is what says that the file is counted
+        return sum(counted)
 
     def catch_up(self) -> list[str]:
         """Count the files that are not counted yet, in the order of arrival; return the names of all files."""
+        self._start(keys=self._keys(None), args=[])
         names = self._store.names()
-        known = {name.decode() for name in self._redis.hkeys(self._keys[0])}
+        known = {name.decode() for name in self._redis.hkeys(self._keys(None)[0])}
         for name in names:
             if name not in known:
                 self.add(name, list(self._store.labels([name])))
         return names
 
-    def counts(self) -> LabelCounts:
+    def counts(self, tenant: str | None) -> LabelCounts:
+        """Return the counts of one tenant's labels; of all tenants' if it is `None`."""
         self.catch_up()
-        counts = {name.decode(): value.decode() for name, value in self._redis.hgetall(self._keys[2]).items()}
+        counts = {name.decode(): value.decode() for name, value in self._redis.hgetall(self._keys(tenant)[2]).items()}
         return LabelCounts(
             labels=int(counts.get("labels", 0)),
             items=int(counts.get("items", 0)),
@@ -71,3 +82,7 @@ class LabelIndex:
             codes={int(name): int(count) for name, count in sorted(counts.items()) if name.isdecimal()},
             newest=arrival(counts["newest"]) if "newest" in counts else None,
         )
+
+    def _keys(self, tenant: str | None) -> list[str]:
+        whose = self._prefix if tenant is None else f"{self._prefix}:tenant:{tenant}"
+        return [f"{whose}:{part}" for part in ("files", "items", "counts")]

@@ -45,5 +45,8 @@ async def submit(
 
 @router.get("")
 def count(submissions: LabelSubmissionsDep, caller: TrainCaller) -> LabelCountsOut:
-    """Count the labels by code, and the items whose labels contradict one another."""
-    return LabelCountsOut.model_validate(submissions.counts(), from_attributes=True)
+    """Count your labels by code, and the items whose labels contradict one another.
+
+    With the scope admin or observe the labels of all tenants are counted.
+    """
+    return LabelCountsOut.model_validate(submissions.counts(caller), from_attributes=True)

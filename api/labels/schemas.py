@@ -95,14 +95,14 @@ class LabelsOut(BaseModel):
     corrections: int = Field(description="Labels that contradict the result they name.")
     confirmations: int = Field(description="Labels that agree with the result they name.")
     conflicts: int = Field(
-        description="Labels of items to which an earlier label gave another code; the latest label wins."
+        description="Labels of items to which an earlier label of yours gave another code; the latest label wins."
     )
     invalid: int = Field(description="Skipped because of `on_invalid=skip`.")
     errors: list[dict[str, Any]] = Field(description="What is wrong with the first 100 skipped labels.")
 
 
 class LabelCountsOut(BaseModel):
-    """The labels that trainings learn from, of all tenants, because one model serves them all."""
+    """Labels that trainings learn from: yours, or those of all tenants for a key with the scope admin or observe."""
 
     labels: int
     items: int = Field(description="Different items, by their words and their picture.")

@@ -10,6 +10,7 @@ from typing import Annotated
 from fastapi.concurrency import run_in_threadpool
 from redis import Redis
 
+from api.access.authentication import Principal
 from api.dependencies import service
 from api.http.problems import Problem
 from api.ingest import Intake
@@ -60,8 +61,9 @@ class LabelSubmissions:
         check_valid(batch.total, batch.invalid, options.on_invalid, "labels")
         return await run_in_threadpool(self._keep, batch, claim, intake.fingerprint() if claim else "")
 
-    def counts(self) -> LabelCounts:
-        return self._index.counts()
+    def counts(self, caller: Principal) -> LabelCounts:
+        """Return the counts of the caller's labels, or of all tenants' if the caller may see what others do."""
+        return self._index.counts(None if caller.sees_all_tenants else caller.tenant)
 
     def _keep(self, batch: LabelBatch, claim: Claim | None, fingerprint: str) -> LabelsOut:
         names = self._index.catch_up()

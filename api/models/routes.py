@@ -20,8 +20,11 @@ Version = Annotated[str, _NUMBER]
 
 @router.get("")
 def list_(served: ServedModelsDep, caller: AnyCaller) -> ModelsOut:
-    """List the models with their figures and verdicts, the one that serves, and who chose it."""
-    return served.overview()
+    """List the models with their figures and verdicts, the one that serves, and who chose it.
+
+    Who chose it is shown for your own tenant's changes, and for all with the scope admin or observe.
+    """
+    return served.overview(caller)
 
 
 _CHANGES = problems(HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
@@ -38,7 +41,7 @@ async def promote(
     """
     options = options or PromoteIn()
     await served.promote(version, caller, options.reason, force=options.force)
-    return await run_in_threadpool(served.overview)
+    return await run_in_threadpool(served.overview, caller)
 
 
 @router.post("/rollback", responses=problems(HTTPStatus.BAD_REQUEST, HTTPStatus.CONFLICT))
@@ -48,4 +51,4 @@ async def roll_back(served: ServedModelsDep, caller: AdminCaller, options: Rollb
     A second rollback undoes the first.
     """
     await served.roll_back(caller, (options or RollbackIn()).reason)
-    return await run_in_threadpool(served.overview)
+    return await run_in_threadpool(served.overview, caller)

@@ -5,7 +5,7 @@ from datetime import datetime
 from pydantic import BaseModel, ConfigDict, Field
 
 from shared.pipeline.stages import GateVerdict
-from shared.registry.state import ChampionChange
+from shared.registry.state import ChangeKind
 
 _WHY_LIMIT = 500
 
@@ -17,10 +17,22 @@ class ModelOut(BaseModel):
         description="`champion` serves, `previous` served before, `challenger` was trained last, trials excepted."
     )
     created_at: datetime
-    run_id: str | None = Field(description="The MLflow run of the training.")
+    run_id: str | None = Field(description="The MLflow run of the training; null without the scope admin or observe.")
     figures: dict[str, float] = Field(description="Figures of the evaluation on the test split.")
     gate: GateVerdict | None = Field(description="The gate's verdict; null if the gate has not judged it.")
     workers: int = Field(description="How many workers serve it at this moment.")
+
+
+class ChampionChangeOut(BaseModel):
+    kind: ChangeKind
+    at: datetime
+    by: str | None = Field(
+        description="Who changed it: tenant and key id, or a training. Null for another tenant's change, unless your "
+        "key has the scope admin or observe."
+    )
+    why: str | None = Field(description="The reason given; null where `by` is.")
+    champion: str | None = Field(description="The version that serves since then; null for the local bundle.")
+    previous: str | None = Field(description="The version that served before; null for the local bundle.")
 
 
 class ModelsOut(BaseModel):
@@ -28,7 +40,7 @@ class ModelsOut(BaseModel):
     champion: str | None = Field(description="The version that serves; null if each worker serves its local bundle.")
     previous: str | None = Field(description="The version that a rollback leads to; null for the local bundle.")
     models: list[ModelOut] = Field(description="The newest 100 versions and those with an alias, the newest first.")
-    history: list[ChampionChange] = Field(description="The last 200 changes of the champion, the newest first.")
+    history: list[ChampionChangeOut] = Field(description="The last 200 changes of the champion, the newest first.")
     copied_at: datetime | None = Field(description="When MLflow's registry was last read; null if never.")
 
 

@@ -30,9 +30,9 @@ class ServedModels:
         self._queue = queue
         self._models = Models(redis)
 
-    def overview(self) -> ModelsOut:
+    def overview(self, caller: Principal) -> ModelsOut:
         serving = [worker.bundle for worker in alive(self._redis)]
-        return models_out(self._models.copy(), self._settings.registered_model, serving)
+        return models_out(self._models.copy(), self._settings.registered_model, serving, caller)
 
     async def promote(self, version: str, caller: Principal, reason: str, *, force: bool) -> None:
         """Make this version the champion.

@@ -1,6 +1,7 @@
-"""Tenants: their API keys and the secrets that sign their webhooks."""
+"""Tenants: their API keys, the secrets that sign their webhooks, and the log of administrative acts."""
 
 __all__ = [
+    "admin_log",
     "api_keys",
     "local",
     "webhook_secrets",

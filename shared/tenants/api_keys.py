@@ -8,10 +8,12 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from typing import Any
 
 from redis import Redis
 
 from shared.redis_access import PREFIX, in_bytes
+from shared.tenants.admin_log import AdminAct, AdminLog
 from shared.tenants.local import LOCAL_TENANT
 
 _PREFIX = f"{PREFIX}key:"
@@ -56,9 +58,15 @@ class KeyStore:
 
     def __init__(self, redis: Redis) -> None:
         self._redis = in_bytes(redis)
+        self._log = AdminLog(redis)
 
-    def create(self, tenant: str, scopes: Collection[Scope], name: str = "") -> tuple[ApiKey, str]:
+    def create(
+        self, tenant: str, scopes: Collection[Scope], name: str = "", *, by: str = "unknown"
+    ) -> tuple[ApiKey, str]:
         """Create a key; return it with its text, which cannot be recovered later.
+
+        Args:
+            by: Who creates it, for the administrative log.
 
         Raises:
             ValueError: The tenant or the name is invalid, or there is no scope.
@@ -73,25 +81,37 @@ class KeyStore:
             "created_at": key.created_at.isoformat(),
             "digest": _digest(secret),
         }
-        with self._redis.pipeline() as pipe:
+
+        def store(pipe: Any) -> None:
             pipe.hset(_PREFIX + key.id, mapping=fields)
             pipe.sadd(_ALL, key.id)
-            pipe.execute()
+
+        facts = {"key": key.id, "tenant": tenant, "scopes": fields["scopes"], "name": name}
+        self._log.record(AdminAct.KEY_CREATED, by, facts, also=store)
         return key, f"cat_{key.id}_{secret}"
 
-    def revoke(self, identifier: str) -> ApiKey:
+    def revoke(self, identifier: str, *, by: str = "unknown") -> ApiKey:
         """Revoke the key. It is marked, not deleted, so that an API that once had keys stays closed.
+
+        Args:
+            by: Who revokes it, for the administrative log.
 
         Raises:
             KeyNotFoundError: There is no such key.
         """
         if not _ID.fullmatch(identifier) or not self._redis.sismember(_ALL, identifier):
             raise KeyNotFoundError(f"there is no key with the id {identifier!r}")
-        with self._redis.pipeline() as pipe:
-            pipe.hsetnx(_PREFIX + identifier, "revoked_at", datetime.now(UTC).isoformat())
-            pipe.hgetall(_PREFIX + identifier)
-            _, fields = pipe.execute()
-        return _read(identifier, _decoded(fields))
+        key = self._stored(identifier)
+        if key.revoked_at:
+            return key
+        moment = datetime.now(UTC).isoformat()
+        self._log.record(
+            AdminAct.KEY_REVOKED,
+            by,
+            {"key": key.id, "tenant": key.tenant},
+            also=lambda pipe: pipe.hsetnx(_PREFIX + identifier, "revoked_at", moment),
+        )
+        return self._stored(identifier)
 
     def list(self) -> Sequence[ApiKey]:
         """Return all keys, including revoked ones, oldest first."""
@@ -126,6 +146,9 @@ class KeyStore:
             for identifier, (digest, revoked_at) in zip(identifiers, found, strict=True)
             if digest is None or revoked_at is not None
         }
+
+    def _stored(self, identifier: str) -> ApiKey:
+        return _read(identifier, _decoded(self._redis.hgetall(_PREFIX + identifier)))
 
     def configured(self) -> bool:
         """Whether there has ever been a key."""

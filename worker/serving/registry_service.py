@@ -15,6 +15,7 @@ from shared.registry import mlflow as registry
 from shared.registry.mlflow import RegistryError
 from shared.registry.state import ChangeAnswer, ChangeKind, ChangeRequest, Models, RegistryState
 from shared.settings import Settings
+from shared.tenants.admin_log import AdminAct, AdminLog
 from worker.serving.bundles import Bundles
 
 log = logging.getLogger(__name__)
@@ -31,6 +32,7 @@ class RegistryService:
         self._redis = redis
         self._models = Models(redis)
         self._bundles = Bundles(settings, redis)
+        self._admin_log = AdminLog(redis)
 
     def promote(self, version: str, by: str, why: str) -> RegistryState:
         """Make this version the champion.
@@ -39,11 +41,15 @@ class RegistryService:
             RegistryError: there is no such version.
             MlflowException, OSError: the registry cannot be reached.
         """
-        return self._published(lambda: registry.promote(version, by, why, self._settings.registered_model))
+        state = self._published(lambda: registry.promote(version, by, why, self._settings.registered_model))
+        self._admin_log.record(AdminAct.MODEL_PROMOTED, by, {"version": version, "why": why})
+        return state
 
     def rollback(self, by: str, why: str) -> RegistryState:
         """Make the previous champion the champion again; raises the same as `promote`, also if there is none."""
-        return self._published(lambda: registry.rollback(by, why, self._settings.registered_model))
+        state = self._published(lambda: registry.rollback(by, why, self._settings.registered_model))
+        self._admin_log.record(AdminAct.MODEL_ROLLED_BACK, by, {"why": why})
+        return state
 
     def refresh(self) -> RegistryState:
         """Bring the copy in Redis up to date; raises the same as `promote`."""

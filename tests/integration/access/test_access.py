@@ -1,3 +1,4 @@
+import json
 import logging
 import os
 import subprocess
@@ -19,6 +20,7 @@ from shared.settings import ROOT, Settings
 from shared.tenants.api_keys import KeyStore, Scope
 from stack.processes import Process, free_port
 from tests.http import client_of, local_client
+from tests.redis_state import change_admin_log
 
 OPEN = {
     "/health", "/health/live", "/health/ready",
@@ -297,10 +299,62 @@ def test_catalog_keys_create_and_revoke_take_effect_at_once(redis_port: int, red
             assert client.post("/predict", json=[], headers=held).status_code == 401
             listed = _catalog_keys(env, "list").stdout
             assert "revoked" in listed
+            audit = _catalog_keys(env, "audit")
+            assert [line.split()[2] for line in audit.stdout.splitlines()] == ["key.created", "key.revoked"]
+            assert audit.stdout.count(f"key={identifier}") == 2
+            assert "2 entries, none of them changed" in audit.stderr
             assert text.rpartition("_")[2] not in listed + process.log.read_text()
     finally:
         process.stop()
     assert "no API key exists: only callers on this machine are served" in process.log.read_text()
+
+
+def test_the_log_names_callers_and_tells_of_refusals(redis_port: int, keys: KeyStore, tmp_path: Path) -> None:
+    url = f"redis://127.0.0.1:{redis_port}/0"
+    env = {**os.environ, "CATALOG_REDIS_URL": url, "CATALOG_LOG_FORMAT": "json"}
+    port = free_port()
+    server = [sys.executable, "-m", "uvicorn", "--factory", "api.app:create_app"]
+    process = Process("api", [*server, "--port", str(port)], tmp_path / "api.log", env, ROOT)
+    key, text = keys.create("shop", [Scope.CLASSIFY])
+    wrong = f"cat_{key.id}_{'0' * 64}"
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+            process.wait_until(lambda: _answers(client), timeout_s=60)
+            for credentials, path, status in ((text, "models", 200), (text, "labels", 403), (wrong, "models", 401)):
+                answer = client.get(f"/v1/{path}", headers={"Authorization": f"Bearer {credentials}"})
+                assert answer.status_code == status
+            assert client.get("/v1/models").status_code == 401
+    finally:
+        process.stop()
+    lines = [json.loads(line) for line in process.log.read_text().splitlines()]
+    access = [line for line in lines if line["logger"] == "uvicorn.access" and line["path"].startswith("/v1")]
+    assert [(line.get("tenant"), line.get("key"), line["status"]) for line in access] == [
+        ("shop", key.id, 200),
+        ("shop", key.id, 403),
+        (None, None, 401),
+        (None, None, 401),
+    ]
+    refusals = [line for line in lines if line.get("event") == "access.refused"]
+    assert [(line["path"], line["client"], line["level"]) for line in refusals] == [
+        ("/v1/labels", "127.0.0.1", "WARNING"),
+        ("/v1/models", "127.0.0.1", "WARNING"),
+        ("/v1/models", "127.0.0.1", "WARNING"),
+    ]
+    assert "lacks the scope train" in refusals[0]["reason"]
+    assert "mistyped" in refusals[1]["reason"]
+    assert "no key was sent" in refusals[2]["reason"]
+    assert "0" * 64 not in process.log.read_text()
+
+
+def test_catalog_keys_finds_a_changed_administrative_log(redis_port: int, redis: Redis, keys: KeyStore) -> None:
+    env = {**os.environ, "CATALOG_REDIS_URL": f"redis://127.0.0.1:{redis_port}/0"}
+    assert "the administrative log is empty" in _catalog_keys(env, "audit").stderr
+    for tenant in ("shop", "rival", "shop-2"):
+        keys.create(tenant, [Scope.ADMIN])
+    change_admin_log(redis, 2, None)
+    broken = _catalog_keys(env, "audit", status=1)
+    assert "entry 2 of the administrative log was changed, or an entry before it was removed" in broken.stderr
+    assert "Traceback" not in broken.stderr
 
 
 def test_catalog_keys_explains_errors(redis_port: int, redis: Redis) -> None:
@@ -350,5 +404,10 @@ def _catalog_keys(env: Mapping[str, str], *arguments: str, status: int = 0) -> s
 def _everything(redis: Redis) -> str:
     """All names and values of the database."""
     client: Any = redis
-    reads = {b"hash": client.hgetall, b"set": client.smembers, b"string": client.get}
+    reads = {
+        b"hash": client.hgetall,
+        b"set": client.smembers,
+        b"string": client.get,
+        b"list": lambda name: client.lrange(name, 0, -1),
+    }
     return repr({name: reads[client.type(name)](name) for name in client.scan_iter()})

@@ -20,7 +20,7 @@ from shared.tenants.api_keys import KeyStore, Scope
 from tests.http import client_of, local_client
 from tests.jobs import outcomes_of
 from tests.pictures import in_base64, jpeg
-from tests.redis_state import claims, expire_results, lose_part
+from tests.redis_state import as_an_older_release_counted, claims, expire_results, lose_part
 
 SAID = 10  # what `outcomes_of` has the model say of every item
 
@@ -245,6 +245,34 @@ def test_label_conflicts_are_counted_by_item(api: httpx.Client) -> None:
     assert counts["newest"] is not None
 
 
+def test_a_tenant_is_told_nothing_of_another_ones_labels(api: httpx.Client) -> None:
+    app = api.app  # type: ignore[attr-defined]
+    _accepted(api, {"title": "Livre", "code": 10})  # of the tenant local, while there is no key
+    keys = KeyStore(app.state.stores.redis)
+    shop, rival = (client_of(app, key=keys.create(tenant, [Scope.TRAIN])[1]) for tenant in ("shop", "rival"))
+    operator = client_of(app, key=keys.create("operations", [Scope.TRAIN, Scope.OBSERVE])[1])
+    assert _accepted(shop, {"title": "Livre", "code": 40})["conflicts"] == 0
+    assert _accepted(rival, {"title": "Livre", "code": 40})["conflicts"] == 0
+    assert _accepted(rival, {"title": "Livre", "code": 2705})["conflicts"] == 1
+    told = [client.get("/v1/labels").json() for client in (shop, rival, operator)]
+    assert [(counts["labels"], counts["items"], counts["conflicts"]) for counts in told] == [
+        (1, 1, 0),
+        (2, 1, 1),
+        (4, 1, 1),
+    ]
+    assert told[0]["codes"] == {"40": 1}
+
+
+def test_labels_counted_by_an_older_release_are_counted_anew(
+    api: httpx.Client, settings: Settings, redis: Redis, store: LabelStore
+) -> None:
+    _accepted(api, {"title": "Livre", "code": 10})
+    as_an_older_release_counted(redis)
+    index = LabelIndex(redis, LabelStore(settings.labels_url))
+    assert index.counts("local") == index.counts(None)
+    assert index.counts("local").labels == 1
+
+
 def test_label_counts_survive_an_emptied_redis(api: httpx.Client, redis: Redis) -> None:
     _accepted(api, {"title": "Livre", "code": 10})
     _accepted(api, {"title": "Livre", "code": 2705})
@@ -289,6 +317,6 @@ def test_concurrent_label_indexes_count_each_file_once(settings: Settings, redis
     for name in names:
         store.append(name, [label])
     assert one.catch_up() == other.catch_up() == names
-    assert one.counts() == other.counts()
-    assert one.counts().labels == 2
+    assert one.counts(None) == other.counts(None) == one.counts("local")
+    assert one.counts(None).labels == 2
     assert json.loads(label.line())["title"] == "Livre"

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
@@ -10,7 +11,16 @@ from redis import Redis
 from api.app import create_app
 from api.models import served
 from shared.pipeline.stages import GateVerdict
-from shared.registry.state import CHALLENGER, CHAMPION, ChangeAnswer, Models, ModelVersion, RegistryState
+from shared.registry.state import (
+    CHALLENGER,
+    CHAMPION,
+    ChampionChange,
+    ChangeAnswer,
+    ChangeKind,
+    Models,
+    ModelVersion,
+    RegistryState,
+)
 from shared.settings import Settings
 from shared.tenants.api_keys import KeyStore, Scope
 from tests.http import client_of
@@ -24,7 +34,7 @@ def _version(number: int, *, passed: bool | None) -> ModelVersion:
     return ModelVersion(
         version=str(number),
         bundle=f"bundle{number}",
-        run_id=None,
+        run_id=f"run{number}",
         created_at=datetime(2026, 1, number, tzinfo=UTC),
         figures={"test.fusion.weighted_f1": 0.8},
         verdict=verdict or None,
@@ -67,6 +77,28 @@ def test_local_bundle_serves_without_a_registry_copy(client: TestClient, redis: 
     told = client.get("/v1/models").raise_for_status().json()
     assert (told["champion"], told["models"], told["copied_at"]) == (None, [], None)
     assert client.post("/v1/models/1/promote").status_code == 404
+
+
+def test_other_tenants_are_not_named_to_a_key_that_sees_its_own(client: TestClient, redis: Redis) -> None:
+    change = ChampionChange(
+        kind=ChangeKind.PROMOTE, at=datetime.now(UTC), by="", why="secret", champion="1", previous=None
+    )
+    by = ("acme", "acme/0123", "training ab12 of acme", "rival/0123", "training ab12 of rival", "acme-2/0123")
+    history = tuple(change.model_copy(update={"by": name}) for name in by)
+    Models(redis).publish(STATE.model_copy(update={"history": history}))
+
+    def told(*scopes: Scope) -> Any:
+        _, key = KeyStore(redis).create("acme", scopes)
+        return client_of(client.app, key=key).get("/v1/models").raise_for_status().json()  # type: ignore[arg-type]
+
+    own = told(Scope.CLASSIFY, Scope.TRAIN)
+    assert [shown["by"] for shown in own["history"]] == [*by[:3], None, None, None]
+    assert [shown["why"] for shown in own["history"]] == ["secret"] * 3 + [None] * 3
+    assert {model["run_id"] for model in own["models"]} == {None}
+    for scope in (Scope.ADMIN, Scope.OBSERVE):
+        everything = told(scope)
+        assert [shown["by"] for shown in everything["history"]] == list(by)
+        assert {model["run_id"] for model in everything["models"]} == {model.run_id for model in STATE.versions}
 
 
 @pytest.mark.parametrize("scope", [Scope.CLASSIFY, Scope.TRAIN])
