@@ -1,7 +1,6 @@
 """The queues and tasks of Celery, and the senders of their messages."""
 
 import logging
-from collections.abc import Iterable
 from enum import StrEnum
 from typing import Self
 
@@ -31,6 +30,10 @@ DELIVERY = "delivery"
 """The queue of webhooks, tracking and the model registry, with a process of its own because receivers may hang."""
 
 
+MOST_WAITING = 1000
+"""Wake-ups that wait in a queue at most: each wakes for any work there is when it is taken, so more are of no use."""
+
+
 class Task(StrEnum):
     """The name of every task, and the queue that its messages wait in; `worker/tasks.py` holds the bodies."""
 
@@ -51,7 +54,12 @@ class Task(StrEnum):
     RECONCILE = "catalog.reconcile", HOUSEKEEPING
     AUDIT = "catalog.audit", HOUSEKEEPING
     SWEEP = "catalog.sweep", HOUSEKEEPING
+    REMIND_COURIER = "catalog.remind_courier", HOUSEKEEPING
     OPEN_TRAINING = "catalog.open_training", HOUSEKEEPING
+
+
+REFRESH_S = 30.0
+"""How often the courier copies the model registry."""
 
 
 def celery_app(settings: Settings) -> Celery:
@@ -90,27 +98,30 @@ def celery_app(settings: Settings) -> Celery:
 
 def wake(app: Celery, lane: Lane, count: int = 1) -> None:
     """Ask workers to take up to `count` chunks of the lane."""
-    _send(app, Task.CLASSIFY, [lane.value] * count, queue=lane)
+    _send(app, Task.CLASSIFY, count, lane.value, queue=lane)
 
 
 def wake_trainers(app: Celery, count: int = 1) -> None:
     """Ask trainers to look for a training."""
-    _send(app, Task.TRAIN, [None] * count)
+    _send(app, Task.TRAIN, count)
 
 
-def send_per_job(app: Celery, task: Task, job_ids: Iterable[str]) -> None:
-    """Send the task once for each job."""
-    _send(app, task, job_ids)
+def wake_courier(app: Celery, task: Task, count: int) -> None:
+    """Ask the courier to do the task for up to `count` jobs that are due in its outbox."""
+    _send(app, task, count)
 
 
 def refresh_models_soon(app: Celery) -> None:
-    """Ask the courier to copy the model registry now rather than at the next scheduled time."""
-    _send(app, Task.REFRESH_MODELS, [None])
+    """Ask the courier to copy the model registry now rather than at the next scheduled time.
+
+    A message that is not taken in time expires: the next one does the same.
+    """
+    _send(app, Task.REFRESH_MODELS, expires=REFRESH_S)
 
 
 def reconcile_soon(app: Celery) -> None:
     """Ask the housekeeper to reconcile now rather than at the next scheduled time."""
-    _send(app, Task.RECONCILE, [None])
+    _send(app, Task.RECONCILE)
 
 
 def change_model(app: Celery, ticket: str) -> None:
@@ -135,10 +146,20 @@ def messages_waiting(broker: Redis) -> dict[str, int]:
         return dict(zip(queues, pipe.execute(), strict=True))
 
 
-def _send(app: Celery, task: Task, arguments: Iterable[str | None], queue: str | None = None) -> None:
-    """Send one message per argument; failing to is no error, because the housekeeper finds work without messages."""
+def _send(
+    app: Celery, task: Task, count: int = 1, *arguments: str, queue: str | None = None, expires: float | None = None
+) -> None:
+    """Send the message up to `count` times, as far as the queue has room.
+
+    Failing to is no error, because the housekeeper finds work without messages.
+    """
+    if count < 1:
+        return
+    queue = queue or task.queue
     try:
-        for argument in arguments:
-            app.send_task(task, args=[] if argument is None else [argument], queue=queue or task.queue)
+        with app.producer_or_acquire() as producer:
+            room = MOST_WAITING - producer.channel.queue_declare(queue).message_count
+            for _ in range(min(count, room)):
+                app.send_task(task, args=arguments, queue=queue, expires=expires, producer=producer)
     except (OperationalError, RedisError) as error:
         log.warning("%s is left to the housekeeper: the broker cannot be reached: %s", task, error)

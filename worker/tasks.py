@@ -1,15 +1,15 @@
 """Every task: its name and queue, when it is due, and its body, which is a single call."""
 
 import os
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from shared.ledger import Deliveries, Ledger, Outbox
-from shared.queues import Lane, Task
+from shared.queues import DELIVERY, HOUSEKEEPING, REFRESH_S, Lane, Task, refresh_models_soon
 from shared.settings import get_settings
-from shared.stores.opening import open_blobs, open_redis
+from shared.stores.opening import open_blobs, open_broker, open_redis
 from worker.app import app, lifecycle
 from worker.app.periodic import periodic, scheduled
+from worker.app.services import service
 from worker.courier.webhooks import Webhooks
 from worker.housekeeping.reconciler import Reconciler
 from worker.housekeeping.training_schedule import open_scheduled
@@ -33,13 +33,15 @@ def train(**_: Any) -> None:
 
 
 @app.task(name=Task.DELIVER.value)
-def deliver(job_id: str, **_: Any) -> None:
-    _webhooks().deliver(job_id)
+def deliver(*_: Any, **__: Any) -> None:
+    """A message of an earlier release names a job, which is due in the outbox as well."""
+    _webhooks().deliver_due()
 
 
 @app.task(name=Task.TRACK.value)
-def track(job_id: str, **_: Any) -> None:
-    _job_tracking().track(job_id)
+def track(*_: Any, **__: Any) -> None:
+    """A message of an earlier release names a job, which is due in the outbox as well."""
+    _job_tracking().track_due()
 
 
 @app.task(name=Task.CHANGE_MODEL.value)
@@ -47,9 +49,15 @@ def change_model(ticket: str, **_: Any) -> None:
     _registry_service().change_model(ticket)
 
 
-@periodic(Task.REFRESH_MODELS, every=30)
+@app.task(name=Task.REFRESH_MODELS.value)
 def refresh_models(**_: Any) -> None:
     _registry_service().refresh_models()
+
+
+@periodic(Task.REMIND_COURIER, every=REFRESH_S)
+def remind_courier(**_: Any) -> None:
+    """Not sent to the courier by Celery beat itself, which would go on while nobody takes the messages."""
+    refresh_models_soon(app)
 
 
 @periodic(Task.RECONCILE, every=1)
@@ -73,32 +81,35 @@ def open_training(**_: Any) -> None:
     open_scheduled(app, open_redis(settings), settings)
 
 
-# The services behind the tasks, made once per process
+# The services behind the tasks
 
 
-@cache
+@service(HOUSEKEEPING)
 def _reconciler() -> Reconciler:
     settings = get_settings()
-    return Reconciler(app, open_redis(settings), open_blobs(settings), settings.cached_predictions)
+    redis, broker, blobs = open_redis(settings), open_broker(settings), open_blobs(settings)
+    return Reconciler(app, redis, broker, blobs, settings.cached_predictions)
 
 
-@cache
+@service(DELIVERY)
 def _webhooks() -> Webhooks:
     settings, redis = get_settings(), open_redis(get_settings())
     return Webhooks(settings, Ledger(redis), Outbox(redis, "webhook"), Deliveries(redis))
 
 
-@cache
+@service(DELIVERY)
 def _registry_service() -> "RegistryService":
     # A client is waiting: MLflow's own client would retry for minutes, and then do what nobody expects any more.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
+    from shared.registry.mlflow import import_client
     from worker.serving.registry_service import RegistryService
 
+    import_client()
     return RegistryService(get_settings(), open_redis(get_settings()))
 
 
-@cache
+@service(DELIVERY)
 def _job_tracking() -> "JobTracking":
     from worker.courier.tracking import JobTracking  # MLflow takes seconds to import, and only the courier needs it
 

@@ -9,13 +9,17 @@ import os
 import shutil
 import sys
 from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
 from tempfile import TemporaryDirectory
 
 from mlflow import MlflowClient
 from mlflow.artifacts import download_artifacts
 from mlflow.entities.model_registry import ModelVersion as Registered
 from mlflow.exceptions import MlflowException
+from mlflow.store import db
+from mlflow.tracking.request_header.registry import resolve_request_headers
 
 from shared.model.bundle import MANIFEST, Bundle, BundleError, UnreachableError, is_bundle_id
 from shared.pipeline.stages import GateVerdict
@@ -42,6 +46,12 @@ from shared.registry.state import (
 from shared.settings import REGISTRY_SCHEME, get_settings
 
 _SQLITE = "sqlite:///"
+_OF_DATABASES = (
+    "alembic.command",
+    "alembic.config",
+    "mlflow.store.model_registry.sqlalchemy_workspace_store",
+    "mlflow.store.tracking.sqlalchemy_workspace_store",
+)
 _ARTIFACT = "bundle"
 """The folder of a run's artefacts that holds its bundle."""
 _TRIAL = "trial"
@@ -62,6 +72,18 @@ class UnknownVersionError(RegistryError):
 
 def client() -> MlflowClient:
     return MlflowClient(get_settings().mlflow_tracking_uri)
+
+
+def import_client() -> None:
+    """Import what MLflow's client would import at its first use, for a process whose threads use it at once."""
+    store = get_settings().mlflow_tracking_uri
+    if store.startswith(("http:", "https:")):
+        resolve_request_headers()  # type: ignore[no-untyped-call]
+        return
+    of_tables = (f"{db.__name__}.{module.name}" for module in iter_modules(db.__path__))
+    for module in (*_OF_DATABASES, *of_tables):
+        import_module(module)
+    import_module("sqlalchemy").create_engine(store)  # imports the driver, and connects to nothing
 
 
 def page(path: str) -> str | None:

@@ -9,4 +9,5 @@ __all__ = [
     "app",
     "lifecycle",
     "periodic",
+    "services",
 ]

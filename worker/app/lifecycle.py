@@ -1,7 +1,8 @@
 """What happens as a Celery process starts and ends: all of Celery's signals are received here.
 
 A process does what the queues it reads are for: a worker loads the model, a trainer runs trainings, the courier copies
-the model registry, and the housekeeper runs Celery beat.
+the model registry, and the housekeeper runs Celery beat. Celery takes the first message only after `worker_ready`, so
+whatever is imported in its receiver is imported before several threads need it.
 """
 
 import logging
@@ -22,6 +23,7 @@ from celery.signals import (
 from shared.queues import DELIVERY, HOUSEKEEPING, TRAINING, Lane, refresh_models_soon
 from shared.settings import get_settings
 from shared.telemetry import logs, tracing
+from worker.app.services import build_services
 from worker.process import port
 from worker.process.health import process_health, watch_celery_beat
 
@@ -74,6 +76,7 @@ def _start(sender: Any, **_: Any) -> None:
     queues = sender.app.amqp.queues.consume_from
     if beat := sender.controller.beat:
         watch_celery_beat(beat.is_alive)
+    build_services(queues)
     if set(Lane) & set(queues):
         _start_classifier(sender.app, sender.hostname)
     if TRAINING in queues:

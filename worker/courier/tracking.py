@@ -10,7 +10,7 @@ from mlflow.entities import Metric
 from mlflow.exceptions import MlflowException
 from redis import Redis
 
-from shared.ledger import ItemStatus, Job, JobNotFoundError, Ledger, Outbox, Outcome, Results
+from shared.ledger import ItemStatus, Job, JobNotFoundError, Ledger, Outbox, Outcome, Results, ResultsGoneError
 from shared.registry.mlflow import client, ensure_experiment
 from shared.settings import Settings
 from shared.telemetry.logs import bound
@@ -34,16 +34,25 @@ class JobTracking:
         self._outbox = Outbox(redis, "tracking")
         self._enabled = settings.track_predictions
 
+    def track_due(self) -> None:
+        """Log the next job that is due, if there is one."""
+        for job_id in self._outbox.take(limit=1):
+            self.track(job_id)
+
     def track(self, job_id: str) -> None:
-        """Log the job once; if MLflow cannot be reached, the courier tries again after a minute."""
+        """Log the job once; if MLflow cannot be reached, the courier tries again after a minute.
+
+        A job whose record or results are no longer kept is not logged, ever.
+        """
         with bound(job=job_id):
             try:
                 if self._enabled:
                     job = self._ledger.job(job_id)
                     with span("log to MLflow", {"catalog.job": job.id}, within=job.traceparent):
                         self._log(job)
-            except JobNotFoundError:
-                log.info("job %s has expired before it was logged to MLflow", job_id)
+            except (JobNotFoundError, ResultsGoneError):
+                log.warning("job %s is never logged to MLflow: its results are no longer kept", job_id)
+                metrics.GONE.inc()
             except MlflowException as error:
                 log.warning("job %s is not logged to MLflow yet: %s", job_id, error)
                 self._outbox.postpone(job_id, _RETRY_S)

@@ -87,6 +87,11 @@ class Webhooks:
         self._timeout_s = settings.webhook_timeout_s
         self._http = outbound_client(timeout_s=settings.webhook_timeout_s, allowed=settings.allowed_networks)
 
+    def deliver_due(self) -> None:
+        """Make an attempt for the next job that is due, if there is one."""
+        for job_id in self._outbox.take(limit=1):
+            self.deliver(job_id)
+
     def deliver(self, job_id: str) -> None:
         """Make one attempt if one is due; its outcome and the time of the next one go to the ledger."""
         try:

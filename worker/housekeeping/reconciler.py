@@ -7,10 +7,10 @@ import logging
 from datetime import UTC, datetime, timedelta
 
 from celery import Celery
-from redis import Redis
+from redis import Redis, RedisError
 
 from shared.ledger import Audit, Ledger, Outbox
-from shared.queues import TRAINING, Lane, Task, send_per_job, wake, wake_trainers
+from shared.queues import DELIVERY, TRAINING, Lane, Task, messages_waiting, wake, wake_courier, wake_trainers
 from shared.stores.blobs import Blobs
 from shared.telemetry.logs import bound
 from shared.telemetry.worker_status import alive, trainers_alive
@@ -19,7 +19,8 @@ from worker.process import metrics
 
 log = logging.getLogger(__name__)
 
-_HOLD_S = 60.0
+_AT_ONCE = 100
+"""Wake-ups for the courier that wait in its queue at most, for each of its outboxes."""
 _BLOB_GRACE = timedelta(days=1)
 """A picture of this age that nothing refers to is removed; a younger one may belong to a job being accepted."""
 
@@ -28,12 +29,14 @@ class Reconciler:
     """Keeps the state that all processes share in order.
 
     Args:
+        broker: Celery's, to look at its queues.
         cached_predictions: The number of cached predictions to keep.
     """
 
-    def __init__(self, app: Celery, redis: "Redis", blobs: Blobs, cached_predictions: int) -> None:
+    def __init__(self, app: Celery, redis: "Redis", broker: "Redis", blobs: Blobs, cached_predictions: int) -> None:
         self._app = app
         self._redis = redis
+        self._broker = broker
         self._ledger = Ledger(redis)
         self._audit = Audit(redis)
         self._outboxes = {Task.DELIVER: Outbox(redis, "webhook"), Task.TRACK: Outbox(redis, "tracking")}
@@ -47,14 +50,26 @@ class Reconciler:
             metrics.CHUNKS_RECOVERED.inc(lapsed)
         if expired := self._ledger.expire():
             log.info("%d jobs have expired", expired)
+        self._wake()
+        metrics.TURNS.inc()
+
+    def _wake(self) -> None:
+        """Send wake-ups for what is ready or due, less those that wait in the broker's queues already.
+
+        While nobody takes them, as during a courier's restart, their number does not grow.
+        """
+        try:
+            waiting = messages_waiting(self._broker)
+        except RedisError as error:
+            log.warning("nobody is woken: the broker cannot be reached: %s", error)
+            return
         slots = sum(worker.slots for worker in alive(self._redis) if worker.bundle)
         for lane in Lane:
-            wake(self._app, lane, min(self._ledger.ready(lane), slots))
+            wake(self._app, lane, min(self._ledger.ready(lane), slots) - waiting[lane])
         idle = sum(trainer.training is None for trainer in trainers_alive(self._redis))
-        wake_trainers(self._app, min(self._ledger.ready(TRAINING), idle))
+        wake_trainers(self._app, min(self._ledger.ready(TRAINING), idle) - waiting[TRAINING])
         for task, outbox in self._outboxes.items():
-            send_per_job(self._app, task, outbox.take(_HOLD_S))
-        metrics.TURNS.inc()
+            wake_courier(self._app, task, min(outbox.due(), _AT_ONCE) - waiting[DELIVERY])
 
     def audit(self) -> None:
         """Restore lost chunks: those neither ready, nor leased, nor committed."""

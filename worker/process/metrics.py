@@ -114,7 +114,7 @@ WEBHOOK_SECONDS = Histogram(
     buckets=_SECONDS,
 )
 _TRACKED = Counter("catalog_tracked_jobs", "Jobs that were to be logged to MLflow, by outcome.", ("outcome",))
-LOGGED, POSTPONED = (_TRACKED.labels(outcome) for outcome in ("logged", "postponed"))
+LOGGED, POSTPONED, GONE = (_TRACKED.labels(outcome) for outcome in ("logged", "postponed", "gone"))
 
 for _webhook in WebhookEnd:
     _WEBHOOKS.labels(_webhook)
