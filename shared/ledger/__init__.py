@@ -5,6 +5,7 @@ again. Celery messages only wake workers, so a lost, late or duplicate message d
 """
 
 from shared.ledger.audit import Audit
+from shared.ledger.cursor import CursorError
 from shared.ledger.deliveries import (
     Admission,
     AdmissionDecision,
@@ -31,7 +32,7 @@ from shared.ledger.ledger import (
 )
 from shared.ledger.outbox import Outbox
 from shared.ledger.records import Guess, Job, KnownItem, LaneStatus, Lease, NewJob, Outcome, QueuedItem
-from shared.ledger.results import CursorError, Results, ResultsGoneError
+from shared.ledger.results import Results, ResultsGoneError
 from shared.ledger.states import TERMINAL, TRANSITIONS, ItemStatus, JobState, WebhookState
 from shared.ledger.trainings import Stage, StageState, Training, TrainingRequest, Trainings, new_training
 

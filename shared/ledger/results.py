@@ -1,17 +1,16 @@
 """Read a job's outcomes."""
 
-import re
 from collections.abc import Collection, Iterator
 
 from redis import Redis
 
+from shared.ledger.cursor import Cursor
 from shared.ledger.records import Job, KnownItem, Outcome, Page, QueuedItem, unpack_items, unpack_outcomes
 from shared.ledger.scripts import job_key
 from shared.ledger.states import ItemStatus, JobState
 from shared.redis_access import in_bytes
 
-_START = "0.0"
-_CURSOR = re.compile(r"([0-9]{1,9})\.([0-9]{1,9})")
+_START = "~"
 _CHUNKS_A_PAGE = 200
 """A page ends after this many chunks even if few of their outcomes have the requested status."""
 
@@ -19,10 +18,6 @@ _NEVER_DONE = {
     ItemStatus.CANCELLED: "the job ended before this item was classified",
     ItemStatus.EXPIRED: "the job's deadline passed before this item was classified",
 }
-
-
-class CursorError(ValueError):
-    """The cursor is not one that this ledger returns."""
 
 
 class ResultsGoneError(LookupError):
@@ -36,7 +31,8 @@ class Results:
     def page(self, job: Job, cursor: str | None = None, limit: int = 1000, status: ItemStatus | None = None) -> Page:
         """Return the outcomes after `cursor` in the order of their commit, also while the job runs.
 
-        Items that were never classified come last, once the job has ended.
+        Items that were never classified come last, once the job has ended. Outcomes that a power cut undid after they
+        were read are not returned again.
 
         Args:
             job: The job as read before: later outcomes may be on the page, but do not make it `complete`.
@@ -45,27 +41,24 @@ class Results:
             CursorError: `cursor` is not one that this ledger returns.
             ResultsGoneError: The results have expired.
         """
-        position, offset = _parse(cursor or _START)
+        order = [int(chunk) for chunk in self._redis.lrange(job_key(job.id, "order"), 0, -1)]
+        at = Cursor.parse(cursor or _START, order, job.chunks)
+        if job.ended and len(order) < job.chunks:
+            raise ResultsGoneError(job.id)
         outcomes: list[tuple[str, Outcome]] = []
-        for _ in range(_CHUNKS_A_PAGE):
+        for chunk in at.rest(order)[:_CHUNKS_A_PAGE]:
             if len(outcomes) >= limit:
                 break
-            chunk = self._redis.lindex(job_key(job.id, "order"), position)
-            if chunk is None:
-                if job.ended and position < job.chunks:
-                    raise ResultsGoneError(job.id)
-                return Page(outcomes, f"{position}.{offset}", complete=job.ended)
-            if (read := self._chunk(job, chunk.decode())) is None:
-                return Page(outcomes, f"{position}.{offset}", complete=False)
+            if (read := self._chunk(job, str(chunk))) is None:
+                break
             bundle, found = read
+            offset = at.offset
             while offset < len(found) and len(outcomes) < limit:
                 if status is None or found[offset].status is status:
                     outcomes.append((bundle, found[offset]))
                 offset += 1
-            if offset >= len(found):
-                position, offset = position + 1, 0
-        behind = self._redis.llen(job_key(job.id, "order")) > position
-        return Page(outcomes, f"{position}.{offset}", complete=job.ended and not behind)
+            at.move(chunk, offset, len(found))
+        return Page(outcomes, str(at), complete=job.ended and len(at.read) == job.chunks)
 
     def pages(
         self, job: Job, cursor: str | None = None, limit: int = 1000, status: ItemStatus | None = None
@@ -137,9 +130,3 @@ def _rest(job: Job) -> ItemStatus:
 def _was_sent(outcome: Outcome) -> bool:
     """Whether the item was classified: invalid items were skipped."""
     return outcome.status is not ItemStatus.INVALID
-
-
-def _parse(cursor: str) -> tuple[int, int]:
-    if (match := _CURSOR.fullmatch(cursor)) is None:
-        raise CursorError(f"{cursor!r} is not a cursor: use the one that the previous page returned")
-    return int(match[1]), int(match[2])
