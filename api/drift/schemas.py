@@ -17,7 +17,7 @@ class DistanceOut(BaseModel):
         description="The PSI above which the difference is drift. It is higher for few items, which differ by chance."
     )
     level: DriftLevel | None = Field(description=f"null for fewer than {MIN_ITEMS} items.")
-    detail: str = Field(description="Where the two distributions differ most.")
+    detail: str = Field(description="A sentence that says where the two distributions differ most.")
 
 
 class EstimateOut(BaseModel):
@@ -74,4 +74,4 @@ class BundleDriftOut(BaseModel):
 class DriftOut(BaseModel):
     today: date = Field(description="The current day. All days are in UTC.")
     alerts: list[AlertOut] = Field(description="Current alerts for the bundles in service.")
-    bundles: list[BundleDriftOut] = Field(description="The bundle that answered last comes first.")
+    bundles: list[BundleDriftOut] = Field(description="The bundles; the one that answered last comes first.")

@@ -32,7 +32,9 @@ class DeliveryOut(BaseModel):
         description="Attempt number, from 1. A postponed attempt carries the number of the attempt that will follow."
     )
     at: datetime
-    trigger: DeliveryTrigger = Field(description="Whether the job's end or a request for a redelivery led to it.")
+    trigger: DeliveryTrigger = Field(
+        description="Whether the job's end or a request for a redelivery led to this attempt."
+    )
     outcome: DeliveryOutcome = Field(
         description="With `postponed` and `disabled`, no request was sent, and it does not count as an attempt."
     )

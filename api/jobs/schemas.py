@@ -41,8 +41,8 @@ class QueueOut(BaseModel):
 
     lane: str
     position: int | None = Field(
-        description="How many turns come before it, at most: tenants take turns, and so do the jobs of each. Null if "
-        "none of its items waits."
+        description="At most how many turns come before this job's: tenants take turns, and so do the jobs of each "
+        "tenant. Null if none of the job's items waits."
     )
     waiting_items: int = Field(description="Items without an outcome, of all jobs of the lane.")
 
@@ -68,7 +68,7 @@ class JobOut(BaseModel):
     times: dict[JobState, datetime] = Field(description="When the job entered each state.")
     deadline_at: datetime
     estimated_finish_at: datetime | None = Field(
-        description="Estimated from the job's rate or, while the job waits, from its lane's."
+        description="Estimated from the job's rate or, while the job waits, from the rate of its lane."
     )
     error_budget: float | None
     parent: str | None = Field(description="The job whose items this one retries.")
@@ -106,7 +106,7 @@ _NEEDS_REVIEW = (
 class ItemErrorOut(BaseModel):
     code: str = Field(description="A stable code for programs: image_unreadable, image_unreachable, invalid_item, …")
     message: str
-    pointer: str | None = Field(None, description="JSON pointer to the fault in the request or the item.")
+    pointer: str | None = Field(None, description="A JSON pointer to the fault in the request or the item.")
     line: int | None = Field(None, description="The line of the request's table, from 1.")
 
 

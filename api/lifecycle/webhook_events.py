@@ -20,7 +20,7 @@ class EndedJobOut(BaseModel):
     reason: Literal["deadline", "error_budget"] | None = Field(
         description="Why the job ended before all its items were done; null if it did not."
     )
-    url: str = Field(description="Where the job is read.")
+    url: str = Field(description="The URL at which the job can be read.")
     parent: str | None = Field(description="The job whose items this one retries.")
     counts: JobCountsOut
     results_url: str
@@ -40,7 +40,7 @@ class EndedTrainingOut(BaseModel):
     reason: Literal["deadline"] | None = Field(
         description="Why the training ended before all its stages were done; null if it did not."
     )
-    url: str = Field(description="Where the training is read.")
+    url: str = Field(description="The URL at which the training can be read.")
 
 
 class TrainingEndedOut(BaseModel):

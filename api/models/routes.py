@@ -36,7 +36,7 @@ async def promote(
 ) -> ModelsOut:
     """Make a version the champion, the model that serves.
 
-    Workers load it beside the old one and swap within seconds. A version that the gate has refused or has not judged
+    Workers load it beside the old model and swap within seconds. A version that the gate has refused or has not judged
     needs `force`.
     """
     options = options or PromoteIn()

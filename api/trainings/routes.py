@@ -41,7 +41,7 @@ async def submit(
 ) -> TrainingOut:
     """Request a training.
 
-    It runs when its turn has come. The gate then compares its model with the one in service.
+    The training runs when its turn has come. The gate then compares the new model with the one in service.
     """
     async with idempotent.attempt(caller.tenant, "train") as attempt:
         if attempt.answered:

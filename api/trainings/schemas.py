@@ -52,7 +52,7 @@ class StageOut(BaseModel):
     state: StageState
     started_at: datetime | None = Field(description="When the last attempt began.")
     finished_at: datetime | None
-    cached: bool = Field(description="Nothing the stage depends on had changed, so it was not run.")
+    cached: bool = Field(description="Whether the stage was not run, because nothing that it depends on had changed.")
     what: str | None = Field(description="What `done` and `total` count.")
     done: int | None
     total: int | None
@@ -64,7 +64,7 @@ class TrainingErrorOut(BaseModel):
 
 
 class TrainingQueueOut(BaseModel):
-    position: int = Field(description="How many trainings come before it.")
+    position: int = Field(description="How many trainings come before this one.")
 
 
 class TrainingOut(BaseModel):
