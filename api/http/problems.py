@@ -3,14 +3,13 @@
 import errno
 import json
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
-from itertools import islice
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import Response, StreamingResponse
+from fastapi.responses import Response
 from kombu.exceptions import OperationalError
 from pydantic import BaseModel, ConfigDict, Field
 from redis import RedisError
@@ -23,6 +22,12 @@ from shared.ledger import CursorError, JobNotFoundError, ResultsGoneError
 log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
+
+
+_TOLD_ERRORS = 100
+"""Maximum entries of `errors` in an answer about the request itself."""
+_TOLD_LENGTH = 300
+"""Maximum characters of a pointer or detail: both may quote the request."""
 
 
 class ProblemOut(BaseModel):
@@ -71,25 +76,9 @@ class Problem(Exception):  # noqa: N818  # RFC 9457's word
         return Response(body, int(self.status), headers=self.headers, media_type=MEDIA_TYPE)
 
 
-class StreamedProblem(Problem):
-    """A problem that may have very many `errors`: they are serialised while the answer is sent."""
-
-    def __init__(self, status: HTTPStatus, kind: str, detail: str, *, errors: Iterable[Mapping[str, Any]]) -> None:
-        super().__init__(status, kind, detail)
-        self._errors = errors
-
-    def response(self, instance: str) -> Response:
-        head = json.dumps(self.document(instance))[:-1]
-
-        def parts() -> Iterator[str]:
-            yield f'{head}, "errors": ['
-            errors, separator = iter(self._errors), ""
-            while batch := list(islice(errors, 1000)):
-                yield separator + ", ".join(json.dumps(error) for error in batch)
-                separator = ", "
-            yield "]}"
-
-        return StreamingResponse(parts(), int(self.status), media_type=MEDIA_TYPE)
+def shortened(text: str) -> str:
+    """The beginning of what an answer quotes."""
+    return text if len(text) <= _TOLD_LENGTH else text[:_TOLD_LENGTH] + "…"
 
 
 def pointer_to(location: Iterable[int | str]) -> str:
@@ -105,9 +94,15 @@ def results_expired(job_id: str) -> Problem:
 def invalid_request(entries: Sequence[Any]) -> Problem:
     """A problem from the entries of a pydantic `ValidationError`; a JSON pointer names each wrong field."""
     errors = [
-        {"pointer": pointer_to(entry["loc"]), "detail": entry["msg"].removeprefix("Value error, ")} for entry in entries
+        {
+            "pointer": shortened(pointer_to(entry["loc"])),
+            "detail": shortened(entry["msg"].removeprefix("Value error, ")),
+        }
+        for entry in entries[:_TOLD_ERRORS]
     ]
     detail = "; ".join(f"{entry['pointer']}: {entry['detail']}" for entry in errors)
+    if len(entries) > _TOLD_ERRORS:
+        detail += f"; and {len(entries) - _TOLD_ERRORS:,} more"
     return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-request", detail, errors=errors)
 
 

@@ -4,11 +4,11 @@ Every form is read as a stream, so that the process holds one item or picture at
 into the blob store as they arrive; its table and zips wait on disk until they can be read.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Request
 
@@ -31,8 +31,11 @@ from api.ingest.intake import (
     oversize,
 )
 from api.ingest.json_text import load
+from api.ingest.reading_loop import ReadingLoop, ReadingLoopDep
 from shared.settings import Settings
 from shared.stores.blobs import Blobs, blob_name
+
+T = TypeVar("T")
 
 
 async def read(request: Request, settings: Settings, blobs: Blobs, listing: Listing) -> Intake:
@@ -99,16 +102,23 @@ class Upload:
     request: Request
     settings: Settings
     blobs: Blobs
+    reading: ReadingLoop
 
-    async def read(self, listing: Listing) -> Intake:
-        return await read(self.request, self.settings, self.blobs, listing)
+    async def read(self, listing: Listing, accept: Callable[[Intake], Awaitable[T]]) -> T:
+        """What `accept` makes of the body; both run on the loop for reading. Raises as `read` and `accept` do."""
+
+        async def accepted() -> T:
+            async with await read(self.request, self.settings, self.blobs, listing) as intake:
+                return await accept(intake)
+
+        return await self.reading.run(accepted())
 
     async def drain(self, listing: Listing) -> str:
-        return await drain(self.request, self.settings, listing)
+        return await self.reading.run(drain(self.request, self.settings, listing))
 
 
-async def _upload(request: Request, settings: SettingsDep, blobs: BlobsDep) -> Upload:
-    return Upload(request, settings, blobs)
+async def _upload(request: Request, settings: SettingsDep, blobs: BlobsDep, reading: ReadingLoopDep) -> Upload:
+    return Upload(request, settings, blobs, reading)
 
 
 UploadDep = Annotated[Upload, Depends(_upload)]
@@ -135,6 +145,7 @@ __all__ = [
     "Picture",
     "PictureRefused",
     "RawItem",
+    "ReadingLoopDep",
     "UploadDep",
     "drain",
     "item_limit",

@@ -6,6 +6,7 @@ from http import HTTPStatus
 from fastapi import Request
 
 from api.http.problems import Problem
+from api.ingest.reading_loop import from_server
 
 JSON, NDJSON, CSV, MULTIPART = "application/json", "application/x-ndjson", "text/csv", "multipart/form-data"
 
@@ -29,7 +30,7 @@ class Body:
     async def pieces(self) -> AsyncIterator[bytes]:
         """Yield pieces of 1 byte to 64 KiB; raises `Problem` when the body exceeds the limit."""
         size = 0
-        async for part in self._request.stream():
+        async for part in from_server(self._request.stream()):
             size += len(part)
             if size > self._limit:
                 raise self._too_large()

@@ -5,11 +5,16 @@ import re
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
-from api.ingest.intake import Listing, RawItem, malformed, too_large
+from api.ingest.intake import BlankLines, Listing, RawItem, malformed, too_large
 from api.ingest.lines import lines
 
 # For the whole process. Records are bounded anyway, and a cell too long for an item is that item's own error.
 csv.field_size_limit(2**31 - 1)
+
+_RECORD_LIMIT = 1024**2
+"""Maximum bytes of a record, which holds no picture: several times those of the longest texts."""
+_CELL_LIMIT = 1000
+"""Maximum cells of a heading."""
 
 _CLOSING = re.compile(r'[^"]*+(?:""[^"]*+)*+"(?!")')
 
@@ -21,6 +26,7 @@ async def items(
 
     Raises `Problem`, which names the line, or the first line of a record that spans several.
     """
+    limit = min(limit, _RECORD_LIMIT)
     index, table = 0, _Table(limit, listing.columns)
     async for number, line in lines(pieces, limit):
         cells = table.cells(number, line)
@@ -49,6 +55,7 @@ class _Table:
         self._known = known
         self._delimiter = ","
         self._record: list[str] = []
+        self._blank = BlankLines()
         self._size = 0
         self._quoted = False
 
@@ -63,18 +70,21 @@ class _Table:
             ) from error
         if not self._record:
             if not text.strip():
+                self._blank.skip(number)
                 return None
             self.begun, self._size = number, 0
         if not self.columns and number == self.begun:
             self._delimiter = ";" if text.count(";") > text.count(",") else ","
         self._record.append(text)
-        self._size += len(line)
+        self._size += len(line) + 1
         self._quoted = _ends_quoted(text, self._delimiter, self._quoted)
         if self._quoted:
             if self._size > self._limit:
                 detail = f"The record that begins in line {self.begun} is over {self._limit:,} bytes: is a quote open?"
                 raise too_large("line-too-long", detail, line=self.begun)
             return None
+        if not self.columns and sum(line.count(self._delimiter) for line in self._record) >= _CELL_LIMIT:
+            raise malformed(f"the heading in line {self.begun} has over {_CELL_LIMIT:,} cells", line=self.begun)
         cells = self._parsed("\n".join(self._record).removesuffix("\r"))
         self._record = []
         if not self.columns:

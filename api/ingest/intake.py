@@ -24,6 +24,10 @@ class Listing:
 
 _ITEM_OVERHEAD = 256 * 1024
 """Bytes of an item beside its picture."""
+OPTION_LIMIT = 16 * 1024
+"""Maximum bytes of an option, or of its name."""
+_BLANK_LINES = 100_000
+"""Maximum blank lines of a table: each costs as much time as a short item."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +99,19 @@ def malformed(detail: str, **more: Any) -> Problem:
 
 def too_large(kind: str, detail: str, **more: Any) -> Problem:
     return Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, kind, detail, **more)
+
+
+class BlankLines:
+    """Counts the lines that are skipped."""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def skip(self, number: int) -> None:
+        """Count a blank line; raises `Problem` when there are too many."""
+        self._count += 1
+        if self._count > _BLANK_LINES:
+            raise malformed(f"line {number} is blank, like {_BLANK_LINES:,} before it: leave them out", line=number)
 
 
 async def listed(fields: Any) -> AsyncGenerator[RawItem, None]:

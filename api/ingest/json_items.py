@@ -11,7 +11,7 @@ from typing import Any
 
 from api.http.problems import Problem
 from api.ingest.body import without_bom
-from api.ingest.intake import Listing, RawItem, malformed, too_large
+from api.ingest.intake import OPTION_LIMIT, Listing, RawItem, malformed, too_large
 from api.ingest.json_text import load
 
 _IN_STRING = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
@@ -26,13 +26,13 @@ async def items(
     pieces: AsyncIterator[bytes], limit: int, options: dict[str, Any], listing: Listing
 ) -> AsyncGenerator[RawItem, None]:
     """Yield the listed items; other members become options. Raises `Problem`, which names the item or the byte."""
-    reader = _Reader(pieces, limit)
+    reader = _Reader(pieces)
     opening = await reader.solid()
     if opening == b"[":
-        async for item in _listed(reader, listing):
+        async for item in _listed(reader, limit, listing):
             yield item
     elif opening == b"{":
-        async for item in _members(reader, options, listing):
+        async for item in _members(reader, limit, options, listing):
             yield item
     else:
         raise malformed(f'the body must be JSON: an object with the member "{listing.member}", or a list of them')
@@ -40,11 +40,11 @@ async def items(
         raise reader.misplaced("something after the end of the document")
 
 
-async def _members(reader: "_Reader", options: dict[str, Any], listing: Listing) -> AsyncIterator[RawItem]:
+async def _members(reader: "_Reader", limit: int, options: dict[str, Any], listing: Listing) -> AsyncIterator[RawItem]:
     names: set[str] = set()
     stop = b","
     while stop == b",":
-        text, stop = await reader.text("the name of a member")
+        text, stop = await reader.text("the name of a member", OPTION_LIMIT)
         if stop == b"}" and not names and not _SOLID.search(text):
             break
         name = load(text, "the name of a member")
@@ -56,11 +56,11 @@ async def _members(reader: "_Reader", options: dict[str, Any], listing: Listing)
         if name == listing.member:
             if await reader.solid() != b"[":
                 raise malformed(f'the member "{listing.member}" must be a list')
-            async for item in _listed(reader, listing):
+            async for item in _listed(reader, limit, listing):
                 yield item
             stop = await reader.solid()
         elif name in listing.options:
-            text, stop = await reader.text(f"the member {name!r}")
+            text, stop = await reader.text(f"the member {name!r}", OPTION_LIMIT)
             options[name] = load(text, f"the member {name!r}")
             if isinstance(options[name], dict | list):
                 raise malformed(f"the member {name!r} must be a single value")
@@ -73,10 +73,10 @@ async def _members(reader: "_Reader", options: dict[str, Any], listing: Listing)
         raise malformed(f'the body has no member "{listing.member}"')
 
 
-async def _listed(reader: "_Reader", listing: Listing) -> AsyncIterator[RawItem]:
+async def _listed(reader: "_Reader", limit: int, listing: Listing) -> AsyncIterator[RawItem]:
     """Yield the items of a list whose opening bracket has been read."""
     for index in count():
-        text, stop = await reader.text(f"item {index}")
+        text, stop = await reader.text(f"item {index}", limit)
         if stop == b"]" and not index and not _SOLID.search(text):
             return
         pointer = f"/{listing.member}/{index}"
@@ -91,9 +91,8 @@ async def _listed(reader: "_Reader", listing: Listing) -> AsyncIterator[RawItem]
 class _Reader:
     """The document's text, read piece by piece."""
 
-    def __init__(self, pieces: AsyncIterator[bytes], limit: int) -> None:
+    def __init__(self, pieces: AsyncIterator[bytes]) -> None:
         self._pieces = without_bom(pieces)
-        self._limit = limit
         self._piece = b""
         self._at = 0
         self._before = 0
@@ -107,8 +106,12 @@ class _Reader:
         self._at = match.end()
         return match[0]
 
-    async def text(self, what: str) -> tuple[bytearray, bytes]:
-        """A value's text, and the comma, colon or bracket that ends it; raises `Problem`, which names it as `what`."""
+    async def text(self, what: str, limit: int) -> tuple[bytearray, bytes]:
+        """A value's text, and the comma, colon or bracket that ends it; raises `Problem`, which names it as `what`.
+
+        Args:
+            limit: Maximum bytes.
+        """
         text = bytearray()
         depth, quoted, escaped = 0, False, False
         while True:
@@ -134,22 +137,23 @@ class _Reader:
                 elif character in (b",", b":", b"]", b"}"):
                     self._at = at
                     text += piece[begin : at - 1]
-                    self._check(text, what)
+                    _check(text, what, limit)
                     return text, character
             text += piece[begin:]
-            self._check(text, what)
+            _check(text, what, limit)
             if not await self._next():
                 raise malformed(f"the body ends in {what}: the JSON is not complete")
 
     def misplaced(self, what: str) -> Problem:
         return malformed(f"the body is not JSON: there is {what} at byte {self._before + self._at:,}")
 
-    def _check(self, text: bytearray, what: str) -> None:
-        if len(text) > self._limit:
-            raise too_large("item-too-long", f"{what[0].upper()}{what[1:]} is over {self._limit:,} bytes.")
-
     async def _next(self) -> bool:
         """Go on to the next piece; return whether there is one."""
         self._before, self._at = self._before + len(self._piece), 0
         self._piece = await anext(self._pieces, b"")
         return bool(self._piece)
+
+
+def _check(text: bytearray, what: str, limit: int) -> None:
+    if len(text) > limit:
+        raise too_large("item-too-long", f"{what[0].upper()}{what[1:]} is over {limit:,} bytes.")

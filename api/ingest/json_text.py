@@ -5,14 +5,19 @@ import math
 import re
 from typing import Any
 
+from pydantic_core import from_json
+
 from api.ingest.intake import malformed
 
+_COMMA = ord(",")
 _MAX_DEPTH = 32
 _MAX_VALUES = 1000
 """Values in one item, which needs eight at most. Unlimited, `[[],[],…]` takes fifty times its length in memory."""
 
-_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
-_BRACKET = re.compile(rb"[\[{]|([\]}])")
+_WIDE = 1024**2
+"""Bytes from which a text outside ASCII is not made a string as a whole: that would take four bytes a character."""
+
+_TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[\]{},]', re.DOTALL)
 
 
 def load(text: bytearray, what: str, **more: Any) -> Any:
@@ -25,6 +30,8 @@ def load(text: bytearray, what: str, **more: Any) -> Any:
     """
     _check_shape(text, what, more)
     try:
+        if len(text) > _WIDE and not text.isascii():
+            return _parsed_as_bytes(text)
         decoded = text.decode().removeprefix("\ufeff")
         text.clear()
         return _DECODER.decode(decoded)
@@ -40,14 +47,26 @@ def _check_shape(text: bytearray, what: str, more: dict[str, Any]) -> None:
     """Raise `Problem` for deeper nesting or more values than any item has, before they take memory."""
     if text.count(b"[") + text.count(b"{") <= _MAX_DEPTH and text.count(b",") < _MAX_VALUES:
         return
-    bare = _STRING.sub(b"", text)
-    depth = 0
-    for bracket in _BRACKET.finditer(bare):
-        depth += -1 if bracket[1] else 1
+    depth, commas = 0, 0
+    for token in _TOKEN.finditer(text):
+        mark = text[token.start()]
+        if mark in b"[{":
+            depth += 1
+        elif mark in b"]}":
+            depth -= 1
+        elif mark == _COMMA:
+            commas += 1
         if depth > _MAX_DEPTH:
             raise malformed(f"{what} is nested more than {_MAX_DEPTH} levels deep", **more)
-    if bare.count(b",") >= _MAX_VALUES:
-        raise malformed(f"{what} has more than {_MAX_VALUES:,} values", **more)
+        if commas >= _MAX_VALUES:
+            raise malformed(f"{what} has more than {_MAX_VALUES:,} values", **more)
+
+
+def _parsed_as_bytes(text: bytearray) -> Any:
+    """Parse without a string of the whole; unlike the other parser, this one refuses half a surrogate pair."""
+    parsed = from_json(bytes(text), allow_inf_nan=False)
+    text.clear()
+    return parsed
 
 
 def _float(digits: str) -> float:

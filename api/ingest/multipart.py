@@ -1,5 +1,6 @@
 """A multipart body: a table and its pictures, as parts of their own or in zips."""
 
+import asyncio
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from api.ingest.body import CSV, JSON, NDJSON, Body
 from api.ingest.forms import FORMS
 from api.ingest.intake import (
     EMPTY,
+    OPTION_LIMIT,
     Listing,
     Picture,
     PictureRefused,
@@ -33,8 +35,12 @@ _SNIFFED = 1024
 """How many bytes of a table without a name or type are looked at to tell its form."""
 _TABLE_IN_MEMORY = 1024**2
 _PIECE = 64 * 1024
-_FIELD_LIMIT = 16 * 1024
-"""Maximum bytes of an option."""
+_NAMES_LIMIT = 16 * 1024**2
+"""Maximum characters of all pictures' names, which stay in memory until the table has been read."""
+_FURTHER_PARTS = 100
+"""Parts of a body beside its pictures: the table, options, zips, and files that were not chosen."""
+_FORM_PARTS = 16
+"""Maximum parts of a form."""
 
 
 @dataclass(frozen=True)
@@ -76,11 +82,18 @@ class Part:
             raise malformed(f"the field {self.name[:100]!r} is not UTF-8") from error
 
 
-async def parts(body: Body) -> AsyncIterator[Part]:
-    """The body's parts, in order; raises `Problem` for a body that is not multipart or ends too early."""
-    events = _events(body)
+async def parts(body: Body, limit: int = _FORM_PARTS) -> AsyncIterator[Part]:
+    """The body's parts, in order; raises `Problem` for a body that is not multipart or ends too early.
+
+    Args:
+        limit: Maximum number of parts.
+    """
+    events, found = _events(body), 0
     async for event in events:
         if isinstance(event, MultipartSegment):
+            found += 1
+            if found > limit:
+                raise too_large("too-many-parts", f"The multipart body has more than {limit:,} parts.")
             yield Part(event, events)
 
 
@@ -114,7 +127,7 @@ async def items(
     """
     with SpooledTemporaryFile[bytes](_TABLE_IN_MEMORY) as table:
         form = _Form(settings, keep, options, pictures, listing)
-        async for part in parts(body):
+        async for part in parts(body, _most_parts(settings)):
             await form.take(part, table)
         if form.table is None:
             raise malformed(f"the multipart body has no field named {listing.member}")
@@ -122,6 +135,11 @@ async def items(
         parse = FORMS[_media_type(form.table, table, listing)]
         async for item in parse(_read(table), item_limit(settings), options, listing):
             yield item
+
+
+def _most_parts(settings: Settings) -> int:
+    """How many parts a body with a table and pictures may have."""
+    return settings.max_items + _FURTHER_PARTS
 
 
 class _Form:
@@ -144,6 +162,8 @@ class _Form:
         self._fields: set[str] = set()
         self._room = settings.max_body_bytes
         """Bytes that may still come out of zips."""
+        self._names = 0
+        """Characters of the pictures' names."""
 
     async def take(self, part: Part, table: IO[bytes]) -> None:
         if part.name == self._listing.member:
@@ -155,7 +175,7 @@ class _Form:
             if part.name not in self._listing.options:
                 raise self._unknown(part.name)
             self._once(part.name)
-            self._options[part.name] = await part.text(_FIELD_LIMIT)
+            self._options[part.name] = await part.text(OPTION_LIMIT)
         elif part.filename.lower().endswith(".zip") or part.segment.content_type in _ZIPS:
             await self._archive(part)
         else:
@@ -199,6 +219,9 @@ class _Form:
             raise malformed(f"two pictures are named {name[:200]!r}")
         if len(self._pictures) >= self._settings.max_items:
             raise self._too_many()
+        self._names += len(name)
+        if self._names > _NAMES_LIMIT:
+            raise too_large("names-too-long", f"The names of the pictures have over {_NAMES_LIMIT:,} characters.")
         if isinstance(content, PictureRefused):
             self._pictures[name] = content
         else:
@@ -231,3 +254,4 @@ def _media_type(segment: MultipartSegment, table: IO[bytes], listing: Listing) -
 async def _read(file: IO[bytes]) -> AsyncIterator[bytes]:
     while piece := file.read(_PIECE):
         yield piece
+        await asyncio.sleep(0)  # others have their turn, and a cancelled request ends

@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
-from api.ingest.intake import Listing, RawItem
+from api.ingest.intake import BlankLines, Listing, RawItem
 from api.ingest.json_text import load
 from api.ingest.lines import lines
 
@@ -12,8 +12,10 @@ async def items(
     pieces: AsyncIterator[bytes], limit: int, options: dict[str, Any], listing: Listing
 ) -> AsyncGenerator[RawItem, None]:
     """Yield an item per line; blank lines are skipped, but counted. Raises `Problem`, which names the line."""
-    index = 0
+    index, blank = 0, BlankLines()
     async for number, line in lines(pieces, limit):
-        if line and not line.isspace():
+        if not line or line.isspace():
+            blank.skip(number)
+        else:
             yield RawItem(index, load(line, f"line {number}", line=number), "", number)
             index += 1

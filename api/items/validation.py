@@ -1,20 +1,22 @@
 """What is wrong with an item of a request, and where."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from api.http.problems import Problem, StreamedProblem, pointer_to
+from api.http.problems import Problem, pointer_to, shortened
 from api.ingest import RawItem
 from shared.ledger import ItemStatus, Outcome
 
 _SHOWN_ERRORS = 3
 """Error entries shown per item."""
-_SHOWN_LENGTH = 300
-"""Maximum characters of a pointer or detail: both may quote the request, and stay in memory until all is read."""
+_TOLD_ITEMS = 1000
+"""Invalid items of a request that are named; the others are counted."""
+_MEMBERS = 20
+"""Members of an object in an item, of which each wrong one takes a moment to describe."""
 
 
 class ItemError(ValueError):
@@ -55,37 +57,65 @@ class Invalid:
         )
 
 
-def error_entries(invalid: Iterable[Invalid]) -> Iterator[dict[str, Any]]:
-    return (entry for item in invalid for entry in item.entries())
+class InvalidItems:
+    """The invalid items of one request: all are counted, and those that an answer names are kept."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._told: list[Invalid] = []
+
+    def add(self, item: Invalid) -> None:
+        self.count += 1
+        if len(self._told) < _TOLD_ITEMS:
+            self._told.append(item)
+
+    def entries(self) -> Iterator[dict[str, Any]]:
+        """The entries for `errors`, in the order of the items."""
+        return (entry for item in sorted(self._told, key=lambda item: item.index) for entry in item.entries())
+
+    def check(self, total: int, on_invalid: Literal["reject", "skip"], what: str) -> None:
+        """Raise `Problem` if there is nothing valid to accept, or something is invalid and must not be skipped.
+
+        Args:
+            total: How many items there were in all.
+            what: What the request lists, `items` or `labels`.
+        """
+        if not total:
+            raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"no-{what}", f"The request contains no {what}.")
+        wrong, rest = self.count, self.count - len(self._told)
+        if wrong == total or (wrong and on_invalid == "reject"):
+            detail = (
+                f"{wrong:,} of {total:,} {what} are invalid, so none was accepted: correct them and send the request "
+                "again" + (", or skip them with on_invalid=skip." if wrong < total else ".")
+            )
+            if rest:
+                detail += f" The first {len(self._told):,} are listed in `errors`, and {rest:,} more are not."
+            raise Problem(
+                HTTPStatus.UNPROCESSABLE_ENTITY,
+                f"invalid-{what}",
+                detail,
+                errors=list(self.entries()),
+                not_listed=rest,
+            )
 
 
-def check_valid(total: int, invalid: Sequence[Invalid], on_invalid: Literal["reject", "skip"], what: str) -> None:
-    """Raise `Problem` if there is nothing valid to accept, or something is invalid and must not be skipped.
-
-    Args:
-        what: What the request lists, `items` or `labels`.
-    """
-    if not total:
-        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"no-{what}", f"The request contains no {what}.")
-    wrong = len(invalid)
-    if wrong == total or (wrong and on_invalid == "reject"):
-        raise StreamedProblem(
-            HTTPStatus.UNPROCESSABLE_ENTITY,
-            f"invalid-{what}",
-            f"{wrong} of {total} {what} are invalid, so none was accepted: correct them and send the request again"
-            + (", or skip them with on_invalid=skip." if wrong < total else "."),
-            errors=error_entries(invalid),
-        )
+def check_members(fields: Any) -> None:
+    """Raise `ItemError` if the item, or an object in it, has more members than anything that the API takes."""
+    if not isinstance(fields, dict):
+        return
+    for pointer, value in (("", fields), *((pointer_to((name,)), value) for name, value in fields.items())):
+        if isinstance(value, dict) and len(value) > _MEMBERS:
+            raise ItemError(pointer, "too_many_members", f"there are {len(value):,} members, over {_MEMBERS}")
 
 
 def invalid(raw: RawItem, error: ValidationError | ItemError) -> Invalid:
     """Describe an invalid item by position, line and id, as far as they are known."""
     entries = [(error.pointer, error.code, str(error))] if isinstance(error, ItemError) else list(_entries(error))
     item_id = None
-    if isinstance(raw.fields, dict) and raw.fields.get("id") is not None:
+    if isinstance(raw.fields, dict) and isinstance(raw.fields.get("id"), str | int | float):
         item_id = str(raw.fields["id"])[:128]
     shown = entries[:_SHOWN_ERRORS]
-    errors = [(_shortened(raw.pointer + pointer), code, _shortened(detail)) for pointer, code, detail in shown]
+    errors = [(shortened(raw.pointer + pointer), code, shortened(detail)) for pointer, code, detail in shown]
     if len(entries) > _SHOWN_ERRORS:
         errors.append((raw.pointer, "more_errors", f"and {len(entries) - _SHOWN_ERRORS} more errors in this item"))
     return Invalid(raw.index, item_id, raw.line, tuple(errors))
@@ -94,7 +124,3 @@ def invalid(raw: RawItem, error: ValidationError | ItemError) -> Invalid:
 def _entries(error: ValidationError) -> Iterator[tuple[str, str, str]]:
     for entry in error.errors(include_url=False, include_context=False, include_input=False):
         yield pointer_to(entry["loc"]), entry["type"], entry["msg"].removeprefix("Value error, ")
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= _SHOWN_LENGTH else text[:_SHOWN_LENGTH] + "…"

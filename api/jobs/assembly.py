@@ -16,14 +16,16 @@ from api.http.renewal import renew_until_cancelled
 from api.ingest import PictureRefused, RawItem
 from api.items.images import keep_picture
 from api.items.schemas import ItemIn
-from api.items.validation import Invalid, ItemError, invalid
-from shared.ledger import STAGING_S, Ledger, QueuedItem
+from api.items.validation import InvalidItems, ItemError, check_members, invalid
+from shared.ledger import STAGING_S, Ledger, Outcome, QueuedItem
 from shared.settings import Settings
 from shared.stores.blobs import Blobs
 
 _CHUNK_COST = 256
 _PICTURE_COST, _TEXT_COST = 16, 1
 """A chunk holds 16 pictures or 256 texts, about a second of work on a CPU, so progress and cancelling are prompt."""
+_CHUNK_CHARACTERS = 1_000_000
+"""A chunk with more text is staged before it is full: its items are in memory several times while they are packed."""
 
 
 @dataclass
@@ -37,10 +39,12 @@ class JobAssembly:
     id: str = field(default_factory=Ledger.new_id)
     total: int = 0
     chunks: int = 0
-    invalid: list[Invalid] = field(default_factory=list)
+    invalid: InvalidItems = field(default_factory=InvalidItems)
     _ids: set[str] = field(default_factory=set)
     _chunk: list[QueuedItem] = field(default_factory=list)
     _cost: int = 0
+    _characters: int = 0
+    _skipped: list[Outcome] = field(default_factory=list)
     _renewing: asyncio.Task[None] | None = None
 
     async def add(self, raw: RawItem) -> None:
@@ -58,11 +62,14 @@ class JobAssembly:
             )
         self.total += 1
         try:
+            check_members(raw.fields)
             item = ItemIn.model_validate(raw.fields)
             item_id = self._item_id(item, raw)
             blob = await keep_picture(item.image, self.pictures, self.settings, self.blobs)
         except (ValidationError, ItemError) as error:
-            self.invalid.append(invalid(raw, error))
+            wrong = invalid(raw, error)
+            self.invalid.add(wrong)
+            await self._skip(wrong.outcome())
         else:
             url = str(item.image.url) if item.image is not None and item.image.url is not None else None
             queued = QueuedItem(raw.index, item_id, item.title, item.description, blob, url)
@@ -76,10 +83,7 @@ class JobAssembly:
     async def finish(self) -> None:
         """Stage the last items, and the outcomes of the invalid ones."""
         await self._stage()
-        for start in range(0, len(self.invalid), _CHUNK_COST):
-            outcomes = [invalid.outcome() for invalid in self.invalid[start : start + _CHUNK_COST]]
-            await run_in_threadpool(self.ledger.stage_invalid, self.id, self.chunks, outcomes)
-            self.chunks += 1
+        await self._stage_skipped()
 
     async def __aenter__(self) -> Self:
         """From here on what is staged is renewed."""
@@ -99,13 +103,24 @@ class JobAssembly:
     async def _append(self, item: QueuedItem) -> None:
         self._chunk.append(item)
         self._cost += _PICTURE_COST if item.blob or item.url else _TEXT_COST
-        if self._cost >= _CHUNK_COST:
+        self._characters += len(item.title or "") + len(item.description or "")
+        if self._cost >= _CHUNK_COST or self._characters >= _CHUNK_CHARACTERS:
             await self._stage()
 
     async def _stage(self) -> None:
         if self._chunk:
             await run_in_threadpool(self.ledger.stage, self.id, self.chunks, self._chunk)
-            self.chunks, self._chunk, self._cost = self.chunks + 1, [], 0
+            self.chunks, self._chunk, self._cost, self._characters = self.chunks + 1, [], 0, 0
+
+    async def _skip(self, outcome: Outcome) -> None:
+        self._skipped.append(outcome)
+        if len(self._skipped) >= _CHUNK_COST:
+            await self._stage_skipped()
+
+    async def _stage_skipped(self) -> None:
+        if self._skipped:
+            await run_in_threadpool(self.ledger.stage_invalid, self.id, self.chunks, self._skipped)
+            self.chunks, self._skipped = self.chunks + 1, []
 
     def _item_id(self, item: ItemIn, raw: RawItem) -> str:
         item_id = item.id or str(raw.index)

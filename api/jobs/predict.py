@@ -71,14 +71,15 @@ async def predict(
     results: ResultsDep,
     async_redis: AsyncRedisDep,
     submissions: JobSubmissionsDep,
+    reading: ingest.ReadingLoopDep,
     caller: ClassifyCaller,
 ) -> PredictOut:
     """Classify one item and wait for the answer.
 
     The item overtakes bulk jobs at the next micro-batch.
     """
-    item = await _item(request, settings)
-    job = await submissions.accept(ingest.single(item), caller.tenant, passing=True)
+    item = await reading.run(_item(request, settings))
+    job = await reading.run(submissions.accept(ingest.single(item), caller.tenant, passing=True))
     if not await ended_within(async_redis, job, settings.predict_timeout_s):
         raise _not_done(job, settings.predict_timeout_s)
     job = await run_in_threadpool(ledger.job, job.id)

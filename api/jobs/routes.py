@@ -1,6 +1,7 @@
 """Bulk jobs."""
 
 from collections.abc import AsyncIterator, Hashable, Iterator
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Literal
 
@@ -54,8 +55,8 @@ async def submit(
         if attempt.answered:
             job = await submissions.replay(attempt.answered, await upload.drain(ITEMS))
         else:
-            async with await upload.read(ITEMS) as intake:
-                job = await submissions.accept(intake, caller.tenant, attempt.claim)
+            accept = partial(submissions.accept, tenant=caller.tenant, claim=attempt.claim)
+            job = await upload.read(ITEMS, accept)
     return _accepted(job, response, attempt)
 
 

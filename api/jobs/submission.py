@@ -13,7 +13,6 @@ from redis import Redis
 from api.dependencies import service
 from api.http.problems import Problem
 from api.ingest import Intake
-from api.items.validation import check_valid
 from api.jobs.assembly import JobAssembly
 from api.jobs.schemas import JobOptions
 from api.lifecycle.opening import not_on_disk, open_job, replay
@@ -72,7 +71,7 @@ class JobSubmissions:
                 if assembly.total == _INTERACTIVE_ITEMS + 1:
                     await run_in_threadpool(self._refuse_if_full, Lane.BULK)
             options = self._options(intake.options)
-            check_valid(assembly.total, assembly.invalid, options.on_invalid, "items")
+            assembly.invalid.check(assembly.total, options.on_invalid, "items")
             await assembly.finish()
         new = self._new(assembly, tenant, options, passing)
         return await run_in_threadpool(self._open, assembly, new, claim, intake.fingerprint() if claim else "")
@@ -107,7 +106,7 @@ class JobSubmissions:
             tenant=tenant,
             lane=Lane.INTERACTIVE if assembly.total <= _INTERACTIVE_ITEMS else Lane.BULK,
             total=assembly.total,
-            invalid=len(assembly.invalid),
+            invalid=assembly.invalid.count,
             chunks=assembly.chunks,
             deadline_s=_PASSING_S if passing else options.deadline_s or MAX_DEADLINE_S,
             error_budget=options.error_budget,

@@ -1,6 +1,6 @@
 """The labels of one request while they come in: each is validated, and its picture stored."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from http import HTTPStatus
 
@@ -9,13 +9,13 @@ from pydantic import ValidationError
 from api.http.problems import Problem
 from api.ingest import RawItem
 from api.items.images import keep_picture
-from api.items.validation import Invalid, ItemError, invalid
+from api.items.validation import InvalidItems, ItemError, check_members, invalid
 from api.labels.schemas import LabelIn
 from shared.settings import Settings
 from shared.stores.blobs import Blobs
 from shared.stores.labels import Label
 
-_TEXT_LIMIT = 64 * 1024**2
+_TEXT_LIMIT = 16 * 1024**2
 """Characters of one request, all of which stay in memory until every label has been validated."""
 
 _CLOCK_SKEW_S = 60
@@ -33,7 +33,7 @@ class LabelBatch:
     """Who says what the items are, where a label does not name anybody."""
     now: float
     total: int = 0
-    invalid: list[Invalid] = field(default_factory=list)
+    invalid: InvalidItems = field(default_factory=InvalidItems)
     labels: list[tuple[RawItem, Label]] = field(default_factory=list)
     """A label that names a result has neither item nor kind before it is looked up."""
     days: dict[str, date] = field(default_factory=dict)
@@ -62,12 +62,13 @@ class LabelBatch:
             if self._characters > _TEXT_LIMIT:
                 detail = f"The labels' texts have over {_TEXT_LIMIT:,} characters: send them in several requests."
                 raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "labels-too-long", detail)
-            self.labels.append((raw, label))
+            self.labels.append((replace(raw, fields=None), label))  # without a picture in base64
 
     def refuse(self, raw: RawItem, error: ValidationError | ItemError) -> None:
-        self.invalid.append(invalid(raw, error))
+        self.invalid.add(invalid(raw, error))
 
     async def _label(self, raw: RawItem) -> Label:
+        check_members(raw.fields)
         body = LabelIn.model_validate(raw.fields)
         image = body.image
         return Label(

@@ -42,7 +42,6 @@ class ResultLookup:
             else:
                 complete.append((raw, label))
         batch.labels = complete
-        batch.invalid.sort(key=lambda item: item.index)
 
     def _known(self, batch: LabelBatch, job_id: str, item_ids: set[str]) -> dict[str, KnownItem] | ItemError:
         """What is known of the job's items, or what is wrong with every label that names this job."""

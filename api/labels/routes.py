@@ -1,5 +1,6 @@
 """Labels: what items really are, for trainings to learn from."""
 
+from functools import partial
 from http import HTTPStatus
 
 from fastapi import APIRouter, Response
@@ -38,9 +39,9 @@ async def submit(
             check_same(attempt.answered, await upload.drain(LABELS))
             attempt.mark(response)
             return LabelsOut.model_validate_json(attempt.answered.answer)
-        async with await upload.read(LABELS) as intake:
-            by = caller.key_id or caller.tenant
-            return await submissions.accept(intake, caller.tenant, by, attempt.claim)
+        by = caller.key_id or caller.tenant
+        accept = partial(submissions.accept, tenant=caller.tenant, by=by, claim=attempt.claim)
+        return await upload.read(LABELS, accept)
 
 
 @router.get("")

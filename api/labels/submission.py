@@ -14,7 +14,6 @@ from api.access.authentication import Principal
 from api.dependencies import service
 from api.http.problems import Problem
 from api.ingest import Intake
-from api.items.validation import check_valid, error_entries
 from api.labels.batch import LabelBatch
 from api.labels.index import LabelCounts, LabelIndex
 from api.labels.lookup import ResultLookup
@@ -58,7 +57,7 @@ class LabelSubmissions:
             await batch.add(raw)
         options = validated(LabelOptions, intake.options)
         await run_in_threadpool(self._lookup.complete, batch)
-        check_valid(batch.total, batch.invalid, options.on_invalid, "labels")
+        batch.invalid.check(batch.total, options.on_invalid, "labels")
         return await run_in_threadpool(self._keep, batch, claim, intake.fingerprint() if claim else "")
 
     def counts(self, caller: Principal) -> LabelCounts:
@@ -84,8 +83,8 @@ class LabelSubmissions:
             corrections=kinds.count(LabelKind.CORRECTION),
             confirmations=kinds.count(LabelKind.CONFIRMATION),
             conflicts=self._index.add(name, labels),
-            invalid=len(batch.invalid),
-            errors=list(islice(error_entries(batch.invalid), _SHOWN_ERRORS)),
+            invalid=batch.invalid.count,
+            errors=list(islice(batch.invalid.entries(), _SHOWN_ERRORS)),
         )
         if claim is not None:
             self._idempotency.settle(claim, out.model_dump_json(), fingerprint, KEEP_ANSWERS_S)

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from api.http.problems import Problem, invalid_request
+from api.http.problems import Problem, invalid_request, shortened
 from shared.ledger import MAX_DEADLINE_S
 
 Options = TypeVar("Options", bound=BaseModel)
@@ -18,7 +18,7 @@ def validated(model: type[Options], options: Mapping[str, Any]) -> Options:
         return model.model_validate({name: value for name, value in options.items() if value != ""})
     except ValidationError as error:
         if {entry["loc"][:1] for entry in error.errors()} == {("webhook_url",)}:
-            detail = f"webhook_url is not an http(s) URL: {options['webhook_url']!r}."
+            detail = f"webhook_url is not an http(s) URL: {shortened(repr(options['webhook_url']))}."
             raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-webhook-url", detail) from None
         raise invalid_request(error.errors()) from None
 
