@@ -121,7 +121,7 @@ ATTACKS = [
     Attack("many digits", JOBS, JSON, _repeated(b'[{"id":', b"1", 20_000_000, b"}]"), (400,)),
     Attack("many decimals", JOBS, JSON, _repeated(b'[{"id":0.', b"1", 20_000_000, b"}]"), (202, 422)),
     Attack("escapes", JOBS, JSON, _repeated(b'[{"title":"', b"\\ud83d\\ude00", LIMIT // 12, b'"}]'), (422,)),
-    Attack("slashes", JOBS, JSON, _repeated(b'[{"image":{"base64":"', b"\\/", LIMIT // 2, b'"}}]'), (422,)),
+    Attack("slashes", JOBS, JSON, _repeated(b'[{"image":{"base64":"', b"\\/", LIMIT // 2, b'"}}]'), (202, 422)),
     Attack("one wide letter", JOBS, JSON, _repeated('[{"title":"😀'.encode(), b"a", LIMIT, b'"}]'), (422,)),
     Attack("wide letters", JOBS, NDJSON, _repeated(b'{"title":"', "😀".encode(), LIMIT // 4, b'"}\n'), (422,)),
     Attack("a long id", JOBS, NDJSON, _repeated(b'{"id":"', b"i", LIMIT, b'","title":"a"}\n'), (422,)),
@@ -142,12 +142,6 @@ ATTACKS = [
     Attack("long wide texts", JOBS, NDJSON, lambda: _lines(600, _wide_texts), (202,)),
     Attack("labels with pictures", LABELS, NDJSON, lambda: _labels_with_pictures(20), (201,)),
     Attack("labels with wide texts", LABELS, NDJSON, lambda: _lines(1000, _wide_texts), (413, 422)),
-    Attack("a training's members", "/v1/trainings", JSON, _members(1_000_000), (400, 413, 422)),
-    Attack(
-        "a training's parameters", "/v1/trainings", JSON, _members(1_000_000, b'{"params":{', b"}}"), (400, 413, 422)
-    ),
-    Attack("a training's depth", "/v1/trainings", JSON, _repeated(b'{"params":', b"[", 100_000), (400, 413, 422)),
-    Attack("a promotion's members", "/v1/models/1/promote", JSON, _members(1_000_000), (400, 413, 422)),
     Attack("fields of a form", "/predict", MULTIPART, lambda: _fields(400_000), (413, 400)),
     Attack("members of /predict", "/predict", JSON, _members(1_000_000), (400,)),
     Attack("strings of /predict", "/predict", JSON, _repeated(b'{"image":[""', b',""', 8_000_000, b"]}"), (400,)),

@@ -277,13 +277,18 @@ def test_a_large_zip_of_pictures_fits_into_a_small_api(idle: Stack, figure: Figu
         shutil.rmtree(idle.state / "blobs")
 
 
-def test_a_hundred_thousand_wrong_items_are_each_named(idle: Stack, figure: Figure) -> None:
+def test_of_a_hundred_thousand_wrong_items_the_first_are_named_and_the_rest_counted(
+    idle: Stack, figure: Figure
+) -> None:
     answer = _measured(idle, figure, "100,000 wrong items, refused", _wrong(ITEMS), NDJSON)
     assert answer.status_code == 422
-    errors = answer.json()["errors"]
-    assert [error["index"] for error in errors] == list(range(ITEMS))
-    assert errors[-1]["line"] == ITEMS
-    assert errors[-1]["id"] == f"sku-{ITEMS - 1}"
+    problem = answer.json()
+    assert [error["index"] for error in problem["errors"]] == list(range(1000))
+    assert problem["errors"][-1]["line"] == 1000
+    assert problem["errors"][-1]["id"] == "sku-999"
+    assert problem["not_listed"] == 99_000
+    assert "100,000 of 100,000 items are invalid" in problem["detail"]
+    assert "99,000 more" in problem["detail"]
     with Redis(port=idle.ports.redis) as redis:
         assert _traces_of_jobs(redis) == []
 

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import threading
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 from pydantic import SecretStr
 from redis import Redis
 
+from api.items.schemas import ItemIn
 from shared.ledger import Ledger
 from shared.settings import Settings
 from shared.tenants.api_keys import KeyStore, Scope
@@ -171,9 +173,55 @@ def test_job_with_only_invalid_items_is_refused_even_with_skip(api: httpx.Client
     assert (response.status_code, _kind(response)) == (422, "invalid-items")
 
 
-def test_every_one_of_very_many_invalid_items_is_named(api: httpx.Client) -> None:
-    response = api.post("/v1/jobs", json={"items": [{"id": str(i)} for i in range(5000)]})
-    assert [error["id"] for error in response.json()["errors"]] == [str(i) for i in range(5000)]
+def test_the_first_of_very_many_invalid_items_are_named_and_the_others_counted(api: httpx.Client) -> None:
+    problem = api.post("/v1/jobs", json={"items": [{"id": str(i)} for i in range(5000)]}).json()
+    assert [error["id"] for error in problem["errors"]] == [str(i) for i in range(1000)]
+    assert problem["not_listed"] == 4000
+    assert "4,000 more" in problem["detail"]
+
+
+def test_each_of_very_many_skipped_items_has_a_result(api: httpx.Client) -> None:
+    items = [{"id": "right", "title": "Livre"}, *({"id": str(i)} for i in range(5000))]
+    job = api.post("/v1/jobs", json={"items": items, "on_invalid": "skip"}).json()
+    assert job["counts"]["invalid"] == 5000
+    lines = api.get(job["results_url"], params={"format": "ndjson", "status": "invalid"}).text.splitlines()
+    results = [json.loads(line) for line in lines]
+    assert [result["id"] for result in results] == [str(i) for i in range(5000)]
+    assert {result["error"]["code"] for result in results} == {"invalid_item"}
+
+
+def test_an_item_of_very_many_members_is_named_at_once(api: httpx.Client) -> None:
+    many = {f"member{number}": 1 for number in range(300)}
+    items = [{"id": "a", "title": "Livre", **many}, {"id": "b", "image": many}]
+    first, second = api.post("/v1/jobs", json={"items": items}).json()["errors"]
+    assert (first["pointer"], first["code"], first["detail"]) == (
+        "/items/0",
+        "too_many_members",
+        "there are 302 members, over 20",
+    )
+    assert (second["pointer"], second["id"]) == ("/items/1/image", "b")
+
+
+def test_very_many_wrong_parameters_are_counted(api: httpx.Client) -> None:
+    query = "&".join(f"unknown{number}=1" for number in range(300))
+    problem = api.post(f"/v1/jobs?{query}", json={"items": ITEMS}).json()
+    assert len(problem["errors"]) == 100
+    assert problem["detail"].endswith("and 200 more")
+
+
+def test_items_are_read_and_checked_off_the_servers_event_loop(
+    api: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads = set()
+    check = ItemIn.model_validate
+
+    def observed(*arguments: Any, **more: Any) -> ItemIn:
+        threads.add(threading.current_thread().name)
+        return check(*arguments, **more)
+
+    monkeypatch.setattr(ItemIn, "model_validate", observed)
+    _submit(api)
+    assert threads == {"reading"}
 
 
 @pytest.mark.parametrize(
