@@ -28,7 +28,7 @@ from api.labels.schemas import LabelIn, LabelsIn
 from api.lifecycle import webhook_events
 from api.lifecycle.webhook_events import JobEndedOut, TrainingEndedOut
 from api.models import routes as models
-from api.monitoring import ProcessMetrics, health, http
+from api.monitoring import ProcessMetrics, health, http, quota
 from api.monitoring import routes as metrics
 from api.trainings import routes as trainings
 from shared.settings import Settings, get_settings
@@ -77,7 +77,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(EndWithKey, revocations=revocations)
     access.install(app)
     app.state.metrics, app.state.observers = ProcessMetrics(), Observers()
-    for routes in (jobs, deliveries, predict, trainings, labels, drift, metrics, models, health):
+    for routes in (jobs, deliveries, predict, trainings, labels, drift, quota, metrics, models, health):
         app.include_router(routes.router, responses=OPEN if routes is health else CLOSED)
         app.state.metrics.http.expect(routes.router)
     http.install(app, app.state.metrics.http)

@@ -113,6 +113,11 @@ class Settings(BaseSettings):
     """File of one picture."""
     max_queued_items: int = 1_000_000
     """Items of all jobs that have no result yet; beyond it the API answers 503 until some are done."""
+    tenant_share: float = Field(default=0.5, gt=0, le=1)
+    """Share of the limits on waiting items, trainings and memory that one tenant may use; beyond it the API answers
+    429. It counts from the second tenant on that has a key: a tenant alone may use everything."""
+    memory_share: float = Field(default=0.85, gt=0, le=1)
+    """Share of Redis' memory from which on nothing is accepted (503), so that the rest is there for results."""
     rate_limit: str = "600/minute"
     """Requests per API key, in the notation of the library `limits`."""
     predict_timeout_s: float = 30

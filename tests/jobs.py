@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from shared.ledger import Claim, Guess, ItemStatus, Lease, Ledger, NewJob, Outcome, QueuedItem
+from shared.ledger import Claim, Guess, ItemStatus, Lease, Ledger, MemoryQuota, NewJob, Outcome, QueuedItem
 
 LANE = "bulk"
 
@@ -16,17 +16,21 @@ def new_job(total: int, chunks: int, **more: Any) -> NewJob:
 
 def opened(ledger: Ledger, chunks: Sequence[int], invalid: int = 0, claim: Claim | None = None, **more: Any) -> str:
     """A job with chunks of the given sizes, and a last one with skipped items."""
-    job, index = ledger.new_id(), 0
+    job, index, memory = ledger.new_id(), 0, MemoryQuota(more.get("tenant", "local"), share=1)
     for chunk, size in enumerate(chunks):
-        ledger.stage(job, chunk, [QueuedItem(index + i, f"item-{index + i}", "titre") for i in range(size)])
+        ledger.stage(job, chunk, [QueuedItem(index + i, f"item-{index + i}", "titre") for i in range(size)], memory)
         index += size
     if invalid:
         skipped = [
             Outcome(index + i, f"item-{index + i}", ItemStatus.INVALID, error="invalid_item") for i in range(invalid)
         ]
-        ledger.stage_invalid(job, len(chunks), skipped)
+        ledger.stage_invalid(job, len(chunks), skipped, memory)
     new = new_job(index + invalid, len(chunks) + bool(invalid), invalid=invalid, **more)
-    ledger.open(job, new, claim=claim, fingerprint="f", keep_claim_s=60)
+    try:
+        ledger.open(job, new, claim=claim, fingerprint="f", keep_claim_s=60)
+    except RuntimeError:  # refused, and so discarded, as by the API
+        ledger.discard(job, memory.tenant)
+        raise
     return job
 
 

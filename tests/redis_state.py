@@ -7,7 +7,7 @@ from redis import Redis
 
 from shared.ledger import Claim, Lease
 from shared.ledger.scripts import job_key
-from shared.redis_access import PREFIX
+from shared.redis_access import PREFIX, in_bytes
 
 LEASES = f"{PREFIX}leases"
 """Sorted set: lease → when it runs out."""
@@ -85,6 +85,37 @@ def lose_turns(redis: Redis, lane: str) -> None:
     """No job of the lane has a turn any more."""
     for key in redis.scan_iter(f"{PREFIX}turns:{lane}*"):
         redis.delete(key)
+
+
+def tenants_waiting(redis: Redis) -> dict[str, int]:
+    """Lane and tenant → the tenant's items in the lane without an outcome, as they are counted."""
+    return _counts(redis, f"{PREFIX}waiting")
+
+
+def _counts(redis: Redis, key: str) -> dict[str, int]:
+    return {name.decode(): int(count) for name, count in in_bytes(redis).hgetall(key).items()}
+
+
+def forget_tenants_waiting(redis: Redis) -> None:
+    """Let nobody have counted them, as in the releases before quotas."""
+    redis.delete(f"{PREFIX}waiting")
+
+
+def memory_counted(redis: Redis, tenant: str) -> dict[str, int]:
+    """Job → the bytes that count as the tenant's."""
+    return _counts(redis, f"{PREFIX}held:{tenant}")
+
+
+def memory_stored(redis: Redis, job_id: str) -> int:
+    """The bytes of the job's items and results."""
+    parts = (redis.hvals(job_key(job_id, part)) for part in ("input", "kept", "results"))
+    return sum(len(packed) for values in parts for packed in values)
+
+
+def expire_memory(redis: Redis, tenant: str) -> None:
+    """Let the time be over for which the tenant's jobs hold memory."""
+    for job, _ in list(redis.zscan_iter(f"{PREFIX}held:{tenant}:until")):
+        redis.zadd(f"{PREFIX}held:{tenant}:until", {job: 0})
 
 
 def turns_as_a_list(redis: Redis, lane: str, jobs: Sequence[str]) -> None:

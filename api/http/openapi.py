@@ -31,8 +31,8 @@ _MEANINGS = {
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The body or a part of it is too large, or it holds too many items.",
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "The body's media type is not one of those listed.",
     HTTPStatus.UNPROCESSABLE_ENTITY: "Something in the request is wrong; `errors` names each place.",
-    HTTPStatus.TOO_MANY_REQUESTS: "The key's rate limit is used up.",
-    HTTPStatus.SERVICE_UNAVAILABLE: "A store cannot be reached or the queue is full; `detail` says what to do.",
+    HTTPStatus.TOO_MANY_REQUESTS: "The key's rate limit, or a quota of its tenant, is used up.",
+    HTTPStatus.SERVICE_UNAVAILABLE: "A store cannot be reached or is full, or the queue is; `detail` says what to do.",
     HTTPStatus.GATEWAY_TIMEOUT: "No worker answered in time.",
     HTTPStatus.INSUFFICIENT_STORAGE: "The store for pictures is full.",
 }
@@ -86,6 +86,7 @@ TAGS = [
     {"name": "labels", "description": "Say what items really are, so that trainings learn from it."},
     {"name": "models", "description": "See which models there are and choose the one that serves."},
     {"name": "drift", "description": "See how far items and answers have moved from those of the validation split."},
+    {"name": "quota", "description": "See how much the caller may have waiting and stored."},
     {"name": "metrics", "description": "Read metrics for Prometheus."},
     {"name": "health", "description": "See whether the service works."},
     {"name": "webhooks", "description": "Requests that the service sends to the URLs named by its callers."},

@@ -12,16 +12,26 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from kombu.exceptions import OperationalError
 from pydantic import BaseModel, ConfigDict, Field
-from redis import RedisError
+from redis import OutOfMemoryError, RedisError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from api.http import request_ids as requests
-from shared.ledger import CursorError, JobNotFoundError, ResultsGoneError
+from shared.ledger import (
+    MEMORY,
+    CursorError,
+    JobNotFoundError,
+    MemoryFullError,
+    QuotaExceededError,
+    ResultsGoneError,
+    trainings,
+)
 
 log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
+_SOON_S, _LONG_S = 30, 300
+"""When a client that met a limit may try again: what waits is done soon, memory and trainings take long."""
 
 
 _TOLD_ERRORS = 100
@@ -114,6 +124,9 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(JobNotFoundError, _no_job)
     app.add_exception_handler(CursorError, _no_cursor)
     app.add_exception_handler(ResultsGoneError, _gone)
+    app.add_exception_handler(QuotaExceededError, _quota)
+    app.add_exception_handler(MemoryFullError, _memory)
+    app.add_exception_handler(OutOfMemoryError, _memory)
     app.add_exception_handler(RedisError, _unavailable)
     app.add_exception_handler(OperationalError, _unavailable)
     app.add_exception_handler(OSError, _disk)
@@ -149,6 +162,41 @@ def _gone(request: Request, error: Exception) -> Response:
 
 def _no_cursor(request: Request, error: Exception) -> Response:
     return Problem(HTTPStatus.BAD_REQUEST, "unknown-cursor", f"{error}.").response(request.url.path)
+
+
+def _quota(request: Request, error: Exception) -> Response:
+    assert isinstance(error, QuotaExceededError)  # noqa: S101
+    match error.quota:
+        case memory if memory == MEMORY:
+            quota, holds = "memory", f"jobs of your tenant hold {_mib(error.used)} of the job store's memory"
+            limit, wait_s, then = _mib(error.limit), _LONG_S, "cancel jobs that you do not need, or send it again later"
+        case lane if lane == trainings.LANE:
+            quota, holds = "trainings", f"{error.used} trainings of your tenant have not ended"
+            limit, wait_s, then = str(error.limit), _LONG_S, "send it again later, or cancel one of them"
+        case lane:
+            quota, holds = "items", f"{error.used:,} items of your tenant wait in the lane {lane}"
+            limit, wait_s, then = f"{error.limit:,}", _SOON_S, "send it again when some are done, or cancel a job"
+    detail = f"Your quota is used up: {holds}; the limit is {limit}. Nothing of this request was accepted: {then}."
+    facts = {"quota": quota, "used": error.used, "limit": error.limit}
+    headers = {"Retry-After": str(wait_s)}
+    problem = Problem(HTTPStatus.TOO_MANY_REQUESTS, "quota-exceeded", detail, headers=headers, **facts)
+    return problem.response(request.url.path)
+
+
+def _memory(request: Request, error: Exception) -> Response:
+    used = f" ({_mib(error.used)} of {_mib(error.limit)} are used)" if isinstance(error, MemoryFullError) else ""
+    log.warning("nothing is accepted, because Redis' memory is full%s", used)
+    detail = (
+        f"The job store's memory is full{used}, so nothing of this request was accepted. What was accepted before is "
+        "still being done. Send the request again later, or tell the operator."
+    )
+    headers = {"Retry-After": str(_LONG_S)}
+    problem = Problem(HTTPStatus.SERVICE_UNAVAILABLE, "store-full", detail, headers=headers)
+    return problem.response(request.url.path)
+
+
+def _mib(size: int) -> str:
+    return f"{size / 2**20:,.0f} MiB"
 
 
 def _unavailable(request: Request, error: Exception) -> Response:

@@ -17,7 +17,7 @@ from api.ingest import PictureRefused, RawItem
 from api.items.images import keep_picture
 from api.items.schemas import ItemIn
 from api.items.validation import InvalidItems, ItemError, check_members, invalid
-from shared.ledger import STAGING_S, Ledger, Outcome, QueuedItem
+from shared.ledger import STAGING_S, Ledger, MemoryQuota, Outcome, QueuedItem
 from shared.settings import Settings
 from shared.stores.blobs import Blobs
 
@@ -35,6 +35,7 @@ class JobAssembly:
     settings: Settings
     ledger: Ledger
     blobs: Blobs
+    memory: MemoryQuota
     pictures: Mapping[str, str | PictureRefused] = field(default_factory=dict)
     id: str = field(default_factory=Ledger.new_id)
     total: int = 0
@@ -52,6 +53,7 @@ class JobAssembly:
 
         Raises:
             Problem: there are too many items for one job.
+            QuotaExceededError, MemoryFullError: there is no memory for it in Redis.
             OSError: its picture cannot be stored.
         """
         if self.total == self.settings.max_items:
@@ -87,7 +89,7 @@ class JobAssembly:
 
     async def __aenter__(self) -> Self:
         """From here on what is staged is renewed."""
-        renew = partial(self.ledger.keep_staged, self.id)
+        renew = partial(self.ledger.keep_staged, self.id, self.memory.tenant)
         self._renewing = asyncio.create_task(renew_until_cancelled(renew, STAGING_S / 4))
         return self
 
@@ -98,7 +100,7 @@ class JobAssembly:
         if self._renewing is not None:
             self._renewing.cancel()
         if error is not None:
-            await run_in_threadpool(self.ledger.discard, self.id)
+            await run_in_threadpool(self.ledger.discard, self.id, self.memory.tenant)
 
     async def _append(self, item: QueuedItem) -> None:
         self._chunk.append(item)
@@ -109,7 +111,7 @@ class JobAssembly:
 
     async def _stage(self) -> None:
         if self._chunk:
-            await run_in_threadpool(self.ledger.stage, self.id, self.chunks, self._chunk)
+            await run_in_threadpool(self.ledger.stage, self.id, self.chunks, self._chunk, self.memory)
             self.chunks, self._chunk, self._cost, self._characters = self.chunks + 1, [], 0, 0
 
     async def _skip(self, outcome: Outcome) -> None:
@@ -119,7 +121,7 @@ class JobAssembly:
 
     async def _stage_skipped(self) -> None:
         if self._skipped:
-            await run_in_threadpool(self.ledger.stage_invalid, self.id, self.chunks, self._skipped)
+            await run_in_threadpool(self.ledger.stage_invalid, self.id, self.chunks, self._skipped, self.memory)
             self.chunks, self._skipped = self.chunks + 1, []
 
     def _item_id(self, item: ItemIn, raw: RawItem) -> str:

@@ -72,7 +72,10 @@ async def retry(
     idempotent: IdempotentDep,
     status: Annotated[
         list[Literal["failed", "expired", "cancelled"]] | None,
-        Query(description="The statuses of the items to classify again; `failed` and `expired` by default."),
+        Query(
+            description="The statuses of the items to classify again; `failed` and `expired` by default. Items are "
+            "`cancelled` and still kept only if the job failed; a job that a client cancelled keeps none."
+        ),
     ] = None,
 ) -> JobOut:
     """Classify items of an ended job again: those that failed or expired, unless `status` names others.

@@ -17,6 +17,7 @@ from api.jobs.assembly import JobAssembly
 from api.jobs.schemas import JobOptions
 from api.lifecycle.opening import not_on_disk, open_job, replay
 from api.lifecycle.options import check_deadline, validated
+from api.lifecycle.quotas import TenantQuotas
 from api.lifecycle.webhooks import check_webhook
 from shared.ledger import (
     MAX_DEADLINE_S,
@@ -24,6 +25,7 @@ from shared.ledger import (
     Claim,
     ItemStatus,
     Job,
+    JobState,
     Ledger,
     NewJob,
     QueuedItem,
@@ -44,13 +46,14 @@ _LONGEST_WAIT_S = 300
 
 
 class JobSubmissions:
-    def __init__(self, settings: Settings, redis: Redis, blobs: Blobs, queue: Celery) -> None:
+    def __init__(self, settings: Settings, redis: Redis, blobs: Blobs, queue: Celery, quotas: TenantQuotas) -> None:
         signing_secrets(settings.webhook_secrets, "")  # a malformed secret must stop the server at its start
         self._settings = settings
         self._ledger = Ledger(redis)
         self._results = Results(redis)
         self._blobs = blobs
         self._queue = queue
+        self._quotas = quotas
 
     async def accept(self, intake: Intake, tenant: str, claim: Claim | None = None, *, passing: bool = False) -> Job:
         """Validate and stage every item, then open the job.
@@ -62,14 +65,16 @@ class JobSubmissions:
         Raises:
             Problem: an item is invalid and none may be skipped (each is named), there are no items or too many, an
                 option is wrong, or too many items are queued already.
+            QuotaExceededError, MemoryFullError: too much of the tenant is queued or kept, or of all tenants.
             OSError: the pictures cannot be stored.
         """
         self._options(intake.options)  # those of the query, before a long body is read
-        async with JobAssembly(self._settings, self._ledger, self._blobs, intake.pictures) as assembly:
+        memory = await run_in_threadpool(self._quotas.memory, tenant)
+        async with JobAssembly(self._settings, self._ledger, self._blobs, memory, intake.pictures) as assembly:
             async for raw in intake.items:
                 await assembly.add(raw)
                 if assembly.total == _INTERACTIVE_ITEMS + 1:
-                    await run_in_threadpool(self._refuse_if_full, Lane.BULK)
+                    await run_in_threadpool(self._refuse_if_full, tenant)
             options = self._options(intake.options)
             assembly.invalid.check(assembly.total, options.on_invalid, "items")
             await assembly.finish()
@@ -85,11 +90,12 @@ class JobSubmissions:
         if not parent.ended:
             detail = f"Job {parent.id} is {parent.state}: wait until it has ended, or cancel it."
             raise Problem(HTTPStatus.CONFLICT, "job-not-ended", detail)
-        async with JobAssembly(self._settings, self._ledger, self._blobs) as assembly:
+        memory = await run_in_threadpool(self._quotas.memory, parent.tenant)
+        async with JobAssembly(self._settings, self._ledger, self._blobs, memory) as assembly:
             async for item in _in_threads(self._results.retryable(parent, statuses)):
                 await assembly.again(item)
             if not assembly.total:
-                detail = f"Job {parent.id} has no items that are {', '.join(sorted(statuses))}."
+                detail = f"Job {parent.id} has no items that are {', '.join(sorted(statuses))}{_freed(parent)}."
                 raise Problem(HTTPStatus.CONFLICT, "nothing-to-retry", detail)
             await assembly.finish()
         options = JobOptions(webhook_url=HttpUrl(parent.webhook_url) if parent.webhook_url else None)
@@ -119,7 +125,7 @@ class JobSubmissions:
         )
 
     def _open(self, assembly: JobAssembly, new: NewJob, claim: Claim | None, fingerprint: str) -> Job:
-        lane = Lane(new.lane)
+        lane, new = Lane(new.lane), replace(new, max_waiting=self._quotas.items())
         try:
             on_disk = open_job(self._ledger, self._settings, assembly.id, new, claim=claim, fingerprint=fingerprint)
         except QueueFullError:
@@ -129,9 +135,13 @@ class JobSubmissions:
             raise not_on_disk(assembly.id, _url(assembly.id))
         return self._ledger.job(assembly.id)
 
-    def _refuse_if_full(self, lane: Lane) -> None:
-        if self._ledger.pending(lane) >= self._settings.max_queued_items:
-            raise self._full(lane)
+    def _refuse_if_full(self, tenant: str) -> None:
+        """Refuse a large job before the rest of its body is read."""
+        most, tenants_most = self._settings.max_queued_items, self._quotas.items()
+        try:
+            self._ledger.check_room(Lane.BULK, tenant, _INTERACTIVE_ITEMS + 1, most, tenants_most)
+        except QueueFullError:
+            raise self._full(Lane.BULK) from None
 
     def _full(self, lane: str) -> Problem:
         """The answer while the lane is full; to be retried when, at the last minute's rate, a tenth is done."""
@@ -155,12 +165,22 @@ class JobSubmissions:
 
 JobSubmissionsDep = Annotated[
     JobSubmissions,
-    service(lambda stores: JobSubmissions(stores.settings, stores.redis, stores.blobs, stores.queue)),
+    service(
+        lambda stores: JobSubmissions(
+            stores.settings, stores.redis, stores.blobs, stores.queue, TenantQuotas(stores.settings, stores.redis)
+        )
+    ),
 ]
 
 
 def _url(job_id: str) -> str:
     return f"/v1/jobs/{job_id}"
+
+
+def _freed(parent: Job) -> str:
+    if parent.state is not JobState.CANCELLED:
+        return ""
+    return " and still kept: a cancelled job keeps only what was classified, so send the other items again"
 
 
 async def _in_threads(items: Iterator[QueuedItem]) -> AsyncIterator[QueuedItem]:

@@ -4,6 +4,7 @@ __all__ = [
     "counts",
     "opening",
     "options",
+    "quotas",
     "times",
     "webhook_events",
     "webhooks",

@@ -16,6 +16,7 @@ from shared.ledger import (
     NewJob,
     NotOnDiskError,
     QueueFullError,
+    QuotaExceededError,
     StagingLostError,
     SupersededError,
 )
@@ -33,7 +34,7 @@ def open_job(
     """Open the job and return whether it is known to be on disk; if not, `not_on_disk` is the answer.
 
     Raises:
-        QueueFullError: its lane is full.
+        QueueFullError, QuotaExceededError: its lane is full, or full for its tenant.
         Problem: it was not opened for another reason.
     """
     current_span().set_attribute("catalog.job", job_id)
@@ -48,15 +49,15 @@ def open_job(
         )
     except NotOnDiskError:
         return False
-    except QueueFullError:
-        ledger.discard(job_id)
+    except (QueueFullError, QuotaExceededError):
+        ledger.discard(job_id, new.tenant)
         raise
     except SupersededError:
-        ledger.discard(job_id)
+        ledger.discard(job_id, new.tenant)
         detail = "Another request with this Idempotency-Key was accepted meanwhile; this one has changed nothing."
         raise Problem(HTTPStatus.CONFLICT, "idempotency-key-in-use", detail, headers={"Retry-After": "1"}) from None
     except StagingLostError:
-        ledger.discard(job_id)
+        ledger.discard(job_id, new.tenant)
         detail = "The job store lost part of this request before it was complete: send it again."
         raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "staging-lost", detail, headers={"Retry-After": "5"}) from None
     with bound(**{"training" if new.lane == TRAINING else "job": job_id}):

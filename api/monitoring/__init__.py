@@ -23,7 +23,7 @@ def _stores_registry(stores: Stores) -> CollectorRegistry:
     registry = CollectorRegistry()
     registry.register(QueueCollector(stores.redis))
     registry.register(WorkersCollector(stores.redis))
-    registry.register(RedisCollector(stores.redis))
+    registry.register(RedisCollector(stores.redis, stores.settings.memory_share))
     registry.register(WakeupsCollector(stores.broker))
     registry.register(DriftCollector(Drift(stores.redis, stores.settings.keep_drift_days)))
     return registry
@@ -62,5 +62,6 @@ __all__ = [
     "ProcessMetrics",
     "health",
     "http",
+    "quota",
     "routes",
 ]

@@ -8,7 +8,7 @@ from prometheus_client.registry import Collector
 from redis import Redis, RedisError
 
 from api.monitoring.families import counter, gauge
-from shared.ledger import LaneFigures, QueueFigures, Trainings
+from shared.ledger import MEMORY, LaneFigures, QueueFigures, Quotas, Trainings
 from shared.queues import TRAINING, Lane, messages_waiting
 from shared.telemetry.worker_status import alive, trainers_alive
 
@@ -112,17 +112,40 @@ class WorkersCollector(Collector):
 
 
 class RedisCollector(Collector):
-    """Redis's memory: nothing is evicted, so once it is full, no job is accepted."""
+    """Redis' memory: nothing is evicted, so from a share of it on, no job is accepted; and what was refused.
 
-    def __init__(self, redis: Redis) -> None:
-        self._redis = redis
+    There is no series per tenant, because there may be any number of them.
+    """
+
+    def __init__(self, redis: Redis, accepting_share: float) -> None:
+        self._quotas = Quotas(redis)
+        self._accepting_share = accepting_share
 
     def collect(self) -> Iterator[Metric]:
-        memory = self._redis.info("memory")
-        yield gauge("redis_memory_bytes", "Memory that Redis uses.", (), [((), memory["used_memory"])])
-        limit = memory["maxmemory"] or memory["total_system_memory"]
+        used, limit = self._quotas.redis_memory()
+        yield gauge("redis_memory_bytes", "Memory that Redis uses.", (), [((), used)])
         yield gauge(
             "redis_memory_limit_bytes", "Memory that Redis may use, or that its machine has.", (), [((), limit)]
+        )
+        yield gauge(
+            "redis_memory_accepting_bytes",
+            "Memory used by Redis from which on nothing is accepted.",
+            (),
+            [((), limit * self._accepting_share)],
+        )
+        yield gauge(
+            "tenant_memory_bytes_max",
+            "Memory of Redis that the jobs of the tenant with the most of it take.",
+            (),
+            [((), self._quotas.largest_memory())],
+        )
+        refused = {(refusal.whose, refusal.what): refusal.requests for refusal in self._quotas.refusals()}
+        limits = [(whose, what) for whose in ("all", "tenant") for what in (*LANES, MEMORY)]
+        yield counter(
+            "refusals",
+            "Requests refused because a limit of all tenants, or of one, was reached: a lane's items, or memory.",
+            ("whose", "what"),
+            ((limit, refused.get(limit, 0)) for limit in limits),
         )
 
 

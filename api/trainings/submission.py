@@ -12,6 +12,7 @@ from api.dependencies import service
 from api.http.problems import Problem, invalid_request
 from api.lifecycle.opening import not_on_disk, open_job, replay
 from api.lifecycle.options import check_deadline
+from api.lifecycle.quotas import TenantQuotas
 from api.lifecycle.webhooks import check_webhook
 from api.trainings.render import url_of
 from api.trainings.schemas import TrainingIn
@@ -25,11 +26,12 @@ _FULL_RETRY_S = "300"
 
 
 class TrainingSubmissions:
-    def __init__(self, settings: Settings, redis: Redis, queue: Celery) -> None:
+    def __init__(self, settings: Settings, redis: Redis, queue: Celery, quotas: TenantQuotas) -> None:
         self._settings = settings
         self._ledger = Ledger(redis)
         self._trainings = Trainings(redis)
         self._queue = queue
+        self._quotas = quotas
 
     def accept(self, body: TrainingIn, tenant: str, scopes: Collection[Scope], claim: Claim | None = None) -> Training:
         """Validate the request and open the training.
@@ -40,17 +42,19 @@ class TrainingSubmissions:
         Raises:
             Problem: an option is wrong (each field is named), the caller may not set it, or too many trainings are
                 queued already.
+            QuotaExceededError, MemoryFullError: too much of the tenant is queued or kept, or of all tenants.
         """
         _check_gate(body, scopes)
         self._check(body)
         settings, job_id = self._settings, Ledger.new_id()
         request = TrainingRequest(body.params, body.source, body.revision, body.promote)
-        self._trainings.stage(job_id, request)
+        self._trainings.stage(job_id, request, self._quotas.memory(tenant))
         new = new_training(
             settings,
             tenant,
             deadline_s=body.deadline_s,
             webhook_url=None if body.webhook_url is None else str(body.webhook_url),
+            max_waiting=self._quotas.trainings(),
         )
         try:
             on_disk = open_job(self._ledger, settings, job_id, new, claim=claim, fingerprint=body.fingerprint())
@@ -90,7 +94,12 @@ class TrainingSubmissions:
 
 
 TrainingSubmissionsDep = Annotated[
-    TrainingSubmissions, service(lambda stores: TrainingSubmissions(stores.settings, stores.redis, stores.queue))
+    TrainingSubmissions,
+    service(
+        lambda stores: TrainingSubmissions(
+            stores.settings, stores.redis, stores.queue, TenantQuotas(stores.settings, stores.redis)
+        )
+    ),
 ]
 
 

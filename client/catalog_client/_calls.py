@@ -8,7 +8,7 @@ from http import HTTPStatus
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote
 
-from catalog_client._errors import ProblemError, UnexpectedAnswerError
+from catalog_client._errors import ProblemError, QuotaExceededError, UnexpectedAnswerError
 from catalog_client._model_records import Drift, Models, Training, TrainingList
 from catalog_client._parsing import R, parse
 from catalog_client._records import (
@@ -72,7 +72,8 @@ def check(answer: Answer) -> None:
         document = None
     if not isinstance(document, dict) or "detail" not in document:
         raise UnexpectedAnswerError(f"{answer.source} answered {answer.status} {_excerpt(answer.content)}")
-    raise ProblemError(answer.status, document)
+    problem = ProblemError(answer.status, document)
+    raise QuotaExceededError(answer.status, document) if problem.kind == "quota-exceeded" else problem
 
 
 def submit(

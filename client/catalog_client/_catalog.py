@@ -211,7 +211,8 @@ class Catalog:
         """Classify items of an ended job again, as a new job.
 
         Args:
-            status: Which items: failed, expired, cancelled; by default failed and expired.
+            status: Which items: failed, expired, cancelled; by default failed and expired. A job that a client
+                cancelled has no cancelled ones left.
         """
         return self._send(calls.retry(job, status, idempotency_key))
 

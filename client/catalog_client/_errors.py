@@ -17,6 +17,7 @@ class CatalogError(Exception):
         ├── UnexpectedAnswerError     what answered does not speak this service's language
         │   └── AnswerTooLargeError   an answer is larger than `max_answer_bytes`
         ├── ProblemError              the service refused: `status`, `kind`, `detail`, `errors`
+        │   └── QuotaExceededError    your tenant has too much waiting or stored: `quota`, `used`, `limit`
         ├── WaitTimeoutError          a job or a training has not ended in time; `record` is its last state
         └── WebhookError              a webhook is forged, too old, or malformed
 
@@ -72,6 +73,28 @@ class ProblemError(CatalogError):
         return type(self), (self.status, self.document)
 
 
+class QuotaExceededError(ProblemError):
+    """Your tenant has so much waiting or stored that the service accepts no more of it, after every try.
+
+    Attributes:
+        quota: `items`, `trainings` or `memory`; later releases may have more.
+        used: Items, trainings or bytes.
+        limit: The same.
+    """
+
+    @property
+    def quota(self) -> str:
+        return str(self.document.get("quota", "unknown"))
+
+    @property
+    def used(self) -> int:
+        return _number(self.document.get("used"))
+
+    @property
+    def limit(self) -> int:
+        return _number(self.document.get("limit"))
+
+
 class WaitTimeoutError(CatalogError, TimeoutError):
     """A job or a training has not ended within `timeout_s`; it goes on, and `record` is its last state."""
 
@@ -85,6 +108,10 @@ class WaitTimeoutError(CatalogError, TimeoutError):
 
 class WebhookError(CatalogError):
     """A webhook is not to be trusted: it is forged, too old, or malformed."""
+
+
+def _number(value: object) -> int:
+    return value if isinstance(value, int) else 0
 
 
 def _is_object(error: object) -> bool:

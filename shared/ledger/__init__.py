@@ -31,6 +31,7 @@ from shared.ledger.ledger import (
     done_key,
 )
 from shared.ledger.outbox import Outbox
+from shared.ledger.quotas import MEMORY, MemoryFullError, MemoryQuota, QuotaExceededError, Quotas
 from shared.ledger.records import Guess, Job, KnownItem, LaneStatus, Lease, NewJob, Outcome, QueuedItem
 from shared.ledger.results import Results, ResultsGoneError
 from shared.ledger.states import TERMINAL, TRANSITIONS, ItemStatus, JobState, WebhookState
@@ -40,6 +41,7 @@ __all__ = [
     "KEEP_ANSWERS_S",
     "LEASE_S",
     "MAX_DEADLINE_S",
+    "MEMORY",
     "STAGING_S",
     "TERMINAL",
     "TRANSITIONS",
@@ -66,6 +68,8 @@ __all__ = [
     "LaneStatus",
     "Lease",
     "Ledger",
+    "MemoryFullError",
+    "MemoryQuota",
     "NewJob",
     "NotOnDiskError",
     "NothingToDeliverError",
@@ -74,6 +78,8 @@ __all__ = [
     "QueueFigures",
     "QueueFullError",
     "QueuedItem",
+    "QuotaExceededError",
+    "Quotas",
     "Results",
     "ResultsGoneError",
     "Stage",

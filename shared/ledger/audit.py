@@ -16,6 +16,7 @@ class Audit:
     def __init__(self, redis: Redis) -> None:
         self._redis = in_bytes(redis)
         self._restore = load(redis, "restore")
+        self._recount = load(redis, "recount")
 
     def live_jobs(self) -> list[str]:
         return [job.decode() for job in self._redis.smembers(f"{PREFIX}live")]
@@ -35,6 +36,10 @@ class Audit:
         # The atomic step leaves leased chunks out.
         missing = [chunk for chunk in range(int(chunks or 0)) if str(chunk).encode() not in known]
         return int(self._restore(args=[job, *missing]))
+
+    def recount(self) -> None:
+        """Count again what tenants hold, in case a process of another release changed jobs without counting."""
+        self._recount(args=[])
 
     def blobs_in_use(self) -> set[str]:
         """Return the pictures of items that are staged, waiting or retryable, or whose results can be corrected."""

@@ -11,7 +11,9 @@ from redis import Redis, ResponseError
 from redis.commands.core import Script
 
 from shared import redis_access
+from shared.ledger.freeing import Freeing
 from shared.ledger.idempotency import Claim
+from shared.ledger.quotas import MEMORY, MemoryFullError, MemoryQuota, QuotaExceededError
 from shared.ledger.records import (
     Job,
     LaneStatus,
@@ -70,9 +72,11 @@ class Ledger:
     def __init__(self, redis: Redis) -> None:
         self._redis = in_bytes(redis)
         self._open = load(redis, "open")
+        self._stage = load(redis, "stage")
         self._discard = load(redis, "discard")
         self._keep_staged = load(redis, "keep_staged")
         self._confirm = load(redis, "confirm")
+        self._room = load(redis, "room")
         self._lease = load(redis, "lease")
         self._renew = load(redis, "renew")
         self._commit = load(redis, "commit")
@@ -80,6 +84,7 @@ class Ledger:
         self._defer = load(redis, "defer")
         self._recover = load(redis, "recover")
         self._cancel = load(redis, "cancel")
+        self._freeing = Freeing(redis)
         self._expire = load(redis, "expire")
         self._ready = load(redis, "ready")
 
@@ -93,28 +98,51 @@ class Ledger:
     def new_id() -> str:
         return secrets.token_hex(12)
 
-    def stage(self, job: str, chunk: int, items: Sequence[QueuedItem]) -> None:
-        """Stage a chunk's items before the job exists; they expire unless `keep_staged` renews them."""
-        self._stage(job, "input", chunk, pack_items(items))
+    def check_room(self, lane: str, tenant: str, items: int, max_queued: int, max_waiting: int | None) -> None:
+        """Raise `QuotaExceededError` or `QueueFullError` if this many more items could not wait now.
 
-    def stage_invalid(self, job: str, chunk: int, outcomes: Sequence[Outcome]) -> None:
-        """Stage a chunk of invalid items, which are skipped: their outcomes are known before the job exists."""
-        self._stage(job, "results", chunk, pack_outcomes("", outcomes))
+        `open` decides; this is for telling the client before a long body is read.
+        """
+        limits = [max_queued, *([] if max_waiting is None else [max_waiting])]
+        _check_accepted(self._room(args=[lane, tenant, items, *limits]), lane, max_waiting)
 
-    def _stage(self, job: str, part: str, chunk: int, packed: bytes) -> None:
-        with self._redis.pipeline() as pipe:
-            pipe.hset(job_key(job, part), str(chunk), packed)
-            for staged in ("input", "results"):
-                pipe.expire(job_key(job, staged), STAGING_S)
-            pipe.execute()
+    def stage(self, job: str, chunk: int, items: Sequence[QueuedItem], memory: MemoryQuota | None = None) -> None:
+        """Stage a chunk's items before the job exists; they expire unless `keep_staged` renews them.
 
-    def keep_staged(self, job: str) -> None:
-        """Renew what is staged for a job that is not open yet."""
-        self._keep_staged(args=[job, STAGING_S])
+        Args:
+            memory: What the chunk counts towards; nothing is checked or counted without it.
 
-    def discard(self, job: str) -> None:
-        """Remove the staged items, unless the job has been opened."""
-        self._discard(args=[job])
+        Raises:
+            QuotaExceededError, MemoryFullError: The chunk was not staged.
+        """
+        self._put(job, "input", chunk, pack_items(items), memory)
+
+    def stage_invalid(
+        self, job: str, chunk: int, outcomes: Sequence[Outcome], memory: MemoryQuota | None = None
+    ) -> None:
+        """Stage a chunk of invalid items, which are skipped: their outcomes are known before the job exists.
+
+        Arguments and errors are those of `stage`.
+        """
+        self._put(job, "results", chunk, pack_outcomes("", outcomes), memory)
+
+    def _put(self, job: str, part: str, chunk: int, packed: bytes, memory: MemoryQuota | None) -> None:
+        args: list[str | int | float | bytes] = [job, part, chunk, packed, STAGING_S]
+        if memory is not None:
+            args += [memory.tenant, memory.share, memory.tenants_share]
+        match self._stage(args=args):
+            case [b"tenant", _, used, limit]:
+                raise QuotaExceededError(MEMORY, used, limit)
+            case [b"all", _, used, limit]:
+                raise MemoryFullError(used, limit)
+
+    def keep_staged(self, job: str, tenant: str = "") -> None:
+        """Renew what is staged for a job of this tenant that is not open yet."""
+        self._keep_staged(args=[job, STAGING_S, tenant])
+
+    def discard(self, job: str, tenant: str = "") -> None:
+        """Remove the staged items, which counted towards this tenant's memory, unless the job has been opened."""
+        self._discard(args=[job, tenant])
 
     def open(
         self,
@@ -136,7 +164,8 @@ class Ledger:
             Whether the job is known to be on disk: false without `on_disk`, or if this Redis cannot tell.
 
         Raises:
-            QueueFullError, SupersededError, StagingLostError: No job was opened; staged chunks are still there.
+            QueueFullError, QuotaExceededError, SupersededError, StagingLostError: No job was opened; staged chunks are
+                still there.
             NotOnDiskError: The job is open, but not known to be on disk.
         """
         facts = {**asdict(new), "id": job, "keep": new.keep_s, "keep_record": new.keep_record_s}
@@ -146,9 +175,8 @@ class Ledger:
             facts["idempotency"] = answer
         present = json.dumps({name: value for name, value in facts.items() if value is not None})
         opened, synced = self._written(self._open, present, on_disk)
+        _check_accepted(opened, new.lane, new.max_waiting)
         match opened:
-            case b"full":
-                raise QueueFullError
             case b"superseded":
                 raise SupersededError
             case b"lost":
@@ -231,12 +259,19 @@ class Ledger:
     def cancel(self, job: str) -> Job:
         """End the job now; committed results stay readable. A job that has ended already is not changed.
 
+        Of items that were not classified only their ids are kept, to be listed.
+
         Raises:
             JobNotFoundError: There is no such job.
         """
         self.job(job)
         self._cancel(args=[job])
+        self._freeing.free(job)
         return self.job(job)
+
+    def free_cancelled(self) -> None:
+        """Free the items of cancelled jobs, where the process that cancelled them ended before it could."""
+        self._freeing.free_all()
 
     # Reading
 
@@ -286,6 +321,15 @@ def _rate_windows(lane: str, now: float) -> list[str]:
 def _rate(windows: list[bytes | None]) -> float:
     found = [int(count) for count in windows if count is not None]
     return sum(found) / (len(found) * _WINDOW_S) if found else 0.0
+
+
+def _check_accepted(answer: Any, lane: str, max_waiting: int | None) -> None:
+    """Raise the error that an atomic step's refusal `{whose limit, what, items that wait}` stands for."""
+    match answer:
+        case [b"tenant", _, waiting]:
+            raise QuotaExceededError(lane, waiting, max_waiting or 0)
+        case [b"all", _, _]:
+            raise QueueFullError
 
 
 def done_key(job: str) -> str:

@@ -27,6 +27,11 @@ class QueuedItem:
     url: str | None = None
     """URL from which a worker fetches the picture."""
 
+    @property
+    def has_content(self) -> bool:
+        """Whether there is something to classify; not, once a cancelled job's items have been freed."""
+        return bool(self.title or self.description or self.blob or self.url)
+
 
 @dataclass(frozen=True, slots=True)
 class Guess:
@@ -131,6 +136,8 @@ class NewJob:
     """Seconds for which its results stay readable after its end."""
     keep_record_s: int
     """Seconds for which its record stays after that."""
+    max_waiting: int | None = None
+    """It is refused if more items of its tenant than this would wait in its lane; `None`: the tenant has no quota."""
     invalid: int = 0
     """Number of skipped items."""
     error_budget: float | None = None

@@ -74,6 +74,8 @@ class Results:
     def retryable(self, job: Job, statuses: frozenset[ItemStatus]) -> Iterator[QueuedItem]:
         """Yield the items of an ended job that failed or were never done, chunk by chunk.
 
+        Those that a cancelled job never did are no longer there.
+
         Raises:
             ResultsGoneError: The job's items expired while they were being read.
         """
@@ -84,7 +86,7 @@ class Results:
             if status in statuses:
                 if (packed := self._redis.hget(job_key(job.id, "input"), chunk)) is None:
                     raise ResultsGoneError(job.id)
-                yield from unpack_items(packed)
+                yield from (item for item in unpack_items(packed) if item.has_content)
 
     def known(self, job: Job, ids: Collection[str]) -> dict[str, KnownItem]:
         """Return the items with these ids that have an outcome, without skipped ones."""
@@ -102,9 +104,9 @@ class Results:
         return found
 
     def _items(self, job: Job, chunk: bytes) -> dict[int, QueuedItem]:
-        """Return a chunk's items by index: all if inputs are kept, else those without a result."""
+        """Return a chunk's items by index: all if inputs are kept, else those without a result; not freed ones."""
         packed = self._redis.hget(job_key(job.id, "kept"), chunk) or self._redis.hget(job_key(job.id, "input"), chunk)
-        return {item.index: item for item in unpack_items(packed)} if packed else {}
+        return {item.index: item for item in unpack_items(packed) if item.has_content} if packed else {}
 
     def _chunk(self, job: Job, chunk: str) -> tuple[str, list[Outcome]] | None:
         """The bundle ("" for none) and what it gave; `None` if the job has ended since it was read."""

@@ -19,6 +19,12 @@ Keys, below the prefix `catalog:`:
     turns:{lane}         zset: tenants with ready chunks, in turn
     turns:{lane}:{tenant}  zset: the tenant's jobs with ready chunks, in turn
     pending:{lane}       number of the lane's items without an outcome
+    waiting              hash: "lane tenant" → number of the tenant's items in the lane without an outcome
+    held                 hash: tenant → bytes that its jobs hold in Redis
+    held:{tenant}        hash: job, open or being staged → bytes that it holds
+    held:{tenant}:until  zset: job → when these bytes expire at the latest
+    to_free              set: cancelled jobs whose items are still stored
+    refused              hash: "all what" or "tenant what" → requests refused by this limit, since the beginning
     totals:{lane}        hash: jobs and items accepted, and ended jobs by state, since the beginning
     done:{lane}:{t}      number of outcomes in the ten seconds from 10 t on
     live                 set: jobs that have not ended

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from redis import Redis
 
 from shared.ledger.ledger import LEASE_S, MAX_DEADLINE_S, STAGING_S, JobNotFoundError, Ledger
+from shared.ledger.quotas import MemoryQuota
 from shared.ledger.records import Job, Lease, NewJob, Outcome, QueuedItem
 from shared.ledger.scripts import job_key, load
 from shared.ledger.states import JobState
@@ -123,7 +124,12 @@ class TrainingLimits(Protocol):
 
 
 def new_training(
-    limits: TrainingLimits, tenant: str, *, deadline_s: float | None = None, webhook_url: str | None = None
+    limits: TrainingLimits,
+    tenant: str,
+    *,
+    deadline_s: float | None = None,
+    webhook_url: str | None = None,
+    max_waiting: int | None = None,
 ) -> NewJob:
     """Describe the job of one item in one chunk that `Trainings.stage` has staged."""
     return NewJob(
@@ -133,6 +139,7 @@ def new_training(
         chunks=1,
         deadline_s=deadline_s or MAX_DEADLINE_S,
         max_queued=limits.max_queued_trainings,
+        max_waiting=max_waiting,
         keep_s=limits.keep_results_s,
         keep_record_s=limits.keep_jobs_s,
         webhook_url=webhook_url,
@@ -150,9 +157,12 @@ class Trainings:
 
     # Accepting
 
-    def stage(self, job: str, request: TrainingRequest) -> None:
-        """Stage the item and the request of a training, which `Ledger.open` then opens as a job."""
-        self._ledger.stage(job, 0, [QueuedItem(0, job)])
+    def stage(self, job: str, request: TrainingRequest, memory: MemoryQuota | None = None) -> None:
+        """Stage the item and the request of a training, which `Ledger.open` then opens as a job.
+
+        Arguments and errors are those of `Ledger.stage`.
+        """
+        self._ledger.stage(job, 0, [QueuedItem(0, job)], memory)
         with self._redis.pipeline() as pipe:
             pipe.hset(job_key(job, "training"), "request", json.dumps(asdict(request)))
             pipe.expire(job_key(job, "training"), STAGING_S)

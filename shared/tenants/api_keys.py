@@ -113,6 +113,10 @@ class KeyStore:
         )
         return self._stored(identifier)
 
+    def count(self) -> int:
+        """Return the number of keys, including revoked ones."""
+        return self._redis.scard(_ALL)
+
     def list(self) -> Sequence[ApiKey]:
         """Return all keys, including revoked ones, oldest first."""
         identifiers = [member.decode() for member in self._redis.smembers(_ALL)]

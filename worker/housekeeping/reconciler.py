@@ -50,6 +50,7 @@ class Reconciler:
             metrics.CHUNKS_RECOVERED.inc(lapsed)
         if expired := self._ledger.expire():
             log.info("%d jobs have expired", expired)
+        self._ledger.free_cancelled()
         self._wake()
         metrics.TURNS.inc()
 
@@ -72,7 +73,8 @@ class Reconciler:
             wake_courier(self._app, task, min(outbox.due(), _AT_ONCE) - waiting[DELIVERY])
 
     def audit(self) -> None:
-        """Restore lost chunks: those neither ready, nor leased, nor committed."""
+        """Restore lost chunks (neither ready, nor leased, nor committed), and count again what tenants hold."""
+        self._audit.recount()
         for job in self._audit.live_jobs():
             if restored := self._audit.restore(job):
                 with bound(job=job):

@@ -1,4 +1,8 @@
--- ARGV: id. Ends the job; one that has ended or does not exist is not changed.
+-- ARGV: id. Ends the job, and has its items freed; one that has ended or does not exist is not changed.
 
-if still_live(ARGV[1]) then finish(ARGV[1], 'cancelled') end
+local id = ARGV[1]
+if still_live(id) then
+  finish(id, 'cancelled')
+  redis.call('SADD', 'catalog:to_free', id)
+end
 return 1

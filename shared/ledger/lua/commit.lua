@@ -9,11 +9,16 @@ if attempt then redis.call('ZREM', 'catalog:leases', member_of(id, chunk, attemp
 if not still_live(id) then return false end
 if redis.call('HSETNX', part(id, 'results'), chunk, results) == 0 then return false end
 
+local lane, tenant, keep_inputs = unpack(redis.call('HMGET', job(id), 'lane', 'tenant', 'keep_inputs'))
+local kept = keep_inputs == '1' and redis.call('HGET', part(id, 'input'), chunk)
+if holds(tenant, id) then
+  local freed = kept and 0 or redis.call('HSTRLEN', part(id, 'input'), chunk)
+  hold(tenant, id, #results + #failures - freed)
+end
 redis.call('LREM', part(id, 'ready'), 0, chunk)
 redis.call('HDEL', part(id, 'attempts'), chunk)
 redis.call('HDEL', part(id, 'losses'), chunk)
 redis.call('RPUSH', part(id, 'order'), chunk)
-local kept = redis.call('HGET', job(id), 'keep_inputs') == '1' and redis.call('HGET', part(id, 'input'), chunk)
 if kept then redis.call('HSET', part(id, 'kept'), chunk, kept) end
 if failures == '' then
   redis.call('HDEL', part(id, 'input'), chunk)
@@ -24,8 +29,7 @@ redis.call('HINCRBY', job(id), 'succeeded', ARGV[5])
 redis.call('HINCRBY', job(id), 'failed', ARGV[6])
 redis.call('HINCRBY', job(id), 'needs_review', ARGV[7])
 if ARGV[5] ~= '0' then redis.call('HINCRBY', job(id), 'model:' .. ARGV[8], ARGV[5]) end
-local lane = lane_of(id)
-redis.call('DECRBY', 'catalog:pending:' .. lane, items)
+add_waiting(lane, tenant, -items)
 local window = 'catalog:done:' .. lane .. ':' .. math.floor(now() / 10)
 redis.call('INCRBY', window, items)
 redis.call('EXPIRE', window, 120)

@@ -10,7 +10,6 @@ end
 
 local function job(id) return 'catalog:job:' .. id end
 local function part(id, name) return job(id) .. ':' .. name end
-local function lane_of(id) return redis.call('HGET', job(id), 'lane') end
 local function live(state) return state == 'queued' or state == 'running' end
 
 local function counts(id)
@@ -45,19 +44,78 @@ local function drop_turn(lane, tenant, id)
   if redis.call('EXISTS', turns(lane, tenant)) == 0 then redis.call('ZREM', turns(lane), tenant) end
 end
 
+-- Items without an outcome are counted per lane, and per lane and tenant.
+local function add_waiting(lane, tenant, items)
+  redis.call('INCRBY', 'catalog:pending:' .. lane, items)
+  local field = lane .. ' ' .. tenant
+  if redis.call('HINCRBY', 'catalog:waiting', field, items) <= 0 then redis.call('HDEL', 'catalog:waiting', field) end
+end
+
+-- A refused request, counted by whose limit it met: a tenant's or everyone's.
+local function refused(whose, what, ...)
+  redis.call('HINCRBY', 'catalog:refused', whose .. ' ' .. what, 1)
+  return {whose, what, ...}
+end
+
+-- Return why this many more items cannot wait, with how many do; nothing if they can. What is larger than a limit on its
+-- own is taken if nothing else waits.
+local function no_room(lane, tenant, items, most, tenants_most)
+  local own = tonumber(redis.call('HGET', 'catalog:waiting', lane .. ' ' .. tenant) or 0)
+  if tenants_most and own > 0 and own + items > tenants_most then return refused('tenant', lane, own) end
+  local all = tonumber(redis.call('GET', 'catalog:pending:' .. lane) or 0)
+  if all > 0 and all + items > most then return refused('all', lane, all) end
+end
+
+-- Memory that a tenant's jobs hold in Redis: {tenant} in total, held:{tenant} by job, and until when at the latest.
+-- Jobs of an older release are not in it. RECORD is what a job with one item holds besides its items and results.
+local RECORD = 1500
+local function held(tenant) return 'catalog:held:' .. tenant end
+
+local function hold(tenant, id, bytes)
+  redis.call('HINCRBY', held(tenant), id, bytes)
+  redis.call('HINCRBY', 'catalog:held', tenant, bytes)
+end
+
+local function holds(tenant, id) return redis.call('HEXISTS', held(tenant), id) == 1 end
+local function hold_until(tenant, id, time) redis.call('ZADD', held(tenant) .. ':until', time, id) end
+
+local function let_go(tenant, id)
+  redis.call('ZREM', held(tenant) .. ':until', id)
+  local bytes = redis.call('HGET', held(tenant), id)
+  redis.call('HDEL', held(tenant), id)
+  local left = bytes and redis.call('HINCRBY', 'catalog:held', tenant, -bytes)
+  if left and left <= 0 then redis.call('HDEL', 'catalog:held', tenant) end
+end
+
+-- Let go of what has expired; of a job whose results have, the record is left.
+local function let_expired_go(tenant)
+  local time = now()
+  for _, id in ipairs(redis.call('ZRANGE', held(tenant) .. ':until', '-inf', time, 'BYSCORE', 'LIMIT', 0, 100)) do
+    local lasts = redis.call('TTL', job(id))
+    let_go(tenant, id)
+    if lasts > 0 then
+      hold(tenant, id, RECORD)
+      hold_until(tenant, id, time + lasts + 1)
+    end
+  end
+end
+
 -- Items without an outcome expire or are cancelled with their job. Their chunks come last in the list of results.
 local function give_up_rest(id, state)
   local total, succeeded, failed, invalid = counts(id)
   local rest = total - succeeded - failed - invalid
   if rest == 0 then return end
   redis.call('HSET', job(id), state == 'expired' and 'expired' or 'cancelled', rest)
-  redis.call('DECRBY', 'catalog:pending:' .. lane_of(id), rest)
+  local lane, tenant = unpack(redis.call('HMGET', job(id), 'lane', 'tenant'))
+  add_waiting(lane, tenant, -rest)
   for chunk = 0, tonumber(redis.call('HGET', job(id), 'chunks')) - 1 do
     if redis.call('HEXISTS', part(id, 'results'), chunk) == 0 then redis.call('RPUSH', part(id, 'order'), chunk) end
   end
 end
 
 local function finish(id, state, reason)
+  -- First a command that takes no memory: after it, a script goes on even if Redis has none left.
+  redis.call('SREM', 'catalog:live', id)
   local time = now()
   enter(id, state, time)
   give_up_rest(id, state)
@@ -66,7 +124,7 @@ local function finish(id, state, reason)
   redis.call('HSET', job(id), 'results_expire_at', time + keep)
   if reason then redis.call('HSET', job(id), 'reason', reason) end
   drop_turn(facts[1], facts[6], id)
-  redis.call('SREM', 'catalog:live', id)
+  if holds(facts[6], id) then hold_until(facts[6], id, time + keep + READING) end
   redis.call('HINCRBY', 'catalog:totals:' .. facts[1], state, 1)
   redis.call('ZREM', 'catalog:deadlines', id)
   redis.call('DEL', part(id, 'ready'), part(id, 'attempts'), part(id, 'losses'))

@@ -1,4 +1,6 @@
--- ARGV: id. Removes what was staged, unless the job has been opened.
+-- ARGV: id, tenant. Removes what was staged, unless the job has been opened.
 
-if redis.call('EXISTS', job(ARGV[1])) == 1 then return 0 end
-return redis.call('DEL', part(ARGV[1], 'input'), part(ARGV[1], 'results'), part(ARGV[1], 'training'))
+local id, tenant = ARGV[1], ARGV[2]
+if redis.call('EXISTS', job(id)) == 1 then return 0 end
+let_go(tenant, id)
+return redis.call('DEL', part(id, 'input'), part(id, 'results'), part(id, 'training'))

@@ -1,5 +1,7 @@
--- ARGV: id, seconds. What was staged for a job that is not open yet expires in these seconds, not earlier.
+-- ARGV: id, seconds, tenant. What was staged for a job that is not open yet expires in these seconds, not earlier.
 
-if redis.call('EXISTS', job(ARGV[1])) == 1 then return 0 end
-for _, name in ipairs({'input', 'results', 'training'}) do redis.call('EXPIRE', part(ARGV[1], name), ARGV[2]) end
+local id, seconds, tenant = unpack(ARGV)
+if redis.call('EXISTS', job(id)) == 1 then return 0 end
+for _, name in ipairs({'input', 'results', 'training'}) do redis.call('EXPIRE', part(id, name), seconds) end
+if holds(tenant, id) then hold_until(tenant, id, now() + seconds) end
 return 1

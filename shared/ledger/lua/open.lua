@@ -1,6 +1,6 @@
--- ARGV: the job's facts as JSON. Turns the staged chunks into a queued job. Returns 'queued', or why not: 'full' (too many
--- items wait), 'lost' (staged chunks have expired) or 'superseded' (the idempotency key's claim expired, and another
--- request has the key).
+-- ARGV: the job's facts as JSON. Turns the staged chunks into a queued job. Returns 'queued', or why not: {whose limit,
+-- lane, items that wait}, 'lost' (staged chunks have expired) or 'superseded' (the idempotency key's claim expired, and
+-- another request has the key).
 
 local new = cjson.decode(ARGV[1])
 local id, todo = new.id, new.total - new.invalid
@@ -9,8 +9,8 @@ local claim = new.idempotency and 'catalog:idempotency:' .. new.idempotency.key
 -- Opening again after a lost reply is harmless.
 if redis.call('EXISTS', job(id)) == 1 then return 'queued' end
 if claim and redis.call('HGET', claim, 'token') ~= new.idempotency.token then return 'superseded' end
-local pending = tonumber(redis.call('GET', 'catalog:pending:' .. new.lane) or 0)
-if pending > 0 and pending + todo > new.max_queued then return 'full' end
+local refusal = no_room(new.lane, new.tenant, todo, new.max_queued, new.max_waiting)
+if refusal then return refusal end
 local staged = redis.call('HLEN', part(id, 'input')) + redis.call('HLEN', part(id, 'results'))
 if staged ~= new.chunks then return 'lost' end
 
@@ -33,7 +33,11 @@ end
 give_turn(id)
 redis.call('SADD', 'catalog:live', id)
 redis.call('ZADD', 'catalog:deadlines', facts.deadline, id)
-redis.call('INCRBY', 'catalog:pending:' .. new.lane, todo)
+add_waiting(new.lane, new.tenant, todo)
+if holds(new.tenant, id) then
+  hold(new.tenant, id, RECORD)
+  hold_until(new.tenant, id, facts.deadline + new.keep + READING)
+end
 redis.call('HINCRBY', 'catalog:totals:' .. new.lane, 'accepted', 1)
 redis.call('HINCRBY', 'catalog:totals:' .. new.lane, 'accepted_items', todo)
 if claim then

@@ -1,5 +1,5 @@
--- ARGV: lane, jobs to look at. Returns the number of chunks of these jobs that wait for a worker. Jobs that an older release
--- put into its list of turns get their turn here, so that work goes on after an upgrade.
+-- ARGV: lane, jobs to look at. Returns the number of chunks of these jobs that wait for a worker. Jobs that an older
+-- release put into its list of turns get their turn here, so that work goes on after an upgrade.
 
 local lane, look_at, chunks = ARGV[1], tonumber(ARGV[2]), 0
 local older = redis.call('LPOP', 'catalog:lane:' .. lane)

@@ -312,11 +312,22 @@ def test_retry_makes_a_job_of_the_failed_items(api: httpx.Client, ledger: Ledger
     assert (nothing.status_code, _kind(nothing)) == (409, "nothing-to-retry")
 
 
-def test_retry_includes_cancelled_items_only_on_request(api: httpx.Client) -> None:
-    job = api.post(f"{_submit(api)['url']}/cancel").json()
-    assert api.post(f"{job['url']}/retry").status_code == 409
+def test_retry_includes_items_that_the_error_budget_cancelled_on_request(api: httpx.Client, ledger: Ledger) -> None:
+    pictures = [{"image": {"url": f"https://shop.example/{number}.jpg"}} for number in range(18)]
+    job = _submit(api, pictures, error_budget=0)
+    _work(ledger, failing=1, lane="bulk")
+    counts = api.get(job["url"]).json()["counts"]
+    assert (counts["failed"], counts["cancelled"]) == (1, 2)
+    assert api.post(f"{job['url']}/retry").json()["counts"]["total"] == 1
     again = api.post(f"{job['url']}/retry", params={"status": "cancelled"})
-    assert again.json()["counts"]["total"] == 3
+    assert again.json()["counts"]["total"] == 2
+
+
+def test_items_of_a_job_that_was_cancelled_are_not_kept_for_a_retry(api: httpx.Client) -> None:
+    job = api.post(f"{_submit(api)['url']}/cancel").json()
+    refused = api.post(f"{job['url']}/retry", params={"status": "cancelled"})
+    assert (refused.status_code, _kind(refused)) == (409, "nothing-to-retry")
+    assert "send the other items again" in refused.json()["detail"]
 
 
 # Reading

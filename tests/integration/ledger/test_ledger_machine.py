@@ -1,5 +1,6 @@
 """The ledger under random interleavings, against a real Redis."""
 
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 
@@ -29,14 +30,27 @@ from shared.ledger import (
     Lease,
     Ledger,
     QueueFullError,
+    QuotaExceededError,
+    Quotas,
     Results,
     SupersededError,
 )
 from tests.jobs import LANE, opened, outcomes_of
-from tests.redis_state import claims, expire_leases, lose_part, lose_turns, pass_deadline
+from tests.redis_state import (
+    claims,
+    expire_leases,
+    lose_part,
+    lose_turns,
+    memory_counted,
+    memory_stored,
+    pass_deadline,
+    tenants_waiting,
+)
 
 MOST = 25
 """Items that may wait."""
+MOST_OF_ONE = 15
+"""Items of one tenant that may wait."""
 TENANTS = ("local", "acme")
 
 
@@ -52,7 +66,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def start(self) -> None:
         self.client.flushdb()
         self.ledger, self.results = Ledger(self.client), Results(self.client)
-        self.keys, self.audit = Idempotency(self.client), Audit(self.client)
+        self.keys, self.audit, self.quotas = Idempotency(self.client), Audit(self.client), Quotas(self.client)
         self.before: dict[str, Job] = {}
         self.answers: dict[str, str] = {}
 
@@ -110,9 +124,11 @@ class LedgerMachine(RuleBasedStateMachine):
         parent = self.ledger.job(job)
         unfinished = frozenset({ItemStatus.FAILED, ItemStatus.CANCELLED, ItemStatus.EXPIRED})
         items = list(self.results.retryable(parent, unfinished))
-        assert len(items) == parent.failed + parent.cancelled + parent.expired
+        if parent.state is JobState.CANCELLED:  # those that it never did have been freed
+            unfinished -= {ItemStatus.CANCELLED}
         wanted = {o.id for page in self.results.pages(parent) for _, o in page.outcomes if o.status in unfinished}
         assert {item.id for item in items} == wanted
+        assert len(items) == len(wanted)
         return self._opened([len(items)], parent=job) if items else ""
 
     # Workers
@@ -170,16 +186,27 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @invariant()
     def the_books_are_right(self) -> None:
-        pending = 0
+        pending, waiting = 0, Counter[str]()
         for job, before in list(self.before.items()):
             now = self.ledger.job(job)
             self._is_legal(before, now)
             self._counts_add_up(now)
             pending += now.pending
+            waiting[f"{LANE} {now.tenant}"] += now.pending
             self.before[job] = now
         assert self.ledger.pending(LANE) == pending <= MOST
         live = {job for job, now in self.before.items() if now.state not in TERMINAL}
         assert set(self.audit.live_jobs()) == live
+        assert tenants_waiting(self.client) == +waiting
+        self._memory_is_counted()
+
+    def _memory_is_counted(self) -> None:
+        """Byte for byte, beside the same amount for each job's record."""
+        counted = {job: held for tenant in TENANTS for job, held in memory_counted(self.client, tenant).items()}
+        assert counted.keys() == self.before.keys()
+        assert len({held - memory_stored(self.client, job) for job, held in counted.items()}) <= 1
+        by_tenant = [sum(memory_counted(self.client, tenant).values()) for tenant in TENANTS]
+        assert [self.quotas.holdings(tenant, (LANE,)).memory for tenant in TENANTS] == by_tenant
 
     def _is_legal(self, before: Job, now: Job) -> None:
         assert now.state is before.state or now.state in _reachable(before.state)
@@ -200,8 +227,11 @@ class LedgerMachine(RuleBasedStateMachine):
 
     def _opened(self, chunks: list[int], **more: Any) -> str:
         try:
-            return self._known(opened(self.ledger, chunks, max_queued=MOST, **more))
+            return self._known(opened(self.ledger, chunks, max_queued=MOST, max_waiting=MOST_OF_ONE, **more))
         except QueueFullError:
+            return ""
+        except QuotaExceededError as error:
+            assert error.used + sum(chunks) > error.limit == MOST_OF_ONE  # noqa: PT017  # it must be right
             return ""
 
     def _known(self, job: str) -> str:

@@ -7,13 +7,24 @@ from pathlib import Path
 from typing import Any
 
 import catalog_client
-from catalog_client import AsyncCatalog, Catalog, CatalogError, Job, ProblemError, WaitTimeoutError
+from catalog_client import AsyncCatalog, Catalog, CatalogError, Job, ProblemError, QuotaExceededError, WaitTimeoutError
 
 NAMES = [
     *("Alert", "AnswerTooLargeError", "AsyncCatalog", "Branches", "BundleDrift", "Catalog", "CatalogError", "Category"),
     *("Change", "Check", "ConfigurationError", "Counts", "Deliveries", "Delivery", "Distance", "Drift", "Estimate"),
     *("Health", "InputError", "Item", "ItemError", "Job", "Label", "LabelCounts", "LabelSummary", "LabelledAccuracy"),
-    *("Model", "Models", "Period", "Prediction", "ProblemError", "QueuePlace", "Reference", "Result", "ResultsPage"),
+    *(
+        "Model",
+        "Models",
+        "Period",
+        "Prediction",
+        "ProblemError",
+        "QueuePlace",
+        "QuotaExceededError",
+        "Reference",
+        "Result",
+        "ResultsPage",
+    ),
     *(
         "ServiceUnreachableError",
         "Stage",
@@ -71,6 +82,8 @@ def test_records_are_frozen_and_typed_and_errors_travel_between_processes() -> N
         pickle.dumps(ProblemError(404, {"type": "urn:x:job-not-found", "detail": "There is no job"}))
     )
     assert (problem.status, problem.kind, str(problem)) == (404, "job-not-found", "There is no job")
+    used_up = QuotaExceededError(429, {"detail": "No more", "quota": "items", "used": 8, "limit": 10})
+    assert (pickle.loads(pickle.dumps(used_up)).quota, used_up.used, used_up.limit) == ("items", 8, 10)
     late = pickle.loads(pickle.dumps(WaitTimeoutError("late", "a job")))
     assert (str(late), late.record) == ("late", "a job")
     assert "document" not in repr(Job.__dataclass_fields__["document"].repr)
