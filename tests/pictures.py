@@ -2,6 +2,8 @@
 
 import base64
 import io
+import struct
+import zlib
 
 import numpy as np
 from PIL import Image
@@ -19,6 +21,26 @@ def clouds(seed: int, size: int) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(noise).resize((size, size)).save(buffer, "JPEG", quality=95)
     return buffer.getvalue()
+
+
+def many_scans(count: int, side: int = 300) -> bytes:
+    """A progressive JPEG whose last scan, of few bytes, comes again and again."""
+    buffer = io.BytesIO()
+    Image.new("RGB", (side, side), "green").save(buffer, "JPEG", progressive=True)
+    data = buffer.getvalue()
+    last, end = data.rindex(b"\xff\xda"), data.rindex(b"\xff\xd9")
+    return data[:end] + data[last:end] * (count - data.count(b"\xff\xda")) + data[end:]
+
+
+def many_profiles(count: int) -> bytes:
+    """A PNG with a colour profile of a kilobyte, again and again, each of which is a megabyte when unpacked."""
+    profile = b"profile\0\0" + zlib.compress(bytes(1 << 20))
+    chunk = struct.pack(">I", len(profile)) + b"iCCP" + profile + struct.pack(">I", zlib.crc32(b"iCCP" + profile))
+    buffer = io.BytesIO()
+    Image.new("RGB", (60, 40), "red").save(buffer, "PNG")
+    data = buffer.getvalue()
+    head = data.index(b"IDAT") - 4
+    return data[:head] + chunk * count + data[head:]
 
 
 def in_base64(data: bytes) -> str:

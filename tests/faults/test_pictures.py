@@ -21,8 +21,8 @@ from PIL import Image
 from shared.settings import Settings
 from stack.services import Stack
 from tests.faults.conftest import Figure, Service, client, stack_in
-from tests.faults.memory import forget_peak, peak_mb, resident_mb
-from tests.pictures import clouds, in_base64, jpeg
+from tests.faults.memory import forget_peak, peak_with_children_mb, resident_mb
+from tests.pictures import clouds, in_base64, jpeg, many_profiles, many_scans
 from tests.waiting import finished
 from worker.classify.pictures import MAX_PIXELS
 
@@ -33,7 +33,9 @@ RESOLVER = Path(__file__).parent / "resolver"
 
 Result = dict[str, Any]
 
-UNREADABLE, TOO_LARGE, UNREACHABLE = "image_unreadable", "image_too_large", "image_unreachable"
+UNREADABLE, TOO_LARGE, TOO_COSTLY, UNREACHABLE = (
+    f"image_{what}" for what in ("unreadable", "too_large", "too_costly", "unreachable")
+)
 
 
 # Odd pictures
@@ -82,6 +84,8 @@ def _odd_pictures() -> dict[str, tuple[bytes, str | None]]:
         "truncated": (clouds(0, 300)[:-2000], UNREADABLE),
         "bomb-20000": (_bomb(20_000), TOO_LARGE),
         "bomb-60000": (_bomb(60_000), TOO_LARGE),
+        "scans-1000": (many_scans(1000, side=4000), TOO_COSTLY),
+        "profiles-14000": (many_profiles(14_000), TOO_COSTLY),
         "text": (b"no picture at all", UNREADABLE),
         "one-byte": (b"\xff", UNREADABLE),
         "zeros": (bytes(5000), UNREADABLE),
@@ -111,8 +115,8 @@ def test_each_odd_picture_gives_a_result_or_its_own_error(service: Service, figu
     assert {name: _code(result) for name, result in results.items()} == {n: error for n, (_, error) in pictures.items()}
     assert all(result["error"]["message"] for result in results.values() if result["error"])
     assert state == "partial"
-    growth = peak_mb(pid) - before
-    figure("21 odd pictures: the worker's growth", growth, "MB")
+    growth = peak_with_children_mb(pid) - before
+    figure("23 odd pictures: the worker's growth", growth, "MB")
     assert growth < GROWTH_MB
     _assert_unharmed(stack, pid)
 
@@ -131,7 +135,7 @@ def test_many_huge_pictures_at_once_are_decoded_one_at_a_time(service: Service, 
     began = time.monotonic()
     _, state = _classified(stack, {str(i): kinds[i % len(kinds)] for i in range(16)})
     figure("16 pictures of 50 million pixels at once: done after", time.monotonic() - began, "s")
-    growth = peak_mb(pid) - before
+    growth = peak_with_children_mb(pid) - before
     figure("16 pictures of 50 million pixels at once: the worker's growth", growth, "MB")
     assert state == "completed"
     assert growth < GROWTH_MB

@@ -62,7 +62,14 @@ for _lane in Lane:
         _ITEMS.labels(_lane, _status)
     for _end in ChunkEnd:
         _CHUNKS.labels(_lane, _end)
-for _error in ("image_unreachable", "image_unreadable", "image_too_large", "image_lost", "nothing_to_classify"):
+for _error in (
+    "image_unreachable",
+    "image_unreadable",
+    "image_too_large",
+    "image_too_costly",
+    "image_lost",
+    "nothing_to_classify",
+):
     _ERRORS.labels(_error)
 chunk_seconds = {lane: _CHUNK_SECONDS.labels(lane) for lane in Lane}
 
