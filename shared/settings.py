@@ -175,11 +175,11 @@ class Settings(BaseSettings):
     prepare_threads: int = Field(default=8, ge=1)
     """Threads per lane that fetch and decode pictures ahead of the model."""
     chunk_timeout_s: float = 300
-    """Seconds after which a worker gives up a chunk, and another takes it."""
+    """Seconds without a picture of a chunk done, after which a worker gives the chunk up, and another takes it."""
     isolate_after: int = Field(default=2, ge=1)
     """Losses of a chunk after which its items are computed one by one in a separate process."""
     item_timeout_s: float = 60
-    """Seconds for one item in that process."""
+    """Seconds for one item in that process, without loading the model."""
 
 
 @lru_cache

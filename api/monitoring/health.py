@@ -30,9 +30,9 @@ router = APIRouter(tags=["health"])
 def get(redis: RedisDep, ledger: LedgerDep, caller: OptionalCaller, response: Response) -> dict[str, Any]:
     """Tell whether the service works: `pass`, `warn` or `fail`.
 
-    `warn`: jobs wait for a worker or a model, or a worker cannot serve the champion. `fail` (503): Redis is
-    unreachable. A caller with a key also sees Redis, the workers, the bundles they serve, the trainers and who has
-    access.
+    `warn`: jobs wait for a worker or a model, a worker cannot serve the champion, or chunks wait because something
+    such as the picture store is unreachable. `fail` (503): Redis is unreachable. A caller with a key also sees Redis,
+    the workers, the bundles they serve, the trainers and who has access.
     """
     try:
         workers = alive(redis)
@@ -43,7 +43,9 @@ def get(redis: RedisDep, ledger: LedgerDep, caller: OptionalCaller, response: Re
         log.warning("Redis cannot be reached: %s", error)
         return {"status": "fail"}
     bundles = sorted({worker.bundle for worker in workers if worker.bundle})
-    warnings = [f"{worker.name}: {worker.warning}" for worker in workers if worker.warning]
+    warnings = [
+        f"{worker.name}: {what}" for worker in workers for what in (worker.warning, worker.trouble) if what is not None
+    ]
     status = "pass" if bundles and not warnings else "warn"
     if caller is None:
         return {"status": status}

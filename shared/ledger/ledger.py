@@ -244,12 +244,16 @@ class Ledger:
         if leases:
             self._release(args=[lease.member for lease in leases])
 
-    def defer(self, lease: Lease, delay_s: float) -> None:
-        """Return a chunk that could not be processed: it is ready again after a pause, and the lease counts as lost."""
-        self._defer(args=[delay_s, lease.member])
+    def defer(self, lease: Lease, delay_s: float, *, lost: bool = True) -> None:
+        """Return a chunk that could not be processed: it is ready again after a pause.
+
+        Args:
+            lost: Whether the lease counts as lost, because the chunk itself may be the cause.
+        """
+        self._defer(args=[delay_s, lease.member, int(lost)])
 
     def recover(self) -> int:
-        """Make chunks whose leases have run out ready again; return their number."""
+        """Make chunks whose leases have run out ready again; return how many count as lost."""
         return int(self._recover(args=[_AT_ONCE]))
 
     def expire(self) -> int:

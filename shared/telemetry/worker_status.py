@@ -35,6 +35,8 @@ class WorkerStatus:
     """Why it does not serve the bundle that it should, human-readable; the bundle above serves meanwhile."""
     slots: int
     """Bulk chunks that it processes at a time."""
+    trouble: str | None = None
+    """Why chunks wait although a model serves, such as a blob store that is away, human-readable."""
 
 
 @dataclass(frozen=True)

@@ -50,6 +50,30 @@ def test_poisonous_item_fails_alone(
         assert _deaths(stack) == deaths
 
 
+def test_item_that_never_ends_is_given_up_while_other_jobs_go_on(service: Service, figure: Figure) -> None:
+    """Alone in its chunk: two tries, each with a model loaded for it, take longer than twice the item's time."""
+    stack = service({**_POISONED, **_IMPATIENT})
+    with views(stack) as (api, redis):
+        began = time.monotonic()
+        harmful = submitted(api, [{"id": "0", "title": HANGS}])
+        wait_for("it is computed in isolation", lambda: _isolated(stack), timeout_s=120)
+        completed_once(api, submitted(api, texts(3)))
+        assert not api.get(harmful["url"]).json()["finished_at"]
+        _supervised(stack, api, harmful)
+        figure("an item alone that hangs: its job ends after", time.monotonic() - began, "s")
+        (outcome,) = results(api, harmful)
+        assert outcome["error"]["code"] == "item_kills_worker"
+        assert "took more than 3 s, 2 times" in outcome["error"]["message"]
+        assert _deaths(stack) == _ISOLATED_AFTER
+        assert not leased(redis, harmful)
+
+
+def _isolated(stack: Stack) -> bool:
+    """Whether a chunk is computed item by item; what has ended is started again meanwhile."""
+    stack.revive()
+    return "are computed in isolation" in stack.worker.log.read_text()
+
+
 def _supervised(stack: Stack, api: httpx.Client, job: Job) -> None:
     """Restart processes that end, as a supervisor does, until the job has ended."""
 

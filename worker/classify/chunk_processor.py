@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from redis import Redis, RedisError
 
@@ -15,24 +15,35 @@ from shared.telemetry import logs
 from shared.telemetry.tracing import Facts, SpanKind, current_span, fail, span
 from worker.classify.classification import Classifier
 from worker.classify.held_chunks import HeldChunks
-from worker.classify.isolation import classify_isolated
+from worker.classify.isolation import IsolationError, classify_isolated, longest_item_s
 from worker.classify.lane_slots import LaneSlots
 from worker.classify.outcomes import profile_of
+from worker.classify.trouble import Trouble
 from worker.process import metrics
 from worker.serving.batching import Priority
 
 log = logging.getLogger(__name__)
 
+_SPARE_S = 60.0
+"""An isolated item ends within its own limits: only if these fail is the thread stuck, and the worker exits."""
+
+
+class _BusyError(RuntimeError):
+    """Another chunk is being computed in isolation."""
+
 
 class ChunkProcessor:
     """Classifies and commits chunks; used by many threads at once."""
 
-    def __init__(self, settings: Settings, redis: Redis, chunks: HeldChunks, slots: LaneSlots) -> None:
+    def __init__(
+        self, settings: Settings, redis: Redis, chunks: HeldChunks, slots: LaneSlots, trouble: Trouble
+    ) -> None:
         self._settings = settings
         self._ledger = Ledger(redis)
         self._drift = Drift(redis, settings.keep_drift_days)
         self._chunks = chunks
         self._slots = slots
+        self._trouble = trouble
         self._isolating = threading.Lock()
 
     def process(self, lease: Lease, lane: Lane, classifier: Classifier) -> JobState | None:
@@ -48,34 +59,48 @@ class ChunkProcessor:
             metrics.chunk_seconds[lane].time(),
         ):
             try:
-                with self._chunks.hold(lease, timeout_s=self._timeout_s(lease)):
-                    outcomes = self._outcomes(lease, lane, classifier)
+                with self._chunks.hold(lease, timeout_s=self._timeout_s(lease)) as progressed:
+                    outcomes = self._outcomes(lease, lane, classifier, progressed)
                     return self._commit(lease, lane, bundle, outcomes)
+            except (OSError, IsolationError, _BusyError) as error:
+                if not isinstance(error, _BusyError):
+                    fail(current_span(), "chunk_postponed")
+                    self._trouble.note(error)
+                metrics.chunk_ended(lane, metrics.ChunkEnd.POSTPONED)
+                self._chunks.postpone(lease)
+                return None
             except Exception as error:
                 fail(current_span(), "chunk_failed")
                 metrics.chunk_ended(lane, metrics.ChunkEnd.FAILED)
                 self._chunks.retry_later(lease, error)
                 return None
 
-    def _outcomes(self, lease: Lease, lane: Lane, classifier: Classifier) -> list[Outcome]:
+    def _outcomes(
+        self, lease: Lease, lane: Lane, classifier: Classifier, progressed: Callable[[], None]
+    ) -> list[Outcome]:
         if self._is_suspect(lease):
-            return self._isolated_outcomes(lease, classifier.engine.bundle)
+            return self._isolated_outcomes(lease, classifier.engine.bundle, progressed)
         priority = Priority.URGENT if lane is Lane.INTERACTIVE else Priority.BULK
-        return classifier.chunk(lease.items, self._slots.pool(lane), priority, lease.tenant)
+        return classifier.chunk(lease.items, self._slots.pool(lane), priority, lease.tenant, progressed)
 
-    def _isolated_outcomes(self, lease: Lease, bundle: Bundle) -> list[Outcome]:
-        log.warning("chunk %s was lost %d times: its items are computed in isolation", lease.member, lease.losses)
-        metrics.APART.inc()
-        with self._isolating:  # so that only one more model is in memory
-            return classify_isolated(lease.items, bundle.folder, self._settings)
+    def _isolated_outcomes(self, lease: Lease, bundle: Bundle, progressed: Callable[[], None]) -> list[Outcome]:
+        # One at a time, so that only one more model is in memory. Nobody waits for it in one of the worker's slots.
+        if not self._isolating.acquire(blocking=False):
+            raise _BusyError
+        try:
+            log.warning("chunk %s was lost %d times: its items are computed in isolation", lease.member, lease.losses)
+            metrics.APART.inc()
+            return classify_isolated(lease.items, bundle.folder, self._settings, progressed)
+        finally:
+            self._isolating.release()
 
     def _is_suspect(self, lease: Lease) -> bool:
         """Whether the chunk was lost so often that one of its items may be the cause."""
         return lease.losses >= self._settings.isolate_after
 
     def _timeout_s(self, lease: Lease) -> float | None:
-        """How long the work may take; `None` for the usual limit."""
-        return self._settings.item_timeout_s * len(lease.items) * 2 if self._is_suspect(lease) else None
+        """How long no part of the work may be done; `None` for the usual limit."""
+        return _SPARE_S + longest_item_s(self._settings) if self._is_suspect(lease) else None
 
     def _commit(self, lease: Lease, lane: Lane, bundle: Bundle, outcomes: list[Outcome]) -> JobState | None:
         current_span().set_attributes(_tally(outcomes))

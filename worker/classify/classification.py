@@ -1,7 +1,7 @@
 """Classifies the items of a chunk."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
@@ -39,19 +39,26 @@ class Classifier:
         self._predictions = predictions
 
     def chunk(
-        self, items: Sequence[QueuedItem], pool: ThreadPoolExecutor, priority: Priority, tenant: str = ""
+        self,
+        items: Sequence[QueuedItem],
+        pool: ThreadPoolExecutor,
+        priority: Priority,
+        tenant: str = "",
+        progressed: Callable[[], None] = lambda: None,
     ) -> list[Outcome]:
         """Return one outcome per item, in order.
 
         Args:
             pool: The threads that fetch and decode pictures.
             tenant: The owner of the items; earlier answers are not shared between tenants.
+            progressed: Called after each picture.
 
         Raises:
-            Exception: the blob store is unreachable or the engine failed, which is not known to be an item's fault.
+            OSError: the blob store is unreachable, or this machine lacks something; no item is to blame.
+            Exception: the engine failed, which is not known to be an item's fault.
         """
         if self._predictions is None:
-            return self._computed(items, pool, priority)
+            return self._computed(items, pool, priority, progressed)
         bundle, runtime = self.engine.bundle.id, self.engine.runtime.name
         keys = {
             item.index: prediction_key(bundle, runtime, item, item.blob, tenant) for item in items if item.url is None
@@ -60,7 +67,7 @@ class Classifier:
         cached = {item.index: answer.outcome(item) for item in items if (answer := known.get(item.index))}
         metrics.looked_up(metrics.Cache.PREDICTIONS, len(cached), len(keys) - len(cached))
         rest = [item for item in items if item.index not in cached]
-        computed = {outcome.index: outcome for outcome in self._computed(rest, pool, priority)}
+        computed = {outcome.index: outcome for outcome in self._computed(rest, pool, priority, progressed)}
         self._predictions.put({keys[index]: outcome for index, outcome in computed.items() if index in keys})
         return [cached.get(item.index) or computed[item.index] for item in items]
 
@@ -70,7 +77,13 @@ class Classifier:
             (outcome,) = self.chunk([item], pool, priority)
         return outcome
 
-    def _computed(self, items: Sequence[QueuedItem], pool: ThreadPoolExecutor, priority: Priority) -> list[Outcome]:
+    def _computed(
+        self,
+        items: Sequence[QueuedItem],
+        pool: ThreadPoolExecutor,
+        priority: Priority,
+        progressed: Callable[[], None],
+    ) -> list[Outcome]:
         """Submit all texts to the engine together, and each picture as soon as it is prepared."""
         texts = [words(item.title, item.description) for item in items]
         failed = {
@@ -80,7 +93,7 @@ class Classifier:
         }
         ids = [self.engine.encoder.ids(text) for text in texts]
         text_answers = self.engine.texts([text for text in ids if len(text)], priority)
-        image_answers = self._image_answers(items, pool, priority)
+        image_answers = self._image_answers(items, pool, priority, progressed)
 
         text, image = self._no_answers(len(items)), self._no_answers(len(items))
         with span("compute"):  # only what was not computed while the pictures were prepared
@@ -94,7 +107,11 @@ class Classifier:
         return self._outcomes(items, read, text, image, failed)
 
     def _image_answers(
-        self, items: Sequence[QueuedItem], pool: ThreadPoolExecutor, priority: Priority
+        self,
+        items: Sequence[QueuedItem],
+        pool: ThreadPoolExecutor,
+        priority: Priority,
+        progressed: Callable[[], None],
     ) -> "dict[int, Future[ImageAnswers] | PictureError]":
         """Return the image branch's answers by row, once every picture is fetched, decoded and submitted."""
         rows = [row for row, item in enumerate(items) if _has_picture(item)]
@@ -102,8 +119,11 @@ class Classifier:
             return {}
         with span("prepare pictures", {"catalog.pictures": len(rows)}):
             submit = in_context(self._submit_picture)
-            answers = pool.map(lambda row: submit(items[row], priority), rows)
-            return dict(zip(rows, answers, strict=True))
+            answers = {}
+            for row, answer in zip(rows, pool.map(lambda row: submit(items[row], priority), rows), strict=True):
+                answers[row] = answer
+                progressed()
+            return answers
 
     def _submit_picture(self, item: QueuedItem, priority: Priority) -> "Future[ImageAnswers] | PictureError":
         """Submit one picture; an error is returned, not raised, because it becomes the item's outcome."""

@@ -11,6 +11,7 @@ import os
 import selectors
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 from types import TracebackType
@@ -18,7 +19,7 @@ from typing import IO, Any, Self
 
 from shared.ledger import Outcome, QueuedItem
 from shared.ledger.records import pack_outcomes, unpack_outcomes
-from shared.model import runtimes
+from shared.model import golden, runtimes
 from shared.model.bundle import Bundle
 from shared.settings import Settings, get_settings
 from shared.stores.opening import open_blobs
@@ -37,17 +38,32 @@ _START_S = 120
 
 
 class IsolationError(RuntimeError):
-    """The process cannot be started, or cannot reach the stores; no item is to blame."""
+    """The process cannot be started, cannot reach the stores, or its model is broken; no item is to blame."""
 
 
 class _DiedError(RuntimeError):
     """The process ended or took too long; the human-readable message says which."""
 
 
-def classify_isolated(items: list[QueuedItem], bundle: Path, settings: Settings) -> list[Outcome]:
-    """Return one outcome per item, in order; raises `IsolationError`."""
+def longest_item_s(settings: Settings) -> float:
+    """Return how long one item may take: all its tries, each with a model that is loaded for it."""
+    return _TRIES * (_START_S + settings.item_timeout_s)
+
+
+def classify_isolated(
+    items: list[QueuedItem], bundle: Path, settings: Settings, progressed: Callable[[], None]
+) -> list[Outcome]:
+    """Return one outcome per item, in order; raises `IsolationError`.
+
+    Args:
+        progressed: Called after each item.
+    """
+    outcomes = []
     with _Child(bundle, settings) as child:
-        return [_tried(child, item) for item in items]
+        for item in items:
+            outcomes.append(_tried(child, item))
+            progressed()
+    return outcomes
 
 
 def _tried(child: "_Child", item: QueuedItem) -> Outcome:
@@ -58,7 +74,7 @@ def _tried(child: "_Child", item: QueuedItem) -> Outcome:
             with logs.bound(item=item.id):
                 log.warning("item %r %s (try %d of %d)", item.id, error, attempt, _TRIES)
             failure = str(error)
-    message = f"computing this item {failure}, {_TRIES} times; the others of its chunk were computed without it"
+    message = f"computing this item {failure}, {_TRIES} times in a process of its own, so it is given up: change it"
     return Outcome.failed(item, "item_kills_worker", message)
 
 
@@ -157,8 +173,19 @@ def _classified(classifier: Classifier, item: QueuedItem) -> dict[str, object]:
     except Exception as error:
         with logs.bound(item=item.id):
             log.exception("item %r cannot be computed", item.id)
+        if broken := _broken(classifier.engine):
+            return {"unavailable": broken}
         outcome = Outcome.failed(item, "item_failed", f"computing this item failed: {type(error).__name__}")
     return {"outcome": pack_outcomes("", [outcome]).hex(), "words": outcome.words, "unknown": outcome.unknown}
+
+
+def _broken(engine: Engine) -> str | None:
+    """Why the model computes nothing right, whatever the item; `None` if it gives its golden answers."""
+    try:
+        golden.verify(engine.bundle, engine.runtime)
+    except Exception as error:
+        return f"the model does not work: {type(error).__name__}: {error}"
+    return None
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from worker.classify.lane_slots import LaneSlots
 from worker.classify.model_slot import ModelSlot
 from worker.classify.picture_source import PictureSource
 from worker.classify.pictures import MAX_PIXELS, Pictures
+from worker.classify.trouble import Trouble
 from worker.process.heartbeat import Heartbeat
 from worker.serving import engine_metrics
 from worker.serving.champion import Champion
@@ -45,7 +46,8 @@ class ClassifierService:
         self._drift = Drift(self._redis, settings.keep_drift_days)
         self._slots = LaneSlots(settings.bulk_slots, settings.prepare_threads)
         self._chunks = HeldChunks(self._ledger, settings.chunk_timeout_s)
-        self._processor = ChunkProcessor(settings, self._redis, self._chunks, self._slots)
+        self._trouble = Trouble()
+        self._processor = ChunkProcessor(settings, self._redis, self._chunks, self._slots, self._trouble)
         self._source = PictureSource(settings, open_blobs(settings))
         self._predictions = PredictionCache(self._redis, limit) if (limit := settings.cached_predictions) else None
         self._features: FeatureCache | None = None
@@ -158,6 +160,7 @@ class ClassifierService:
             problem=self._champion.problem,
             warning=self._champion.warning,
             slots=self._settings.bulk_slots,
+            trouble=self._trouble.warning,
         )
 
     # The end

@@ -45,6 +45,8 @@ class ChunkEnd(StrEnum):
     """The commit changed nothing: the job had ended, or another worker was first."""
     FAILED = "failed"
     """It was handed back, to be tried again."""
+    POSTPONED = "postponed"
+    """It was handed back through no fault of its own, such as a blob store that is away."""
 
 
 _ITEMS = Counter("catalog_items", "Items whose outcome was committed.", ("lane", "status"))

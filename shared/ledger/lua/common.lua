@@ -127,7 +127,7 @@ local function finish(id, state, reason)
   if holds(facts[6], id) then hold_until(facts[6], id, time + keep + READING) end
   redis.call('HINCRBY', 'catalog:totals:' .. facts[1], state, 1)
   redis.call('ZREM', 'catalog:deadlines', id)
-  redis.call('DEL', part(id, 'ready'), part(id, 'attempts'), part(id, 'losses'))
+  redis.call('DEL', part(id, 'ready'), part(id, 'attempts'), part(id, 'losses'), part(id, 'postponed'))
   redis.call('RPUSH', part(id, 'done'), state)
   for _, name in ipairs({'input', 'kept', 'results', 'order', 'done'}) do
     redis.call('EXPIRE', part(id, name), keep + READING)
@@ -149,14 +149,16 @@ end
 -- A lease names its attempt, so that a worker that wakes from a long pause cannot touch a later lease of its chunk.
 local function member_of(id, chunk, attempt) return id .. ' ' .. chunk .. ' ' .. attempt end
 
--- Return a leased chunk, as the next one of its job; count the loss if its holder was lost.
+-- Return a leased chunk, as the next one of its job; count the loss if its holder was lost. Returns 1, or 0 for a chunk
+-- that was postponed or whose lease is gone.
 local function release(member, lost)
   if redis.call('ZREM', 'catalog:leases', member) == 0 then return 0 end
   local id, chunk = string.match(member, '^(%S+) (%d+) %d+$')
   -- A lease of another form comes from an older release: the audit finds its chunk.
   if not id or redis.call('HGET', job(id), 'state') ~= 'running' then return 0 end
-  if lost then redis.call('HINCRBY', part(id, 'losses'), chunk, 1) end
+  local postponed = redis.call('SREM', part(id, 'postponed'), chunk) == 1
+  if lost and not postponed then redis.call('HINCRBY', part(id, 'losses'), chunk, 1) end
   redis.call('LPUSH', part(id, 'ready'), chunk)
   give_turn(id)
-  return 1
+  return postponed and 0 or 1
 end

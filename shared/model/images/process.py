@@ -133,7 +133,7 @@ def serve(descriptor: int) -> None:
 
 
 def _allow(seconds: float) -> None:
-    """Let this process end after so many seconds of CPU, whatever it is doing; 0: not at all."""
+    """Let this process end after `seconds` of CPU, whatever it is doing; 0: not at all."""
     signal.setitimer(signal.ITIMER_PROF, seconds)
 
 

@@ -38,6 +38,31 @@ def test_held_chunk_is_renewed_until_its_timeout(
             assert ledger.recover() == len(overdue)
 
 
+def test_chunk_of_which_parts_are_done_is_renewed(chunks: HeldChunks, clock: list[float], lease: Lease) -> None:
+    with chunks.hold(lease, timeout_s=50) as progressed:
+        clock[0] = 49.0
+        progressed()
+        clock[0] = 98.0
+        assert chunks.overdue() == []
+        clock[0] = 99.0
+        assert chunks.overdue() == [lease.member]
+
+
+def test_postponed_chunk_waits_for_seconds_and_does_not_count_as_lost(
+    ledger: Ledger, redis: Redis, chunks: HeldChunks, lease: Lease
+) -> None:
+    chunks.postpone(lease)
+    assert ledger.lease(LANE) is None
+    until = lease_expiry(redis, lease)
+    assert until is not None
+    assert 1 < until - ledger.now() <= 2
+    expire_leases(redis)
+    ledger.recover()
+    again = ledger.lease(LANE)
+    assert again is not None
+    assert (again.attempt, again.losses) == (2, 0)
+
+
 def test_finished_chunk_is_not_renewed(ledger: Ledger, redis: Redis, chunks: HeldChunks, lease: Lease) -> None:
     with chunks.hold(lease):
         pass

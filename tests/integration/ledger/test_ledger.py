@@ -152,6 +152,28 @@ def test_a_late_commit_of_a_lapsed_lease_counts_and_ends_the_chunk(ledger: Ledge
     assert ledger.lease(LANE) is None
 
 
+def test_a_postponed_chunk_is_ready_again_and_not_counted_as_lost(ledger: Ledger, redis: Redis) -> None:
+    opened(ledger, [1])
+    for counted in (0, 0, 1):
+        ledger.defer(leased(ledger), 60, lost=bool(counted))
+        assert ledger.lease(LANE) is None
+        expire_leases(redis)
+        assert ledger.recover() == counted
+    again = leased(ledger)
+    assert (again.attempt, again.losses) == (4, 1)
+
+
+def test_a_chunk_that_was_postponed_counts_as_lost_when_its_next_holder_vanishes(ledger: Ledger, redis: Redis) -> None:
+    opened(ledger, [1])
+    ledger.defer(leased(ledger), 60, lost=False)
+    expire_leases(redis)
+    ledger.recover()
+    leased(ledger)
+    expire_leases(redis)
+    assert ledger.recover() == 1
+    assert leased(ledger).losses == 1
+
+
 def test_a_renewed_lease_does_not_run_out(ledger: Ledger, redis: Redis) -> None:
     opened(ledger, [1])
     lease = leased(ledger)

@@ -148,10 +148,10 @@ class LedgerMachine(RuleBasedStateMachine):
         if lease:
             self.ledger.release([lease])
 
-    @rule(lease=leases)
-    def defer(self, lease: Lease | None) -> None:
+    @rule(lease=leases, lost=st.booleans())
+    def defer(self, lease: Lease | None, lost: bool) -> None:
         if lease:
-            self.ledger.defer(lease, 0)
+            self.ledger.defer(lease, 0, lost=lost)
 
     @rule(lease=leases)
     def renew(self, lease: Lease | None) -> None:
