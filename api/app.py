@@ -1,4 +1,4 @@
-"""Builds the application. Start it with `uvicorn --factory api.app:create_app`."""
+"""Builds the application; `stack/roles.py` has the command that starts it."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -8,13 +8,14 @@ from importlib.metadata import version
 from fastapi import Depends, FastAPI
 from fastapi.concurrency import run_in_threadpool
 from fastapi_offline import FastAPIOffline
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from api.access import authentication as access
 from api.access.observers import Observers
 from api.access.revocation import EndWithKey, Revocations
 from api.dependencies import open_stores
 from api.drift import routes as drift
-from api.http import problems
+from api.http import problems, response_headers
 from api.http import request_ids as requests
 from api.http.openapi import CLOSED, OPEN, TAGS, complete_document, operation_id
 from api.http.problems import ProblemOut
@@ -28,14 +29,20 @@ from api.labels.schemas import LabelIn, LabelsIn
 from api.lifecycle import webhook_events
 from api.lifecycle.webhook_events import JobEndedOut, TrainingEndedOut
 from api.models import routes as models
+from api.models.schemas import PromoteIn, RollbackIn
 from api.monitoring import ProcessMetrics, health, http, quota
 from api.monitoring import routes as metrics
+from api.server import descriptors
 from api.trainings import routes as trainings
+from api.trainings.schemas import TrainingIn
 from shared.settings import Settings, get_settings
 from shared.telemetry import tracing
 from shared.tenants.api_keys import KeyStore
 
-_DOCUMENTED = (JobIn, ItemIn, PredictIn, ProblemOut, LabelIn, LabelsIn, JobEndedOut, TrainingEndedOut)
+_DOCUMENTED = (
+    *(JobIn, ItemIn, PredictIn, LabelIn, LabelsIn, TrainingIn, PromoteIn, RollbackIn),
+    *(ProblemOut, JobEndedOut, TrainingEndedOut),
+)
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -47,6 +54,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     if settings is None:
         settings = get_settings()
         requests.observe(settings)
+        descriptors.raise_limit()
 
     revocations = Revocations()
 
@@ -80,7 +88,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     for routes in (jobs, deliveries, predict, trainings, labels, drift, quota, metrics, models, health):
         app.include_router(routes.router, responses=OPEN if routes is health else CLOSED)
         app.state.metrics.http.expect(routes.router)
+    response_headers.install(app)
     http.install(app, app.state.metrics.http)
-    requests.install(app)  # added last, so it runs around the others
+    requests.install(app)
+    # Added last, so it runs around the others, and their logs name the client.
+    app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=[str(network) for network in settings.proxy_addresses])
     complete_document(app, _DOCUMENTED)
     return app

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, IPvAnyNetwork, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from shared.tenants.local import LOCAL_TENANT
 
@@ -24,6 +24,10 @@ def local_bundle() -> Path:
     """Return the bundle that serves until a champion exists: the last one trained here, or the starter."""
     trained, starter = ROOT / "models/bundle", ROOT / "models/starter"
     return trained if (trained / "manifest.json").exists() else starter
+
+
+def _separated(text: object) -> object:
+    return [part.strip() for part in text.split(",") if part.strip()] if isinstance(text, str) else text
 
 
 class Settings(BaseSettings):
@@ -58,6 +62,17 @@ class Settings(BaseSettings):
     """Log each finished job to MLflow's experiment `rakuten-prediction-api`."""
     public_url: str = "http://127.0.0.1:5000"
     """Where clients reach the API; links in webhooks begin with it."""
+
+    # Connections to the API
+
+    proxy_addresses: Annotated[tuple[IPvAnyNetwork, ...], NoDecode, BeforeValidator(_separated)] = ()
+    """Addresses or networks of proxies in front of the API, separated by commas; none by default.
+
+    What they say in `X-Forwarded-For` and `X-Forwarded-Proto` is believed, and they stand for many clients."""
+    max_connections_per_address: int = Field(default=256, ge=1)
+    """Connections of one address to one API process, except a proxy's; a new one takes the place of an idle one."""
+    max_held_requests: int = Field(default=100, ge=1)
+    """Event streams and waiting requests that one key may have at one API process."""
 
     # Model
 

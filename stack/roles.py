@@ -10,6 +10,8 @@ from typing import assert_never
 from shared.queues import DELIVERY, HOUSEKEEPING, TRAINING, Lane
 
 APP = "worker.app"
+_HTTP = ("--http", "api.server.protocol:Protocol", "--ws", "none", "--no-server-header", "--no-proxy-headers")
+"""The API's own handling of connections; its app reads proxies' headers, by `CATALOG_PROXY_ADDRESSES`."""
 _SCHEDULE = str(Path(gettempdir()) / "beat-schedule")
 """What it holds may be lost: when each turn was taken last."""
 
@@ -46,7 +48,7 @@ def command(role: Role, *, name: str | None = None, app: str = APP, schedule: st
     name = name or role.value
     match role:
         case Role.API:
-            return _python("uvicorn", "--factory", "api.app:create_app", "--port", "5000")
+            return _python("uvicorn", "--factory", "api.app:create_app", "--port", "5000", *_HTTP)
         case Role.WORKER:
             return _celery(app, name, ",".join(Lane), "--concurrency", "8")
         case Role.HOUSEKEEPER:

@@ -21,13 +21,18 @@ from starlette.types import Scope as AsgiScope
 from api.access.rate_limits import RateLimits, RateLimitStatus
 from api.dependencies import service
 from api.http.problems import Problem
+from shared.telemetry import logs
 from shared.tenants.api_keys import KeyStore, Scope
 from shared.tenants.local import LOCAL_TENANT
 
 log = logging.getLogger(__name__)
 
 _HOW_TO_CREATE = "catalog-keys create --tenant NAME --scope classify"
-_PROXY_HEADERS = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip")
+_PROXY_HEADER = re.compile(
+    r".*forwarded.*|.*-ip|.*clientip|.*-ip-.*|via|x-proxy.*|x-original-.*|x-envoy-.*|cf-.*|cdn-loop|x-amz-cf-id|"
+    r"x-amzn-trace-id|x-cloud-trace-context|x-azure-.*|x-arr-.*|x-vercel-.*|x-varnish|x-scheme|front-end-https"
+)
+"""What proxies, load balancers and content delivery networks add to a request that they pass on, in lower case."""
 _SHOWN_PATH = 200
 _LOOPBACK = r"(localhost|127(\.[0-9]{1,3}){3}|\[::1\])(:[0-9]{1,5})?"
 _LOOPBACK_HOST = re.compile(_LOOPBACK, re.IGNORECASE)
@@ -78,6 +83,7 @@ def authenticate(
             machine; 429 over the rate limit.
     """
     principal = _identify(request, keys, rate_limits, credentials)
+    request.state.caller = principal.key_id or principal.tenant
     for scope in needed.scopes:
         if scope not in principal.scopes:
             _log_refusal(request, f"the key {principal.key_id} of {principal.tenant} lacks the scope {scope}")
@@ -125,7 +131,10 @@ def announce_access(keys: KeyStore) -> None:
         return
     if not configured:
         log.warning(
-            "no API key exists: only callers on this machine are served, as tenant %r; create a key with: %s",
+            logs.in_red(
+                "no API key exists: only callers on this machine are served, as tenant %r; every user and program here "
+                "may do everything, and so may everybody whom a proxy here lets in unnoticed; create a key with: %s"
+            ),
             LOCAL_TENANT,
             _HOW_TO_CREATE,
         )
@@ -149,7 +158,8 @@ def _identify(
         raise Problem(
             HTTPStatus.FORBIDDEN,
             "loopback-only",
-            "No API key exists yet, so only callers on the API's own machine are served, and not through a proxy. "
+            "No API key exists yet, so only callers on the API's own machine are served: over HTTP/1.1 under the name "
+            "localhost or a loopback address, neither through a proxy nor from another site's page in a browser. "
             f"Create a key there with: {_HOW_TO_CREATE}",
         )
     return Principal(LOCAL_TENANT, frozenset(Scope), None)
@@ -203,14 +213,17 @@ def _rate_limited(status: RateLimitStatus, why: str) -> Problem:
 def _on_this_machine(request: Request) -> bool:
     """Whether the caller is on this machine, neither a reverse proxy nor a browser that shows a foreign web page.
 
-    Such a page reaches the loopback under a host name of its own (DNS rebinding), which `Host` shows, or sends a form
-    across origins, which `Origin` shows.
+    Proxies add headers, or speak HTTP/1.0 to what is behind them (nginx's plain `proxy_pass`). A foreign page reaches
+    the loopback under a host name of its own (DNS rebinding), which `Host` shows, or sends a form across origins, which
+    `Origin` and `Sec-Fetch-Site` show. A proxy that adds nothing and speaks HTTP/1.1 cannot be told from a caller here.
     """
     headers = request.headers
     return (
         request.client is not None
         and _is_loopback(request.client.host)
-        and not any(name in headers for name in _PROXY_HEADERS)
+        and request.scope["http_version"] != "1.0"
+        and not any(_PROXY_HEADER.fullmatch(name) for name in headers)
+        and headers.get("sec-fetch-site") != "cross-site"
         and _LOOPBACK_HOST.fullmatch(headers.get("host", "")) is not None
         and ("origin" not in headers or _LOOPBACK_ORIGIN.fullmatch(headers["origin"]) is not None)
     )

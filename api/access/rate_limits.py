@@ -9,6 +9,7 @@ from limits.storage import RedisStorage
 from limits.strategies import SlidingWindowCounterRateLimiter
 from redis import Redis
 
+from api.http.callers import network_of
 from shared.redis_access import PREFIX
 
 _FAILURES = RateLimitItemPerMinute(30)
@@ -52,8 +53,8 @@ class RateLimits:
         return self._count(self._limit, "key", key_id)
 
     def failure(self, address: str) -> RateLimitStatus:
-        """Count a request with a wrong key from this address."""
-        return self._count(_FAILURES, "failure", address)
+        """Count a request with a wrong key from this address; of IPv6, from its /64 network."""
+        return self._count(_FAILURES, "failure", network_of(address) or "")
 
     def _count(self, limit: RateLimitItem, *key: str) -> RateLimitStatus:
         allowed = self._window.hit(limit, *key)

@@ -4,10 +4,11 @@ import math
 from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import Depends, Query
+from fastapi import Depends, Query, Request
 from redis.asyncio import Redis as AsyncRedis
 
 from api.dependencies import LONGEST_WAIT_S, AsyncRedisDep
+from api.http.held_requests import HeldRequests, HeldRequestsDep
 from shared.ledger import Job, done_key
 
 
@@ -24,25 +25,34 @@ async def ended_within(redis: AsyncRedis, job: Job, seconds: float) -> bool:
 class LongPoll:
     """A status request that may wait for the end."""
 
+    request: Request
     redis: AsyncRedis
+    held: HeldRequests
     wait_s: float
 
     async def waited(self, job: Job) -> bool:
-        """Wait as long as the client asked for; return whether there was anything to wait for."""
+        """Wait as long as the client asked for; return whether there was anything to wait for.
+
+        Raises:
+            Problem: the caller has too many requests that wait.
+        """
         if job.ended or not self.wait_s:
             return False
-        await ended_within(self.redis, job, self.wait_s)
+        with self.held.hold(self.request.state.caller):
+            await ended_within(self.redis, job, self.wait_s)
         return True
 
 
 async def _long_poll(
+    request: Request,
     redis: AsyncRedisDep,
+    held: HeldRequestsDep,
     wait: Annotated[
         float,
         Query(ge=0, le=LONGEST_WAIT_S, description="Seconds to wait for the job's or training's end before answering."),
     ] = 0,
 ) -> LongPoll:
-    return LongPoll(redis, wait)
+    return LongPoll(request, redis, held, wait)
 
 
 LongPollDep = Annotated[LongPoll, Depends(_long_poll)]

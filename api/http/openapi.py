@@ -47,6 +47,11 @@ def ref(model: type) -> dict[str, str]:
     return {"$ref": _REF + model.__name__}
 
 
+def small_body(model: type[BaseModel], *, required: bool = True) -> dict[str, Any]:
+    """The `openapi_extra` of a route that reads a small JSON body itself, after it knows who is calling."""
+    return {"requestBody": {"required": required, "content": {"application/json": {"schema": ref(model)}}}}
+
+
 def problems(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
     """The problem documents that a route may answer with, as FastAPI's `responses`."""
     content = {MEDIA_TYPE: {"schema": ref(ProblemOut)}}
@@ -76,6 +81,9 @@ UPLOADS = problems(
     HTTPStatus.INSUFFICIENT_STORAGE,
 )
 """What a route that takes items in bulk may answer with, beside those."""
+
+SMALL_BODY = problems(HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
+"""What a route with a `small_body` may answer with, beside those."""
 
 OPEN = problems(HTTPStatus.UNPROCESSABLE_ENTITY)
 """What routes that are open to all may answer with."""

@@ -17,6 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from api.http import request_ids as requests
+from api.http import response_headers
 from shared.ledger import (
     MEMORY,
     CursorError,
@@ -226,7 +227,7 @@ def _disconnected(request: Request, error: Exception) -> Response:
 
 def _internal(request: Request, error: Exception) -> Response:
     detail = f"The service failed on this request. Its log has the reason, under this {requests.HEADER}."
-    # This answer is made outside the middleware that adds the header to the others.
-    headers = {requests.HEADER: request.state.request_id}
+    # This answer is made outside the middleware that adds the headers to the others.
+    headers = {requests.HEADER: request.state.request_id, **response_headers.of_data()}
     problem = Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal-error", detail, headers=headers)
     return problem.response(request.url.path)

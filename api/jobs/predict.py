@@ -12,6 +12,7 @@ from api import ingest
 from api.access.authentication import ClassifyCaller
 from api.dependencies import AsyncRedisDep, LedgerDep, ResultsDep, SettingsDep
 from api.http import request_ids
+from api.http.held_requests import HeldRequestsDep
 from api.http.long_poll import ended_within
 from api.http.openapi import problems, ref
 from api.http.problems import Problem, invalid_request
@@ -73,14 +74,17 @@ async def predict(
     submissions: JobSubmissionsDep,
     reading: ingest.ReadingLoopDep,
     caller: ClassifyCaller,
+    held: HeldRequestsDep,
 ) -> PredictOut:
     """Classify one item and wait for the answer.
 
     The item overtakes bulk jobs at the next micro-batch.
     """
     item = await reading.run(_item(request, settings))
-    job = await reading.run(submissions.accept(ingest.single(item), caller.tenant, passing=True))
-    if not await ended_within(async_redis, job, settings.predict_timeout_s):
+    with held.hold(request.state.caller):
+        job = await reading.run(submissions.accept(ingest.single(item), caller.tenant, passing=True))
+        ended = await ended_within(async_redis, job, settings.predict_timeout_s)
+    if not ended:
         raise _not_done(job, settings.predict_timeout_s)
     job = await run_in_threadpool(ledger.job, job.id)
     page = await run_in_threadpool(results.page, job)

@@ -13,6 +13,7 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from api.access.authentication import ClassifyCaller
 from api.access.ownership import JobDep
 from api.dependencies import LedgerDep, QueueDep, ResultsDep
+from api.http.held_requests import HoldDep
 from api.http.idempotency import Attempt, IdempotentDep
 from api.http.long_poll import LongPollDep
 from api.http.openapi import ACCEPTED, UPLOADS, problems
@@ -118,7 +119,7 @@ def cancel(job: JobDep, response: Response, ledger: LedgerDep, queue: QueueDep) 
 
 
 @router.get("/{job_id}/events", response_class=EventSourceResponse, responses=problems(HTTPStatus.NOT_FOUND))
-async def stream_events(job: JobDep, ledger: LedgerDep) -> AsyncIterator[ServerSentEvent]:
+async def stream_events(job: JobDep, ledger: LedgerDep, _: HoldDep) -> AsyncIterator[ServerSentEvent]:
     """Follow a job as server-sent events.
 
     Each time the job has changed, an event `progress` shows its state; an event `end` comes last and closes the stream.

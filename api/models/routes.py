@@ -3,11 +3,12 @@
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Request
 from fastapi.concurrency import run_in_threadpool
 
+from api import ingest
 from api.access.authentication import AdminCaller, AnyCaller
-from api.http.openapi import problems
+from api.http.openapi import SMALL_BODY, problems, small_body
 from api.models.schemas import ModelsOut, PromoteIn, RollbackIn
 from api.models.served import ServedModelsDep
 
@@ -27,28 +28,31 @@ def list_(served: ServedModelsDep, caller: AnyCaller) -> ModelsOut:
     return served.overview(caller)
 
 
-_CHANGES = problems(HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
+_CHANGES = SMALL_BODY | problems(HTTPStatus.CONFLICT)
 
 
-@router.post("/{version}/promote", responses=_CHANGES)
-async def promote(
-    version: Version, served: ServedModelsDep, caller: AdminCaller, options: PromoteIn | None = None
-) -> ModelsOut:
+@router.post(
+    "/{version}/promote",
+    openapi_extra=small_body(PromoteIn, required=False),
+    responses=_CHANGES | problems(HTTPStatus.NOT_FOUND),
+)
+async def promote(request: Request, version: Version, served: ServedModelsDep, caller: AdminCaller) -> ModelsOut:
     """Make a version the champion, the model that serves.
 
     Workers load it beside the old model and swap within seconds. A version that the gate has refused or has not judged
     needs `force`.
     """
-    options = options or PromoteIn()
+    options = await ingest.small_model(request, PromoteIn, optional=True)
     await served.promote(version, caller, options.reason, force=options.force)
     return await run_in_threadpool(served.overview, caller)
 
 
-@router.post("/rollback", responses=problems(HTTPStatus.BAD_REQUEST, HTTPStatus.CONFLICT))
-async def roll_back(served: ServedModelsDep, caller: AdminCaller, options: RollbackIn | None = None) -> ModelsOut:
+@router.post("/rollback", openapi_extra=small_body(RollbackIn, required=False), responses=_CHANGES)
+async def roll_back(request: Request, served: ServedModelsDep, caller: AdminCaller) -> ModelsOut:
     """Make the previous champion the champion again.
 
     A second rollback undoes the first.
     """
-    await served.roll_back(caller, (options or RollbackIn()).reason)
+    options = await ingest.small_model(request, RollbackIn, optional=True)
+    await served.roll_back(caller, options.reason)
     return await run_in_threadpool(served.overview, caller)

@@ -4,17 +4,19 @@ from collections.abc import AsyncIterator, Hashable
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import PlainTextResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
+from api import ingest
 from api.access.authentication import TrainCaller
 from api.access.ownership import TrainingDep
 from api.dependencies import LedgerDep, QueueDep, TrainingsDep
+from api.http.held_requests import HoldDep
 from api.http.idempotency import IdempotentDep
 from api.http.long_poll import LongPollDep
-from api.http.openapi import ACCEPTED, problems
+from api.http.openapi import ACCEPTED, SMALL_BODY, problems, small_body
 from api.http.server_sent_events import follow
 from api.trainings.render import training_out
 from api.trainings.schemas import TrainingIn, TrainingOut, TrainingsOut
@@ -30,10 +32,11 @@ _RETRY_AFTER = "5"
 @router.post(
     "",
     status_code=HTTPStatus.ACCEPTED,
-    responses=ACCEPTED | problems(HTTPStatus.BAD_REQUEST, HTTPStatus.CONFLICT),
+    openapi_extra=small_body(TrainingIn),
+    responses=ACCEPTED | SMALL_BODY | problems(HTTPStatus.CONFLICT),
 )
 async def submit(
-    body: TrainingIn,
+    request: Request,
     response: Response,
     submissions: TrainingSubmissionsDep,
     idempotent: IdempotentDep,
@@ -43,6 +46,7 @@ async def submit(
 
     The training runs when its turn has come. The gate then compares the new model with the one in service.
     """
+    body = await ingest.small_model(request, TrainingIn)
     async with idempotent.attempt(caller.tenant, "train") as attempt:
         if attempt.answered:
             training = await run_in_threadpool(submissions.replay, body, attempt.answered)
@@ -96,7 +100,7 @@ def cancel(
 
 @router.get("/{training_id}/events", response_class=EventSourceResponse, responses=problems(HTTPStatus.NOT_FOUND))
 async def stream_events(
-    training: TrainingDep, ledger: LedgerDep, trainings: TrainingsDep
+    training: TrainingDep, ledger: LedgerDep, trainings: TrainingsDep, _: HoldDep
 ) -> AsyncIterator[ServerSentEvent]:
     """Follow a training as server-sent events.
 

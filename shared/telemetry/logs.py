@@ -9,6 +9,7 @@ import json
 import logging
 import os
 import socket
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
@@ -46,6 +47,11 @@ def configure(process: str, settings: Settings) -> None:
         logging.getLogger(name).setLevel(level)
     for name in _CHATTY:
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def in_red(text: str) -> str:
+    """The text in red where the log is read on a terminal, and as it is elsewhere (also with `NO_COLOR`)."""
+    return f"\033[1;31m{text}\033[0m" if sys.stderr.isatty() and "NO_COLOR" not in os.environ else text
 
 
 def bind(**ids: Id) -> None:

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from http import HTTPStatus
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -130,7 +130,8 @@ def test_the_scheme_is_case_insensitive(app: FastAPI, keys: KeyStore) -> None:
         ("127.0.0.1", {}),
         ("127.0.0.2", {"Host": "localhost:5000"}),
         ("::1", {"Host": "[::1]:5000"}),
-        ("127.0.0.1", {"Host": "LOCALHOST", "Origin": "http://localhost:5000"}),
+        ("127.0.0.1", {"Host": "LOCALHOST", "Origin": "http://localhost:5000", "Sec-Fetch-Site": "same-origin"}),
+        ("127.0.0.1", {"X-Request-ID": "nightly", "User-Agent": "Mozilla/5.0", "Sec-Fetch-Site": "none"}),
     ],
 )
 def test_without_any_key_callers_on_this_machine_are_served(
@@ -152,6 +153,22 @@ def test_without_any_key_callers_on_this_machine_are_served(
         ("127.0.0.1", {"Forwarded": f"for={ELSEWHERE}"}),
         ("127.0.0.1", {"X-Real-IP": ELSEWHERE}),
         ("127.0.0.1", {"Via": "1.1 proxy"}),
+        ("127.0.0.1", {"CF-Connecting-IP": ELSEWHERE}),
+        ("127.0.0.1", {"CF-Ray": "8a1b2c3d4e5f6789-CDG"}),
+        ("127.0.0.1", {"X-Client-IP": ELSEWHERE}),
+        ("127.0.0.1", {"True-Client-IP": ELSEWHERE}),
+        ("127.0.0.1", {"X-Cluster-Client-IP": ELSEWHERE}),
+        ("127.0.0.1", {"Fastly-Client-IP": ELSEWHERE}),
+        ("127.0.0.1", {"X-Azure-ClientIP": ELSEWHERE}),
+        ("127.0.0.1", {"X-Forwarded-Server": "proxy"}),
+        ("127.0.0.1", {"X-Original-Forwarded-For": ELSEWHERE}),
+        ("127.0.0.1", {"X-Original-Host": "catalog.example"}),
+        ("127.0.0.1", {"X-ProxyUser-Ip": ELSEWHERE}),
+        ("127.0.0.1", {"WL-Proxy-Client-IP": ELSEWHERE}),
+        ("127.0.0.1", {"X-Envoy-External-Address": ELSEWHERE}),
+        ("127.0.0.1", {"X-Amzn-Trace-Id": "Root=1-67891233-abcdef012345678912345678"}),
+        ("127.0.0.1", {"CDN-Loop": "cloudflare"}),
+        ("127.0.0.1", {"Sec-Fetch-Site": "cross-site"}),
         ("127.0.0.1", {"Host": "catalog.example"}),
         ("127.0.0.1", {"Host": "localhost.catalog.example"}),
         ("127.0.0.1", {"Host": "127.0.0.1.nip.io:5000"}),
@@ -226,6 +243,30 @@ def test_wrong_keys_are_limited_by_address_and_lock_nobody_out(app: FastAPI, key
     assert _let_in(client_of(app, ELSEWHERE, text))
 
 
+@pytest.mark.parametrize(
+    ("address", "forwarded"),
+    [(ELSEWHERE, "198.51.100.{}"), ("127.0.0.1", "198.51.100.{}"), ("2001:db8::{}", ""), ("::ffff:203.0.113.9", "")],
+)
+def test_the_address_of_wrong_keys_is_not_made_up(app: FastAPI, address: str, forwarded: str) -> None:
+    statuses = []
+    for number in range(31):
+        headers = {"X-Forwarded-For": forwarded.format(number)} if forwarded else {}
+        client = client_of(app, address.format(number), "x")
+        statuses.append(client.post("/predict", json=[], headers=headers).status_code)
+    assert statuses == [401] * 30 + [429]
+
+
+def test_a_known_proxy_says_where_wrong_keys_come_from(settings: Settings) -> None:
+    app = create_app(settings.model_copy(update={"proxy_addresses": (ip_network("10.1.0.0/16"),)}))
+    with client_of(app, "10.1.2.3", "x") as proxy:
+        for number in range(31):
+            headers = {"X-Forwarded-For": f"198.51.100.{number}, {ELSEWHERE}"}  # the last is what the proxy has seen
+            status = proxy.post("/predict", json=[], headers=headers).status_code
+        assert status == 429
+        assert proxy.post("/predict", json=[], headers={"X-Forwarded-For": "203.0.113.10"}).status_code == 401
+        assert client_of(app, "10.2.2.3", "x").post("/predict", json=[], headers=headers).status_code == 401
+
+
 def test_without_redis_the_api_starts_and_refuses_everybody(caplog: pytest.LogCaptureFixture) -> None:
     url = f"redis://127.0.0.1:{free_port()}"
     app = create_app(Settings(redis_url=url, broker_url=url))
@@ -239,7 +280,7 @@ def test_without_redis_the_api_starts_and_refuses_everybody(caplog: pytest.LogCa
 
 
 def test_log_warns_while_no_key_exists(settings: Settings, keys: KeyStore, caplog: pytest.LogCaptureFixture) -> None:
-    warning = "no API key exists: only callers on this machine are served, as tenant 'local'; create a key with:"
+    warning = "no API key exists: only callers on this machine are served, as tenant 'local'; "
     with local_client(settings):
         assert warning in caplog.text
     caplog.clear()

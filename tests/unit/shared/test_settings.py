@@ -8,7 +8,6 @@ ELSEWHERE = {
     *("CATALOG_IMAGES", "CATALOG_GPU_IMAGE", "CATALOG_TAG"),  # Compose
     *("CATALOG_FIGURES", "CATALOG_PRODUCTS", "CATALOG_STAND_INS"),  # tests and benchmarks
     "CATALOG_PROGRESS_FILE",  # a stage
-    "CATALOG_PROXY_ADDRESSES",  # the API's start
 }
 """Variables that are no settings, by who reads them."""
 

@@ -1,0 +1,50 @@
+"""Headers for browsers and caches, on answers of every kind."""
+
+import base64
+import hashlib
+import re
+
+import httpx
+import pytest
+
+from tests.integration.connections.conftest import Service
+from tests.integration.connections.sockets import head
+
+DATA = {
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",
+    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+    "cache-control": "no-store",
+}
+
+
+def test_answers_with_data_are_neither_kept_nor_framed(http: httpx.Client) -> None:
+    url = http.post("/v1/jobs", json={"items": [{"id": "sku-1", "title": "Lampe"}]}).json()["url"]
+    http.post(f"{url}/cancel")
+    forms = [f"{url}/results?format={form}" for form in ("json", "ndjson", "csv", "parquet")]
+    for path in (url, f"{url}/events", *forms, "/v1/models", "/metrics", "/health", "/none", f"{url}/none"):
+        answer = http.get(path)
+        assert {name: answer.headers.get(name) for name in DATA} == DATA, path
+        assert "server" not in answer.headers
+
+
+def test_answers_of_the_server_itself_have_them_too(service: Service) -> None:
+    answer = service.server.ask(head("GET", "/" + "a" * 10_000))
+    assert DATA.items() <= answer.headers.items()
+    assert "server" not in answer.headers
+
+
+@pytest.mark.parametrize("path", ["/docs", "/redoc", "/docs/oauth2-redirect"])
+def test_pages_load_nothing_from_elsewhere_and_run_only_their_scripts(http: httpx.Client, path: str) -> None:
+    page = http.get(path)
+    policy = dict(part.split(" ", 1) for part in page.headers["content-security-policy"].split("; "))
+    assert policy["default-src"] == policy["frame-ancestors"] == "'none'"
+    inline = re.findall(r"<script>(.*?)</script>", page.text, re.DOTALL)
+    hashes = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in inline]
+    assert policy["script-src"].split(" ") == ["'self'", *(f"'sha256-{digest}'" for digest in hashes)]
+    assert page.headers["x-content-type-options"] == "nosniff"
+    for source in re.findall(r'(?:src|href)="([^"]+)"', page.text):
+        assert source.startswith("/static-offline-docs/"), source
+        file = http.get(source)
+        assert (file.status_code, file.headers["x-content-type-options"]) == (200, "nosniff")
