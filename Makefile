@@ -14,7 +14,7 @@ TOOLS := .run/tools
 # The stages and the services call `python`: it must be the environment's.
 export PATH := $(CURDIR)/$(BIN):$(CURDIR)/$(TOOLS)/bin:$(PATH)
 
-help:  ## This list
+help:  ## Print this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
 demo: $(READY)  ## Send a batch of sample products through the whole service
@@ -26,9 +26,9 @@ up: $(READY)  ## Run the whole service on this machine, until Ctrl-C
 train: $(READY)  ## Run the training stages affected by changes to params.yaml, data or code
 	dvc repro
 
-test: lint types unit  ## Lint, types, and all tests except the slow ones below
+test: lint types unit  ## Run lint, types, and all tests except the slow ones below
 
-test-faults: $(READY)  ## Fault tests: kill real processes and check that nothing is lost
+test-faults: $(READY)  ## Run the fault tests: kill real processes and check that nothing is lost
 	pytest tests/faults
 
 test-browser: $(READY)  ## Open a training's pages in a headless Chromium without a network
@@ -41,22 +41,22 @@ test-containers: $(READY) $(TOOLS)/.ready  ## Build the images and run the stack
 	pytest tests/containers
 
 # BENCH="--pictures FOLDER --titles CSV" measures real products; see python -m benchmarks.all --help
-bench: $(READY)  ## Run the short benchmarks, in under ten minutes: .run/bench/results.md
+bench: $(READY)  ## Run the short benchmarks, which take under ten minutes and write .run/bench/results.md
 	python -m benchmarks.contenders.setup
 	python -m benchmarks.all --short --output .run/bench/results $(BENCH)
 
-bench-long: $(READY)  ## Run the long benchmarks, in hours: benchmarks/results.md
+bench-long: $(READY)  ## Run the long benchmarks, which take hours and write benchmarks/results.md
 	python -m benchmarks.contenders.setup
 	python -m benchmarks.all $(BENCH)
 
-lint: $(READY)  ## ruff, the import rules and the check of English
+lint: $(READY)  ## Check the code with ruff, the import rules and the check of English
 	ruff check .
 	ruff format --check .
 	lint-imports
 	cd client && lint-imports
 	.ci/prose
 
-types: $(READY)  ## Check types with mypy, strict
+types: $(READY)  ## Check types with mypy in strict mode
 	mypy
 
 unit: $(READY)  ## Run unit and integration tests with a real Redis, worker and MLflow
