@@ -1,7 +1,7 @@
 """Turns a request's body into raw items, one at a time and not yet validated.
 
-Every form is read as a stream, so that the process holds one item or picture at a time: pictures of a multipart body go
-into the blob store as they arrive; its table and zips wait on disk until they can be read.
+Every form is read as a stream, so that the process holds one item or picture at a time: pictures wait on disk until the
+request is accepted, the table and zips of a multipart body until they can be read.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -13,7 +13,7 @@ from typing import Annotated, Any, TypeVar
 from fastapi import Depends, Request
 from pydantic import BaseModel, ValidationError
 
-from api.dependencies import BlobsDep, SettingsDep
+from api.dependencies import SettingsDep
 from api.http.problems import Problem, invalid_request
 from api.ingest import multipart
 from api.ingest.body import CSV, JSON, MULTIPART, NDJSON, Body
@@ -33,8 +33,9 @@ from api.ingest.intake import (
 )
 from api.ingest.json_text import load
 from api.ingest.reading_loop import ReadingLoop, ReadingLoopDep
+from api.ingest.spool import Spool
 from shared.settings import Settings
-from shared.stores.blobs import Blobs, blob_name
+from shared.stores.blobs import blob_name
 
 T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
@@ -43,13 +44,13 @@ _SMALL = 64 * 1024
 """Bytes of a body that holds options alone."""
 
 
-async def read(request: Request, settings: Settings, blobs: Blobs, listing: Listing) -> Intake:
+async def read(request: Request, settings: Settings, listing: Listing) -> Intake:
     """Begin to read a body; iterating over the intake's items reads the rest.
 
     Raises:
         Problem: the media type is not accepted, or the body announces that it is too large.
     """
-    return _read(_body(request, settings, listing), request, settings, blobs.put, listing)
+    return _read(_body(request, settings, listing), request, settings, listing)
 
 
 async def drain(request: Request, settings: Settings, listing: Listing) -> str:
@@ -58,13 +59,15 @@ async def drain(request: Request, settings: Settings, listing: Listing) -> str:
     Raises:
         Problem: as `read` does, or the body cannot be parsed.
     """
-    async with _read(_body(request, settings, listing), request, settings, blob_name, listing) as intake:
+    async with _read(_body(request, settings, listing), request, settings, listing, kept=False) as intake:
         async for _ in intake.items:
             pass
         return intake.fingerprint()
 
 
-def _read(body: Body, request: Request, settings: Settings, keep: Callable[[bytes], str], listing: Listing) -> Intake:
+def _read(body: Body, request: Request, settings: Settings, listing: Listing, *, kept: bool = True) -> Intake:
+    spool = Spool(settings.max_body_bytes)
+    keep = spool.add if kept else blob_name
     # Members of the body replace those of the query.
     query = request.query_params
     options: dict[str, Any] = {name: query[name] for name in listing.options if name in query}
@@ -74,12 +77,12 @@ def _read(body: Body, request: Request, settings: Settings, keep: Callable[[byte
     else:
         items = FORMS[body.media_type](body.pieces(), item_limit(settings), options, listing)
     content = Fingerprint()
-    return Intake(content.over(items), options, pictures, partial(content.of, options, pictures))
+    return Intake(content.over(items), spool, options, pictures, partial(content.of, options, pictures))
 
 
-def single(fields: Any) -> Intake:
+def single(fields: Any, settings: Settings) -> Intake:
     """The intake of one item that was not sent as a job."""
-    return Intake(listed(fields))
+    return Intake(listed(fields), Spool(settings.max_body_bytes))
 
 
 async def json_object(request: Request, limit: int) -> dict[str, Any]:
@@ -123,14 +126,13 @@ class Upload:
 
     request: Request
     settings: Settings
-    blobs: Blobs
     reading: ReadingLoop
 
     async def read(self, listing: Listing, accept: Callable[[Intake], Awaitable[T]]) -> T:
         """What `accept` makes of the body; both run on the loop for reading. Raises as `read` and `accept` do."""
 
         async def accepted() -> T:
-            async with await read(self.request, self.settings, self.blobs, listing) as intake:
+            async with await read(self.request, self.settings, listing) as intake:
                 return await accept(intake)
 
         return await self.reading.run(accepted())
@@ -139,8 +141,8 @@ class Upload:
         return await self.reading.run(drain(self.request, self.settings, listing))
 
 
-async def _upload(request: Request, settings: SettingsDep, blobs: BlobsDep, reading: ReadingLoopDep) -> Upload:
-    return Upload(request, settings, blobs, reading)
+async def _upload(request: Request, settings: SettingsDep, reading: ReadingLoopDep) -> Upload:
+    return Upload(request, settings, reading)
 
 
 UploadDep = Annotated[Upload, Depends(_upload)]
@@ -179,6 +181,7 @@ __all__ = [
     "PictureRefused",
     "RawItem",
     "ReadingLoopDep",
+    "Spool",
     "UploadDep",
     "drain",
     "item_limit",

@@ -6,6 +6,7 @@ from http import HTTPStatus
 from typing import Any, Self
 
 from api.http.problems import Problem
+from api.ingest.spool import Spool
 from shared.settings import Settings
 
 
@@ -66,6 +67,8 @@ class Intake:
     """
 
     items: AsyncGenerator[RawItem, None]
+    spool: Spool
+    """The pictures that came as files; those in items are added."""
     options: dict[str, Any] = field(default_factory=dict)
     """By the names that the listing allows, not yet validated; complete when `items` is exhausted."""
     pictures: Mapping[str, Picture] = field(default_factory=dict)
@@ -80,6 +83,7 @@ class Intake:
 
     async def aclose(self) -> None:
         await self.items.aclose()
+        self.spool.close()
 
     async def __aenter__(self) -> Self:
         return self

@@ -1,23 +1,26 @@
-"""An item's picture: put into the blob store, or refused."""
+"""An item's picture: kept until the request is accepted, or refused."""
 
 import base64
 from collections.abc import Mapping
 
 from fastapi.concurrency import run_in_threadpool
 
-from api.ingest import EMPTY, Picture, PictureRefused, oversize
+from api.ingest import EMPTY, Picture, PictureRefused, Spool, oversize
 from api.items.schemas import ImageIn
 from api.items.validation import ItemError
 from shared.settings import Settings
-from shared.stores.blobs import Blobs
 
 
 async def keep_picture(
-    image: ImageIn | None, pictures: Mapping[str, Picture], settings: Settings, blobs: Blobs
+    image: ImageIn | None, pictures: Mapping[str, Picture], settings: Settings, spool: Spool
 ) -> str | None:
-    """Store the picture that came with an item, and return its name in the blob store; raises `ItemError`.
+    """Keep the picture that came with an item, and return the name that it will have in the blob store.
 
     `None`: the item has no picture, or only a URL.
+
+    Raises:
+        ItemError: The picture cannot be accepted.
+        Problem: The request's pictures are too large together.
     """
     if image is None or image.url is not None:
         return None
@@ -34,7 +37,7 @@ async def keep_picture(
         raise ItemError("/image/base64", "image_refused", EMPTY.detail)
     if len(data) > limit:
         raise ItemError("/image/base64", "image_refused", oversize(len(data), limit).detail)
-    return await run_in_threadpool(blobs.put, data)
+    return await run_in_threadpool(spool.add, data)
 
 
 def _decode_base64(text: str) -> bytes:

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from api.http.problems import Problem
 from api.http.renewal import renew_until_cancelled
-from api.ingest import PictureRefused, RawItem
+from api.ingest import PictureRefused, RawItem, Spool
 from api.items.images import keep_picture
 from api.items.schemas import ItemIn
 from api.items.validation import InvalidItems, ItemError, check_members, invalid
@@ -34,13 +34,15 @@ class JobAssembly:
 
     settings: Settings
     ledger: Ledger
-    blobs: Blobs
     memory: MemoryQuota
+    spool: Spool | None = None
+    """The request's pictures; none for a job whose pictures are in the blob store."""
     pictures: Mapping[str, str | PictureRefused] = field(default_factory=dict)
     id: str = field(default_factory=Ledger.new_id)
     total: int = 0
     chunks: int = 0
     invalid: InvalidItems = field(default_factory=InvalidItems)
+    _blobs: set[str] = field(default_factory=set)
     _ids: set[str] = field(default_factory=set)
     _chunk: list[QueuedItem] = field(default_factory=list)
     _cost: int = 0
@@ -54,7 +56,7 @@ class JobAssembly:
         Raises:
             Problem: there are too many items for one job.
             QuotaExceededError, MemoryFullError: there is no memory for it in Redis.
-            OSError: its picture cannot be stored.
+            OSError: its picture cannot be kept.
         """
         if self.total == self.settings.max_items:
             raise Problem(
@@ -67,7 +69,7 @@ class JobAssembly:
             check_members(raw.fields)
             item = ItemIn.model_validate(raw.fields)
             item_id = self._item_id(item, raw)
-            blob = await keep_picture(item.image, self.pictures, self.settings, self.blobs)
+            blob = await self._picture(item)
         except (ValidationError, ItemError) as error:
             wrong = invalid(raw, error)
             self.invalid.add(wrong)
@@ -82,8 +84,10 @@ class JobAssembly:
         self.total += 1
         await self._append(replace(item, index=self.total - 1))
 
-    async def finish(self) -> None:
-        """Stage the last items, and the outcomes of the invalid ones."""
+    async def finish(self, blobs: Blobs) -> None:
+        """Store the pictures, and stage the last items and the outcomes of the invalid ones; raises `OSError`."""
+        if self.spool is not None:
+            await self.spool.store(self._blobs, blobs.put)
         await self._stage()
         await self._stage_skipped()
 
@@ -101,6 +105,14 @@ class JobAssembly:
             self._renewing.cancel()
         if error is not None:
             await run_in_threadpool(self.ledger.discard, self.id, self.memory.tenant)
+
+    async def _picture(self, item: ItemIn) -> str | None:
+        if self.spool is None:
+            return None
+        name = await keep_picture(item.image, self.pictures, self.settings, self.spool)
+        if name is not None:
+            self._blobs.add(name)
+        return name
 
     async def _append(self, item: QueuedItem) -> None:
         self._chunk.append(item)

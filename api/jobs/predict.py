@@ -18,7 +18,7 @@ from api.http.openapi import problems, ref
 from api.http.problems import Problem, invalid_request
 from api.jobs import render
 from api.jobs.schemas import ModelWeightsOut, PredictIn, PredictOut
-from api.jobs.submission import JobSubmissionsDep
+from api.jobs.submission import JobSubmissions, JobSubmissionsDep
 from shared.ledger import Job
 from shared.settings import Settings
 
@@ -80,9 +80,8 @@ async def predict(
 
     The item overtakes bulk jobs at the next micro-batch.
     """
-    item = await reading.run(_item(request, settings))
     with held.hold(request.state.caller):
-        job = await reading.run(submissions.accept(ingest.single(item), caller.tenant, passing=True))
+        job = await reading.run(_accepted(request, settings, submissions, caller.tenant))
         ended = await ended_within(async_redis, job, settings.predict_timeout_s)
     if not ended:
         raise _not_done(job, settings.predict_timeout_s)
@@ -102,6 +101,11 @@ async def predict(
         result=result,
         job_id=job.id,
     )
+
+
+async def _accepted(request: Request, settings: Settings, submissions: JobSubmissions, tenant: str) -> Job:
+    async with ingest.single(await _item(request, settings), settings) as intake:
+        return await submissions.accept(intake, tenant, passing=True)
 
 
 async def _item(request: Request, settings: Settings) -> dict[str, Any]:

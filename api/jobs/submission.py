@@ -70,14 +70,14 @@ class JobSubmissions:
         """
         self._options(intake.options)  # those of the query, before a long body is read
         memory = await run_in_threadpool(self._quotas.memory, tenant)
-        async with JobAssembly(self._settings, self._ledger, self._blobs, memory, intake.pictures) as assembly:
+        async with JobAssembly(self._settings, self._ledger, memory, intake.spool, intake.pictures) as assembly:
             async for raw in intake.items:
                 await assembly.add(raw)
                 if assembly.total == _INTERACTIVE_ITEMS + 1:
                     await run_in_threadpool(self._refuse_if_full, tenant)
             options = self._options(intake.options)
             assembly.invalid.check(assembly.total, options.on_invalid, "items")
-            await assembly.finish()
+            await assembly.finish(self._blobs)
         new = self._new(assembly, tenant, options, passing)
         return await run_in_threadpool(self._open, assembly, new, claim, intake.fingerprint() if claim else "")
 
@@ -91,13 +91,13 @@ class JobSubmissions:
             detail = f"Job {parent.id} is {parent.state}: wait until it has ended, or cancel it."
             raise Problem(HTTPStatus.CONFLICT, "job-not-ended", detail)
         memory = await run_in_threadpool(self._quotas.memory, parent.tenant)
-        async with JobAssembly(self._settings, self._ledger, self._blobs, memory) as assembly:
+        async with JobAssembly(self._settings, self._ledger, memory) as assembly:
             async for item in _in_threads(self._results.retryable(parent, statuses)):
                 await assembly.again(item)
             if not assembly.total:
                 detail = f"Job {parent.id} has no items that are {', '.join(sorted(statuses))}{_freed(parent)}."
                 raise Problem(HTTPStatus.CONFLICT, "nothing-to-retry", detail)
-            await assembly.finish()
+            await assembly.finish(self._blobs)
         options = JobOptions(webhook_url=HttpUrl(parent.webhook_url) if parent.webhook_url else None)
         new = replace(self._new(assembly, parent.tenant, options, passing=False), parent=parent.id)
         return await run_in_threadpool(self._open, assembly, new, claim, fingerprint)

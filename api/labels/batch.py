@@ -7,12 +7,11 @@ from http import HTTPStatus
 from pydantic import ValidationError
 
 from api.http.problems import Problem
-from api.ingest import RawItem
+from api.ingest import RawItem, Spool
 from api.items.images import keep_picture
 from api.items.validation import InvalidItems, ItemError, check_members, invalid
 from api.labels.schemas import LabelIn
 from shared.settings import Settings
-from shared.stores.blobs import Blobs
 from shared.stores.labels import Label
 
 _TEXT_LIMIT = 16 * 1024**2
@@ -27,7 +26,8 @@ class LabelBatch:
     """`add` takes a label in; `total` counts all of them, `invalid` holds those that cannot be accepted."""
 
     settings: Settings
-    blobs: Blobs
+    spool: Spool
+    """The pictures, until all labels have been validated."""
     tenant: str
     by: str
     """Who says what the items are, where a label does not name anybody."""
@@ -45,7 +45,7 @@ class LabelBatch:
 
         Raises:
             Problem: the request holds too many labels, or too much text.
-            OSError: its picture cannot be stored.
+            OSError: its picture cannot be kept.
         """
         if self.total == self.settings.max_labels:
             detail = f"A request holds at most {self.settings.max_labels:,} labels: send the rest in another request."
@@ -79,7 +79,7 @@ class LabelBatch:
             tenant=self.tenant,
             title=body.title,
             description=body.description,
-            picture=await keep_picture(image, {}, self.settings, self.blobs),
+            picture=await keep_picture(image, {}, self.settings, self.spool),
             url=str(image.url) if image is not None and image.url is not None else None,
             job=body.job_id,
             item=body.item_id,

@@ -8,20 +8,19 @@ from api.items.validation import ItemError
 from api.labels.batch import LabelBatch, check_content
 from shared.ledger import JobNotFoundError, KnownItem, Ledger, Results, ResultsGoneError
 from shared.stores.blobs import BlobNotFoundError, Blobs
-from shared.stores.labels import Label, LabelKind, LabelStore
+from shared.stores.labels import Label, LabelKind
 
 _SEND_THE_ITEM = "send the item itself (title, description, image) instead of job_id and item_id"
 
 
 class ResultLookup:
-    def __init__(self, ledger: Ledger, results: Results, blobs: Blobs, store: LabelStore) -> None:
+    def __init__(self, ledger: Ledger, results: Results, blobs: Blobs) -> None:
         self._ledger = ledger
         self._results = results
         self._blobs = blobs
-        self._store = store
 
     def complete(self, batch: LabelBatch) -> None:
-        """Look up the item of each label that names a result, and copy every label's picture into the label store.
+        """Look up the item of each label that names a result, and keep its picture beside the others.
 
         Labels for which this fails become the batch's invalid ones.
         """
@@ -36,7 +35,7 @@ class ResultLookup:
                 if label.job is not None:
                     label = _completed(label, known[label.job])
                     check_content(label)
-                self._keep_picture(label)
+                self._keep_picture(label, batch)
             except ItemError as error:
                 batch.refuse(raw, error)
             else:
@@ -62,14 +61,14 @@ class ResultLookup:
             detail = f"the results of job {job_id} are no longer kept: {_SEND_THE_ITEM}"
             return ItemError("/job_id", "input_gone", detail)
 
-    def _keep_picture(self, label: Label) -> None:
-        if label.picture is None:
+    def _keep_picture(self, label: Label, batch: LabelBatch) -> None:
+        """Raise `ItemError` if the picture of the result that the label names is no longer there."""
+        if label.picture is None or label.job is None:
             return
         try:
-            self._store.put_picture(self._blobs.get(label.picture))
+            batch.spool.add(self._blobs.get(label.picture))
         except BlobNotFoundError:
-            pointer = "/image" if label.job is None else "/item_id"
-            raise ItemError(pointer, "input_gone", f"its picture is no longer kept: {_SEND_THE_ITEM}") from None
+            raise ItemError("/item_id", "input_gone", f"its picture is no longer kept: {_SEND_THE_ITEM}") from None
 
 
 def _completed(label: Label, known: dict[str, KnownItem] | ItemError) -> Label:

@@ -31,13 +31,12 @@ _SHOWN_ERRORS = 100
 class LabelSubmissions:
     def __init__(self, settings: Settings, redis: Redis, blobs: Blobs) -> None:
         self._settings = settings
-        self._blobs = blobs
         self._drift = Drift(redis, settings.keep_drift_days)
         self._ledger = Ledger(redis)
         self._idempotency = Idempotency(redis)
         self._store = LabelStore(settings.labels_url)
         self._index = LabelIndex(redis, self._store)
-        self._lookup = ResultLookup(self._ledger, Results(redis), blobs, self._store)
+        self._lookup = ResultLookup(self._ledger, Results(redis), blobs)
 
     async def accept(self, intake: Intake, tenant: str, by: str, claim: Claim | None = None) -> LabelsOut:
         """Validate every label, then store them.
@@ -52,12 +51,13 @@ class LabelSubmissions:
         """
         validated(LabelOptions, intake.options)  # those of the query, before a long body is read
         now = await run_in_threadpool(self._ledger.now)
-        batch = LabelBatch(self._settings, self._blobs, tenant, by, now)
+        batch = LabelBatch(self._settings, intake.spool, tenant, by, now)
         async for raw in intake.items:
             await batch.add(raw)
         options = validated(LabelOptions, intake.options)
         await run_in_threadpool(self._lookup.complete, batch)
         batch.invalid.check(batch.total, options.on_invalid, "labels")
+        await intake.spool.store({label.picture for _, label in batch.labels if label.picture}, self._store.put_picture)
         return await run_in_threadpool(self._keep, batch, claim, intake.fingerprint() if claim else "")
 
     def counts(self, caller: Principal) -> LabelCounts:

@@ -142,6 +142,12 @@ ATTACKS = [
     Attack("long wide texts", JOBS, NDJSON, lambda: _lines(600, _wide_texts), (202,)),
     Attack("labels with pictures", LABELS, NDJSON, lambda: _labels_with_pictures(20), (201,)),
     Attack("labels with wide texts", LABELS, NDJSON, lambda: _lines(1000, _wide_texts), (413, 422)),
+    Attack("a training's members", "/v1/trainings", JSON, _members(1_000_000), (400, 413, 422)),
+    Attack(
+        "a training's parameters", "/v1/trainings", JSON, _members(1_000_000, b'{"params":{', b"}}"), (400, 413, 422)
+    ),
+    Attack("a training's depth", "/v1/trainings", JSON, _repeated(b'{"params":', b"[", 100_000), (400, 413, 422)),
+    Attack("a promotion's members", "/v1/models/1/promote", JSON, _members(1_000_000), (400, 413, 422)),
     Attack("fields of a form", "/predict", MULTIPART, lambda: _fields(400_000), (413, 400)),
     Attack("members of /predict", "/predict", JSON, _members(1_000_000), (400,)),
     Attack("strings of /predict", "/predict", JSON, _repeated(b'{"image":[""', b',""', 8_000_000, b"]}"), (400,)),

@@ -1,5 +1,6 @@
 """Uploads that meet a full disk, a killed API or themselves, and very large ones: all of a job or nothing."""
 
+import io
 import json
 import os
 import shutil
@@ -10,6 +11,7 @@ import time
 import zipfile
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -117,6 +119,57 @@ def _assert_refused_for_space(answer: httpx.Response) -> None:
     assert answer.status_code == 507
     assert answer.headers["Content-Type"] == "application/problem+json"
     assert answer.json()["type"].endswith(":insufficient-storage")
+
+
+# What is refused, and what is cut off
+
+
+@pytest.mark.parametrize("wrong", ["item", "picture", "no table"])
+def test_a_refused_upload_leaves_nothing_on_disk(idle: Stack, wrong: str) -> None:
+    """A zip of 300 kB that unpacks to 300 MB."""
+    packed = _deflated(30, 10 * MB)
+    table = _lines(1, image=True) if wrong == "picture" else iter([b'{"id": "1", "title": " "}\n'])
+    pictures = [("all.zip", [packed]), *([("0.jpg", [b"again"])] if wrong == "picture" else [])]
+    body = b"".join(_multipart(table, pictures))
+    if wrong == "no table":
+        body = body.replace(b'name="items"', b'name="images"')
+    with client(idle) as api:
+        answer = api.post("/v1/jobs", content=body, headers=MULTIPART)
+    assert answer.status_code in (400, 422), answer.text
+    assert _on_disk(idle) == 0
+    assert _blobs(idle) == []
+
+
+def test_an_upload_that_is_cut_off_leaves_nothing_on_disk(idle: Stack) -> None:
+    body = b"".join(_multipart(_lines(1, image=True), [("all.zip", [_deflated(30, 10 * MB)]), ("b.jpg", [b"x" * 99])]))
+    headers = {"Host": "127.0.0.1", "Content-Length": str(len(body)), **MULTIPART}
+    head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    with socket.create_connection(("127.0.0.1", idle.ports.api)) as going:
+        going.sendall(f"POST /v1/jobs HTTP/1.1\r\n{head}\r\n".encode() + body[:-50])
+        wait_for("the zip has been unpacked", lambda: _on_disk(idle) >= 300 * MB, timeout_s=60)
+    wait_for("nothing is left of it", lambda: _on_disk(idle) == 0)
+    assert _blobs(idle) == []
+
+
+def _on_disk(stack: Stack) -> int:
+    """Bytes of the API's files without a name."""
+    folder, size = Path(f"/proc/{stack.process('api').pid}/fd"), 0
+    for descriptor in folder.iterdir():
+        with suppress(FileNotFoundError):
+            size += descriptor.stat().st_size if str(descriptor.readlink()).endswith(" (deleted)") else 0
+    return size
+
+
+def _blobs(stack: Stack) -> list[Path]:
+    return [path for path in (stack.state / "blobs").rglob("*") if path.is_file()]
+
+
+def _deflated(count: int, size: int) -> bytes:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
+        for index in range(count):
+            archive.writestr(f"{index}.jpg", bytes([index]) * size)
+    return content.getvalue()
 
 
 # An API that is killed, and a key that is in use

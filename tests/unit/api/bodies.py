@@ -20,11 +20,9 @@ from api.http.problems import Problem
 from api.ingest import Picture, RawItem
 from api.jobs.listing import ITEMS
 from shared.settings import Settings
-from shared.stores.blobs import Blobs
 
 BOUNDARY = "a-boundary-that-no-content-holds"
 SETTINGS = Settings(max_image_bytes=30_000, max_body_bytes=1_000_000, max_items=50)
-BLOBS = Blobs("memory://ingest")
 JSON, NDJSON, CSV = "application/json", "application/x-ndjson", "text/csv"
 
 Field = tuple[str, str | None, bytes]
@@ -37,6 +35,8 @@ class Taken:
     options: Mapping[str, Any]
     pictures: Mapping[str, Picture]
     fingerprint: str
+    contents: Mapping[str, bytes]
+    """The pictures that were kept, by their sha256."""
 
 
 def multipart(fields: Iterable[Field], boundary: str = BOUNDARY) -> tuple[bytes, str]:
@@ -109,24 +109,26 @@ def request(
     )
 
 
-async def _taking(sent: Request, settings: Settings, blobs: Blobs) -> Taken:
-    async with await ingest.read(sent, settings, blobs, ITEMS) as intake:
+async def _taking(sent: Request, settings: Settings) -> Taken:
+    async with await ingest.read(sent, settings, ITEMS) as intake:
         items = [item async for item in intake.items]
-        return Taken(items, intake.options, intake.pictures, intake.fingerprint())
+        kept = [picture for picture in intake.pictures.values() if isinstance(picture, str)]
+        contents = {name: intake.spool.get(name) for name in kept}
+        return Taken(items, intake.options, intake.pictures, intake.fingerprint(), contents)
 
 
-async def _counting(sent: Request, settings: Settings, blobs: Blobs) -> tuple[int, int]:
-    async with await ingest.read(sent, settings, blobs, ITEMS) as intake:
+async def _counting(sent: Request, settings: Settings) -> tuple[int, int]:
+    async with await ingest.read(sent, settings, ITEMS) as intake:
         return sum([1 async for _ in intake.items]), len(intake.pictures)
 
 
-def counting(sent: Request, settings: Settings, blobs: Blobs) -> tuple[int, int]:
+def counting(sent: Request, settings: Settings) -> tuple[int, int]:
     """How many items and pictures; holds none of them."""
-    return asyncio.run(_counting(sent, settings, blobs))
+    return asyncio.run(_counting(sent, settings))
 
 
-def take(sent: Request, settings: Settings, blobs: Blobs) -> Taken:
-    return asyncio.run(_taking(sent, settings, blobs))
+def take(sent: Request, settings: Settings) -> Taken:
+    return asyncio.run(_taking(sent, settings))
 
 
 def drain(sent: Request, settings: Settings) -> str:

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from shared.settings import Settings
-from shared.stores.blobs import Blobs
 from tests.unit.api.bodies import BOUNDARY, CSV, JSON, NDJSON, counting, request
 
 _ITEMS, _PICTURES, _PICTURE_BYTES = 100_000, 3_000, 100_000
@@ -84,11 +83,11 @@ def main(form: str, folder: Path) -> None:
     }[form]
     if form == "zip":
         _packed(folder / "all.zip")
-    settings, blobs = Settings(), Blobs(f"file://{folder}/blobs")
-    counting(request([b"id,title\n1,a\n"], CSV), settings, blobs)  # whatever is loaded late
+    settings = Settings()
+    counting(request([b"id,title\n1,a\n"], CSV), settings)  # whatever is loaded late
     Path("/proc/self/clear_refs").write_text("5")  # the highest value is the present one
     before = _resident("VmRSS")
-    counted = counting(request(pieces(), content_type), settings, blobs)
+    counted = counting(request(pieces(), content_type), settings)
     assert counted == (_ITEMS, _PICTURES if content_type == _MULTIPART else 0)
     sys.stdout.write(str(_resident("VmHWM") - before))
 

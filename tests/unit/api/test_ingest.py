@@ -14,7 +14,6 @@ from api.http.problems import Problem
 from api.ingest import RawItem
 from api.jobs.listing import ITEMS
 from tests.unit.api.bodies import (
-    BLOBS,
     BOUNDARY,
     CSV,
     JSON,
@@ -54,7 +53,7 @@ def fields_of(taken: list[RawItem]) -> list[Any]:
 
 def problem(body: bytes, content_type: str = JSON) -> Problem:
     with pytest.raises(Problem) as caught:
-        take(request(cut(body, [1000]), content_type), SETTINGS, BLOBS)
+        take(request(cut(body, [1000]), content_type), SETTINGS)
     return caught.value
 
 
@@ -64,18 +63,18 @@ def test_items_in_json_come_out_as_they_went_in(
 ) -> None:
     document = items if bare else {"webhook_url": "https://a.example/", "items": items, "deadline_s": 2.5}
     body = json.dumps(document, indent=indent, ensure_ascii=ascii_only).encode()
-    taken = take(request(cut(body, sizes)), SETTINGS, BLOBS)
+    taken = take(request(cut(body, sizes)), SETTINGS)
     assert fields_of(taken.items) == items
     assert [item.pointer for item in taken.items] == [f"/items/{index}" for index in range(len(items))]
     assert taken.options == ({} if bare else {"webhook_url": "https://a.example/", "deadline_s": 2.5})
-    assert taken.fingerprint == take(request([body]), SETTINGS, BLOBS).fingerprint
+    assert taken.fingerprint == take(request([body]), SETTINGS).fingerprint
     assert taken.fingerprint == drain(request(cut(body, [7])), SETTINGS)
 
 
 @given(items_of_any_kind, sizes, st.sampled_from(["\n", "\r\n", "\n\n", "\n \r\n"]), st.booleans())
 def test_items_in_ndjson_come_out_with_their_lines(items: list[Any], sizes: list[int], newline: str, bom: bool) -> None:
     body = b"\xef\xbb\xbf" * bom + "".join(json.dumps(item) + newline for item in items).encode()
-    taken = take(request(cut(body, sizes), NDJSON), SETTINGS, BLOBS)
+    taken = take(request(cut(body, sizes), NDJSON), SETTINGS)
     assert fields_of(taken.items) == items
     step = newline.count("\n")
     assert [item.line for item in taken.items] == [1 + step * index for index in range(len(items))]
@@ -89,7 +88,7 @@ def test_rows_in_csv_come_out_with_the_line_where_they_begin(
     # Quotes around all cells: Python's writer leaves a lone carriage return bare.
     dialect = {"delimiter": delimiter, "lineterminator": newline, "quoting": 1}
     body = b"\xef\xbb\xbf" * bom + csv_table(rows, columns, **dialect).encode()
-    taken = take(request(cut(body, sizes), CSV), SETTINGS, BLOBS)
+    taken = take(request(cut(body, sizes), CSV), SETTINGS)
     expected: list[dict[str, Any]] = [{name: cell for name, cell in row.items() if cell} for row in rows]
     for fields in expected:
         if image := fields.get("image"):
@@ -123,7 +122,7 @@ def _of(
     ]
     body, content_type = multipart(fields[order], boundary)
     fingerprint = drain(request(cut(body, [100]), content_type), SETTINGS)
-    assert fingerprint == take(request([body], content_type), SETTINGS, BLOBS).fingerprint
+    assert fingerprint == take(request([body], content_type), SETTINGS).fingerprint
     return fingerprint
 
 
@@ -182,7 +181,7 @@ def test_any_bytes_give_items_or_a_problem(data: st.DataObject, sizes: list[int]
     content_type = data.draw(st.sampled_from([*WHOLE, "multipart/form-data; boundary=", "text/html", "", "\xff;="]))
     body = data.draw(damaged(WHOLE[content_type]) | st.binary() if content_type in WHOLE else st.binary())
     with suppress_problem(400, 413, 415):
-        take(request(cut(body, sizes), content_type), SETTINGS, BLOBS)
+        take(request(cut(body, sizes), content_type), SETTINGS)
 
 
 @pytest.mark.parametrize(
@@ -260,23 +259,23 @@ def test_a_wrong_line_of_csv_is_named(body: bytes, line: int, said: str) -> None
 
 def test_csv_quote_inside_a_cell_is_no_quoting() -> None:
     body = b'id,title\na,12" x\nb,"12"" y"\nc,5" z\n'
-    taken = take(request([body], CSV), SETTINGS, BLOBS)
+    taken = take(request([body], CSV), SETTINGS)
     assert [(item.line, item.fields["title"]) for item in taken.items] == [(2, '12" x'), (3, '12" y'), (4, '5" z')]
 
 
 def test_a_url_in_csv_is_no_file_name() -> None:
-    taken = take(request([b"image\nhttps://a.example/x.jpg\nHTTP://a.example/y\nhttp.jpg\n"], CSV), SETTINGS, BLOBS)
+    taken = take(request([b"image\nhttps://a.example/x.jpg\nHTTP://a.example/y\nhttp.jpg\n"], CSV), SETTINGS)
     assert [list(item.fields["image"]) for item in taken.items] == [["url"], ["url"], ["file"]]
 
 
 def test_json_with_half_a_surrogate_pair_is_left_to_the_schema() -> None:
     for body, content_type in ((b'[{"title": "\\ud800"}]', JSON), (b'{"title": "\\ud800"}', NDJSON)):
-        assert fields_of(take(request([body], content_type), SETTINGS, BLOBS).items) == [{"title": "\ud800"}]
+        assert fields_of(take(request([body], content_type), SETTINGS).items) == [{"title": "\ud800"}]
 
 
 def test_options_in_the_body_override_the_query() -> None:
     body = b'{"items": [], "on_invalid": "skip"}'
-    taken = take(request([body], JSON, "on_invalid=reject&error_budget=0.5&other=1"), SETTINGS, BLOBS)
+    taken = take(request([body], JSON, "on_invalid=reject&error_budget=0.5&other=1"), SETTINGS)
     assert taken.options == {"on_invalid": "skip", "error_budget": "0.5"}
 
 
@@ -298,14 +297,14 @@ def test_items_and_lines_over_the_limit_are_refused(body: bytes, content_type: s
 def test_body_with_too_large_content_length_is_not_read() -> None:
     pieces = iter([b"{}"])
     with pytest.raises(Problem, match="larger than 1,000,000 bytes") as caught:
-        take(request(pieces, NDJSON, headers={"content-length": "1000001"}), SETTINGS, BLOBS)
+        take(request(pieces, NDJSON, headers={"content-length": "1000001"}), SETTINGS)
     assert caught.value.status == 413
     assert next(pieces) == b"{}"
 
 
 def test_fingerprint_is_available_after_the_body_has_ended() -> None:
     async def early() -> str:
-        async with await ingest.read(request([b"{}\n", b"{}"], NDJSON), SETTINGS, BLOBS, ITEMS) as intake:
+        async with await ingest.read(request([b"{}\n", b"{}"], NDJSON), SETTINGS, ITEMS) as intake:
             await anext(intake.items)
             return intake.fingerprint()
 
@@ -322,6 +321,6 @@ def test_a_json_object_is_read_whole_up_to_a_limit() -> None:
 
 def test_intake_of_a_single_item_needs_no_body() -> None:
     async def items() -> list[RawItem]:
-        return [item async for item in ingest.single({"title": "a"}).items]
+        return [item async for item in ingest.single({"title": "a"}, SETTINGS).items]
 
     assert asyncio.run(items()) == [RawItem(0, {"title": "a"}, "/items/0")]

@@ -16,12 +16,10 @@ from starlette.requests import ClientDisconnect
 
 from api import ingest
 from api.http.problems import Problem
-from api.ingest import PictureRefused
+from api.ingest import PictureRefused, Spool
 from api.jobs.listing import ITEMS
 from shared.settings import ROOT, Settings
-from shared.stores.blobs import Blobs
 from tests.unit.api.bodies import (
-    BLOBS,
     SETTINGS,
     Field,
     cut,
@@ -48,7 +46,7 @@ items = st.lists(st.dictionaries(st.text(max_size=5), st.text(max_size=20), max_
 def refused(*parts: Field, settings: Settings = SETTINGS) -> Problem:
     body, content_type = multipart(parts)
     with pytest.raises(Problem) as caught:
-        take(request([body], content_type), settings, BLOBS)
+        take(request([body], content_type), settings)
     return caught.value
 
 
@@ -68,13 +66,13 @@ def test_multipart_gives_the_table_and_its_pictures(
     fields: list[Field] = [*pictures, ("on_invalid", None, b"skip"), ("images", "", b"")]
     fields.insert(place, ("items", table_name, table))
     body, content_type = multipart(fields)
-    taken = take(request(cut(body, sizes), content_type), SETTINGS, BLOBS)
+    taken = take(request(cut(body, sizes), content_type), SETTINGS)
     assert [item.fields for item in taken.items] == items
     assert taken.options == {"on_invalid": "skip"}
     assert taken.pictures == {name: sha256(content).hexdigest() for name, content in files.items()}
-    assert all(BLOBS.get(str(taken.pictures[name])) == content for name, content in files.items())
+    assert all(taken.contents[str(taken.pictures[name])] == content for name, content in files.items())
     again, content_type = multipart(fields, "another-boundary")
-    assert take(request([again], content_type), SETTINGS, BLOBS).fingerprint == taken.fingerprint
+    assert take(request([again], content_type), SETTINGS).fingerprint == taken.fingerprint
     assert drain(request(cut(again, [11]), content_type), SETTINGS) == taken.fingerprint
 
 
@@ -82,7 +80,7 @@ def test_multipart_gives_the_table_and_its_pictures(
 def test_a_damaged_zip_gives_pictures_or_a_problem(archive: bytes) -> None:
     body, content_type = multipart([TABLE, ("images", "a.zip", archive)])
     with suppress_problem(400, 413):
-        take(request([body], content_type), SETTINGS, BLOBS)
+        take(request([body], content_type), SETTINGS)
 
 
 @pytest.mark.parametrize(
@@ -96,7 +94,7 @@ def test_a_damaged_zip_gives_pictures_or_a_problem(archive: bytes) -> None:
 )
 def test_multipart_table_form_follows_from_its_name_or_beginning(table: Field, options: dict[str, Any]) -> None:
     body, content_type = multipart([table])
-    taken = take(request([body], content_type), SETTINGS, BLOBS)
+    taken = take(request([body], content_type), SETTINGS)
     assert [item.fields for item in taken.items] == [{"id": "1", "title": "a"}]
     assert taken.options == options
 
@@ -135,7 +133,7 @@ def test_a_picture_that_is_too_large_or_empty_is_not_kept(as_zip: bool) -> None:
     pictures = [("fits.jpg", b"x" * limit), ("large.jpg", b"x" * (limit + 1)), ("empty.jpg", b"")]
     sent = [("images", name, content) for name, content in pictures]
     body, content_type = multipart([TABLE, *([("images", "a.zip", zipped(pictures))] if as_zip else sent)])
-    taken = take(request(cut(body, [7000]), content_type), SETTINGS, BLOBS)
+    taken = take(request(cut(body, [7000]), content_type), SETTINGS)
     assert taken.pictures == {
         "fits.jpg": sha256(b"x" * limit).hexdigest(),
         "large.jpg": PictureRefused("the picture has 30,001 bytes, over 30,000"),
@@ -176,7 +174,7 @@ def test_an_intake_that_is_closed_early_leaves_no_file_open() -> None:
 
     async def files_before_while_and_after() -> tuple[int, int, int]:
         before = open_files()
-        async with await ingest.read(request(cut(body, [65536]), content_type), Settings(), BLOBS, ITEMS) as intake:
+        async with await ingest.read(request(cut(body, [65536]), content_type), Settings(), ITEMS) as intake:
             await anext(intake.items)
             during = open_files()
         return before, during, open_files()
@@ -188,14 +186,26 @@ def test_an_intake_that_is_closed_early_leaves_no_file_open() -> None:
 def test_client_disconnect_is_not_reported_as_a_malformed_body() -> None:
     body, content_type = multipart([TABLE])
     with pytest.raises(ClientDisconnect):
-        take(request([body[:-20]], content_type, cut_off=True), SETTINGS, BLOBS)
+        take(request([body[:-20]], content_type, cut_off=True), SETTINGS)
 
 
-def test_full_blob_store_is_not_reported_as_a_malformed_body(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    body, content_type = multipart([TABLE, ("images", "a.jpg", b"x")])
-    with pytest.raises(OSError, match="Not a directory"):
-        take(request([body], content_type), SETTINGS, Blobs(f"file://{tmp_path}/file"))
+def test_pictures_of_a_request_are_bounded_together() -> None:
+    pictures = [(f"{index}.jpg", bytes([index]) * 29_000) for index in range(40)]
+    problem = refused(TABLE, ("images", "all.zip", zipped(pictures)), settings=SETTINGS)
+    assert (problem.status, problem.kind) == (413, "body-too-large")
+
+
+def test_pictures_of_all_requests_are_bounded_together() -> None:
+    picture = bytes(60)
+    with Spool(100) as first, Spool(100) as second, Spool(100) as third, Spool(100) as fourth:
+        names = [spool.add(bytes([index]) + picture) for index, spool in enumerate((first, second, third))]
+        with pytest.raises(Problem) as caught:
+            fourth.add(picture)
+        assert caught.value.status == 503
+        assert caught.value.headers["Retry-After"]
+        assert first.add(bytes([0]) + picture) == names[0], "it is there already"
+        third.close()
+        fourth.add(picture)
 
 
 def test_a_small_form_is_texts_and_bytes() -> None:
