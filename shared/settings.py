@@ -3,6 +3,7 @@
 docs/running.md lists them in the same groups. What nobody has needed to change is a constant where it is used.
 """
 
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Literal
@@ -10,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, IPvAnyNetwork, SecretStr
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from shared.pipeline.sources import parse_sources
 from shared.tenants.local import LOCAL_TENANT
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -157,6 +159,14 @@ class Settings(BaseSettings):
     """The git repository that trainings clone: a folder with `dvc.yaml`, whose DVC cache and features they share."""
     training_workspaces: Path = ROOT / ".run/trainings"
     """Folder of the trainings' workspaces, on a local disk."""
+    training_sources: Annotated[Mapping[str, str], NoDecode, BeforeValidator(parse_sources)] = {}
+    """The catalogues that a training request may name: `NAME=PLACE,NAME=PLACE`, or a JSON object.
+
+    A place is an absolute path or a URL of fsspec: a folder with the challenge's files, or a file of texts without a
+    label. The API and the trainers need the same names."""
+    training_environment: tuple[str, ...] = ()
+    """Names of environment variables that the stages get beside those in `shared/pipeline/environment.py`: credentials
+    of a store that the list lacks, as a JSON list."""
     training_kept: int = Field(default=3, ge=0)
     """Workspaces of ended trainings that are kept for inspection."""
     dvc_remote: str | None = None

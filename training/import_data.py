@@ -9,6 +9,7 @@ import json
 import logging
 import sys
 import tempfile
+import traceback
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -24,9 +25,19 @@ from shared.model.images import UnreadableImageError, decode
 from shared.pipeline.params import ParamsError, SampleParams, load_params
 from shared.stores.labels import LabelStore
 from shared.taxonomy import CODES
-from training.catalogue.challenge import LABELS_FILE, LAYOUT, PRODUCTS_FILE, CatalogueError, Source, parse_integer
+from training.catalogue.challenge import (
+    LABELS_FILE,
+    LAYOUT,
+    PICTURES_FOLDER,
+    PRODUCTS_FILE,
+    CatalogueError,
+    Source,
+    parse_integer,
+    picture_name,
+)
 from training.catalogue.merging import copy_pictures, merge, readable
 from training.catalogue.pictures import Picture, PictureWriter
+from training.catalogue.places import kind_of
 from training.catalogue.product import Finding, FindingReason, Product
 from training.catalogue.quality import summarise, write_quality
 from training.catalogue.unlabelled import import_unlabelled
@@ -136,8 +147,8 @@ def import_catalogue(source: str, output: Path, labels: Path = LABELS) -> Import
     if not kept:
         raise CatalogueError(f"{PRODUCTS_FILE} has no row that can be kept. {_listed(report.counts)} {LAYOUT}")
     if report.counts[FindingReason.PICTURE_MISSING] == len(candidates):
-        sought = candidates[0].picture_file
-        raise CatalogueError(f"Not one picture is in {source}; the first one sought was {sought}. {LAYOUT}")
+        sought = f"{PICTURES_FOLDER}/{picture_name('IMAGEID', 'PRODUCTID')}"
+        raise CatalogueError(f"Not one picture is in {catalogue.url}; they are sought as {sought}. {LAYOUT}")
     _write_products(merged.products, output / "products.parquet")
     merged.write(output)
     report.write(output)
@@ -257,6 +268,9 @@ def main() -> None:
         log.info("%d texts without a label.", import_unlabelled(params.unlabelled, IMPORTED / "unlabelled.parquet"))
     except (CatalogueError, ParamsError) as error:
         raise SystemExit(f"import_data: {error}") from error
+    except Exception as error:  # its message may quote what was read, and the log of a training is shown to its client
+        lines = "".join(traceback.format_tb(error.__traceback__))
+        raise SystemExit(f"import_data: {kind_of(error)}, where this was called:\n{lines}") from None
 
 
 if __name__ == "__main__":

@@ -16,8 +16,9 @@ from mlflow.exceptions import MlflowException
 
 from shared.model.bundle import Bundle, BundleError
 from shared.pipeline.dvc_remote import FETCH, PULL, connect
+from shared.pipeline.environment import tool_env
 from shared.pipeline.params import PATH
-from shared.pipeline.workspace import DVC, WorkspaceError, clone, hide_changes, show, tool_env
+from shared.pipeline.workspace import DVC, WorkspaceError, clone, hide_changes, show
 from shared.registry import mlflow as registry
 from shared.settings import get_settings
 from training.pipeline.layout import BUNDLE, LABELS
@@ -89,7 +90,10 @@ def rebuild(record: Record, into: Path, *, recompute: bool = False) -> Bundle:
 
 def _repeat(workspace: Path, *, recompute: bool) -> None:
     """Run the stages up to `train` in the workspace, whose MLflow store is its own; shows what they print."""
-    env = {**tool_env(), "CATALOG_MLFLOW_TRACKING_URI": f"sqlite:///{workspace}/mlflow-store/mlflow.db"}
+    env = {
+        **tool_env(get_settings().training_environment),
+        "CATALOG_MLFLOW_TRACKING_URI": f"sqlite:///{workspace}/mlflow-store/mlflow.db",
+    }
     options = ["--force"] if recompute else []
     if (remote := get_settings().dvc_remote) is not None:
         connect(workspace, remote)

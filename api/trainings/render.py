@@ -25,6 +25,7 @@ def training_out(training: Training, position: int | None, durations: Mapping[st
         reason=job.reason,
         params=dict(request.params),
         source=request.source,
+        unlabelled=list(request.unlabelled),
         revision=request.revision,
         promote=request.promote,
         stage=training.stage and training.stage.name,

@@ -12,14 +12,14 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from api import ingest
 from api.access.authentication import TrainCaller
 from api.access.ownership import TrainingDep
-from api.dependencies import LedgerDep, QueueDep, TrainingsDep
+from api.dependencies import LedgerDep, QueueDep, SettingsDep, TrainingsDep
 from api.http.held_requests import HoldDep
 from api.http.idempotency import IdempotentDep
 from api.http.long_poll import LongPollDep
 from api.http.openapi import ACCEPTED, SMALL_BODY, problems, small_body
 from api.http.server_sent_events import follow
 from api.trainings.render import training_out
-from api.trainings.schemas import TrainingIn, TrainingOut, TrainingsOut
+from api.trainings.schemas import TrainingIn, TrainingOut, TrainingSourceOut, TrainingSourcesOut, TrainingsOut
 from api.trainings.submission import TrainingSubmissionsDep
 from shared.ledger import JobState, Ledger, Training, Trainings
 from shared.queues import reconcile_soon
@@ -69,6 +69,12 @@ def list_(
     """List your trainings, the newest first."""
     newest = trainings.newest(caller.tenant, limit)
     return TrainingsOut(trainings=[_out(training, ledger, trainings) for training in newest])
+
+
+@router.get("/sources")
+def list_sources(settings: SettingsDep, caller: TrainCaller) -> TrainingSourcesOut:
+    """List the catalogues and texts that a training may learn from, which the operator has named."""
+    return TrainingSourcesOut(sources=[TrainingSourceOut(name=name) for name in sorted(settings.training_sources)])
 
 
 @router.get("/{training_id}", responses=problems(HTTPStatus.NOT_FOUND))

@@ -2,7 +2,7 @@
 
 import hashlib
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, HttpUrl
 
@@ -18,13 +18,21 @@ class TrainingIn(BaseModel):
 
     params: dict[str, Any] = Field(
         default={},
-        description="Overrides of `params.yaml`, nested in the same way; all other parameters keep their values.",
+        description="Overrides of `params.yaml`, nested in the same way; all other parameters keep their values. "
+        "Parameters that hold paths or URLs are the operator's alone.",
     )
     source: str | None = Field(
         None,
         min_length=1,
         max_length=2000,
-        description="The catalogue's folder, or its URL for fsspec. By default as in `params.yaml`.",
+        description="The catalogue to learn from: a name from `GET /v1/trainings/sources`, never a path or a URL. By "
+        "default the one in `params.yaml`.",
+    )
+    unlabelled: tuple[Annotated[str, Field(min_length=1, max_length=2000)], ...] = Field(
+        (),
+        max_length=20,
+        description="Files of texts without a label to learn from as well: names from `GET /v1/trainings/sources`. By "
+        "default those in `params.yaml`.",
     )
     revision: str | None = Field(
         None,
@@ -72,7 +80,8 @@ class TrainingOut(BaseModel):
     state: JobState
     reason: Literal["deadline"] | None
     params: dict[str, Any] = Field(description="The requested overrides.")
-    source: str | None
+    source: str | None = Field(description="The name of the requested source.")
+    unlabelled: list[str] = Field(description="The names of the requested texts without a label.")
     revision: str | None = Field(description="The requested revision.")
     promote: PromotePolicy
     stage: str | None = Field(description="The stage that runs.")
@@ -105,3 +114,11 @@ class TrainingOut(BaseModel):
 
 class TrainingsOut(BaseModel):
     trainings: list[TrainingOut] = Field(description="Your own trainings, the newest first.")
+
+
+class TrainingSourceOut(BaseModel):
+    name: str = Field(description="What a request to train names as `source` or among `unlabelled`.")
+
+
+class TrainingSourcesOut(BaseModel):
+    sources: list[TrainingSourceOut] = Field(description="The operator's sources, by name.")

@@ -47,7 +47,7 @@ class TrainingSubmissions:
         _check_gate(body, scopes)
         self._check(body)
         settings, job_id = self._settings, Ledger.new_id()
-        request = TrainingRequest(body.params, body.source, body.revision, body.promote)
+        request = TrainingRequest(body.params, body.source, body.revision, body.promote, body.unlabelled)
         self._trainings.stage(job_id, request, self._quotas.memory(tenant))
         new = new_training(
             settings,
@@ -74,15 +74,21 @@ class TrainingSubmissions:
             check_webhook(str(body.webhook_url), self._settings)
         if body.deadline_s is not None:
             check_deadline(body.deadline_s)
-        importing = body.params.get("import_data")
-        if body.source is not None and isinstance(importing, dict) and "source" in importing:
-            detail = "The source is set twice, as source and as params.import_data.source: leave one of them out."
-            errors = [{"pointer": "/source", "detail": detail}]
-            raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-request", detail, errors=errors)
+        if unknown := list(self._unknown_sources(body)):
+            raise invalid_request(unknown)
         try:
             check_overrides(body.params, ROOT / PATH)
         except ValidationError as error:
             raise invalid_request(list(_below_params(error))) from None
+
+    def _unknown_sources(self, body: TrainingIn) -> Iterator[dict[str, Any]]:
+        known = self._settings.training_sources
+        named = [] if body.source is None else [(("source",), body.source)]
+        for location, name in [*named, *((("unlabelled", index), name) for index, name in enumerate(body.unlabelled))]:
+            if name not in known:
+                there = f"name one of {', '.join(sorted(known))}" if known else "there is none yet"
+                adding = "The operator adds sources (CATALOG_TRAINING_SOURCES); a path or URL is not accepted"
+                yield {"loc": location, "msg": f"there is no source {name[:64]!r}: {there}. {adding}"}
 
     def _full(self) -> Problem:
         detail = (

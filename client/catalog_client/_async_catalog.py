@@ -1,7 +1,7 @@
 """The client for asyncio: the methods of `Catalog`, to be awaited or iterated with `async for`."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, closing
 from pathlib import Path
 from types import TracebackType
@@ -195,6 +195,7 @@ class AsyncCatalog:
         params: Mapping[str, Any] | None = None,
         *,
         source: str | None = None,
+        unlabelled: Sequence[str] = (),
         revision: str | None = None,
         promote: str | None = None,
         webhook_url: str | None = None,
@@ -204,12 +205,16 @@ class AsyncCatalog:
         request = {
             "params": params,
             "source": source,
+            "unlabelled": list(unlabelled) or None,
             "revision": revision,
             "promote": promote,
             "webhook_url": webhook_url,
             "deadline_s": deadline_s,
         }
         return await self._send(calls.train(request, idempotency_key))
+
+    async def training_sources(self) -> tuple[str, ...]:
+        return await self._send(calls.training_sources())
 
     async def training(self, training: str | Training, *, wait_s: float = 0) -> Training:
         return await self._send(calls.training(training, wait_s))

@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 from urllib.parse import quote
 
 from catalog_client._errors import ProblemError, QuotaExceededError, UnexpectedAnswerError
-from catalog_client._model_records import Drift, Models, Training, TrainingList
+from catalog_client._model_records import Drift, Models, Training, TrainingList, TrainingSources
 from catalog_client._parsing import R, parse
 from catalog_client._records import (
     Deliveries,
@@ -146,6 +146,11 @@ def label_counts() -> Call[LabelCounts]:
 def train(request: Mapping[str, Any], idempotency_key: str | None) -> Call[Training]:
     body = {name: value for name, value in request.items() if value is not None}
     return _post("/v1/trainings", _record(Training), body, headers=_keyed(idempotency_key))
+
+
+def training_sources() -> Call[tuple[str, ...]]:
+    read = _record(TrainingSources)
+    return _get("/v1/trainings/sources", lambda answer: tuple(source.name for source in read(answer).sources))
 
 
 def training(training_id: str | Training, wait_s: float) -> Call[Training]:

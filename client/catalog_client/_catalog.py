@@ -1,7 +1,7 @@
 """The client for programs that wait for each answer."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -263,6 +263,7 @@ class Catalog:
         params: Mapping[str, Any] | None = None,
         *,
         source: str | None = None,
+        unlabelled: Sequence[str] = (),
         revision: str | None = None,
         promote: str | None = None,
         webhook_url: str | None = None,
@@ -273,7 +274,8 @@ class Catalog:
 
         Args:
             params: Overrides of params.yaml, nested as they are there.
-            source: Where the challenge's files are read from.
+            source: The catalogue to learn from: one of `training_sources()`.
+            unlabelled: Texts without a label to learn from as well: some of `training_sources()`.
             revision: The branch, tag or commit to train with.
             promote: "auto" (the default): the model serves when it passes the gate; "manual" and "never" leave it.
             webhook_url: Called, with a signature, when the training has ended.
@@ -283,12 +285,17 @@ class Catalog:
         request = {
             "params": params,
             "source": source,
+            "unlabelled": list(unlabelled) or None,
             "revision": revision,
             "promote": promote,
             "webhook_url": webhook_url,
             "deadline_s": deadline_s,
         }
         return self._send(calls.train(request, idempotency_key))
+
+    def training_sources(self) -> tuple[str, ...]:
+        """Return the names of what a training may learn from; the operator has given them."""
+        return self._send(calls.training_sources())
 
     def training(self, training: str | Training, *, wait_s: float = 0) -> Training:
         """Return the training as it is once it has ended, or after `wait_s` (at most 30)."""

@@ -61,6 +61,8 @@ class Training(QueuedWork):
 
     params: Mapping[str, Any] = field(default_factory=dict)
     source: str | None = None
+    """The name of the catalogue that it was asked to learn from; next, of the texts without a label."""
+    unlabelled: tuple[str, ...] = ()
     revision: str | None = None
     promote: str = "auto"
     stage: str | None = None
@@ -83,6 +85,20 @@ class TrainingList(Record):
     """Your trainings, the newest first."""
 
     trainings: tuple[Training, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingSource(Record):
+    """A catalogue, or texts without a label, that the operator has named."""
+
+    name: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingSources(Record):
+    """What a training may learn from."""
+
+    sources: tuple[TrainingSource, ...]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -41,10 +41,12 @@ class TrainingRequest:
     params: Mapping[str, Any]
     """Overrides of `params.yaml`, nested in the same way."""
     source: str | None = None
-    """Location of the catalogue; `None` for the one in `params.yaml`."""
+    """Name of the catalogue, which the operator has given it; `None` for the one in `params.yaml`."""
     revision: str | None = None
     """Revision of the repository; `None` for the one that is checked out."""
     promote: PromotePolicy = PromotePolicy.AUTO
+    unlabelled: tuple[str, ...] = ()
+    """Names of files of texts without a label; with none, those in `params.yaml`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,8 @@ class Training:
         request = facts.pop("request")
         if verdict := facts.pop("verdict", None):
             facts["verdict"] = GateVerdict.model_validate(verdict)
-        read = TrainingRequest(**{**request, "promote": PromotePolicy(request["promote"])})
+        texts = tuple(request.pop("unlabelled", ()))
+        read = TrainingRequest(**{**request, "unlabelled": texts, "promote": PromotePolicy(request["promote"])})
         return cls(job, read, stages, **facts)
 
 

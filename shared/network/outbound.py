@@ -25,6 +25,7 @@ from shared.network.addresses import Network, may_connect
 
 _COMPRESSIONS = {"gzip", "x-gzip", "deflate", "compress", "br", "zstd"}
 _MAX_PORT = 65535
+_MISSING = (404, 410)
 
 _deadline: ContextVar[float] = ContextVar("deadline", default=math.inf)
 
@@ -35,6 +36,10 @@ class ForbiddenAddressError(httpx.ConnectError):
 
 class FetchError(RuntimeError):
     """The URL gave no usable answer; the message tells the sender of the URL why."""
+
+
+class MissingError(FetchError):
+    """The server has nothing at the URL: it answered 404 or 410."""
 
 
 @contextmanager
@@ -75,6 +80,7 @@ def fetch(client: httpx.Client, url: str, *, max_bytes: int, timeout_s: float) -
     """Return the body of a 2xx answer of at most `max_bytes`, received within `timeout_s` in total.
 
     Raises:
+        MissingError: the answer is 404 or 410.
         FetchError: the answer is another one, too large or too late, or there is none.
     """
     shown = _without_credentials(url)
@@ -82,7 +88,8 @@ def fetch(client: httpx.Client, url: str, *, max_bytes: int, timeout_s: float) -
     try:
         with within(timeout_s), client.stream("GET", url, timeout=timeout_s) as response:
             if not response.is_success:
-                raise FetchError(f"{shown} answered {response.status_code}")
+                kind = MissingError if response.status_code in _MISSING else FetchError
+                raise kind(f"{shown} answered {response.status_code}")
             encodings = re.findall(r"[\w-]+", response.headers.get("Content-Encoding", "").lower())
             if packed := _COMPRESSIONS.intersection(encodings):
                 # Never decompressed: a small answer could fill the memory.

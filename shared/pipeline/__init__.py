@@ -2,7 +2,9 @@
 
 __all__ = [
     "dvc_remote",
+    "environment",
     "params",
+    "sources",
     "stages",
     "workspace",
 ]

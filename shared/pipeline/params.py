@@ -1,82 +1,116 @@
-"""The typed content of `params.yaml`."""
+"""The typed content of `params.yaml`.
 
-from collections.abc import Mapping
+The bounds are far above what anybody trains with. They keep a request from asking for what no machine has.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import urlsplit, urlunsplit
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 PATH = Path("params.yaml")
+
+_EPOCHS = 10_000
+_ITEMS = 100_000_000
+_BATCH = 65_536
+_VGG16_WEIGHTS = ("starter", "imagenet", "random")
+_VOCABULARY_WEIGHTS = 2**28
+"""Weights of the embedding: 1 GiB in single precision."""
 
 
 class ParamsError(ValueError):
     """`params.yaml` is missing or wrong; the message names each field."""
 
 
+@dataclass(frozen=True)
+class _Place:
+    """Marks a parameter that may hold a path or a URL: only the operator sets it, in `params.yaml`."""
+
+    instead: str
+    """What a request does instead."""
+    words: tuple[str, ...] = ()
+    """Values that are no places, which a request may set."""
+
+
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+LearningRate = Annotated[float, Field(gt=0, le=10)]
+
+
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class SampleParams(_Section):
-    per_type: int = Field(ge=4)
-    seed: int
+    per_type: int = Field(ge=4, le=10_000)
+    seed: Seed
 
 
 class ImportParams(_Section):
-    source: str | None
-    unlabelled: tuple[str, ...]
+    source: Annotated[str | None, _Place("name one of the operator's sources as `source` of the request")]
+    unlabelled: Annotated[tuple[str, ...], _Place("name some of the operator's sources as `unlabelled` of the request")]
     sample: SampleParams
 
 
 class FineTuneParams(_Section):
-    epochs: int = Field(ge=0)
-    batch_size: int = Field(ge=1)
-    learning_rate: float = Field(gt=0)
+    epochs: int = Field(ge=0, le=_EPOCHS)
+    batch_size: int = Field(ge=1, le=1024)
+    learning_rate: LearningRate
 
 
 class PreprocessParams(_Section):
-    seed: int
+    seed: Seed
     validation: float = Field(gt=0, lt=0.5)
     test: float = Field(gt=0, lt=0.5)
     image_size: int = Field(ge=128, le=224, multiple_of=32)
-    vgg16_weights: str
+    vgg16_weights: Annotated[str, _Place("a request may set starter, imagenet or random", _VGG16_WEIGHTS)]
     fine_tune: FineTuneParams
 
 
 class StudentParams(_Section):
     dropout: float = Field(ge=0, lt=1)
     word_dropout: float = Field(ge=0, lt=1)
-    epochs: int = Field(ge=1)
+    epochs: int = Field(ge=1, le=_EPOCHS)
 
 
 class TextParams(_Section):
     max_words: int = Field(ge=1, le=512)
-    vocabulary: int = Field(ge=1)
+    vocabulary: int = Field(ge=1, le=5_000_000)
     max_subwords: int = Field(ge=2, le=64)
-    min_count: int = Field(ge=1)
-    embedding: int = Field(ge=1)
-    vector_scale: float = Field(gt=0)
-    units: int = Field(ge=1)
+    min_count: int = Field(ge=1, le=1_000_000)
+    embedding: int = Field(ge=1, le=4096)
+    vector_scale: float = Field(gt=0, le=100)
+    units: int = Field(ge=1, le=2048)
     dropout: float = Field(ge=0, lt=1)
     word_dropout: float = Field(ge=0, lt=1)
-    batch_size: int = Field(ge=1)
-    learning_rate: float = Field(gt=0)
-    epochs: int = Field(ge=1)
+    batch_size: int = Field(ge=1, le=_BATCH)
+    learning_rate: LearningRate
+    epochs: int = Field(ge=1, le=_EPOCHS)
     teacher_share: float = Field(ge=0, lt=1)
     student: StudentParams
 
+    @model_validator(mode="after")
+    def _check_size(self) -> "TextParams":
+        if self.vocabulary * self.embedding > _VOCABULARY_WEIGHTS:
+            raise ValueError(
+                f"vocabulary times embedding is {self.vocabulary * self.embedding:,}, at most {_VOCABULARY_WEIGHTS:,}"
+            )
+        return self
+
 
 class ImageParams(_Section):
-    units: int = Field(ge=1)
+    units: int = Field(ge=1, le=8192)
     dropout: float = Field(ge=0, lt=1)
-    batch_size: int = Field(ge=1)
-    learning_rate: float = Field(gt=0)
-    weight_decay: float = Field(ge=0)
+    batch_size: int = Field(ge=1, le=_BATCH)
+    learning_rate: LearningRate
+    weight_decay: float = Field(ge=0, le=10)
     label_smoothing: float = Field(ge=0, lt=1)
-    mixup: float = Field(gt=0)
-    epochs: int = Field(ge=1)
+    mixup: float = Field(gt=0, le=100)
+    epochs: int = Field(ge=1, le=_EPOCHS)
 
 
 class ReviewParams(_Section):
@@ -84,7 +118,7 @@ class ReviewParams(_Section):
 
 
 class TrainParams(_Section):
-    seed: int
+    seed: Seed
     text: TextParams
     image: ImageParams
     review: ReviewParams
@@ -95,7 +129,7 @@ class EvaluateParams(_Section):
 
 
 class GateClassParams(_Section):
-    min_items: int = Field(ge=1)
+    min_items: int = Field(ge=1, le=_ITEMS)
     loss: float = Field(ge=0, le=1)
 
 
@@ -110,15 +144,15 @@ class GateRelabelledParams(_Section):
 
 
 class GateParams(_Section):
-    min_items: int = Field(ge=1)
+    min_items: int = Field(ge=1, le=_ITEMS)
     resamples: int = Field(ge=100, le=100_000)
-    seed: int
+    seed: Seed
     margin: float = Field(ge=0, le=1)
     loss: float = Field(ge=0, le=1)
     classes: GateClassParams
     calibration: float = Field(ge=0, le=1)
     review: GateReviewParams
-    latency: float = Field(ge=1)
+    latency: float = Field(ge=1, le=1_000_000)
     relabelled: GateRelabelledParams
     first: float = Field(ge=0, le=1)
 
@@ -131,6 +165,22 @@ class Params(_Section):
     gate: GateParams
 
 
+def _places(
+    overrides: Mapping[str, Any], section: type[BaseModel], above: tuple[str, ...]
+) -> Iterator[InitErrorDetails]:
+    for name, value in overrides.items():
+        if (field := section.model_fields.get(name)) is None:
+            continue
+        place = next((mark for mark in field.metadata if isinstance(mark, _Place)), None)
+        if place is not None and value not in place.words:
+            why = f"a request cannot set a path or URL: {place.instead}"
+            yield InitErrorDetails(
+                type=PydanticCustomError("place", "{why}", {"why": why}), loc=(*above, name), input=""
+            )
+        elif isinstance(value, Mapping) and isinstance(field.annotation, type):
+            yield from _places(value, field.annotation, (*above, name))
+
+
 def overridden(values: dict[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
     """Return `values` with the overrides applied; a section is overridden field by field."""
     merged = dict(values)
@@ -141,8 +191,19 @@ def overridden(values: dict[str, Any], overrides: Mapping[str, Any]) -> dict[str
 
 
 def check_overrides(overrides: Mapping[str, Any], path: Path = PATH) -> None:
-    """Raise pydantic's `ValidationError`, which names every override that is not allowed in `params.yaml`."""
+    """Check what a request overrides in `params.yaml`.
+
+    Raises:
+        ValidationError: An override holds a path or a URL, or is not allowed in `params.yaml`; each is named.
+    """
+    check_no_places(overrides)
     Params.model_validate(overridden(yaml.safe_load(path.read_text(encoding="utf-8")), overrides))
+
+
+def check_no_places(overrides: Mapping[str, Any]) -> None:
+    """Raise pydantic's `ValidationError`, which names every override that only the operator may set."""
+    if wrong := list(_places(overrides, Params, ())):
+        raise ValidationError.from_exception_data(PATH.name, wrong, hide_input=True)
 
 
 def load_params(path: Path = PATH) -> Params:
@@ -157,6 +218,10 @@ def load_params(path: Path = PATH) -> Params:
 
 
 def without_password(source: str) -> str:
-    """Return the catalogue's address without a user's name and password, as it may be shown."""
-    parts = urlsplit(source)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])) if parts.netloc else source
+    """Return the catalogue's address as it may be shown: without a user's name and password, and without a query."""
+    try:
+        parts = urlsplit(source)
+    except ValueError:
+        return "the source"
+    shown = parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="")
+    return urlunsplit(shown) if parts.netloc else source

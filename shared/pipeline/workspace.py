@@ -3,12 +3,13 @@
 Everything here that fails raises `WorkspaceError`, whose message is the command's own.
 """
 
-import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+
+from shared.pipeline.environment import tool_env
 
 DVC = (sys.executable, "-m", "dvc")
 
@@ -60,11 +61,6 @@ def show(command: list[str], folder: Path, env: Mapping[str, str]) -> None:
     """Run a command that may take hours and prints its progress to our own output."""
     if subprocess.run(command, cwd=folder, env=env, check=False).returncode:  # noqa: S603  # ours
         raise WorkspaceError(f"in {folder}: {' '.join(command)} failed")
-
-
-def tool_env() -> dict[str, str]:
-    """The environment of stages: `python`, which dvc.yaml calls, is this process's interpreter."""
-    return {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
 
 
 def _share_cache(repository: Path, folder: Path) -> None:

@@ -4,6 +4,7 @@ __all__ = [
     "challenge",
     "merging",
     "pictures",
+    "places",
     "product",
     "quality",
     "unlabelled",

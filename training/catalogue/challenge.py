@@ -4,7 +4,9 @@ import csv
 from collections.abc import Iterator
 from io import BytesIO, TextIOWrapper
 
-from fsspec.core import url_to_fs
+from shared.pipeline.params import without_password
+from training.catalogue import places
+from training.catalogue.places import PlaceError
 
 PRODUCTS_FILE = "X_train_update.csv"
 LABELS_FILE = "Y_train_CVw08PX.csv"
@@ -18,7 +20,7 @@ class CatalogueError(ValueError):
     """The source cannot be imported; the message says what is wrong, where, and what to do."""
 
 
-def picture_name(imageid: int, productid: int) -> str:
+def picture_name(imageid: int | str, productid: int | str) -> str:
     """Return the name of a product's picture in its folder."""
     return f"image_{imageid}_product_{productid}.jpg"
 
@@ -30,51 +32,55 @@ class Source:
     """
 
     def __init__(self, url: str) -> None:
-        self.url = url
+        self.url = without_password(url)
+        """Address as it may be shown."""
         try:
-            self._files, root = url_to_fs(url)
-        except (ValueError, ImportError, OSError) as error:
-            raise CatalogueError(f"The source {url} cannot be opened: {error}. Name a folder or fsspec URL.") from error
-        self._root = root.rstrip("/")
+            self._read = places.folder(url)
+        except PlaceError as error:
+            message = f"The source {self.url} cannot be opened: {error}. Name a folder or fsspec URL."
+            raise CatalogueError(message) from error
 
     def read(self, name: str) -> bytes:
         """Return a file's bytes; raise `FileNotFoundError` if it is absent, `CatalogueError` if it cannot be read."""
         try:
-            data: bytes = self._files.cat_file(f"{self._root}/{name}")
-        except FileNotFoundError:
-            raise
-        except Exception as error:  # every backend of fsspec has its own
+            return self._read(name)
+        except PlaceError as error:
             hint = "Check that it is a file, your access to it and the connection; then run again."
-            raise CatalogueError(f"{name} in {self.url} cannot be read: {error!r}. {hint}") from error
-        return data
+            raise CatalogueError(f"{name} in {self.url} cannot be read: {error}. {hint}") from error
 
     def read_table(self, name: str, columns: tuple[str, ...]) -> dict[int, list[str]]:
         """Return the cells of `columns` by row number (the CSV file's first, unnamed column), in the file's order.
 
         Raises `CatalogueError` if the file or a column is missing, a line is malformed or a row number repeats.
         """
+        lines = None
         try:
-            text = TextIOWrapper(BytesIO(self.read(name)), "utf-8", newline="")
-            return _parse_table(name, csv.reader(text, strict=True), columns)
+            lines = csv.reader(TextIOWrapper(BytesIO(self.read(name)), "utf-8", newline=""), strict=True)
+            return _parse_table(name, lines, columns)
         except FileNotFoundError:
             raise CatalogueError(f"{name} is missing in {self.url}. {LAYOUT}") from None
         except (csv.Error, UnicodeDecodeError) as error:
-            raise CatalogueError(f"{name} is not a UTF-8 CSV file: {error}. Download it again.") from error
+            fault = "bytes that are not UTF-8" if isinstance(error, UnicodeDecodeError) else "a misplaced quote or NUL"
+            where = f"after line {lines.line_num}" if lines is not None else "at its beginning"
+            raise CatalogueError(f"{name} is not a UTF-8 CSV file: {fault} {where}. Download it again.") from error
 
 
 def parse_integer(text: str, where: str) -> int:
-    """Return a whole number that fits an int64; raise `CatalogueError`, whose message begins with `where`."""
+    """Return a whole number that fits an int64; raise `CatalogueError`, whose message begins with `where`.
+
+    The text is not quoted: messages of this stage show nothing of what was read (`training.catalogue.places`).
+    """
     if text.isascii() and text.isdigit() and len(text) <= 18:  # always fits an int64
         return int(text)
-    raise CatalogueError(f"{where}: {text!r} is not a whole number. Correct it.")
+    raise CatalogueError(f"{where}: this is not a whole number of at most 18 digits. Correct it.")
 
 
 def _parse_table(name: str, lines: Iterator[list[str]], columns: tuple[str, ...]) -> dict[int, list[str]]:
     header = next(lines, [])
     for column in columns:
         if column not in header[1:]:
-            columns_read = ", ".join(header) or "nothing"
-            raise CatalogueError(f"{name} has no column {column} after the row number; it has {columns_read}. {LAYOUT}")
+            found = f"the first line has {len(header)} cells" if header else "it is empty"
+            raise CatalogueError(f"{name} has no column {column} after the row number; {found}. {LAYOUT}")
     positions = [header.index(column, 1) for column in columns]
     table: dict[int, list[str]] = {}
     for count, cells in enumerate(filter(None, lines), start=1):

@@ -7,11 +7,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from shared.pipeline.params import without_password
 from training.catalogue.challenge import CatalogueError
+from training.catalogue.places import PlaceError, kind_of, read
 
 SCHEMA = pa.schema([pa.field("designation", pa.string()), pa.field("description", pa.string())])
 
@@ -39,14 +40,16 @@ def import_unlabelled(locations: Sequence[str], path: Path) -> int:
 
 
 def _read(location: str) -> Iterator[Text]:
+    shown = without_password(location)
     try:
-        with fsspec.open(location, "rt", encoding="utf-8", newline="") as file:
-            content = file.read()
+        content = read(location).decode()
     except FileNotFoundError:
-        raise CatalogueError(f"There is no file {location}. {_ADVICE}") from None
-    except (OSError, ValueError, ImportError) as error:
-        raise CatalogueError(f"{location} cannot be read: {error}. {_ADVICE}") from error
-    yield from _json_lines(location, content) if location.endswith(".jsonl") else _csv_rows(location, content)
+        raise CatalogueError(f"There is no file {shown}. {_ADVICE}") from None
+    except UnicodeDecodeError as error:
+        raise CatalogueError(f"{shown} is not UTF-8 from byte {error.start:,}. {_ADVICE}") from None
+    except PlaceError as error:
+        raise CatalogueError(f"{shown} cannot be read: {error}. {_ADVICE}") from error
+    yield from _json_lines(shown, content) if location.endswith(".jsonl") else _csv_rows(shown, content)
 
 
 def _json_lines(location: str, content: str) -> Iterator[Text]:
@@ -57,18 +60,20 @@ def _json_lines(location: str, content: str) -> Iterator[Text]:
             record = json.loads(line)
             title = record["text"] if "text" in record else record["designation"]
         except (ValueError, TypeError, KeyError) as error:
-            raise CatalogueError(f"{location}, line {number} is not such a text: {error!r}. {_ADVICE}") from error
+            raise CatalogueError(
+                f"{location}, line {number} is not such a text: {kind_of(error)}. {_ADVICE}"
+            ) from error
         yield Text(_stated(title), _stated(record.get("description")))
 
 
 def _csv_rows(location: str, content: str) -> Iterator[Text]:
+    rows = csv.DictReader(io.StringIO(content, newline=""), strict=True)
     try:
-        rows = csv.DictReader(io.StringIO(content, newline=""), strict=True)
         if "designation" not in (rows.fieldnames or ()):
             raise CatalogueError(f"{location} has no column designation. {_ADVICE}")
         yield from (Text(_stated(row["designation"]), _stated(row.get("description"))) for row in rows)
     except csv.Error as error:
-        raise CatalogueError(f"{location} is not a CSV file: {error}. {_ADVICE}") from error
+        raise CatalogueError(f"{location} is not a CSV file after line {rows.line_num}. {_ADVICE}") from error
 
 
 def _stated(value: object) -> str | None:

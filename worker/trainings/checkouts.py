@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic import ValidationError
 
 from shared.ledger import TrainingRequest
 from shared.pipeline import workspace
 from shared.pipeline.dvc_remote import connect
-from shared.pipeline.params import PATH, overridden
+from shared.pipeline.params import PATH, check_no_places, overridden
 from shared.pipeline.stages import FEATURE_STORE
+from shared.pipeline.workspace import WorkspaceError
 from shared.settings import Settings
 from shared.stores.labels import LabelStore
 from worker.trainings import label_snapshot
@@ -64,10 +66,11 @@ def check_out(checkout: Checkout, request: TrainingRequest, settings: Settings) 
     """Make the training's workspace, whole or not at all, with the labels that are in the store at this moment.
 
     Raises:
-        WorkspaceError: `CATALOG_TRAINING_REPOSITORY` is no repository, or lacks the revision or the remote.
+        WorkspaceError: `CATALOG_TRAINING_REPOSITORY` is no repository, or lacks the revision or the remote; the request
+            names a source that this trainer does not know, or holds a path.
         OSError: The store of labels cannot be reached, or the disk is full.
     """
-    repository = settings.training_repository.resolve()
+    sources, repository = _sources(request, settings), settings.training_repository.resolve()
     unfinished = checkout.home / "unfinished"
     shutil.rmtree(unfinished, ignore_errors=True)
     checkout.home.mkdir(parents=True, exist_ok=True)
@@ -75,7 +78,7 @@ def check_out(checkout: Checkout, request: TrainingRequest, settings: Settings) 
     _share_features(repository, unfinished)
     if settings.dvc_remote is not None:
         connect(unfinished, settings.dvc_remote)
-    _set_params(repository, unfinished, request)
+    _set_params(repository, unfinished, request.params, sources)
     label_snapshot.take(LabelStore(settings.labels_url), unfinished)
     unfinished.rename(checkout.repository)
 
@@ -96,16 +99,44 @@ def _share_features(repository: Path, clone: Path) -> None:
     (clone / FEATURE_STORE).symlink_to(features, target_is_directory=True)
 
 
-def _set_params(repository: Path, clone: Path, request: TrainingRequest) -> None:
-    """Write the request's overrides into the clone's params.yaml.
+def _sources(request: TrainingRequest, settings: Settings) -> dict[str, Any]:
+    """Return the parameters that say where the sources lie that the request names.
+
+    The API has refused a request with a path or an unknown name. It may know other names than this trainer, though,
+    and Redis may hold what no API of this release has accepted.
+
+    Raises:
+        WorkspaceError: A name is unknown here, or a parameter holds a path.
+    """
+    try:
+        check_no_places(request.params)
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False))
+        raise WorkspaceError(f"the parameters of the request are refused: {wrong}") from None
+    located: dict[str, Any] = {}
+    if request.source is not None:
+        located["source"] = _place(request.source, settings)
+    if request.unlabelled:
+        located["unlabelled"] = [_place(name, settings) for name in request.unlabelled]
+    return located
+
+
+def _place(name: str, settings: Settings) -> str:
+    if (place := settings.training_sources.get(name)) is None:
+        raise WorkspaceError(
+            f"this trainer knows no source {name[:64]!r}: set CATALOG_TRAINING_SOURCES for the trainers as for the API"
+        )
+    return place
+
+
+def _set_params(repository: Path, clone: Path, overrides: Mapping[str, Any], sources: Mapping[str, Any]) -> None:
+    """Write the request's overrides and sources into the clone's params.yaml.
 
     They are on the training's record, so git need not call the tree changed for them.
     """
     path = clone / PATH
     before = yaml.safe_load(path.read_text(encoding="utf-8"))
-    values = overridden(before, request.params)
-    if request.source is not None:
-        values = overridden(values, {"import_data": {"source": request.source}})
+    values = overridden(overridden(before, overrides), {"import_data": sources})
     values = overridden(values, {"import_data": _located(values["import_data"], repository, clone)})
     if values == before:
         return
@@ -114,7 +145,7 @@ def _set_params(repository: Path, clone: Path, request: TrainingRequest) -> None
 
 
 def _located(params: Mapping[str, Any], repository: Path, clone: Path) -> dict[str, Any]:
-    """Point to the repository's own folder for files that git does not hold."""
+    """Point to the repository's own folder for files that git does not hold; params.yaml may name them so."""
 
     def find(place: str) -> str:
         elsewhere = "://" in place or (clone / place).exists() or not (repository / place).exists()

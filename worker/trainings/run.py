@@ -1,6 +1,8 @@
 """Runs one training from its request to its verdict, each stage in a process tree of its own."""
 
+import json
 import logging
+import re
 import sys
 import threading
 import time
@@ -15,8 +17,9 @@ from redis import Redis, RedisError
 from shared.ledger import Lease, StageState, Training, Trainings
 from shared.model.bundle import Bundle
 from shared.pipeline import dvc_remote as remote
+from shared.pipeline.environment import tool_env
 from shared.pipeline.stages import BUNDLE, GATE, PROGRESS_FILE, STAGES, VERDICT, GateVerdict, Progress, PromotePolicy
-from shared.pipeline.workspace import DVC, tool_env
+from shared.pipeline.workspace import DVC
 from shared.settings import Settings
 from shared.telemetry.tracing import span
 from worker.trainings.checkouts import Checkout, check_out, workspace_of
@@ -32,8 +35,8 @@ _SHOWN_BYTES, _SHOWN_LINES = 64 * 1024, 1000
 _QUOTED_LINES = 15
 _SHOWN_REASON = 1000
 """In characters."""
-_HIDDEN_SETTINGS = {"CATALOG_REDIS_URL", "CATALOG_BROKER_URL", "CATALOG_WEBHOOK_SECRETS", "CATALOG_BLOB_URL"}
-"""Settings withheld from stages, which use neither ledger, queue nor webhooks."""
+_PASSWORD = re.compile(r"(?<=://)[^/?#\s@]+@")
+"""The user and the password of a URL, which the log does not show."""
 
 
 class StageError(RuntimeError):
@@ -189,9 +192,9 @@ class TrainingRunner:
 
     def _env(self) -> dict[str, str]:
         """Return the environment of a stage, which leads from the clone to this machine's services."""
-        passed_on = {name: value for name, value in tool_env().items() if name not in _HIDDEN_SETTINGS}
         return {
-            **passed_on,
+            **tool_env(self._settings.training_environment),
+            "CATALOG_ALLOWED_NETWORKS": json.dumps([str(network) for network in self._settings.allowed_networks]),
             "CATALOG_MLFLOW_TRACKING_URI": self._settings.mlflow_tracking_uri,
             "CATALOG_REGISTERED_MODEL": self._settings.registered_model,
             "CATALOG_TRIAL": str(self._trial),
@@ -254,7 +257,7 @@ class TrainingRunner:
             return ""
         with self._checkout.log.open("rb") as file:
             file.seek(max(position, self._log_size() - 4 * _SHOWN_BYTES, 0))
-            return file.read().decode(errors="replace")
+            return _PASSWORD.sub("", file.read().decode(errors="replace"))
 
     def _log_tail(self) -> str:
         return "\n".join(self._log_from(self._log_size() - _SHOWN_BYTES).splitlines()[-_SHOWN_LINES:])

@@ -49,7 +49,13 @@ def train(
             help="Override a value of params.yaml, such as train.text.epochs=20; may be repeated.",
         ),
     ] = None,
-    source: Annotated[str | None, typer.Option(help="The folder or URL of the catalogue.")] = None,
+    source: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The catalogue to learn from; `catalog sources` lists them.")
+    ] = None,
+    unlabelled: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Texts without a label to learn from as well; may be repeated."),
+    ] = None,
     revision: Annotated[str | None, typer.Option(help="The branch, tag or commit to train with.")] = None,
     promote: Annotated[
         str, typer.Option(help="Whether a model that passes the gate is promoted: auto, manual or never.")
@@ -66,6 +72,7 @@ def train(
         training = catalog.train(
             params,
             source=source,
+            unlabelled=unlabelled or (),
             revision=revision,
             promote=promote,
             webhook_url=webhook,
@@ -74,6 +81,14 @@ def train(
         console.print(f"training [bold]{training.id}[/bold]")
         if wait:
             conclude(_follow(catalog, training))
+
+
+@app.command()
+def sources(url: Url = DEFAULT_URL, key: Key = None) -> None:
+    """Print the names of what a training may learn from, one per line."""
+    with brief_catalog(url, key) as catalog:
+        for name in catalog.training_sources():
+            typer.echo(name)
 
 
 @app.command()

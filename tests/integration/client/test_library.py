@@ -229,6 +229,13 @@ def test_labels_are_sent_and_counted(catalog: Catalog) -> None:
     assert catalog.label_counts().labels == before + 3
 
 
+def test_a_training_names_a_source_of_the_operators(catalog: Catalog) -> None:
+    assert catalog.training_sources() == ()
+    with pytest.raises(ProblemError, match="there is no source 'spring'") as raised:
+        catalog.train(source="spring", unlabelled=["texts"])
+    assert [error["pointer"] for error in raised.value.document["errors"]] == ["/source", "/unlabelled/0"]
+
+
 def test_a_training_is_asked_for_and_cancelled(catalog: Catalog) -> None:
     training = catalog.train({"train": {"text": {"epochs": 1}}}, promote="never")
     assert training.params == {"train": {"text": {"epochs": 1}}}

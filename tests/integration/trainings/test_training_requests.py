@@ -18,7 +18,8 @@ from tests.redis_state import set_durations
 @pytest.fixture
 def settings(redis_port: int, redis: Redis) -> Settings:
     url = f"redis://127.0.0.1:{redis_port}"
-    return Settings(redis_url=f"{url}/0", broker_url=f"{url}/1", max_queued_trainings=2)
+    sources = {"spring": "/made/up/spring", "texts": "s3://made-up/texts.csv"}
+    return Settings(redis_url=f"{url}/0", broker_url=f"{url}/1", max_queued_trainings=2, training_sources=sources)
 
 
 @pytest.fixture
@@ -59,15 +60,77 @@ def test_training_request_becomes_a_training(client: TestClient) -> None:
         ({"params": {"train": {"text": {"epoch": 3}}}}, ["/params/train/text/epoch"]),
         ({"params": {"train": {"text": {"epochs": 0}}}}, ["/params/train/text/epochs"]),
         ({"params": {"train": 5, "preprocess": {"test": "much"}}}, ["/params/preprocess/test", "/params/train"]),
-        ({"params": {"import_data": {"source": "a"}}, "source": "b"}, ["/source"]),
+        ({"source": "autumn", "unlabelled": ["texts", "more"]}, ["/source", "/unlabelled/1"]),
         ({"promote": "always"}, ["/body/promote"]),
         ({"revision": "--upload-pack=x"}, ["/body/revision"]),
+        ({"revision": "HEAD:params.yaml"}, ["/body/revision"]),
+        ({"revision": "/etc/passwd"}, ["/body/revision"]),
         ({"epochs": 3}, ["/body/epochs"]),
     ],
 )
 def test_invalid_training_request_is_explained(client: TestClient, body: dict[str, Any], pointers: list[str]) -> None:
     assert refused(client.post("/v1/trainings", json=body)) == (422, "invalid-request", pointers)
     assert client.get("/v1/trainings").json() == {"trainings": []}
+
+
+PLACES = (
+    "/etc/passwd", "/proc/self/environ", "data", "../repository", "file:///etc/passwd", "local:///etc", "reference://",
+    "memory://x", "simplecache::file:///etc/passwd", "zip://a::/made/up.zip", "http://169.254.169.254/latest/meta-data",
+    "http://127.0.0.1:5001/", "https://shop.example/files", "s3://bucket/folder", "spring/..", "SPRING",
+)  # fmt: skip
+"""Paths and URLs, and what is nearly a name."""
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_request_holds_no_path_and_no_url(client: TestClient, place: str) -> None:
+    for body, pointer in (
+        ({"source": place}, "/source"),
+        ({"unlabelled": [place]}, "/unlabelled/0"),
+        ({"params": {"import_data": {"source": place}}}, "/params/import_data/source"),
+        ({"params": {"import_data": {"source": None}}}, "/params/import_data/source"),
+        ({"params": {"import_data": {"unlabelled": [place]}}}, "/params/import_data/unlabelled"),
+        ({"params": {"preprocess": {"vgg16_weights": place}}}, "/params/preprocess/vgg16_weights"),
+    ):
+        assert refused(client.post("/v1/trainings", json=body)) == (422, "invalid-request", [pointer])
+    assert client.get("/v1/trainings").json() == {"trainings": []}
+
+
+def test_refusals_say_what_to_name_instead(client: TestClient) -> None:
+    said = client.post("/v1/trainings", json={"source": "/data/rakuten"}).json()["detail"]
+    assert "there is no source '/data/rakuten': name one of spring, texts." in said
+    assert "CATALOG_TRAINING_SOURCES" in said
+    said = client.post("/v1/trainings", json={"params": {"import_data": {"source": "spring"}}}).json()["detail"]
+    assert "name one of the operator's sources as `source`" in said
+
+
+def test_named_sources_are_listed_without_their_places_and_accepted(client: TestClient) -> None:
+    listed = client.get("/v1/trainings/sources")
+    assert listed.json() == {"sources": [{"name": "spring"}, {"name": "texts"}]}
+    body = {"source": "spring", "unlabelled": ["texts"], "params": {"preprocess": {"vgg16_weights": "random"}}}
+    made = client.post("/v1/trainings", json=body)
+    assert made.status_code == 202
+    shown = client.get(made.json()["url"])
+    assert (shown.json()["source"], shown.json()["unlabelled"]) == ("spring", ["texts"])
+    assert "made" not in listed.text + shown.text
+
+
+@pytest.mark.parametrize(
+    ("section", "name", "value"),
+    [
+        ("text", "epochs", 10**30),
+        ("text", "units", 10**9),
+        ("text", "embedding", 10**9),
+        ("text", "vocabulary", 10**12),
+        ("text", "batch_size", 10**9),
+        ("text", "learning_rate", 1e300),
+        ("image", "units", 10**9),
+        ("image", "epochs", 10**30),
+        ("image", "mixup", 1e300),
+    ],
+)
+def test_absurd_parameters_are_refused(client: TestClient, section: str, name: str, value: float) -> None:
+    answer = client.post("/v1/trainings", json={"params": {"train": {section: {name: value}}}})
+    assert refused(answer) == (422, "invalid-request", [f"/params/train/{section}/{name}"])
 
 
 def test_training_deadlines_and_webhooks_have_the_rules_of_jobs(client: TestClient) -> None:

@@ -15,10 +15,11 @@ import yaml
 from redis import Redis
 
 from api.lifecycle.webhook_events import EndedTrainingOut, TrainingEndedOut
-from shared.ledger import StageState
+from shared.ledger import Ledger, StageState, TrainingRequest, Trainings, new_training
 from shared.pipeline.stages import BUNDLE, STAGES, STEPS
 from shared.registry.state import CHAMPION, Models
-from shared.settings import ROOT
+from shared.settings import ROOT, Settings
+from shared.tenants.local import LOCAL_TENANT
 from stack.processes import free_port
 from stack.receiver import WebhookReceiver
 from stack.services import Ports, Stack
@@ -26,6 +27,7 @@ from tests.collector import Collector
 from tests.integration.conftest import traced
 from tests.waiting import wait_for
 from tests.workspace import Workspace
+from training.catalogue.challenge import LABELS_FILE, PRODUCTS_FILE
 from worker.trainings.process_tree import MARK
 
 LENIENT = {
@@ -34,6 +36,9 @@ LENIENT = {
 }  # fmt: skip
 """A gate that lets everything pass whose golden answers come again."""
 STRICT = {"min_items": 100_000}
+SECRET = "geheim-and-made-up"
+NOT_FOR_STAGES = ("CATALOG_API_KEY", "POSTGRES_PASSWORD", "SHOP_TOKEN", "GRAFANA_PASSWORD")
+"""Variables that the trainer has in this test, and that no stage may see."""
 ENDLESS = {"train": {"text": {"epochs": 5000}}}
 
 
@@ -88,7 +93,12 @@ def service(workspace: Workspace, collector: Collector, tmp_path_factory: pytest
     repository.commit_all()
     # What the session's training has registered serves: version 1.
     repository.python("-c", "from shared.registry.mlflow import promote; promote('1', 'test', 'the first')")
+    for name in ("nothing", "letters"):
+        (folder / name).mkdir()
+    for name in (PRODUCTS_FILE, LABELS_FILE):
+        (folder / "letters" / name).write_text(f"from,to,text\nann,bob,{SECRET}\n" * 5)
     settings = {
+        "CATALOG_TRAINING_SOURCES": f"nothing={folder}/nothing,letters={folder}/letters",
         "CATALOG_TRAINING_REPOSITORY": str(repository.folder),
         "CATALOG_TRAINING_WORKSPACES": str(folder / "workspaces"),
         "CATALOG_TRAINING_KEPT": "1",
@@ -97,6 +107,7 @@ def service(workspace: Workspace, collector: Collector, tmp_path_factory: pytest
         "CATALOG_MODEL_CACHE": str(folder / "models"),
         "CATALOG_MLFLOW_TRACKING_URI": f"sqlite:///{repository.folder}/mlflow-store/mlflow.db",
         "CATALOG_WEBHOOK_RETRIES_S": "[0.1, 0.1, 0.1]",
+        **dict.fromkeys(NOT_FOR_STAGES, SECRET),
         **traced(collector),
     }
     stack = Stack(ROOT, folder / "stack", Ports(redis=free_port(), api=free_port(), mlflow=None), settings)
@@ -231,8 +242,56 @@ def test_training_survives_kill_and_stop_of_trainers_and_cancel_leaves_no_proces
     assert service.get(url)["state"] == "cancelled"
 
 
-def test_failed_stage_explains_the_training_error(service: Service, tmp_path: Path) -> None:
-    training = service.ended(service.ask(source=str(tmp_path)))
+def test_stages_get_no_secret_of_the_trainers(service: Service) -> None:
+    url = service.ask(params=ENDLESS, promote="never", deadline_s=600)
+    service.fits(url, attempt=1)
+    environments = [process.environ() for process in processes_of(url)]
+    assert len(environments) >= 3  # guard, DVC, stage
+    for environment in environments:
+        assert SECRET not in "".join(environment.values())
+        assert not environment.keys() & {"CATALOG_REDIS_URL", "CATALOG_BROKER_URL", "CATALOG_WEBHOOK_SECRETS"}
+    service.api.post(f"{url}/cancel").raise_for_status()
+    wait_for("all processes end", lambda: not processes_of(url), 10)
+
+
+def test_a_source_that_is_no_catalogue_is_not_quoted(service: Service) -> None:
+    training = service.ended(service.ask(source="letters"))
+    assert (training["state"], training["error"]["stage"]) == ("failed", "import_data")
+    assert f"{PRODUCTS_FILE} has no column designation" in training["error"]["message"]
+    shown = f"{training}{service.api.get(training['log_url'], params={'lines': 1000}).text}"
+    assert SECRET not in shown
+    assert "bob" not in shown
+
+
+@pytest.mark.parametrize(
+    ("request_", "why"),
+    [
+        (TrainingRequest({}, source="/etc/passwd"), "this trainer knows no source '/etc/passwd'"),
+        (TrainingRequest({}, unlabelled=("/etc/passwd",)), "this trainer knows no source '/etc/passwd'"),
+        (
+            TrainingRequest({"import_data": {"source": "/etc/passwd"}}),
+            "import_data.source: a request cannot set",
+        ),
+        (
+            TrainingRequest({"preprocess": {"vgg16_weights": "/etc/passwd"}}),
+            "vgg16_weights: a request cannot set",
+        ),
+    ],
+)
+def test_the_trainer_checks_again_what_lies_in_redis(service: Service, request_: TrainingRequest, why: str) -> None:
+    with Redis(port=service.stack.ports.redis) as redis:
+        ledger, trainings = Ledger(redis), Trainings(redis)
+        job = ledger.new_id()
+        trainings.stage(job, request_)
+        ledger.open(job, new_training(Settings(), LOCAL_TENANT))
+    training = service.ended(f"/v1/trainings/{job}", 60)
+    assert (training["state"], training["error"]["stage"]) == ("failed", None)
+    assert why in training["error"]["message"]
+    assert not (service.workspaces / job / "repository").exists()
+
+
+def test_failed_stage_explains_the_training_error(service: Service) -> None:
+    training = service.ended(service.ask(source="nothing"))
     assert training["state"] == "failed"
     assert training["error"]["stage"] == "import_data"
     assert "The source must hold" in training["error"]["message"]

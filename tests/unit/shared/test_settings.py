@@ -1,5 +1,8 @@
 import re
 
+import pytest
+from pydantic import ValidationError
+
 from shared.settings import ROOT, Settings
 
 RUNNING = (ROOT / "docs/running.md").read_text(encoding="utf-8")
@@ -10,6 +13,42 @@ ELSEWHERE = {
     "CATALOG_PROGRESS_FILE",  # a stage
 }
 """Variables that are no settings, by who reads them."""
+
+
+SOURCES = {"rakuten": "/data/rakuten", "spring-texts.2": "s3://bucket/texts.csv?versionId=1"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "rakuten=/data/rakuten,spring-texts.2=s3://bucket/texts.csv?versionId=1",
+        " rakuten = /data/rakuten ,\n spring-texts.2=s3://bucket/texts.csv?versionId=1,",
+        '{"rakuten": "/data/rakuten", "spring-texts.2": "s3://bucket/texts.csv?versionId=1"}',
+    ],
+)
+def test_sources_of_trainings_are_names_with_places(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CATALOG_TRAINING_SOURCES", text)
+    assert Settings().training_sources == SOURCES
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("/data/rakuten", "has a name and a place for each source"),
+        ("rakuten=data/rakuten", "place of source rakuten must be a folder's or file's absolute path, or one URL"),
+        ("rakuten=simplecache::s3://bucket/folder", "chained with '::' are not accepted"),
+        ("rakuten=", "place of source rakuten must be"),
+        ("a/b=/data", "'a/b' is no name of a source"),
+        ("a=/data,a=/other", "a name occurs twice"),
+        ('{"a": ["/data"]}', "place of source a must be"),
+        ('{"a": ', "has a name and a place for each source"),
+        ('["a"]', "has a name and a place for each source"),
+    ],
+)
+def test_wrong_sources_stop_the_start_with_a_sentence(text: str, why: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CATALOG_TRAINING_SOURCES", text)
+    with pytest.raises(ValidationError, match=why):
+        Settings()
 
 
 def test_each_setting_is_documented_once() -> None:

@@ -26,21 +26,51 @@ def test_cells_come_by_row_number_in_the_files_order(tmp_path: Path, content: by
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "X.csv has no column designation after the row number; it has nothing. The source must hold"),
-        (b",designation\n1,a\n", "X.csv has no column productid after the row number; it has , designation"),
+        (b"", "X.csv has no column designation after the row number; it is empty. The source must hold"),
+        (b",designation\n1,a\n", "X.csv has no column productid after the row number; the first line has 2 cells"),
         (b"designation,productid\na,1\n", "X.csv has no column designation after the row number"),
         (SOUND + b"8,a,,14,15\n", "X.csv, record 3: 5 cells instead of 4"),
         (SOUND + b"8,a\n", "X.csv, record 3: 2 cells instead of 4"),
-        (SOUND + b"x,a,,14\n", "X.csv, record 3, row number .*: 'x' is not a whole number"),
-        (SOUND + b"-1,a,,14\n", "X.csv, record 3, row number .*: '-1' is not a whole number"),
+        (SOUND + b"x,a,,14\n", "X.csv, record 3, row number .*: this is not a whole number"),
+        (SOUND + b"-1,a,,14\n", "X.csv, record 3, row number .*: this is not a whole number"),
         (SOUND + b"7,a,,14\n", "X.csv, record 3: row number 7 occurs twice"),
-        (SOUND + b"8,caf\xe9,,14\n", "X.csv is not a UTF-8 CSV file: .* Download it again"),
-        (SOUND + b'8,"never closed', "X.csv is not a UTF-8 CSV file: .* Download it again"),
+        (SOUND + b"8,caf\xe9,,14\n", "X.csv is not a UTF-8 CSV file: bytes that are not UTF-8 .* Download it again"),
+        (
+            SOUND + b'8,"never closed',
+            "X.csv is not a UTF-8 CSV file: a misplaced quote or NUL after line 5. Download it again",
+        ),
     ],
 )
 def test_a_malformed_table_is_refused_with_the_place(tmp_path: Path, content: bytes, message: str) -> None:
     with pytest.raises(CatalogueError, match=message):
         read_table(tmp_path, content)
+
+
+SECRET = "geheim"
+"""Stands for what a file holds that is no catalogue."""
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        f"root:{SECRET}:0:0\n",
+        f",designation,productid\n{SECRET},a,1\n",
+        f",designation,productid\n1,{SECRET},2,3\n",
+        f',designation,productid\n1,"{SECRET}',
+        f",designation,productid\n1,{SECRET}\xff",
+    ],
+)
+def test_messages_show_nothing_of_what_was_read(tmp_path: Path, content: str) -> None:
+    with pytest.raises(CatalogueError) as raised:
+        read_table(tmp_path, content.encode("latin-1"))
+    assert SECRET not in str(raised.value)
+
+
+def test_places_are_shown_without_passwords_and_signatures() -> None:
+    with pytest.raises(CatalogueError) as raised:
+        Source(f"nosuch://user:{SECRET}@host/folder?signature={SECRET}")
+    assert "nosuch://host/folder cannot be opened" in str(raised.value)
+    assert SECRET not in str(raised.value)
 
 
 def test_a_missing_table_is_named(tmp_path: Path) -> None:

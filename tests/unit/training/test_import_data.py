@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from shared.pipeline.params import SampleParams
+from shared.settings import get_settings
 from tests.unit.training.catalogue_files import (
     DESCRIPTION,
     DESIGNATION,
@@ -34,6 +35,7 @@ from tests.unit.training.catalogue_files import (
 from training.catalogue.challenge import CatalogueError
 from training.catalogue.pictures import iter_pictures
 from training.catalogue.product import FindingReason
+from training.catalogue.unlabelled import import_unlabelled
 from training.import_data import PRODUCTS_SCHEMA, import_catalogue, import_sample
 
 
@@ -143,6 +145,15 @@ def elsewhere(catalogue: Path) -> Iterator[dict[str, str]]:
     memory.rm("/shop", recursive=True)
 
 
+@pytest.fixture
+def _allowed_loopback(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("CATALOG_ALLOWED_NETWORKS", '["127.0.0.0/8"]')
+    get_settings.cache_clear()
+    yield
+    get_settings.cache_clear()
+
+
+@pytest.mark.usefixtures("_allowed_loopback")
 @pytest.mark.parametrize("kind", ["memory", "zip", "http", "relative"])
 def test_any_source_gives_what_the_folder_gives(
     catalogue: Path, elsewhere: dict[str, str], output: Path, monkeypatch: pytest.MonkeyPatch, kind: str
@@ -152,6 +163,22 @@ def test_any_source_gives_what_the_folder_gives(
     monkeypatch.chdir(catalogue.parent)
     import_catalogue(elsewhere[kind], output)
     assert contents(output) == expected
+
+
+def test_a_web_server_in_a_private_network_is_read_only_if_the_operator_allows_it(
+    elsewhere: dict[str, str], output: Path
+) -> None:
+    with pytest.raises(CatalogueError, match=f"{X} in .* cannot be read: .* does not lead to a public address"):
+        import_catalogue(elsewhere["http"], output)
+
+
+@pytest.mark.usefixtures("_allowed_loopback")
+def test_texts_without_a_label_are_read_from_any_place(
+    catalogue: Path, elsewhere: dict[str, str], tmp_path: Path
+) -> None:
+    zipped = elsewhere["zip"].replace("zip://", f"zip://{X}")
+    for place in (str(catalogue / X), zipped, f"{elsewhere['memory']}/{X}", f"{elsewhere['http']}{X}"):
+        assert import_unlabelled([place], tmp_path / "texts.parquet") == 108
 
 
 def test_the_sample_is_imported_like_any_other_catalogue(pristine: Path, output: Path, tmp_path: Path) -> None:
@@ -274,7 +301,7 @@ def test_a_catalogue_of_which_nothing_can_be_kept_is_refused(catalogue: Path, ou
 def test_an_id_that_is_no_number_is_named_with_its_row(catalogue: Path, output: Path, column: int, value: str) -> None:
     edit(catalogue / X, lambda table: table[4].__setitem__(column, value))
     name = {PRODUCTID: "productid", IMAGEID: "imageid"}[column]
-    with pytest.raises(CatalogueError, match=f"{X}, row 3, {name}: '{value}' is not a whole number"):
+    with pytest.raises(CatalogueError, match=f"{X}, row 3, {name}: this is not a whole number"):
         import_catalogue(str(catalogue), output)
 
 

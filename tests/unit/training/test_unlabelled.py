@@ -44,6 +44,17 @@ def test_a_malformed_file_is_named_with_its_line(tmp_path: Path, name: str, cont
         imported(tmp_path, name, content)
 
 
+@pytest.mark.parametrize("name", ["x.jsonl", "x.csv"])
+@pytest.mark.parametrize(
+    "content", ["root:geheim:0", '{"geheim": 1}', '["geheim"]', 'designation\n"geheim', "geheim\xff"]
+)
+def test_messages_show_nothing_of_what_was_read(tmp_path: Path, name: str, content: str) -> None:
+    (tmp_path / name).write_bytes(content.encode("latin-1"))
+    with pytest.raises(CatalogueError) as raised:
+        import_unlabelled([str(tmp_path / name)], tmp_path / "texts.parquet")
+    assert "geheim" not in str(raised.value)
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(CatalogueError, match=r"There is no file .*nowhere\.csv"):
         import_unlabelled([str(tmp_path / "nowhere.csv")], tmp_path / "texts.parquet")

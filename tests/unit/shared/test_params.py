@@ -1,0 +1,35 @@
+"""Parameters of trainings: what a request may set, and that nothing which may hold a place is among it."""
+
+from collections.abc import Iterator
+from typing import get_args
+
+import pytest
+from pydantic import BaseModel, ValidationError
+
+from shared.pipeline.params import Params, check_no_places, load_params
+from shared.settings import ROOT
+
+FREE_TEXT = {"evaluate.data_licence"}
+"""Texts that the stages only print."""
+
+
+def texts(section: type[BaseModel], above: str = "") -> Iterator[str]:
+    """The names of all parameters that may be a text."""
+    for name, field in section.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from texts(field.annotation, f"{above}{name}.")
+        elif str in (field.annotation, *get_args(field.annotation)):
+            yield f"{above}{name}"
+
+
+def test_each_text_is_the_operators_alone_or_only_printed() -> None:
+    found = set(texts(Params))
+    assert found >= {"import_data.source", "import_data.unlabelled", "preprocess.vgg16_weights"} | FREE_TEXT
+    for name in found - FREE_TEXT:
+        section, parameter = name.split(".")
+        with pytest.raises(ValidationError, match="cannot set a path or URL"):
+            check_no_places({section: {parameter: "/etc/passwd"}})
+
+
+def test_the_repositorys_own_parameters_are_within_the_bounds() -> None:
+    load_params(ROOT / "params.yaml")
