@@ -42,6 +42,7 @@ class Settings(BaseSettings):
         secrets_dir=SECRETS if SECRETS.is_dir() else None,
         extra="ignore",
         frozen=True,
+        hide_input_in_errors=True,  # which may be a password
     )
 
     # Stores

@@ -7,7 +7,10 @@ from pathlib import Path
 from tempfile import gettempdir
 from typing import assert_never
 
+from pydantic import ValidationError
+
 from shared.queues import DELIVERY, HOUSEKEEPING, TRAINING, Lane
+from shared.settings import get_settings
 
 APP = "worker.app"
 _HTTP = ("--http", "api.server.protocol:Protocol", "--ws", "none", "--no-server-header", "--no-proxy-headers")
@@ -68,6 +71,11 @@ def main() -> None:
         return
     if len(sys.argv) < 2 or sys.argv[1] not in [*Role]:
         sys.exit(_USAGE)
+    try:
+        get_settings()
+    except ValidationError as error:
+        wrong = (f"CATALOG_{'_'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors())
+        sys.exit("\n".join(f"catalog-run: {line.replace('Value error, ', '')}" for line in wrong))
     line = [*command(Role(sys.argv[1])), *sys.argv[2:]]
     os.execv(line[0], line)  # noqa: S606  # ours
 

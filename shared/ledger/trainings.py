@@ -167,7 +167,9 @@ class Trainings:
         """
         self._ledger.stage(job, 0, [QueuedItem(0, job)], memory)
         with self._redis.pipeline() as pipe:
-            pipe.hset(job_key(job, "training"), "request", json.dumps(asdict(request)))
+            # Without an empty `unlabelled`, which trainers of the release before do not know.
+            facts = {name: value for name, value in asdict(request).items() if value != ()}
+            pipe.hset(job_key(job, "training"), "request", json.dumps(facts))
             pipe.expire(job_key(job, "training"), STAGING_S)
             pipe.execute()
 

@@ -1,4 +1,8 @@
+import os
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
@@ -49,6 +53,17 @@ def test_wrong_sources_stop_the_start_with_a_sentence(text: str, why: str, monke
     monkeypatch.setenv("CATALOG_TRAINING_SOURCES", text)
     with pytest.raises(ValidationError, match=why):
         Settings()
+
+
+def test_a_process_with_wrong_sources_does_not_start_and_says_why() -> None:
+    command = [str(Path(sys.executable).with_name("catalog-run")), "trainer"]
+    environment = {**os.environ, "CATALOG_TRAINING_SOURCES": "rakuten=zip::/made/up.zip"}
+    ran = subprocess.run(command, cwd=ROOT, env=environment, check=False, capture_output=True, text=True)
+    assert ran.returncode == 1
+    assert ran.stderr.startswith(
+        "catalog-run: CATALOG_TRAINING_SOURCES: the place of source rakuten must be a folder's"
+    )
+    assert "made/up" not in ran.stderr
 
 
 def test_each_setting_is_documented_once() -> None:
