@@ -126,7 +126,9 @@ class Settings(BaseSettings):
     max_labels: int = 10_000
     """Labels of one request."""
     max_body_bytes: int = 2 * 1024**3
-    """Body of one request. Bodies are streamed, so this limits the space on disk, not the memory."""
+    """Body of one request, and its pictures once unpacked; those of all requests being read may have twice as much.
+
+    Bodies are streamed, so this limits the space on disk, not the memory."""
     max_image_bytes: int = 20 * 1024**2
     """File of one picture."""
     max_queued_items: int = 1_000_000

@@ -118,6 +118,16 @@ def test_retry_after_is_honoured(stack: Stack) -> None:
         assert 1 <= time.monotonic() - before < 20
 
 
+def test_retry_after_is_honoured_for_a_file_of_results(stack: Stack) -> None:
+    with Catalog(stack.url) as direct:
+        job = direct.wait(direct.submit(ITEMS))
+    with Unreliable(stack.url, Fault(503, {"Retry-After": "1"})) as server, Catalog(server.url) as catalog:
+        before = time.monotonic()
+        assert len(list(catalog.results(job))) == len(ITEMS)
+        assert time.monotonic() - before >= 1
+        assert len(server.requests) == 2
+
+
 @pytest.mark.parametrize(
     ("fault", "message"),
     [
