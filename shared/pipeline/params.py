@@ -3,6 +3,7 @@
 The bounds are far above what anybody trains with. They keep a request from asking for what no machine has.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 PATH = Path("params.yaml")
 
+_USER = re.compile(r"(?<=://)[^/?#\s@]+@")
 _EPOCHS = 10_000
 _ITEMS = 100_000_000
 _BATCH = 65_536
@@ -225,3 +227,8 @@ def without_password(source: str) -> str:
         return "the source"
     shown = parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="")
     return urlunsplit(shown) if parts.netloc else source
+
+
+def without_passwords(text: str) -> str:
+    """Return what a tool has printed, without the user's name and password in each URL."""
+    return _USER.sub("", text)

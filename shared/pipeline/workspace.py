@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from shared.pipeline.environment import tool_env
+from shared.pipeline.params import without_passwords
 
 DVC = (sys.executable, "-m", "dvc")
 
@@ -20,6 +21,9 @@ _LOCAL_CONFIG = Path(".dvc/config.local")
 
 class WorkspaceError(RuntimeError):
     """A command of git or DVC failed, or the repository lacks what was asked for."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(without_passwords(message))
 
 
 def clone(repository: Path, revision: str, folder: Path) -> None:

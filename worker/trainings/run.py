@@ -2,7 +2,6 @@
 
 import json
 import logging
-import re
 import sys
 import threading
 import time
@@ -18,6 +17,7 @@ from shared.ledger import Lease, StageState, Training, Trainings
 from shared.model.bundle import Bundle
 from shared.pipeline import dvc_remote as remote
 from shared.pipeline.environment import tool_env
+from shared.pipeline.params import without_passwords
 from shared.pipeline.stages import BUNDLE, GATE, PROGRESS_FILE, STAGES, VERDICT, GateVerdict, Progress, PromotePolicy
 from shared.pipeline.workspace import DVC
 from shared.settings import Settings
@@ -35,8 +35,6 @@ _SHOWN_BYTES, _SHOWN_LINES = 64 * 1024, 1000
 _QUOTED_LINES = 15
 _SHOWN_REASON = 1000
 """In characters."""
-_PASSWORD = re.compile(r"(?<=://)[^/?#\s@]+@")
-"""The user and the password of a URL, which the log does not show."""
 
 
 class StageError(RuntimeError):
@@ -257,7 +255,7 @@ class TrainingRunner:
             return ""
         with self._checkout.log.open("rb") as file:
             file.seek(max(position, self._log_size() - 4 * _SHOWN_BYTES, 0))
-            return _PASSWORD.sub("", file.read().decode(errors="replace"))
+            return without_passwords(file.read().decode(errors="replace"))
 
     def _log_tail(self) -> str:
         return "\n".join(self._log_from(self._log_size() - _SHOWN_BYTES).splitlines()[-_SHOWN_LINES:])

@@ -1,12 +1,14 @@
 """Parameters of trainings: what a request may set, and that nothing which may hold a place is among it."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import get_args
 
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from shared.pipeline.params import Params, check_no_places, load_params
+from shared.pipeline.params import Params, check_no_places, load_params, without_passwords
+from shared.pipeline.workspace import WorkspaceError, git
 from shared.settings import ROOT
 
 FREE_TEXT = {"evaluate.data_licence"}
@@ -29,6 +31,15 @@ def test_each_text_is_the_operators_alone_or_only_printed() -> None:
         section, parameter = name.split(".")
         with pytest.raises(ValidationError, match="cannot set a path or URL"):
             check_no_places({section: {parameter: "/etc/passwd"}})
+
+
+def test_messages_of_tools_show_no_password(tmp_path: Path) -> None:
+    git(tmp_path, "init", "--quiet")
+    with pytest.raises(WorkspaceError, match=r"http://127\.0\.0\.1:9/x") as raised:
+        git(tmp_path, "ls-remote", "http://ann:geheim@127.0.0.1:9/x")
+    assert "geheim" not in str(raised.value)
+    assert "ann:" not in str(raised.value)
+    assert without_passwords("s3://a:b@host/c and d@e") == "s3://host/c and d@e"
 
 
 def test_the_repositorys_own_parameters_are_within_the_bounds() -> None:
