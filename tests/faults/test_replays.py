@@ -7,9 +7,11 @@ import pytest
 from redis import Redis
 
 from shared.ledger import Ledger
+from shared.queues import Lane
 from stack.services import Stack
 from tests.faults.conftest import Service, client
 from tests.faults.work import submitted, texts
+from tests.jobs import outcomes_of
 from tests.redis_state import live_jobs
 
 KEY = {"Idempotency-Key": "until it is on disk"}
@@ -21,8 +23,10 @@ def _job(api: httpx.Client, _: Ledger) -> Callable[[], httpx.Response]:
 
 def _retry(api: httpx.Client, ledger: Ledger) -> Callable[[], httpx.Response]:
     parent = submitted(api, texts(1))
-    ledger.cancel(parent["id"])
-    return lambda: api.post(f"{parent['url']}/retry", params={"status": "cancelled"}, headers=KEY)
+    lease = ledger.lease(Lane.INTERACTIVE)
+    assert lease is not None
+    ledger.commit(lease, "v1", outcomes_of(lease, failing=1))
+    return lambda: api.post(f"{parent['url']}/retry", headers=KEY)
 
 
 def _training(api: httpx.Client, _: Ledger) -> Callable[[], httpx.Response]:
