@@ -22,6 +22,13 @@ def test_files_that_documents_name_exist(page: Path) -> None:
     assert list(_missing(page)) == []
 
 
+def test_security_names_modules_and_tests_by_paths_that_exist() -> None:
+    """What is said to be met can be looked up: a short name, or one of a file that has moved, is no evidence."""
+    named = re.findall(r"`([^`\s]+\.(?:py|yaml|sh))`", (ROOT / "docs/security.md").read_text())
+    assert len(named) > 100
+    assert [path for path in named if not (ROOT / path).is_file()] == []
+
+
 def test_the_readme_is_short() -> None:
     assert len((ROOT / "README.md").read_text().splitlines()) < 200
 

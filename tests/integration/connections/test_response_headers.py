@@ -14,7 +14,7 @@ DATA = {
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
     "referrer-policy": "no-referrer",
-    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+    "content-security-policy": "default-src 'none'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'",
     "cache-control": "no-store",
 }
 
@@ -39,7 +39,8 @@ def test_answers_of_the_server_itself_have_them_too(service: Service) -> None:
 def test_pages_load_nothing_from_elsewhere_and_run_only_their_scripts(http: httpx.Client, path: str) -> None:
     page = http.get(path)
     policy = dict(part.split(" ", 1) for part in page.headers["content-security-policy"].split("; "))
-    assert policy["default-src"] == policy["frame-ancestors"] == "'none'"
+    for directive in ("default-src", "object-src", "base-uri", "frame-ancestors"):
+        assert policy[directive] == "'none'"
     inline = re.findall(r"<script>(.*?)</script>", page.text, re.DOTALL)
     hashes = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in inline]
     assert policy["script-src"].split(" ") == ["'self'", *(f"'sha256-{digest}'" for digest in hashes)]
@@ -48,3 +49,8 @@ def test_pages_load_nothing_from_elsewhere_and_run_only_their_scripts(http: http
         assert source.startswith("/static-offline-docs/"), source
         file = http.get(source)
         assert (file.status_code, file.headers["x-content-type-options"]) == (200, "nosniff")
+
+
+def test_no_folder_is_listed_and_no_request_is_traced(http: httpx.Client) -> None:
+    assert [http.get(path).status_code for path in ("/static-offline-docs/", "/.git/config")] == [404, 404]
+    assert http.request("TRACE", "/v1/jobs").status_code == 405
