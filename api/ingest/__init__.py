@@ -32,7 +32,7 @@ from api.ingest.intake import (
     oversize,
 )
 from api.ingest.json_text import load
-from api.ingest.reading_loop import ReadingLoop, ReadingLoopDep
+from api.ingest.reading_loop import ReadingLoop, ReadingLoopDep, in_turns
 from api.ingest.spool import Spool
 from shared.settings import Settings
 from shared.stores.blobs import blob_name
@@ -77,7 +77,7 @@ def _read(body: Body, request: Request, settings: Settings, listing: Listing, *,
     else:
         items = FORMS[body.media_type](body.pieces(), item_limit(settings), options, listing)
     content = Fingerprint()
-    return Intake(content.over(items), spool, options, pictures, partial(content.of, options, pictures))
+    return Intake(content.over(in_turns(items)), spool, options, pictures, partial(content.of, options, pictures))
 
 
 def single(fields: Any, settings: Settings) -> Intake:

@@ -5,13 +5,17 @@ Parsing and validating items is computing: on the server's own event loop, nobod
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Coroutine
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
+from contextlib import aclosing
 from contextvars import ContextVar
 from typing import Annotated, Any, TypeVar
 
 from api.dependencies import service
 
 T = TypeVar("T")
+
+_STRETCH_S = 0.01
 
 _server: ContextVar[asyncio.AbstractEventLoop] = ContextVar("server")
 """The loop on which requests arrive, for what runs on the other one."""
@@ -53,6 +57,17 @@ async def from_server(parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         if part is None:
             return
         yield part
+
+
+async def in_turns(items: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]:
+    """Pass the items on, and let other requests go on after each stretch of work."""
+    begun = time.monotonic()
+    async with aclosing(items):
+        async for item in items:
+            yield item
+            if time.monotonic() - begun > _STRETCH_S:
+                await asyncio.sleep(0)
+                begun = time.monotonic()
 
 
 async def _next(parts: AsyncIterator[bytes]) -> bytes | None:
