@@ -103,9 +103,16 @@ def check_members(fields: Any) -> None:
     """Raise `ItemError` if the item, or an object in it, has more members than anything that the API takes."""
     if not isinstance(fields, dict):
         return
-    for pointer, value in (("", fields), *((pointer_to((name,)), value) for name, value in fields.items())):
+    if len(fields) > _MEMBERS:
+        raise _too_many_members(fields)
+    for name, value in fields.items():
         if isinstance(value, dict) and len(value) > _MEMBERS:
-            raise ItemError(pointer, "too_many_members", f"there are {len(value):,} members, over {_MEMBERS}")
+            raise _too_many_members(value, name)
+
+
+def _too_many_members(fields: dict[str, Any], *place: str) -> ItemError:
+    detail = f"there are {len(fields):,} members, over {_MEMBERS}"
+    return ItemError(pointer_to(place), "too_many_members", detail)
 
 
 def invalid(raw: RawItem, error: ValidationError | ItemError) -> Invalid:
