@@ -4,6 +4,7 @@ The connection is made to the very address that was checked, so a name that reso
 nothing. The time limit covers the whole request. Proxies from the environment are not used.
 """
 
+import logging
 import math
 import re
 import select
@@ -22,6 +23,8 @@ import httpcore
 import httpx
 
 from shared.network.addresses import Network, may_connect
+
+log = logging.getLogger(__name__)
 
 _COMPRESSIONS = {"gzip", "x-gzip", "deflate", "compress", "br", "zstd"}
 _MAX_PORT = 65535
@@ -188,6 +191,9 @@ class _GuardedBackend(httpcore.NetworkBackend):
     def _check(self, host: str, address: tuple[Any, ...]) -> None:
         # The message does not name the address: strangers must not learn what a name inside our network resolves to.
         if not may_connect(address[0], self._allowed):
+            # An event of its own (ASVS 5.0, 16.3.3): somebody may be trying what lies behind this service.
+            fields = {"event": "address.refused", "target": host, "address": address[0]}
+            log.warning("refused to connect to %r: %s is not public", host, address[0], extra={"fields": fields})
             raise ForbiddenAddressError(f"{host} does not lead to a public address")
 
 

@@ -237,6 +237,15 @@ def test_addresses_that_are_not_public_are_never_connected_to(host: str) -> None
         _fetch(f"http://{host}:9/picture")
 
 
+def test_a_refused_address_is_an_event_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(FetchError):
+        _fetch("http://user:secret@127.0.0.2:9/picture")
+    (record,) = caplog.records
+    assert record.__dict__["fields"] == {"event": "address.refused", "target": "127.0.0.2", "address": "127.0.0.2"}
+    assert record.levelname == "WARNING"
+    assert "secret" not in caplog.text
+
+
 @pytest.mark.usefixtures("internal")
 def test_a_redirect_to_an_internal_address_is_refused(site: str, port: int) -> None:
     with pytest.raises(FetchError, match=r"127\.0\.0\.2 does not lead to a public address"):
