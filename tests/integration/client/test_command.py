@@ -102,3 +102,12 @@ def test_what_cannot_be_sent_is_said_before_anything_is(
     assert message in ran.stderr
     assert "Traceback" not in ran.stderr
     assert "job " not in ran.stderr
+
+
+def test_a_source_is_named_and_a_path_is_refused(stack: Stack) -> None:
+    listed = _catalog(stack, "sources")
+    assert (listed.returncode, listed.stdout) == (0, "")
+    ran = _catalog(stack, "train", "--source", "/made/up", "--unlabelled", "texts")
+    assert ran.returncode == 1
+    assert "there is no source '/made/up'" in ran.stderr
+    assert "CATALOG_TRAINING_SOURCES" in ran.stderr

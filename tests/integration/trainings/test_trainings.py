@@ -27,7 +27,8 @@ from tests.collector import Collector
 from tests.integration.conftest import traced
 from tests.waiting import wait_for
 from tests.workspace import Workspace
-from training.catalogue.challenge import LABELS_FILE, PRODUCTS_FILE
+from training.catalogue.challenge import LABELS_FILE, PRODUCTS_FILE, UNLABELLED_FILE
+from training.sample.catalogue import generate
 from worker.trainings.process_tree import MARK
 
 LENIENT = {
@@ -97,8 +98,10 @@ def service(workspace: Workspace, collector: Collector, tmp_path_factory: pytest
         (folder / name).mkdir()
     for name in (PRODUCTS_FILE, LABELS_FILE):
         (folder / "letters" / name).write_text(f"from,to,text\nann,bob,{SECRET}\n" * 5)
+    generate(folder / "spring", per_type=4, test_items=20, seed=3)
+    texts = f"spring-texts={folder}/spring/{UNLABELLED_FILE}"
     settings = {
-        "CATALOG_TRAINING_SOURCES": f"nothing={folder}/nothing,letters={folder}/letters",
+        "CATALOG_TRAINING_SOURCES": f"spring={folder}/spring,{texts},nothing={folder}/nothing,letters={folder}/letters",
         "CATALOG_TRAINING_REPOSITORY": str(repository.folder),
         "CATALOG_TRAINING_WORKSPACES": str(folder / "workspaces"),
         "CATALOG_TRAINING_KEPT": "1",
@@ -251,6 +254,18 @@ def test_stages_get_no_secret_of_the_trainers(service: Service) -> None:
         assert SECRET not in "".join(environment.values())
         assert not environment.keys() & {"CATALOG_REDIS_URL", "CATALOG_BROKER_URL", "CATALOG_WEBHOOK_SECRETS"}
     service.api.post(f"{url}/cancel").raise_for_status()
+    wait_for("all processes end", lambda: not processes_of(url), 10)
+
+
+def test_a_training_learns_from_the_named_source_and_texts(service: Service) -> None:
+    names = [source["name"] for source in service.get("/v1/trainings/sources")["sources"]]
+    assert names == ["letters", "nothing", "spring", "spring-texts"]
+    url = service.ask(source="spring", unlabelled=["spring-texts"], promote="never")
+    wait_for("it is imported", lambda: stage(service.get(url), "import_data")["state"] == StageState.DONE, 120)
+    service.api.post(f"{url}/cancel").raise_for_status()
+    log = service.api.get(f"{url}/log", params={"lines": 1000}).text
+    assert "108 of 108 rows imported" in log
+    assert "20 texts without a label." in log
     wait_for("all processes end", lambda: not processes_of(url), 10)
 
 
