@@ -27,6 +27,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", 
 @dataclass(frozen=True)
 class FileFormat:
     media_type: str
+    suffix: str
     write: Callable[[Iterable[Outcomes]], Iterator[bytes]]
 
 
@@ -52,10 +53,10 @@ def parquet_table(pages: Iterable[Outcomes]) -> Iterator[bytes]:
 
 
 FORMATS = {
-    "ndjson": FileFormat(ingest.NDJSON, ndjson),
-    "csv": FileFormat(ingest.CSV, csv_table),
-    "csv-raw": FileFormat(ingest.CSV, raw_csv_table),
-    "parquet": FileFormat("application/vnd.apache.parquet", parquet_table),
+    "ndjson": FileFormat(ingest.NDJSON, "ndjson", ndjson),
+    "csv": FileFormat(ingest.CSV, "csv", csv_table),
+    "csv-raw": FileFormat(ingest.CSV, "csv", raw_csv_table),
+    "parquet": FileFormat("application/vnd.apache.parquet", "parquet", parquet_table),
 }
 
 

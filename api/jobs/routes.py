@@ -168,14 +168,16 @@ async def list_results(
         content = await run_in_threadpool(_page, job, records, cursor, limit, status)
         return Response(content, media_type="application/json")
     form = FORMATS[output]
+    headers = {"Content-Disposition": f'attachment; filename="{job.id}.{form.suffix}"'}
 
     def parts() -> Iterator[bytes]:
         return form.write(page.outcomes for page in records.pages(job, cursor, _PAGE, status))
 
     if job.total <= _PAGE:
-        return Response(await run_in_threadpool(lambda: b"".join(parts())), media_type=form.media_type)
+        small = await run_in_threadpool(lambda: b"".join(parts()))
+        return Response(small, media_type=form.media_type, headers=headers)
     file = await exports.file((job.id, job.state, job.done, output, cursor, status), parts)
-    headers = {"Content-Length": str(file.size)}
+    headers["Content-Length"] = str(file.size)
     return StreamingResponse(file.parts(), media_type=form.media_type, headers=headers)
 
 

@@ -29,6 +29,16 @@ def test_answers_with_data_are_neither_kept_nor_framed(http: httpx.Client) -> No
         assert "server" not in answer.headers
 
 
+@pytest.mark.parametrize(
+    ("form", "suffix"), [("ndjson", "ndjson"), ("csv", "csv"), ("csv-raw", "csv"), ("parquet", "parquet")]
+)
+def test_a_file_of_results_is_saved_under_a_name_of_ours(http: httpx.Client, form: str, suffix: str) -> None:
+    job = http.post("/v1/jobs", json={"items": [{"id": "../x.exe", "title": "Lampe"}]}).json()
+    http.post(f"{job['url']}/cancel")
+    told = http.get(f"{job['results_url']}?format={form}").headers["content-disposition"]
+    assert told == f'attachment; filename="{job["id"]}.{suffix}"'
+
+
 def test_answers_of_the_server_itself_have_them_too(service: Service) -> None:
     answer = service.server.ask(head("GET", "/" + "a" * 10_000))
     assert DATA.items() <= answer.headers.items()
