@@ -5,8 +5,11 @@ import sys
 import threading
 from pathlib import Path
 
+from shared.telemetry import logs
 from stack.processes import StartError
 from stack.services import ROOT, Stack, pick_ports
+
+_OPEN = "No API key exists: every user and program on this machine may do everything. docs/running.md, Security."
 
 
 def run(state: Path) -> None:
@@ -23,6 +26,8 @@ def run(state: Path) -> None:
             "\n\n  Ctrl-C stops everything.",
             flush=True,
         )
+        if stack.open_without_key():
+            print(f"\n  {logs.in_red(_OPEN, sys.stdout)}", flush=True)
         while not stopped.wait(1):
             stack.revive()
         print("\n  stopping …", flush=True)

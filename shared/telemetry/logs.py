@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
 from datetime import UTC, datetime
-from typing import ParamSpec, TypeVar
+from typing import ParamSpec, TextIO, TypeVar
 
 from shared.settings import Settings
 from shared.telemetry import tracing
@@ -49,9 +49,10 @@ def configure(process: str, settings: Settings) -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
-def in_red(text: str) -> str:
-    """The text in red where the log is read on a terminal, and as it is elsewhere (also with `NO_COLOR`)."""
-    return f"\033[1;31m{text}\033[0m" if sys.stderr.isatty() and "NO_COLOR" not in os.environ else text
+def in_red(text: str, stream: TextIO | None = None) -> str:
+    """The text in red if the stream, by default the log's, is a terminal and `NO_COLOR` is not set; else as it is."""
+    terminal = (stream or sys.stderr).isatty() and "NO_COLOR" not in os.environ
+    return f"\033[1;31m{text}\033[0m" if terminal else text
 
 
 def bind(**ids: Id) -> None:

@@ -50,6 +50,7 @@ def test_ctrl_c_stops_everything(trained: Trained, tmp_path: Path) -> None:
         url = re.search(r"API +(\S+)", log.read_text())
         assert url is not None, log.read_text()
         assert httpx.get(f"{url[1]}/health").json()["status"] == "pass"
+        wait_for("it says that no key is needed", lambda: "No API key exists" in log.read_text())
         assert len(_processes(marker)) >= 6
     finally:
         up.send_signal(signal.SIGINT)

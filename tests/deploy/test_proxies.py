@@ -1,0 +1,52 @@
+"""The proxies in front of the API: they have its bounds, and the API believes what they say of the client."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from api.server.head import MAX_HEAD
+from api.server.protocol import HEAD_S
+from shared.settings import ROOT, Settings
+
+CADDYFILE = (ROOT / "deploy/proxy/Caddyfile").read_text()
+INGRESS = ROOT / "deploy/kubernetes/components/ingress"
+MAX_BODY = Settings.model_fields["max_body_bytes"].default
+
+
+def test_caddy_bounds_heads_and_bodies_as_the_api_does() -> None:
+    assert _caddy(r"max_header_size (\d+)kb") * 1024 == MAX_HEAD
+    assert _caddy(r"read_header (\d+)s") == HEAD_S
+    assert _caddy(r"max_size (\d+)GiB") * 1024**3 == MAX_BODY
+    assert "idle " in CADDYFILE
+    assert "read_body" not in CADDYFILE, "it is a bound of the whole body, and an upload may take hours"
+
+
+def test_the_ingress_bounds_connections_and_bodies() -> None:
+    prefix = "nginx.ingress.kubernetes.io/"
+    annotations = _yaml(INGRESS / "ingress.yaml")["metadata"]["annotations"]
+    assert 0 < int(annotations[f"{prefix}limit-connections"]) <= 256
+    assert int(annotations[f"{prefix}proxy-body-size"].removesuffix("g")) * 1024**3 == MAX_BODY
+    page = (ROOT / "docs/kubernetes.md").read_text()
+    assert f'"client-header-timeout": "{HEAD_S}"' in page
+    assert '"client-body-timeout": "20"' in page
+
+
+def test_the_proxies_addresses_are_networks_that_are_not_public() -> None:
+    (generated,) = _yaml(INGRESS / "kustomization.yaml")["configMapGenerator"]
+    (addresses,) = (line.partition("=")[2] for line in generated["literals"] if line.startswith("CATALOG_PROXY"))
+    (example,) = re.findall(r"CATALOG_PROXY_ADDRESSES=(\S+)", (ROOT / "deploy/compose/env.example").read_text())
+    for text in (addresses, example):
+        networks = Settings(proxy_addresses=text).proxy_addresses
+        assert networks
+        assert all(network.is_private for network in networks)
+
+
+def _caddy(pattern: str) -> int:
+    (number,) = re.findall(pattern, CADDYFILE)
+    return int(number)
+
+
+def _yaml(path: Path) -> Any:
+    return yaml.safe_load(path.read_text())
