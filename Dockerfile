@@ -12,7 +12,7 @@ ENV PATH=/opt/venv/bin:$PATH \
     HOME=/tmp
 RUN groupadd --gid 10001 catalog \
     && useradd --uid 10001 --gid catalog --home-dir /tmp --no-create-home --shell /usr/sbin/nologin catalog \
-    && install --directory --owner catalog --group catalog /data /run/secrets
+    && install --directory --owner catalog --group catalog /data /run/secrets /run/access
 WORKDIR /app
 
 # uv, in the lock file's version; no image keeps it.

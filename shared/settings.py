@@ -18,6 +18,8 @@ ROOT = Path(__file__).resolve().parent.parent
 MLFLOW_STORE = ROOT / "mlflow-store"
 SECRETS = Path("/run/secrets")
 """Folder of files with one setting each, named like the variables in lower case, as containers have it."""
+ACCESS = Path("/run/access")
+"""Folder of such files for all containers of a stack: how they reach Redis. Fewer of them have the other one."""
 REGISTRY_SCHEME = "models:/"
 """Beginning of a model's URI in MLflow's registry."""
 
@@ -39,7 +41,7 @@ class Settings(BaseSettings):
         env_prefix="CATALOG_",
         env_file=".env",
         env_ignore_empty=True,
-        secrets_dir=SECRETS if SECRETS.is_dir() else None,
+        secrets_dir=[folder for folder in (SECRETS, ACCESS) if folder.is_dir()],
         extra="ignore",
         frozen=True,
         hide_input_in_errors=True,  # which may be a password

@@ -1,4 +1,7 @@
-"""What a stack of containers needs before it starts, made once: `python -m stack.provision webhooks|observe-key`."""
+"""What a stack of containers needs before it starts, made once: `python -m stack.provision PART …`.
+
+The parts are `webhooks`, `redis` and `observe-key`.
+"""
 
 import secrets
 import subprocess
@@ -7,7 +10,7 @@ from base64 import b64encode
 from json import dumps
 from pathlib import Path
 
-from shared.settings import SECRETS
+from shared.settings import ACCESS, SECRETS
 
 OBSERVE_KEY = "observe-key"
 """The file with the key that Prometheus sends."""
@@ -35,6 +38,21 @@ def webhooks(folder: Path = SECRETS) -> None:
         print(f"{path} was made")
 
 
+def redis(folder: Path = ACCESS) -> None:
+    """A password of Redis, as its server and the settings read it.
+
+    The server runs as another user than the service. Only their containers have the folder.
+    """
+    password = folder / "redis-password"
+    if not password.exists():
+        keep(password, secrets.token_hex(32), 0o644)
+    text = password.read_text().strip()
+    keep(folder / "redis.conf", f"requirepass {text}\n", 0o644)
+    for name, database in (("catalog_redis_url", 0), ("catalog_broker_url", 1)):
+        keep(folder / name, f"redis://:{text}@redis:6379/{database}", 0o644)
+    print(f"{password} is there")
+
+
 def observe_key(folder: Path = SECRETS) -> None:
     """A key with which all tenants' figures can be read; the server that has it runs as another user."""
     path = folder / OBSERVE_KEY
@@ -47,11 +65,10 @@ def observe_key(folder: Path = SECRETS) -> None:
     print(f"{path} was made")
 
 
+_PARTS = {"webhooks": webhooks, "redis": redis, "observe-key": observe_key}
+
 if __name__ == "__main__":
-    match sys.argv[1:]:
-        case ["webhooks"]:
-            webhooks()
-        case ["observe-key"]:
-            observe_key()
-        case _:
-            sys.exit(__doc__)
+    if not sys.argv[1:] or not _PARTS.keys() >= set(sys.argv[1:]):
+        sys.exit(__doc__)
+    for part in sys.argv[1:]:
+        _PARTS[part]()

@@ -8,8 +8,12 @@ from typing import Any
 
 import pytest
 import yaml
+from redis import AuthenticationError, Redis
 
 from shared.settings import Settings
+from stack import provision
+from stack.processes import Process, free_port
+from stack.redis_server import server_command
 from tests.deploy.workflows import run
 
 ROOT = Path(__file__).parents[2]
@@ -82,6 +86,48 @@ def test_foreign_images_have_a_version(services: dict[str, Any]) -> None:
     assert foreign
     for image in foreign:
         assert re.search(r":-[a-z/]+:v?\d[\w.-]*}$", image), image
+
+
+def test_a_container_takes_a_bounded_part_of_the_memory(services: dict[str, Any]) -> None:
+    assert [name for name, service in services.items() if "mem_limit" not in service] == []
+    command, limit = services["redis"]["command"], services["redis"]["mem_limit"]
+    assert (command[command.index("--maxmemory") + 1], limit) == ("${REDIS_MAXMEMORY:-1gb}", "${REDIS_MEMORY:-2gb}")
+
+
+def test_the_proxy_shares_a_network_with_what_it_leads_to_and_nothing_else(services: dict[str, Any]) -> None:
+    proxy = set(services["proxy"]["networks"])
+    reached = {name for name, service in services.items() if proxy & set(service.get("networks", ["default"]))}
+    assert reached == {"proxy", "model-api", "mlflow"}
+
+
+def test_redis_has_a_password_that_whoever_uses_it_can_read(services: dict[str, Any]) -> None:
+    access = "access:/run/access:ro"
+    needing = {name for name, service in services.items() if "CATALOG_REDIS_URL" in service.get("environment", {})}
+    assert needing >= {"model-api", "worker", "beat", "courier", "training-worker", "flower", "observe-key", "demo"}
+    having = {name for name, service in services.items() if access in service.get("volumes", [])}
+    assert having == {*needing, "redis"}
+    assert services["secrets"]["command"][-1] == "redis"
+    assert services["redis"]["command"][:2] == ["redis-server", "/run/access/redis.conf"]
+
+
+def test_redis_with_the_provided_password_serves_the_settings_alone(tmp_path: Path) -> None:
+    """The files that the container `secrets` makes, with a real server; a second start keeps the password."""
+    provision.redis(tmp_path / "access")
+    provision.redis(tmp_path / "access")
+    port = free_port()
+    command = server_command(port, tmp_path)
+    command.insert(1, str(tmp_path / "access/redis.conf"))
+    server = Process("redis", command, tmp_path / "redis.log", {}, tmp_path)
+    try:
+        server.wait_until(lambda: "Ready to accept connections" in server.tail(), timeout_s=30)
+        with pytest.raises(AuthenticationError):
+            Redis(port=port).ping()
+        settings = Settings(_env_file=None, _secrets_dir=str(tmp_path / "access"))
+        for url, database in ((settings.redis_url, 0), (settings.broker_url, 1)):
+            assert url.endswith(f"@redis:6379/{database}")
+            assert Redis.from_url(url.replace("redis:6379", f"127.0.0.1:{port}")).ping()
+    finally:
+        server.stop()
 
 
 def test_only_a_proxy_is_reached_from_other_machines(services: dict[str, Any]) -> None:
