@@ -104,7 +104,9 @@ def test_the_proxy_speaks_https_and_asks_for_mlflows_password(full: Compose) -> 
     api = f"https://localhost:{full.env['PROXY_HTTPS_PORT']}"
     with httpx.Client(verify=own) as client:
         wait_until(lambda: client.get(f"{api}/health/ready").is_success)
-        assert client.get(f"{api}/v1/trainings").status_code == httpx.codes.UNAUTHORIZED
+        without_key = client.get(f"{api}/v1/trainings")
+        assert without_key.status_code == httpx.codes.UNAUTHORIZED
+        assert "max-age" in without_key.headers["Strict-Transport-Security"]
         assert client.get(f"{api}/metrics", headers=full.headers).status_code == httpx.codes.NOT_FOUND
 
         mlflow, name = f"https://127.0.0.1:{full.env['PROXY_HTTPS_PORT']}", "mlflow.localhost"

@@ -23,6 +23,15 @@ def test_caddy_bounds_heads_and_bodies_as_the_api_does() -> None:
     assert "read_body" not in CADDYFILE, "it is a bound of the whole body, and an upload may take hours"
 
 
+def test_caddy_sends_nobody_from_http_to_the_api_and_browsers_to_https_alone() -> None:
+    plain = re.search(r"^http://\{\$API_HOSTNAME\} \{(.*?)^\}", CADDYFILE, re.MULTILINE | re.DOTALL)
+    assert plain is not None
+    assert "403" in plain[1]
+    assert "reverse_proxy" not in plain[1]
+    assert _caddy(r'Strict-Transport-Security "max-age=(\d+); includeSubDomains"') >= 365 * 24 * 3600
+    assert CADDYFILE.count("import https-alone") == CADDYFILE.count("reverse_proxy ")
+
+
 def test_the_ingress_bounds_connections_and_bodies() -> None:
     prefix = "nginx.ingress.kubernetes.io/"
     annotations = _yaml(INGRESS / "ingress.yaml")["metadata"]["annotations"]
