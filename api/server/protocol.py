@@ -72,7 +72,8 @@ class Protocol(H11Protocol):
         self._head_since = self.loop.time()
         if not self._others.admit(self, self.client[0] if self.client else None):
             detail = "Too many connections are open, or too many of your address: use fewer, and close those of no use."
-            self.refuse(Problem(HTTPStatus.TOO_MANY_REQUESTS, "too-many-connections", detail))
+            headers = {"Retry-After": str(HEAD_S)}
+            self.refuse(Problem(HTTPStatus.TOO_MANY_REQUESTS, "too-many-connections", detail, headers=headers))
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._others.leave(self)
@@ -104,7 +105,8 @@ class Protocol(H11Protocol):
             self.transport.abort()
             return
         body = json.dumps(problem.document("")).encode()
-        headers = {"Content-Type": MEDIA_TYPE, "Content-Length": str(len(body)), "Connection": "close", **of_data()}
+        headers = {"Content-Type": MEDIA_TYPE, "Content-Length": str(len(body)), "Connection": "close"}
+        headers |= of_data() | problem.headers
         answer: list[h11.Event] = [
             h11.Response(status_code=int(problem.status), reason=problem.status.phrase, headers=list(headers.items()))
         ]

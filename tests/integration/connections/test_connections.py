@@ -73,6 +73,7 @@ def test_requests_in_progress_are_not_given_up_for_others(service: Service, http
             late.sendall(health)
             answer = read_answer(late)
         assert (answer.status, answer.problem) == (429, "too-many-connections")
+        assert int(answer.headers["retry-after"]) > 0
         with service.server.connect("127.0.0.51") as other:
             other.sendall(health)
             assert other.recv(65536).startswith(b"HTTP/1.1 200 ")
