@@ -185,14 +185,16 @@ def test_an_id_leads_to_no_other_route(catalog: Catalog) -> None:
     assert absent.value.status == 404
 
 
-def test_a_job_is_cancelled_and_retried(catalog: Catalog) -> None:
+def test_a_cancelled_job_lists_what_was_not_classified_and_keeps_only_its_ids(catalog: Catalog) -> None:
     job = catalog.submit([{"title": f"Livre {number}"} for number in range(3000)])
     cancelled = catalog.cancel(job)
     assert cancelled.state == "cancelled"
     assert cancelled.counts.cancelled > 0
-    child = catalog.retry(job, "cancelled")
-    assert (child.parent, child.counts.total) == (job.id, cancelled.counts.cancelled)
-    assert catalog.cancel(child).ended
+    listed = [result for result in catalog.results(job) if result.status == "cancelled"]
+    assert len(listed) == cancelled.counts.cancelled
+    with pytest.raises(ProblemError, match="send the other items again") as gone:
+        catalog.retry(job, "cancelled")
+    assert gone.value.kind == "nothing-to-retry"
 
 
 def test_a_wait_has_an_end(catalog: Catalog) -> None:
