@@ -12,7 +12,7 @@ from typing import Any
 from api.http.problems import Problem
 from api.ingest.body import without_bom
 from api.ingest.intake import OPTION_LIMIT, Listing, RawItem, malformed, too_large
-from api.ingest.json_text import load
+from api.ingest.json_text import MAX_DEPTH, load, too_deep
 
 _IN_STRING = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
 _MARK = re.compile(rb'"' + _IN_STRING.pattern + rb'"|["\[\]{},:]', re.DOTALL)
@@ -132,6 +132,8 @@ class _Reader:
                     quoted = True
                 elif character in (b"[", b"{"):
                     depth += 1
+                    if depth > MAX_DEPTH:
+                        raise too_deep(what)
                 elif depth and character in (b"]", b"}"):
                     depth -= 1
                 elif character in (b",", b":", b"]", b"}"):

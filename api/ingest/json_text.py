@@ -7,10 +7,11 @@ from typing import Any
 
 from pydantic_core import from_json
 
+from api.http.problems import Problem
 from api.ingest.intake import malformed
 
 _COMMA = ord(",")
-_MAX_DEPTH = 32
+MAX_DEPTH = 32
 _MAX_VALUES = 1000
 """Values in one item, which needs eight at most. Unlimited, `[[],[],…]` takes fifty times its length in memory."""
 
@@ -43,9 +44,13 @@ def load(text: bytearray, what: str, **more: Any) -> Any:
         raise malformed(f"{what} is not JSON: {error}", **more) from error
 
 
+def too_deep(what: str, **more: Any) -> Problem:
+    return malformed(f"{what} is nested more than {MAX_DEPTH} levels deep", **more)
+
+
 def _check_shape(text: bytearray, what: str, more: dict[str, Any]) -> None:
     """Raise `Problem` for deeper nesting or more values than any item has, before they take memory."""
-    if text.count(b"[") + text.count(b"{") <= _MAX_DEPTH and text.count(b",") < _MAX_VALUES:
+    if text.count(b"[") + text.count(b"{") <= MAX_DEPTH and text.count(b",") < _MAX_VALUES:
         return
     depth, commas = 0, 0
     for token in _TOKEN.finditer(text):
@@ -56,15 +61,15 @@ def _check_shape(text: bytearray, what: str, more: dict[str, Any]) -> None:
             depth -= 1
         elif mark == _COMMA:
             commas += 1
-        if depth > _MAX_DEPTH:
-            raise malformed(f"{what} is nested more than {_MAX_DEPTH} levels deep", **more)
+        if depth > MAX_DEPTH:
+            raise too_deep(what, **more)
         if commas >= _MAX_VALUES:
             raise malformed(f"{what} has more than {_MAX_VALUES:,} values", **more)
 
 
 def _parsed_as_bytes(text: bytearray) -> Any:
     """Parse without a string of the whole; unlike the other parser, this one refuses half a surrogate pair."""
-    parsed = from_json(bytes(text), allow_inf_nan=False)
+    parsed = from_json(text, allow_inf_nan=False)
     text.clear()
     return parsed
 
