@@ -232,7 +232,9 @@ def fetch(model: str, cache: Path) -> Bundle:
         version = _version(model)
         bundle = _in_cache(model, version, cache) or _download(model, version, cache)
         _prune(cache, version.name, bundle.folder)
-    except (MlflowException, OSError) as error:
+    except (BundleError, RegistryError):
+        raise
+    except Exception as error:  # MLflow's, or whatever the store of its artifacts raises
         raise UnreachableError(f"{model} cannot be fetched from MLflow's registry: {error}") from error
     return bundle
 

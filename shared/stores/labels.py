@@ -13,11 +13,9 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
 
-from fsspec.core import url_to_fs
-
-from shared.stores.blobs import Blobs, write_whole
+from shared.stores.blobs import Blobs
+from shared.stores.files import Files
 from shared.words import words
 
 _NAME = re.compile(r"(\d{8}T\d{6}\.\d{6}Z)-[0-9a-f]{24}\.ndjson")
@@ -108,9 +106,8 @@ class LabelStore:
 
     def __init__(self, url: str) -> None:
         self.url = url.rstrip("/")
-        self._files: Any
-        self._files, root = url_to_fs(self.url)
-        self._folder = f"{root.rstrip('/')}/labels"
+        self._files = Files(self.url)
+        self._folder = f"{self._files.root}/labels"
         self._pictures = Blobs(f"{self.url}/pictures")
 
     def put_picture(self, data: bytes) -> str:
@@ -128,16 +125,11 @@ class LabelStore:
 
     def append(self, name: str, labels: Iterable[Label]) -> None:
         """Write a new file, whole or not at all; the pictures have been stored before. Raises `OSError`."""
-        write_whole(self._files, f"{self._folder}/{name}", b"".join(label.line() for label in labels))
+        self._files.write(f"{self._folder}/{name}", b"".join(label.line() for label in labels))
 
     def names(self) -> list[str]:
-        """Return the names of all files in the order of their arrival."""
-        self._files.invalidate_cache()
-        try:
-            found = self._files.ls(self._folder, detail=False)
-        except FileNotFoundError:
-            return []
-        return sorted(name for path in found if _NAME.fullmatch(name := path.rsplit("/", 1)[-1]))
+        """Return the names of all files in the order of their arrival. Raises `OSError`."""
+        return sorted(name for name in self._files.names(self._folder) if _NAME.fullmatch(name))
 
     def labels(self, names: Collection[str] | None = None) -> Iterator[Label]:
         """Yield the labels of these files, or of all, in the order of their arrival."""
@@ -157,12 +149,11 @@ class LabelStore:
                 count += 1
                 if label.picture is not None and label.picture not in copied:
                     copied.add(copy.put_picture(self.picture(label.picture)))
-            write_whole(copy._files, f"{copy._folder}/{name}", content)
+            copy._files.write(f"{copy._folder}/{name}", content)
         return Snapshot(count, digest.hexdigest(), arrival(names[-1]) if names else None)
 
     def _content(self, name: str) -> bytes:
-        content: bytes = self._files.cat_file(f"{self._folder}/{name}")
-        return content
+        return self._files.read(f"{self._folder}/{name}")
 
 
 def arrival(name: str) -> datetime:
