@@ -17,12 +17,12 @@ _SERVERS = ("s3", "master", "volume", "filer", "admin")
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[str]:
-    """Its URL on loopback, while it runs."""
-    folder.mkdir(parents=True)
+def running(folder: Path, port: int | None = None) -> Iterator[str]:
+    """Its URL on loopback, while it runs; what it holds stays in the folder, for the next one."""
+    folder.mkdir(parents=True, exist_ok=True)
     who = {"name": "trainer", "credentials": [{"accessKey": ACCESS_KEY, "secretKey": SECRET_KEY}], "actions": ["Admin"]}
     (folder / "s3.json").write_text(json.dumps({"identities": [who]}))
-    port = free_port()
+    port = port or free_port()
     options = {
         "dir": folder,
         "ip": "127.0.0.1",

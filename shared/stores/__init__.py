@@ -2,6 +2,7 @@
 
 __all__ = [
     "blobs",
+    "files",
     "labels",
     "opening",
 ]

@@ -86,11 +86,18 @@ class Reconciler:
 
         A picture that a job starts to refer to meanwhile is safe: storing it again makes it young.
         """
+        try:
+            self._sweep_pictures()
+        except OSError as error:
+            log.warning("old pictures are left until the next turn: %s", error)
+        if dropped := self._predictions.trim():
+            log.info("%d cached predictions beyond the limit were dropped", dropped)
+
+    def _sweep_pictures(self) -> None:
+        """Raises `OSError` if the blob store cannot be reached."""
         moment = datetime.now(UTC) - _BLOB_GRACE
         old = set(self._blobs.older_than(moment))
         orphans = old - self._audit.blobs_in_use() if old else set()
         if removed := sum(self._blobs.remove(blob, moment) for blob in orphans):
             log.info("%d pictures that no job refers to were removed", removed)
             metrics.PICTURES_REMOVED.inc(removed)
-        if dropped := self._predictions.trim():
-            log.info("%d cached predictions beyond the limit were dropped", dropped)

@@ -8,6 +8,7 @@ from redis import RedisError
 from shared.ledger import JobNotFoundError, Lease, Ledger, Trainings
 from shared.pipeline.workspace import WorkspaceError
 from shared.settings import Settings
+from shared.stores.files import StoreUnavailableError
 from shared.stores.opening import open_redis
 from shared.telemetry.logs import bound
 from shared.telemetry.tracing import Facts, SpanKind, span
@@ -21,6 +22,8 @@ log = logging.getLogger(__name__)
 
 _MOST_LOSSES = 3
 _END_S = 10.0
+_STORE_PAUSE_S = 30.0
+"""Pause of a training whose labels cannot be read now."""
 
 
 class Trainer:
@@ -117,6 +120,9 @@ class Trainer:
             self._trainings.fail(lease, str(error), error.stage)
         except WorkspaceError as error:
             self._trainings.fail(lease, str(error))
+        except StoreUnavailableError as error:
+            log.warning("training %s begins again in %.0f s: %s", lease.job_id, _STORE_PAUSE_S, error)
+            self._ledger.defer(lease, _STORE_PAUSE_S, lost=False)
         except RedisError:
             raise
         except Exception as error:
