@@ -20,7 +20,7 @@ _LISTING_S = 600.0
 _OBJECT_STORES = frozenset({"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az"})
 """Where a file is written whole or not at all, and where the parts of a bucket's names are no folders."""
 _S3 = {"connect_timeout": 3, "read_timeout": 10, "retries": {"max_attempts": 1}}
-"""Of botocore, whose default is five attempts of up to a minute."""
+"""Limits for botocore, whose default is five attempts of up to a minute."""
 
 
 class StoreUnavailableError(OSError):

@@ -4,8 +4,8 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import fsspec
 import pytest
-from s3fs import S3FileSystem
 
 from shared.stores.blobs import BlobNotFoundError, Blobs
 from shared.stores.files import Files, StoreUnavailableError
@@ -21,9 +21,10 @@ def away(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port()}")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "anyone")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "a-secret-of-this-test-alone")
-    S3FileSystem.clear_instance_cache()
+    opened = fsspec.get_filesystem_class("s3")
+    opened.clear_instance_cache()
     yield "s3://bucket/folder"
-    S3FileSystem.clear_instance_cache()
+    opened.clear_instance_cache()
 
 
 def test_each_step_on_a_store_that_is_away_is_an_os_error_that_names_it(away: str) -> None:
