@@ -43,10 +43,12 @@ def registered(tmp_path_factory: pytest.TempPathFactory) -> Registered:
     mlflow = MlflowClient(f"sqlite:///{folder}/mlflow.db")
     mlflow.create_registered_model(NAME)
     starter, bundles = Bundle.load(ROOT / STARTER), {}
+    experiment = mlflow.create_experiment("trainings", artifact_location=f"{folder.as_uri()}/runs")
     for number in (1, 2, 3):
-        bundle = another(starter, folder / str(number), number / 10)
+        run = mlflow.create_run(experiment).info.run_id
+        bundle = another(starter, folder / "runs" / run / "artifacts" / "bundle", number / 10)
         tags = {"bundle": bundle.id, "test.fusion.weighted_f1": "0.8000"}
-        mlflow.create_model_version(NAME, bundle.folder.as_uri(), tags=tags)
+        mlflow.create_model_version(NAME, bundle.folder.as_uri(), run_id=run, tags=tags)
         bundles[str(number)] = bundle
     (bundles["3"].folder / "text.npz").write_bytes(b"damaged")
     return Registered(bundles, folder / "cache")
