@@ -75,9 +75,10 @@ def _share_cache(repository: Path, folder: Path) -> None:
 
 def _run(command: list[str], folder: Path) -> str:
     name = " ".join(command[command[0] == sys.executable and 2 :][:3])
+    env = {**tool_env(), "LC_ALL": "C.UTF-8"}  # messages in English, whatever the machine speaks
     try:
         ran = subprocess.run(  # noqa: S603  # ours
-            command, cwd=folder, env=tool_env(), capture_output=True, text=True, check=False, timeout=_LIMIT_S
+            command, cwd=folder, env=env, capture_output=True, text=True, check=False, timeout=_LIMIT_S
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise WorkspaceError(f"{name}: {error}") from error

@@ -5,7 +5,6 @@ import json
 import os
 import shutil
 import socket
-import subprocess
 import threading
 import time
 import zipfile
@@ -35,20 +34,6 @@ NDJSON = {"Content-Type": "application/x-ndjson"}
 MULTIPART = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
 
 Body = Iterator[bytes]
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of its own with 2 MB left; more once `filler` is removed."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(folder)]
-    mounted = subprocess.run(command, capture_output=True, text=True, check=False)
-    if mounted.returncode:
-        pytest.skip(f"a file system may not be mounted here: {mounted.stderr.strip()}")
-    (folder / "filler").write_bytes(bytes(22 * MB))
-    yield folder
-    subprocess.run(["umount", "--lazy", folder], check=True)
 
 
 @pytest.fixture

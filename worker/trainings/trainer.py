@@ -16,6 +16,7 @@ from shared.telemetry.worker_status import TrainerStatus, announce, withdraw
 from worker.process import metrics
 from worker.process.heartbeat import Heartbeat
 from worker.trainings.checkouts import prune
+from worker.trainings.full_disk import full_disk
 from worker.trainings.run import HeldTraining, StageError, StoppedError, TrainingRunner
 
 log = logging.getLogger(__name__)
@@ -117,9 +118,9 @@ class Trainer:
             if self._stopped.is_set():
                 self._trainings.release(lease)
         except StageError as error:
-            self._trainings.fail(lease, str(error), error.stage)
+            self._trainings.fail(lease, full_disk(error, self._settings) or str(error), error.stage)
         except WorkspaceError as error:
-            self._trainings.fail(lease, str(error))
+            self._trainings.fail(lease, full_disk(error, self._settings) or str(error))
         except StoreUnavailableError as error:
             log.warning("training %s begins again in %.0f s: %s", lease.job_id, _STORE_PAUSE_S, error)
             self._ledger.defer(lease, _STORE_PAUSE_S, lost=False)
@@ -127,7 +128,8 @@ class Trainer:
             raise
         except Exception as error:
             log.exception("training %s failed", lease.job_id)
-            self._trainings.fail(lease, f"the trainer failed: {type(error).__name__}: {error}")
+            message = full_disk(error, self._settings) or f"the trainer failed: {type(error).__name__}: {error}"
+            self._trainings.fail(lease, message)
 
     def _prune(self) -> None:
         def ended(job_id: str) -> bool:
