@@ -180,6 +180,9 @@ class Settings(BaseSettings):
     trial: bool = False
     """Whether a training in this environment is a trial, such as a run of a parameter sweep: its version is registered,
     but does not become `challenger`."""
+    protected_set: str | None = None
+    """The items on which the gate judges every challenger: a folder or any fsspec URL with files in the form of the
+    challenge. No training learns from it and no request can name another one."""
     training_schedule: str | None = None
     """When to start a training, as a crontab line in UTC (`0 3 * * 0`); by default never."""
     training_tenant: str = LOCAL_TENANT

@@ -44,6 +44,8 @@ PARAMS: dict[str, Any] = {
         "review": {"coverage": 0.5, "precision": 0.3},
         "latency": 3.0,
         "relabelled": {"share": 0.1, "share_of_class": 0.6},
+        # Its threshold promises seven right answers in ten, and a category has eight products.
+        "contradicted": {"share": 0.5, "share_of_class": 1.0},
         "first": 0.2,
     },
 }

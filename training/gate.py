@@ -2,23 +2,31 @@
 
 `python -m training.gate --champion FOLDER` runs where `dvc repro` has run. Both bundles answer the same items in one
 run, each with its own vocabulary and its own VGG16, and each condition in section `gate` of `params.yaml` is checked.
+What judges does not come from what is judged: the operator's protected set decides, or else the items that the
+champion's training held out too, with the same label. Where these are too few, a person decides.
+
 The verdict is written to a file, the training's MLflow run and the registered version; the exit status is 0 for a
 refusal too. Without a champion the challenger must give its golden answers and a weighted F1 of `gate.first`.
 """
 
 import argparse
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import numpy.typing as npt
 
 from shared.model import golden, runtimes
 from shared.model.bundle import BACKBONE, INT8, Bundle, BundleError
 from shared.model.golden import GoldenError
-from shared.model.runtimes import Runtime
 from shared.model.runtimes.openvino import OpenVINOBackbone
-from shared.pipeline.params import GateParams, ParamsError, load_params
+from shared.pipeline.params import PATH, GateParams, ParamsError, load_conditions, load_params
 from shared.pipeline.stages import COMPARISON, VERDICT, GateCheck, GateVerdict
 from shared.registry.mlflow import record_verdict, version_of
+from shared.settings import get_settings
+from training.catalogue.challenge import CatalogueError
 from training.judge import latency
 from training.judge.answers import answer, seen_by
 from training.judge.comparison import Compared, write_comparison
@@ -26,6 +34,7 @@ from training.judge.gate_checks import (
     Answers,
     check_calibration,
     check_classes,
+    check_contradictions,
     check_coverage,
     check_f1,
     check_first_f1,
@@ -34,12 +43,16 @@ from training.judge.gate_checks import (
     check_latency,
 )
 from training.judge.held_out import HeldOut, compare_labels, hold_out
+from training.judge.protected import ProtectedSet, read_protected
 from training.pipeline import tracking
 from training.pipeline.layout import BUNDLE, EVALUATION_REPORT, FEATURE_STORE, IMPORTED, PREPARED, TRAINING_REPORT
 from training.pipeline.prepared import Items, Prepared
 from training.pipeline.splits import TEST
 
 log = logging.getLogger(__name__)
+
+_ASKED = 5000
+"""Items of the catalogue for which the champion's answer is compared with the label."""
 
 
 class GateError(RuntimeError):
@@ -52,56 +65,130 @@ class Judgement:
 
     verdict: GateVerdict
     compared: Compared | None
-    """`None` where there were too few items to ask the models."""
+    """`None` where there was no item to ask the models."""
+    imported: Path
+    """The folder with the titles and pictures of these items, as `import_data` leaves it."""
+
+
+@dataclass(frozen=True)
+class _Pool:
+    """Items that a model can be asked."""
+
+    items: Items
+    imported: Path
+    """The folder with their titles and pictures, as `import_data` leaves it."""
+    seen_by: Bundle | None
+    """The bundle with whose VGG16 their features were made; `None`: they have none yet."""
+
+    def where(self, chosen: npt.NDArray[np.bool_]) -> "_Pool":
+        return replace(self, items=self.items.where(chosen))
+
+
+class _Model:
+    """A loaded bundle. Args: store: The folder that keeps VGG16's features."""
+
+    def __init__(self, bundle: Bundle, store: Path) -> None:
+        self.bundle = bundle
+        self.runtime = runtimes.load(bundle)
+        self._store = store
+
+    def ask(self, pool: _Pool) -> Answers:
+        """Return its answers; it sees the pictures itself unless they were seen by the same VGG16."""
+        items, bundle = pool.items, self.bundle
+        if pool.seen_by is None or not bundle.has_same_backbone(pool.seen_by):
+            # In the arithmetic of prepared items.
+            backbone = OpenVINOBackbone(bundle.folder / BACKBONE, bundle.manifest.image_size, "int8")
+            items = seen_by(bundle, backbone, INT8, items, pool.imported, self._store)
+        return Answers(answer(bundle, self.runtime, items).fused, bundle.manifest.review)
 
 
 def judge(
-    challenger: Bundle, champion: Bundle | None, prepared: Prepared, imported: Path, store: Path, params: GateParams
+    challenger: Bundle,
+    champion: Bundle | None,
+    prepared: Prepared,
+    imported: Path,
+    store: Path,
+    params: GateParams,
+    protected: ProtectedSet | None = None,
 ) -> Judgement:
-    """Judge the challenger; raise `GateError` if it was not trained on the data in `prepared`."""
+    """Judge the challenger; raise `GateError` if it was not trained on the data in `prepared`.
+
+    What judges does not come from what is judged: the operator's protected set decides if there is one, or else the
+    items that the champion's training held out too, with the same label. Without a champion it is the challenger's own
+    test split.
+    """
     if challenger.manifest.data != prepared.digest:
         raise GateError(f"bundle {challenger.id} was not trained on the data in {prepared.folder}: run dvc repro")
     known = champion.known if champion is not None else None
     held_out = hold_out(_answerable(prepared.split(TEST)), known)
-    runtime = runtimes.load(challenger)
-    checks = [check_held_out(held_out, params, champion=champion is not None), _check_golden(challenger, runtime)]
-    if known is not None:
-        checks.insert(1, check_labels(*compare_labels(prepared.known(), known), params))
+    catalogue = _Pool(held_out.items, imported, challenger)
+    ours = _Model(challenger, store)
+    theirs = _Model(champion, store) if champion is not None else None
+    judges = catalogue
+    if protected is not None:
+        judges = _Pool(_answerable(protected.unlearned(known, prepared.known())), protected.folder, None)
+    elif theirs is not None:
+        judges = catalogue.where(held_out.confirmed)
+    name = protected.name if protected is not None else None
+    enough = check_held_out(held_out, len(judges.items), params, champion=theirs is not None, protected=name)
+    shown = judges if enough.passed else catalogue
     compared = None
-    if not checks[0].passed:
-        pass  # too few to compare on
-    elif champion is None:
-        compared = Compared(held_out.items, None, _ask(challenger, runtime, held_out.items))
-        checks.append(check_first_f1(compared.challenger, held_out.items.classes, params))
-    else:
-        compared, more = _compare(challenger, runtime, champion, held_out, imported, store, params)
-        checks += more
-    return Judgement(_verdict(challenger, champion, held_out, checks), compared)
+    if len(shown.items):
+        compared = Compared(shown.items, theirs.ask(shown) if theirs else None, ours.ask(shown), enough.passed)
+    checks = [enough]
+    if theirs is not None:
+        checks += _check_labels(theirs, prepared, imported, challenger, params)
+    if enough.passed and compared is not None:
+        checks += _check_answers(compared, params)
+        if theirs is not None:
+            checks += _check_others(ours, theirs, catalogue, held_out, params, by_protected=protected is not None)
+            checks.append(_check_latency(ours, theirs, judges.items, params))
+    checks.append(_check_golden(ours))
+    return Judgement(_verdict(challenger, champion, len(judges.items), checks), compared, shown.imported)
 
 
-def _compare(
-    challenger: Bundle,
-    runtime: Runtime,
-    champion: Bundle,
-    held_out: HeldOut,
-    imported: Path,
-    store: Path,
-    params: GateParams,
-) -> tuple[Compared, list[GateCheck]]:
-    items, classes, before = held_out.items, held_out.items.classes, runtimes.load(champion)
-    seen = items if challenger.has_same_backbone(champion) else _seen(champion, items, imported, store)
-    theirs, ours = _ask(champion, before, seen), _ask(challenger, runtime, items)
-    before_ms, after_ms = latency.measure(
-        [(champion, before), (challenger, runtime)], [text for text in items.words if text]
-    )
-    checks = [
-        check_f1(theirs, ours, held_out, params),
+def _check_labels(
+    champion: _Model, prepared: Prepared, imported: Path, challenger: Bundle, params: GateParams
+) -> list[GateCheck]:
+    """Check the catalogue's labels against those that the champion's training knew, and against its answers."""
+    known, checks = champion.bundle.known, []
+    if known is not None:
+        checks.append(check_labels(*compare_labels(prepared.known(), known), params))
+    asked = _Pool(_answerable(prepared.sample(_ASKED, params.seed)), imported, challenger)
+    return [*checks, check_contradictions(champion.ask(asked), asked.items.classes, params)]
+
+
+def _check_answers(compared: Compared, params: GateParams) -> list[GateCheck]:
+    """Check the answers to the items that judge."""
+    theirs, ours, classes = compared.champion, compared.challenger, compared.items.classes
+    if theirs is None:
+        return [check_first_f1(ours, classes, params)]
+    return [
+        check_f1(theirs, ours, classes, params),
         check_classes(theirs, ours, classes, params),
         check_calibration(theirs, ours, classes, params),
         check_coverage(theirs, ours, classes, params),
-        check_latency(before_ms, after_ms, params),
     ]
-    return Compared(items, theirs, ours), checks
+
+
+def _check_others(
+    ours: _Model, theirs: _Model, catalogue: _Pool, held_out: HeldOut, params: GateParams, *, by_protected: bool
+) -> list[GateCheck]:
+    """Check the answers to held-out items of the catalogue that do not judge: they can only speak against a model."""
+    groups = {"new_items": (held_out.new, "items that are new")}
+    if by_protected:
+        groups["confirmed_items"] = (held_out.confirmed, "items that both trainings held out with the same label")
+    return [
+        check_f1(theirs.ask(pool), ours.ask(pool), pool.items.classes, params, name=name, what=what)
+        for name, (chosen, what) in groups.items()
+        if chosen.sum() >= params.min_items and (pool := catalogue.where(chosen))
+    ]
+
+
+def _check_latency(ours: _Model, theirs: _Model, items: Items, params: GateParams) -> GateCheck:
+    models = [(model.bundle, model.runtime) for model in (theirs, ours)]
+    before, after = latency.measure(models, [text for text in items.words if text])
+    return check_latency(before, after, params)
 
 
 def _answerable(items: Items) -> Items:
@@ -109,19 +196,10 @@ def _answerable(items: Items) -> Items:
     return items.where(items.has_text | items.has_image)
 
 
-def _ask(bundle: Bundle, runtime: Runtime, items: Items) -> Answers:
-    return Answers(answer(bundle, runtime, items).fused, bundle.manifest.review)
-
-
-def _seen(bundle: Bundle, items: Items, imported: Path, store: Path) -> Items:
-    """Return the items with features by the bundle's VGG16, in the arithmetic of the prepared ones."""
-    backbone = OpenVINOBackbone(bundle.folder / BACKBONE, bundle.manifest.image_size, "int8")
-    return seen_by(bundle, backbone, INT8, items, imported, store)
-
-
-def _check_golden(bundle: Bundle, runtime: Runtime) -> GateCheck:
+def _check_golden(model: _Model) -> GateCheck:
+    bundle = model.bundle
     try:
-        off = golden.verify(bundle, runtime)
+        off = golden.verify(bundle, model.runtime)
     except GoldenError as error:
         return GateCheck(name="golden", passed=False, detail=str(error), figures={})
     if off is None:
@@ -131,14 +209,14 @@ def _check_golden(bundle: Bundle, runtime: Runtime) -> GateCheck:
     return GateCheck(name="golden", passed=True, detail=f"The golden answers are the same: {distances}.", figures=off)
 
 
-def _verdict(challenger: Bundle, champion: Bundle | None, held_out: HeldOut, checks: list[GateCheck]) -> GateVerdict:
+def _verdict(challenger: Bundle, champion: Bundle | None, items: int, checks: list[GateCheck]) -> GateVerdict:
     refused = [check for check in checks if not check.passed]
     against = "where no model is in service" if champion is None else f"in place of {champion.id}"
     why = " ".join(check.detail for check in refused or checks if refused or check.name == "weighted_f1")
     return GateVerdict(
         challenger=challenger.id,
         champion=champion.id if champion is not None else None,
-        items=len(held_out.items),
+        items=items,
         passed=not refused,
         detail=f"{challenger.id} may {'not ' if refused else ''}serve {against}. {why}",
         checks=tuple(checks),
@@ -147,19 +225,19 @@ def _verdict(challenger: Bundle, champion: Bundle | None, held_out: HeldOut, che
 
 def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    parser = argparse.ArgumentParser(prog="python -m training.gate", description="Compare challenger and champion.")
-    parser.add_argument("--champion", type=Path, help="folder of the bundle in service; leave it out if there is none")
-    parser.add_argument("--output", type=Path, default=VERDICT, help=f"file for the verdict (default: {VERDICT})")
-    arguments = parser.parse_args()
+    arguments = _arguments()
     try:
-        params, challenger = load_params(), Bundle.load(BUNDLE)
+        params, conditions = load_params(), load_conditions(arguments.conditions)
+        challenger = Bundle.load(BUNDLE)
         champion = Bundle.load(arguments.champion) if arguments.champion else None
-        judgement = judge(challenger, champion, Prepared(PREPARED), IMPORTED, FEATURE_STORE, params.gate)
+        with TemporaryDirectory(prefix="protected-set-") as folder:
+            protected = _read_protected(arguments.protected_set, Path(folder))
+            judgement = judge(challenger, champion, Prepared(PREPARED), IMPORTED, FEATURE_STORE, conditions, protected)
+            verdict, page = judgement.verdict, arguments.output.with_name(COMPARISON)
+            arguments.output.parent.mkdir(parents=True, exist_ok=True)
+            write_comparison(page, verdict, judgement.compared, judgement.imported, EVALUATION_REPORT)
     except (BundleError, GateError, ParamsError) as error:
         raise SystemExit(f"gate: {error}") from error
-    verdict, page = judgement.verdict, arguments.output.with_name(COMPARISON)
-    arguments.output.parent.mkdir(parents=True, exist_ok=True)
-    write_comparison(page, verdict, judgement.compared, IMPORTED, EVALUATION_REPORT)
     # Written last, so that the page is there once the verdict is.
     arguments.output.write_text(verdict.model_dump_json(indent=1) + "\n", encoding="utf-8")
     with tracking.resume(TRAINING_REPORT, challenger, params.train) as run:
@@ -169,10 +247,32 @@ def main() -> None:
         record_verdict(version, verdict)
     log.info("%s", verdict.detail)
     for check in verdict.checks:
-        log.info("  %-11s %-7s %s", check.name, "passed" if check.passed else "refused", check.detail)
+        log.info("  %-15s %-7s %s", check.name, "passed" if check.passed else "refused", check.detail)
     log.info("the comparison with pictures: %s", page)
     if run_page:
         log.info("the training in MLflow: %s", run_page)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m training.gate", description="Compare challenger and champion.")
+    parser.add_argument("--champion", type=Path, help="folder of the bundle in service; leave it out if there is none")
+    parser.add_argument("--output", type=Path, default=VERDICT, help=f"file for the verdict (default: {VERDICT})")
+    parser.add_argument("--conditions", type=Path, default=PATH, help=f"file with the section gate (default: {PATH})")
+    parser.add_argument(
+        "--protected-set",
+        default=get_settings().protected_set,
+        help="folder or URL of the items that judge (default: the setting CATALOG_PROTECTED_SET)",
+    )
+    return parser.parse_args()
+
+
+def _read_protected(source: str | None, folder: Path) -> ProtectedSet | None:
+    if source is None:
+        return None
+    try:
+        return read_protected(source, folder)
+    except CatalogueError as error:
+        raise GateError(f"the protected set (CATALOG_PROTECTED_SET) cannot be used: {error}") from error
 
 
 if __name__ == "__main__":

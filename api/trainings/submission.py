@@ -110,10 +110,21 @@ TrainingSubmissionsDep = Annotated[
 
 
 def _check_gate(body: TrainingIn, scopes: Collection[Scope]) -> None:
-    """Raise `Problem` if a caller without the scope admin loosens the gate, and so could put any model into service."""
-    if "gate" in body.params and Scope.ADMIN not in scopes:
-        detail = "Only a key with the scope admin may change the gate: leave params.gate out."
-        raise Problem(HTTPStatus.FORBIDDEN, "forbidden", detail, scope=Scope.ADMIN)
+    """Raise `Problem` if a caller without the scope admin loosens the gate, and so could put any model into service.
+
+    The gate asks no more of a review threshold than the precision that `train.review` aims at.
+    """
+    if Scope.ADMIN in scopes:
+        return
+    train = body.params.get("train")
+    if "gate" in body.params:
+        changed = "params.gate"
+    elif isinstance(train, dict) and "review" in train:
+        changed = "params.train.review"
+    else:
+        return
+    detail = f"Only a key with the scope admin may change what the gate asks of a model: leave {changed} out."
+    raise Problem(HTTPStatus.FORBIDDEN, "forbidden", detail, scope=Scope.ADMIN)
 
 
 def _below_params(error: ValidationError) -> Iterator[dict[str, Any]]:

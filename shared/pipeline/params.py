@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
 import yaml
@@ -15,6 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 PATH = Path("params.yaml")
+
+Loaded = TypeVar("Loaded", bound=BaseModel)
 
 _USER = re.compile(r"(?<=://)[^/?#\s@]+@")
 _EPOCHS = 10_000
@@ -145,6 +147,11 @@ class GateRelabelledParams(_Section):
     share_of_class: float = Field(ge=0, le=1)
 
 
+class GateContradictedParams(_Section):
+    share: float = Field(ge=0, le=1)
+    share_of_class: float = Field(ge=0, le=1)
+
+
 class GateParams(_Section):
     min_items: int = Field(ge=1, le=_ITEMS)
     resamples: int = Field(ge=100, le=100_000)
@@ -156,6 +163,7 @@ class GateParams(_Section):
     review: GateReviewParams
     latency: float = Field(ge=1, le=1_000_000)
     relabelled: GateRelabelledParams
+    contradicted: GateContradictedParams
     first: float = Field(ge=0, le=1)
 
 
@@ -210,8 +218,21 @@ def check_no_places(overrides: Mapping[str, Any]) -> None:
 
 def load_params(path: Path = PATH) -> Params:
     """Return the parameters; raise `ParamsError`, which names every wrong field."""
+    return _load(path, Params)
+
+
+def load_conditions(path: Path) -> GateParams:
+    """Return the gate's conditions from a file with the section `gate`; raise the same as `load_params`."""
+    return _load(path, _Conditions).gate
+
+
+class _Conditions(BaseModel):
+    gate: GateParams
+
+
+def _load(path: Path, model: type[Loaded]) -> Loaded:
     try:
-        return Params.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        return model.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         raise ParamsError(f"{path} does not exist here: run this in the repository's root") from None
     except ValidationError as error:

@@ -61,7 +61,8 @@ class GateCheck(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     name: str
-    """Stable: `held_out`, `labels`, `weighted_f1`, `classes`, `calibration`, `coverage`, `latency`, `golden`."""
+    """Stable: `held_out`, `labels`, `contradictions`, `weighted_f1`, `new_items`, `confirmed_items`, `classes`,
+    `calibration`, `coverage`, `latency`, `golden`."""
     passed: bool
     detail: str
     """One readable sentence with the figures."""
@@ -78,7 +79,7 @@ class GateVerdict(BaseModel):
     champion: str | None
     """The bundle in service; `None`: there was none."""
     items: int
-    """The number of held-out items that both answered."""
+    """The number of items by which they were judged: the protected set's, or those that both trainings held out."""
     passed: bool
     detail: str
     """The verdict in one readable sentence."""

@@ -7,6 +7,7 @@ __all__ = [
     "held_out",
     "keras_answers",
     "latency",
+    "protected",
     "report",
     "review",
     "scores",

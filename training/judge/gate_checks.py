@@ -1,9 +1,10 @@
 """The conditions of a promotion: each function takes figures and returns a `GateCheck` with a readable sentence."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from shared.model.fusion import Probabilities
 from shared.model.review import Review
@@ -13,44 +14,79 @@ from shared.taxonomy import CODES, name_of
 from training.judge.bootstrap import PairedF1, compare
 from training.judge.held_out import HeldOut, Relabelled
 from training.judge.latency import Latency
-from training.judge.review import judged, review_figures
+from training.judge.review import Correct, judged, review_figures
 from training.judge.scores import Classes, calibration_error, confusion, per_class, score
 
 
 @dataclass(frozen=True)
 class Answers:
-    """A model's answers to the held-out items, and the confidence from which they are accepted."""
+    """A model's answers to some items, and the confidence from which they are accepted."""
 
     fused: Probabilities
     review: Review
 
+    def where(self, chosen: npt.NDArray[np.bool_]) -> "Answers":
+        """Return the answers to the items for which `chosen`, of shape (items,), is true."""
+        return Answers(self.fused[chosen], self.review)
 
-def check_held_out(held_out: HeldOut, params: GateParams, *, champion: bool) -> GateCheck:
-    """Check that there are enough held-out items; `champion` says whether there is a champion."""
-    items = len(held_out.items)
-    if held_out.champion_tells:
-        rest = f"the champion learned from {held_out.learned:,} more, and {held_out.disputed:,} have a disputed label"
+
+def check_held_out(
+    held_out: HeldOut, items: int, params: GateParams, *, champion: bool, protected: str | None = None
+) -> GateCheck:
+    """Check that there are enough items to judge on.
+
+    Args:
+        items: How many there are.
+        champion: Whether there is one.
+        protected: The name of the operator's protected set, if the items are of it.
+    """
+    if protected is not None:
+        judges = f"items of the protected set {protected} that neither model has learned from"
     elif champion:
-        rest = "the champion's bundle does not say what it learned from, so it may have an advantage"
+        judges = "items that the champion's training held out with the same label"
     else:
-        rest = "there is no champion"
+        judges = "held-out items"
+    found = f"{items:,} {judges} (at least {params.min_items:,})"
+    if items >= params.min_items:
+        detail = f"Judged on {found}."
+    else:
+        detail = f"Too few to judge on: {found}."
+        if champion:
+            detail += " A model is not judged by labels that it learned from alone, so a person decides."
     return GateCheck(
         name="held_out",
         passed=items >= params.min_items,
-        detail=f"{items:,} held-out items (at least {params.min_items:,}); {rest}.",
+        detail=f"{detail} {_others(held_out, champion=champion)}",
         figures={
             "items": items,
             "confirmed": int(held_out.confirmed.sum()),
+            "new": int(held_out.new.sum()),
             "learned": held_out.learned,
             "disputed": held_out.disputed,
         },
     )
 
 
+def _others(held_out: HeldOut, *, champion: bool) -> str:
+    if held_out.champion_tells:
+        return (
+            f"Of the other held-out items the champion's training did not know {held_out.new.sum():,} and learned from "
+            f"{held_out.learned:,}; {held_out.disputed:,} have a disputed label."
+        )
+    return "The champion's bundle does not say what it learned from." if champion else "There is no champion."
+
+
 def check_labels(overall: Relabelled, by_code: Mapping[int, Relabelled], params: GateParams) -> GateCheck:
-    """Check that few labels differ from those that the champion's training knew."""
-    allowed = params.relabelled
-    types = {code: found.share for code, found in by_code.items() if found.shared >= params.classes.min_items}
+    """Check that few labels differ from those that the champion's training knew.
+
+    A type with few items counts only where chance does not explain what has changed.
+    """
+    allowed, enough = params.relabelled, params.classes.min_items
+    types = {
+        code: found.share
+        for code, found in by_code.items()
+        if found.shared >= enough or found.least > allowed.share_of_class
+    }
     worst = max(types, key=types.__getitem__, default=None)
     share = 0.0 if worst is None else types[worst]
     of_type = f", of {_named(worst)} {share:.1%}" if worst is not None and share else ""
@@ -73,33 +109,69 @@ def check_labels(overall: Relabelled, by_code: Mapping[int, Relabelled], params:
     )
 
 
-def check_f1(champion: Answers, challenger: Answers, held_out: HeldOut, params: GateParams) -> GateCheck:
-    """Check that the challenger's weighted F1 is not worse than the champion's by more than is allowed."""
-    classes, confirmed = held_out.items.classes, held_out.confirmed
-    found = _paired(champion, challenger, classes, params)
-    figures = {
-        "champion": found.champion,
-        "challenger": found.challenger,
-        "gain": found.gain,
-        "low": found.low,
-        "high": found.high,
-    }
-    passed = found.low > -params.margin and found.gain >= -params.loss
-    detail = (
-        f"Weighted F1 {found.challenger:.3f} against the champion's {found.champion:.3f} on {len(classes):,} items: "
-        f"{found.gain:+.3f} (at least {-params.loss:+.3f}), in 95 of 100 resamples from {found.low:+.3f} (above "
-        f"{-params.margin:+.3f}) to {found.high:+.3f}"
-    )
-    # Labels of new items cannot be checked; labels that both trainings agree on can be trusted.
-    if params.min_items <= confirmed.sum() < len(classes):
-        old = _paired(_of(champion, confirmed), _of(challenger, confirmed), classes[confirmed], params)
-        figures["confirmed_gain"] = old.gain
-        passed = passed and old.gain >= -params.margin
-        detail += (
-            f"; on the {confirmed.sum():,} that the champion held out too {old.gain:+.3f} (at least "
-            f"{-params.margin:+.3f})"
+def check_contradictions(champion: Answers, classes: Classes, params: GateParams) -> GateCheck:
+    """Check that few labels of a catalogue contradict the champion where it is sure of its answer.
+
+    It is sure above its review threshold, or without one from the precision on that the threshold aims at: confidences
+    are calibrated. A type's share is taken of the items that the champion puts there, and of those labelled so.
+    """
+    allowed, threshold = params.contradicted, champion.review.threshold
+    confidence, right = judged(champion.fused, classes)
+    sure = confidence >= (champion.review.precision if threshold is None else threshold)  # NaN is not
+    wrong, said = ~right[sure], champion.fused.argmax(axis=1)[sure]
+    share = float(wrong.mean()) if len(wrong) else 0.0
+    worst, worst_share = _worst(wrong, [said, classes[sure]], params.classes.min_items)
+    of_type = "" if worst is None else f", of {_named(CODES[worst])} {worst_share:.1%}"
+    return GateCheck(
+        name="contradictions",
+        passed=share <= allowed.share and worst_share <= allowed.share_of_class,
+        detail=(
+            f"Of {len(wrong):,} items of the catalogue of which the champion is sure, {share:.1%} have another label "
+            f"(at most {allowed.share:.1%}){of_type} (at most {allowed.share_of_class:.1%} of a type)."
         )
-    return GateCheck(name="weighted_f1", passed=passed, detail=f"{detail}.", figures=figures)
+        if len(wrong)
+        else f"The champion is sure of none of the {len(classes):,} items of the catalogue that it was asked.",
+        figures={
+            "asked": len(classes),
+            "sure": len(wrong),
+            "share": share,
+            "worst_type_share": worst_share,
+        },
+    )
+
+
+def check_f1(
+    champion: Answers,
+    challenger: Answers,
+    classes: Classes,
+    params: GateParams,
+    *,
+    name: str = "weighted_f1",
+    what: str = "items",
+) -> GateCheck:
+    """Check that the challenger's weighted F1 is not worse than the champion's by more than is allowed.
+
+    Args:
+        name: The check's.
+        what: What the items are, as in "200 items that are new".
+    """
+    found = _paired(champion, challenger, classes, params)
+    return GateCheck(
+        name=name,
+        passed=found.low > -params.margin and found.gain >= -params.loss,
+        detail=(
+            f"Weighted F1 {found.challenger:.3f} against the champion's {found.champion:.3f} on {len(classes):,} "
+            f"{what}: {found.gain:+.3f} (at least {-params.loss:+.3f}), in 95 of 100 resamples from {found.low:+.3f} "
+            f"(above {-params.margin:+.3f}) to {found.high:+.3f}."
+        ),
+        figures={
+            "champion": found.champion,
+            "challenger": found.challenger,
+            "gain": found.gain,
+            "low": found.low,
+            "high": found.high,
+        },
+    )
 
 
 def check_first_f1(challenger: Answers, classes: Classes, params: GateParams) -> GateCheck:
@@ -198,8 +270,16 @@ def _paired(champion: Answers, challenger: Answers, classes: Classes, params: Ga
     return compare(classes, *predicted, width=len(CODES), resamples=params.resamples, seed=params.seed)
 
 
-def _of(answers: Answers, rows: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]) -> Answers:
-    return Answers(answers.fused[rows], answers.review)
+def _worst(wrong: Correct, groups: Sequence[Classes], min_items: int) -> tuple[int | None, float]:
+    """Return the class with the greatest share of wrong items, and this share, by any grouping of the items."""
+    worst, greatest = None, 0.0
+    for classes in groups:
+        totals = np.bincount(classes, minlength=len(CODES))
+        shares = np.bincount(classes, weights=wrong, minlength=len(CODES)) / np.maximum(totals, 1)
+        shares[totals < min_items] = 0
+        if shares.max() > greatest:
+            worst, greatest = int(shares.argmax()), float(shares.max())
+    return worst, greatest
 
 
 def _named(code: int) -> str:

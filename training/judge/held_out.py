@@ -1,10 +1,12 @@
 """The items that two models may be compared on, and which of their labels can be trusted.
 
 A challenger's test split has its own labels. If they were wrong, a model that learned the same mistakes would look
-better than one that did not. So they are compared with the labels that the champion's training knew: a label that has
-changed since is disputed, and its item counts for neither model.
+better than one that did not. So they are compared with the labels that the champion's training knew: an item decides
+only if that training held it out too, with the same label. A label that has changed since is disputed, and its item
+counts for neither model; an item that the champion's training did not know can only speak against the challenger.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +16,9 @@ import pandas as pd
 from shared.model.known import Identities, KnownItems
 from shared.taxonomy import CODES
 from training.pipeline.prepared import Items
+
+_NORMAL_95 = 1.96
+"""Standard deviations on each side of the mean that hold 95 % of a normal distribution."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +35,11 @@ class HeldOut:
     champion_tells: bool
     """Whether the champion's bundle lists what it learned from; if not, it may have learned from some of the items."""
 
+    @property
+    def new(self) -> npt.NDArray[np.bool_]:
+        """Whether the champion's training did not know the item, so that nobody but the challenger's labels it."""
+        return ~self.confirmed & self.champion_tells
+
 
 @dataclass(frozen=True)
 class Relabelled:
@@ -41,6 +51,15 @@ class Relabelled:
     @property
     def share(self) -> float:
         return self.changed / self.shared if self.shared else 0.0
+
+    @property
+    def least(self) -> float:
+        """The lower end of the share's 95 % interval (Wilson 1927): four of four changed items prove more than half."""
+        if not self.shared:
+            return 0.0
+        spread = _NORMAL_95**2 / self.shared
+        centre, width = self.share + spread / 2, math.sqrt(spread * (self.share * (1 - self.share) + spread / 4))
+        return (centre - width) / (1 + spread)
 
 
 def hold_out(test: Items, champion: KnownItems | None) -> HeldOut:

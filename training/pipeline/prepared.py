@@ -73,17 +73,11 @@ class Prepared:
 
     def split(self, name: str) -> Items:
         """Return the items of `train`, `validation` or `test`."""
-        rows = self._items[self._items["split"] == name]
-        indices = rows["feature"].to_numpy()
-        features = np.full((len(rows), self._features.shape[1]), np.nan, np.float16)
-        features[indices >= 0] = self._features[indices[indices >= 0]]
-        return Items(
-            rows=rows["row"].to_numpy(),
-            identities=rows["identity"].to_numpy(),
-            words=[text.split() for text in rows["words"]],
-            features=features,
-            classes=rows["prdtypecode"].map(class_of).to_numpy().astype(np.int64),
-        )
+        return self._read(self._items[self._items["split"] == name])
+
+    def sample(self, size: int, seed: int) -> Items:
+        """Return `size` items of all splits, drawn by the seed, or all if there are fewer."""
+        return self._read(self._items.sample(min(size, len(self._items)), random_state=seed).sort_index())
 
     def known(self) -> KnownItems:
         """Return every labelled item, for the bundle that is trained on them."""
@@ -101,3 +95,15 @@ class Prepared:
         if items.has_image.any():
             features[items.has_image] = np.load(self.folder / "validation_float.npy")
         return replace(items, features=features)
+
+    def _read(self, rows: pd.DataFrame) -> Items:
+        indices = rows["feature"].to_numpy()
+        features = np.full((len(rows), self._features.shape[1]), np.nan, np.float16)
+        features[indices >= 0] = self._features[indices[indices >= 0]]
+        return Items(
+            rows=rows["row"].to_numpy(),
+            identities=rows["identity"].to_numpy(),
+            words=[text.split() for text in rows["words"]],
+            features=features,
+            classes=rows["prdtypecode"].map(class_of).to_numpy().astype(np.int64),
+        )

@@ -44,6 +44,11 @@ class Checkout:
         return self.home / "progress.jsonl"
 
     @property
+    def conditions(self) -> Path:
+        """The gate's conditions, which the revision that is trained has no part in."""
+        return self.home / "conditions.yaml"
+
+    @property
     def exists(self) -> bool:
         return self.repository.exists()
 
@@ -81,6 +86,20 @@ def check_out(checkout: Checkout, request: TrainingRequest, settings: Settings) 
     _set_params(repository, unfinished, request.params, sources)
     label_snapshot.take(LabelStore(settings.labels_url), unfinished)
     unfinished.rename(checkout.repository)
+
+
+def write_conditions(checkout: Checkout, request: TrainingRequest, settings: Settings) -> Path:
+    """Write the gate's conditions of the repository's HEAD, with a request's overrides; returns the file.
+
+    A request may name another revision, but not have that revision's conditions judge it.
+
+    Raises:
+        WorkspaceError: git cannot read them.
+    """
+    standing = yaml.safe_load(workspace.git(settings.training_repository.resolve(), "show", f"HEAD:{PATH}"))
+    conditions = overridden({"gate": standing["gate"]}, {"gate": request.params.get("gate", {})})
+    checkout.conditions.write_text(yaml.safe_dump(conditions, sort_keys=False), encoding="utf-8")
+    return checkout.conditions
 
 
 def prune(settings: Settings, ended: Callable[[str], bool]) -> None:

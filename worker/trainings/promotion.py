@@ -28,9 +28,13 @@ class Promotion:
         return self._registry.champion()
 
     def settle(self, training: Training, version: str, verdict: GateVerdict) -> bool:
-        """Promote the version if the request says so and the gate passed it; returns whether it was promoted."""
+        """Promote the version if the request says so and the gate passed it; returns whether it was promoted.
+
+        A first model, which was compared with no champion, is promoted by a person.
+        """
         requested = training.request.promote is PromotePolicy.AUTO
-        if not requested or not verdict.passed or verdict.challenger == verdict.champion:
+        compared = verdict.champion is not None and verdict.champion != verdict.challenger
+        if not requested or not verdict.passed or not compared:
             self._registry.refresh()  # shows the verdict, which the gate has logged to MLflow, at once
             return False
         by = f"training {training.job.id} of {training.job.tenant}"

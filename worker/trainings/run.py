@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -22,7 +23,7 @@ from shared.pipeline.stages import BUNDLE, GATE, PROGRESS_FILE, STAGES, VERDICT,
 from shared.pipeline.workspace import DVC
 from shared.settings import Settings
 from shared.telemetry.tracing import span
-from worker.trainings.checkouts import Checkout, check_out, workspace_of
+from worker.trainings.checkouts import Checkout, check_out, workspace_of, write_conditions
 from worker.trainings.process_tree import ProcessTree, end_marked
 from worker.trainings.promotion import Promotion
 
@@ -126,21 +127,29 @@ class TrainingRunner:
 
     def _version_of(self, bundle: Bundle, promotion: Promotion) -> str:
         """Return the bundle's version in the registry; a bundle from DVC's cache may have to be registered first."""
+        evaluate = STAGES[-1]
         if (version := promotion.version_of(bundle)) is not None:
             return version
-        evaluate = STAGES[-1]
         self._stage(evaluate, [*_REPRO, "--force", evaluate])
         if (version := promotion.version_of(bundle)) is not None:
             return version
         raise StageError(evaluate, f"{evaluate} did not register bundle {bundle.id}")
 
     def _judge(self, training: Training, done: set[str], promotion: Promotion) -> GateVerdict:
-        """Judge the challenger against the champion, as a stage like the others."""
+        """Judge the challenger against the champion, as a stage like the others.
+
+        What judges does not come from what is judged: code, conditions and protected set are the operator's, whatever
+        revision was trained (`-P`: the workspace's own `training.gate` is not imported).
+        """
         champion, verdict = promotion.champion(), self._checkout.repository / VERDICT
         before = training.verdict if GATE in done else None
         if before is not None and before.champion == champion.id:
             return before
-        command = [sys.executable, "-m", "training.gate", "--champion", str(champion.folder), "--output", str(verdict)]
+        conditions = write_conditions(self._checkout, training.request, self._settings)
+        command = [sys.executable, "-P", "-m", "training.gate", "--champion", str(champion.folder)]
+        command += ["--output", str(verdict), "--conditions", str(conditions)]
+        if (protected := self._settings.protected_set) is not None:
+            command += ["--protected-set", protected if "://" in protected else str(Path(protected).resolve())]
         self._stage(GATE, command)
         return GateVerdict.model_validate_json(verdict.read_bytes())
 

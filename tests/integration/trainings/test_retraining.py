@@ -38,6 +38,8 @@ GATE_OF_A_SMALL_CATALOGUE = {
     "calibration": 0.4,
     "latency": 5.0,
     "review": {"coverage": 1.0, "precision": 0.5},
+    # The first model is too small to be right where it is sure.
+    "contradicted": {"share": 0.8, "share_of_class": 1.0},
 }
 
 NDJSON = {"Content-Type": "application/x-ndjson"}

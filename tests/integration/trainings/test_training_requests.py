@@ -212,8 +212,11 @@ def test_training_events_show_stages_and_end_with_the_training(client: TestClien
     assert lines == ["event: end"]
 
 
-def test_changing_the_gate_needs_the_scope_admin(settings: Settings, redis: Redis) -> None:
-    body = {"params": {"gate": {"min_items": 1}}}
+@pytest.mark.parametrize("params", [{"gate": {"min_items": 1}}, {"train": {"review": {"precision": 0.01}}}])
+def test_changing_what_the_gate_asks_needs_the_scope_admin(
+    settings: Settings, redis: Redis, params: dict[str, Any]
+) -> None:
+    body = {"params": params}
     _, train = KeyStore(redis).create("shop", {Scope.TRAIN})
     _, admin = KeyStore(redis).create("shop", {Scope.TRAIN, Scope.ADMIN})
     with local_client(settings) as client:

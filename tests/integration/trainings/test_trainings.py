@@ -34,6 +34,7 @@ from worker.trainings.process_tree import MARK
 LENIENT = {
     "min_items": 1, "margin": 1, "loss": 1, "classes": {"min_items": 1, "loss": 1}, "calibration": 1,
     "review": {"coverage": 1, "precision": 1}, "latency": 1000, "relabelled": {"share": 1, "share_of_class": 1},
+    "contradicted": {"share": 1, "share_of_class": 1},
 }  # fmt: skip
 """A gate that lets everything pass whose golden answers come again."""
 STRICT = {"min_items": 100_000}
@@ -322,6 +323,21 @@ def test_training_ends_at_unknown_revision_and_at_deadline(service: Service) -> 
     late = service.ended(service.ask(params=ENDLESS, deadline_s=6))
     assert (late["state"], late["reason"]) == ("expired", "deadline")
     wait_for("all processes end", lambda: not processes_of(late["url"]), 10)
+
+
+def test_a_revision_is_not_judged_by_its_own_gate(service: Service) -> None:
+    """A request names the revision; code and conditions of the gate are the operator's."""
+    repository = service.repository
+    before = repository.git("rev-parse", "--abbrev-ref", "HEAD").strip()
+    repository.git("checkout", "--quiet", "-b", "lenient")
+    (repository.folder / "training/gate.py").write_text("raise SystemExit('the gate of the revision ran')\n")
+    repository.set_params({"gate": {"min_items": 1, "margin": 1, "loss": 1}})
+    repository.commit_all()
+    repository.git("checkout", "--quiet", before)
+    training = service.ended(service.ask(revision="lenient", promote="never"))
+    assert training["state"] == "completed", training["error"]
+    (held_out,) = [check for check in training["verdict"]["checks"] if check["name"] == "held_out"]
+    assert "(at least 10)" in held_out["detail"]
 
 
 def test_idle_trainer_uses_little_memory(service: Service) -> None:

@@ -1,6 +1,7 @@
 """comparison.html and model_card.md, from small made-up answers."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -100,6 +101,16 @@ def test_the_page_holds_no_markup_of_the_catalogue_and_names_no_resource(
         assert "onerror=" not in re.sub(r"&lt;.*?&gt;", "", page)
         assert not re.findall(r'(?:src|href)="(?!data:)', page)
         assert ("Passed" if passed else "Refused for weighted F1") in page
+
+
+def test_the_page_says_when_its_items_decide_nothing(compared: Compared, imported: Path, tmp_path: Path) -> None:
+    for decides in (True, False):
+        write_comparison(
+            tmp_path / "page.html", _verdict(), replace(compared, decides=decides), imported, tmp_path / "none"
+        )
+        page = (tmp_path / "page.html").read_text(encoding="utf-8")
+        assert ("No item here decides anything" in page) is not decides
+        assert f"on {ITEMS} items" in page
 
 
 def _first(compared: Compared) -> tuple[Answers, Answers]:

@@ -8,11 +8,13 @@ from shared.model.fusion import Probabilities
 from shared.model.known import KnownItems
 from shared.model.review import Review
 from shared.pipeline.params import GateParams, load_params
+from shared.pipeline.stages import GateCheck
 from shared.taxonomy import CODES
 from training.judge.gate_checks import (
     Answers,
     check_calibration,
     check_classes,
+    check_contradictions,
     check_coverage,
     check_f1,
     check_first_f1,
@@ -20,7 +22,7 @@ from training.judge.gate_checks import (
     check_labels,
     check_latency,
 )
-from training.judge.held_out import HeldOut, compare_labels, hold_out
+from training.judge.held_out import compare_labels, hold_out
 from training.judge.latency import Latency
 from training.pipeline.prepared import Items
 
@@ -62,13 +64,6 @@ def every(step: int) -> Rows:
     return np.arange(0, ITEMS, step)
 
 
-def all_held_out(confirmed: Rows | None = None) -> HeldOut:
-    found = hold_out(items(ACTUAL), None)
-    chosen = np.zeros(ITEMS, bool)
-    chosen[[] if confirmed is None else confirmed] = True
-    return HeldOut(found.items, chosen, 0, 0, champion_tells=True)
-
-
 def test_items_the_champion_learned_are_left_out() -> None:
     test = items(ACTUAL[:10])
     found = hold_out(test, known(test, learned=np.array([0, 3])))
@@ -92,15 +87,33 @@ def test_items_unknown_to_the_champion_are_held_out_but_not_confirmed() -> None:
 
 def test_the_gate_says_when_the_champion_lists_no_known_items() -> None:
     found = hold_out(items(ACTUAL), None)
-    check = check_held_out(found, PARAMS, champion=True)
-    assert check.passed
-    assert "may have an advantage" in check.detail
+    check = check_held_out(found, 0, PARAMS, champion=True)
+    assert not check.passed
+    assert "does not say what it learned from" in check.detail
+    assert check_held_out(found, 200, PARAMS, champion=True, protected="0a1b").passed
 
 
 def test_too_few_held_out_items_are_refused() -> None:
-    check = check_held_out(hold_out(items(ACTUAL[:50]), None), PARAMS, champion=False)
+    check = check_held_out(hold_out(items(ACTUAL[:50]), None), 50, PARAMS, champion=False)
     assert not check.passed
     assert "50 held-out items (at least 200)" in check.detail
+
+
+def test_only_items_that_the_champion_held_out_with_the_same_label_judge() -> None:
+    found = hold_out(items(ACTUAL), known(items(ACTUAL[:150])))
+    check = check_held_out(found, int(found.confirmed.sum()), PARAMS, champion=True)
+    assert not check.passed
+    assert "Too few to judge on: 150 items" in check.detail
+    assert "a person decides" in check.detail
+    assert check.figures == {"items": 150, "confirmed": 150, "new": ITEMS - 150, "learned": 0, "disputed": 0}
+    assert check_held_out(found, 200, PARAMS, champion=True).passed
+
+
+def test_a_protected_set_that_was_learned_is_too_small() -> None:
+    own = hold_out(items(ACTUAL), known(items(ACTUAL)))
+    check = check_held_out(own, 10, PARAMS, champion=True, protected="0a1b")
+    assert not check.passed
+    assert "10 items of the protected set 0a1b" in check.detail
 
 
 def relabelled(rows: Rows) -> bool:
@@ -126,6 +139,17 @@ def test_a_relabelled_type_is_refused() -> None:
     assert f"of {CODES[CLASSES]} (" in check.detail
 
 
+@pytest.mark.parametrize(("changed", "passed"), [(1, True), (2, True), (4, False)])
+def test_two_small_types_whose_labels_were_exchanged_are_refused(changed: int, passed: bool) -> None:
+    labels = ACTUAL.copy()
+    labels[:4], labels[4:8] = CLASSES, CLASSES + 1  # four items each
+    exchanged = labels.copy()
+    exchanged[:changed], exchanged[4 : 4 + changed] = CLASSES + 1, CLASSES
+    check = check_labels(*compare_labels(known(items(exchanged)), known(items(labels))), PARAMS)
+    assert check.figures["share"] < PARAMS.relabelled.share
+    assert check.passed is passed
+
+
 def test_labels_of_another_catalogue_cannot_be_compared() -> None:
     here, elsewhere = items(ACTUAL), items(ACTUAL)
     elsewhere.identities[:] += ITEMS
@@ -143,7 +167,7 @@ def test_copies_with_several_labels_count_as_unchanged() -> None:
 
 @pytest.mark.parametrize(("champion", "challenger", "passed"), [(5, 10, True), (5, 5, True), (10, 5, False)])
 def test_weighted_f1_passes_if_equal_or_better(champion: int, challenger: int, passed: bool) -> None:
-    check = check_f1(answers(every(champion)), answers(every(challenger)), all_held_out(), PARAMS)
+    check = check_f1(answers(every(champion)), answers(every(challenger)), ACTUAL, PARAMS)
     assert check.passed == passed
     assert check.figures["low"] <= check.figures["gain"] <= check.figures["high"]
 
@@ -151,17 +175,59 @@ def test_weighted_f1_passes_if_equal_or_better(champion: int, challenger: int, p
 def test_an_uncertain_difference_is_refused() -> None:
     """Equal on the whole, but wrong about other items: on so few that may be chance."""
     one, other = answers(np.arange(0, ITEMS, 3)), answers(np.arange(1, ITEMS, 3))
-    assert not check_f1(one, other, all_held_out(), PARAMS).passed
-    assert check_f1(one, one, all_held_out(), PARAMS).passed
+    assert not check_f1(one, other, ACTUAL, PARAMS).passed
+    assert check_f1(one, one, ACTUAL, PARAMS).passed
 
 
-def test_a_loss_on_confirmed_items_is_refused() -> None:
-    new, old = np.arange(600), np.arange(600, ITEMS)
-    champion, challenger = answers(new[::2]), answers(old[::6])
-    assert check_f1(champion, challenger, all_held_out(), PARAMS).passed
-    assert not check_f1(champion, challenger, all_held_out(confirmed=old), PARAMS).passed
-    few = all_held_out(confirmed=old[: PARAMS.min_items - 1])
-    assert check_f1(champion, challenger, few, PARAMS).passed
+def test_a_loss_on_the_items_that_judge_is_refused_whatever_is_gained_elsewhere() -> None:
+    new, old = np.arange(ITEMS) < 600, np.arange(ITEMS) >= 600
+    champion, challenger = answers(np.flatnonzero(new)[::2]), answers(np.flatnonzero(old)[::6])
+    assert check_f1(champion, challenger, ACTUAL, PARAMS).passed
+    assert not check_f1(champion.where(old), challenger.where(old), ACTUAL[old], PARAMS).passed
+
+
+def contradicted(wrong: Rows, confidence: float = 0.9) -> GateCheck:
+    """What the gate says of a catalogue in which these rows have another label than the champion's answer."""
+    return check_contradictions(answers(wrong, confidence), ACTUAL, PARAMS)
+
+
+def test_a_catalogue_that_contradicts_a_sure_champion_is_refused() -> None:
+    assert contradicted(every(20)).passed
+    permuted = contradicted(every(1))
+    assert not permuted.passed
+    assert permuted.figures["share"] == 1
+    assert "Of 1,200 items of the catalogue of which the champion is sure, 100.0% have another label" in permuted.detail
+    unsure = contradicted(every(1), confidence=0.5)
+    assert unsure.passed
+    assert "sure of none of the 1,200 items" in unsure.detail
+
+
+def test_flipped_categories_are_refused_though_they_are_few() -> None:
+    labels = np.arange(ITEMS) % len(CODES)  # two of 27 are seven in a hundred
+    said = np.where(labels == 3, 4, np.where(labels == 4, 3, labels))
+    fused: Probabilities = np.full((ITEMS, len(CODES)), 0.001, np.float32)
+    fused[np.arange(ITEMS), said] = 0.9
+    check = check_contradictions(Answers(fused, Review(threshold=0.8, precision=0.9, coverage=1)), labels, PARAMS)
+    assert check.figures["share"] < PARAMS.contradicted.share
+    assert not check.passed
+    assert check.figures["worst_type_share"] == 1
+
+
+def test_many_categories_labelled_as_one_are_refused() -> None:
+    """One in eight of each category: neither all together nor any of their answers is contradicted much."""
+    labels = np.where(np.arange(ITEMS) % 8 == 0, CLASSES, ACTUAL)
+    check = check_contradictions(answers(np.array([], np.int64)), labels, PARAMS)
+    assert check.figures["share"] < PARAMS.contradicted.share
+    assert not check.passed
+    assert f"of {CODES[CLASSES]} (" in check.detail
+
+
+def test_a_champion_without_a_threshold_is_sure_where_it_is_as_sure_as_it_aims_at() -> None:
+    confident = answers(every(1), confidence=0.95)
+    aim = Answers(confident.fused, Review(threshold=None, precision=0.9, coverage=0))
+    assert not check_contradictions(aim, ACTUAL, PARAMS).passed
+    higher = Answers(confident.fused, Review(threshold=None, precision=0.99, coverage=0))
+    assert check_contradictions(higher, ACTUAL, PARAMS).figures["sure"] == 0
 
 
 def test_the_first_model_needs_a_minimum_f1() -> None:

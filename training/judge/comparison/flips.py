@@ -37,6 +37,8 @@ class Compared:
     items: Items
     champion: Answers | None
     challenger: Answers
+    decides: bool = True
+    """Whether the verdict rests on these items; if not, they are shown to the person who decides."""
 
 
 @dataclass(frozen=True)

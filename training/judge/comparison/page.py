@@ -31,7 +31,8 @@ def write_comparison(path: Path, verdict: GateVerdict, compared: Compared | None
     """Write the page; everything it shows is in the file.
 
     Args:
-        compared: `None` where the gate found too few items to ask the models.
+        compared: `None` where there was no item to ask the models.
+        imported: the folder with the titles and pictures of these items, as `import_data` leaves it.
         report: what `evaluate` left; a report about another bundle is not shown.
     """
     # The template escapes every value: titles are whatever the catalogue holds.
@@ -43,6 +44,8 @@ def write_comparison(path: Path, verdict: GateVerdict, compared: Compared | None
     page = environment.get_template(_TEMPLATE).render(
         verdict=verdict,
         refused=[_condition(check.name) for check in verdict.checks if not check.passed],
+        asked=len(compared.items) if compared is not None else verdict.items,
+        decides=compared is None or compared.decides,
         champion=compared is not None and compared.champion is not None,
         categories=categories(compared) if compared is not None else [],
         lists=lists,
