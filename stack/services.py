@@ -93,19 +93,23 @@ class Stack:
         try:
             self.start()
         except BaseException:
-            self._exit.close()
+            self.close()
             raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stop everything that was started."""
         self._exit.close()
 
     def start(self) -> None:
         """Everything, each part as soon as what it needs is there; returns when the model is served."""
         self.start_redis()
-        mlflow = self._start_mlflow() if self.ports.mlflow else None
+        mlflow = self.start_mlflow() if self.ports.mlflow else None
         self._start_workers()
         self.start_housekeeper()
         self.start_courier()
@@ -128,6 +132,10 @@ class Stack:
         process = self._start("redis", redis_server.server_command(self.ports.redis, folder))
         redis_server.wait_for(process, self.ports.redis)
         return process
+
+    def start_mlflow(self) -> Process:
+        script = ["bash", str(self._root / "start_mlflow.sh")]
+        return self._start("mlflow", script, {"MLFLOW_PORT": str(self.ports.mlflow)})
 
     def start_worker(self, name: str = "worker", settings: Mapping[str, str] | None = None, app: str = APP) -> Process:
         """Further `settings` are this worker's alone; `app` is the module of its Celery app."""
@@ -184,10 +192,6 @@ class Stack:
             self.start_worker(f"worker-gpu{gpu}", {"CUDA_VISIBLE_DEVICES": gpu})
         if not gpus:
             self.start_worker()
-
-    def _start_mlflow(self) -> Process:
-        script = ["bash", str(self._root / "start_mlflow.sh")]
-        return self._start("mlflow", script, {"MLFLOW_PORT": str(self.ports.mlflow)})
 
     def _start_celery(self, name: str, line: list[str], settings: Mapping[str, str] | None) -> Process:
         if self._observed:

@@ -4,4 +4,5 @@ __all__ = [
     "descriptions",
     "mlflow",
     "state",
+    "waiting",
 ]

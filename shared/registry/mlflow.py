@@ -20,6 +20,7 @@ from mlflow.entities.model_registry import ModelVersion as Registered
 from mlflow.exceptions import MlflowException
 from mlflow.store import db
 from mlflow.tracking.request_header.registry import resolve_request_headers
+from requests.exceptions import RequestException
 
 from shared.model.bundle import MANIFEST, Bundle, BundleError, UnreachableError, is_bundle_id
 from shared.pipeline.stages import GateVerdict
@@ -68,6 +69,11 @@ class RegistryError(RuntimeError):
 
 class UnknownVersionError(RegistryError):
     """The registry has no such version."""
+
+
+def is_away(error: BaseException) -> bool:
+    """Whether a call of MLflow failed because its server could not be reached, or could answer nothing but 5xx."""
+    return isinstance(error, MlflowException) and isinstance(error.__context__, RequestException)
 
 
 def client() -> MlflowClient:

@@ -1,9 +1,11 @@
 """MLflow: a training is a parent run with a child run for each of text, image and fusion; evaluations resume them."""
 
 import hashlib
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +24,12 @@ from shared.pipeline.stages import GateVerdict
 from shared.pipeline.workspace import WorkspaceError, git
 from shared.registry.descriptions import NOTE, verdict_note
 from shared.registry.mlflow import client, ensure_experiment, page
+from shared.registry.waiting import tell_of_waiting
 from shared.settings import get_settings
+from training.pipeline import progress
 from training.pipeline.layout import HISTORY, LABELS, PREPARED
+
+log = logging.getLogger(__name__)
 
 EXPERIMENT = "rakuten-classification"
 _ABOUT = (
@@ -117,7 +123,7 @@ class TrainingRun:
 @contextmanager
 def start(params: TrainParams, tags: Mapping[str, str] | None = None) -> Iterator[TrainingRun]:
     """Open the parent run of a new training; an error ends it as FAILED."""
-    mlflow.set_tracking_uri(get_settings().mlflow_tracking_uri)
+    _connect()
     begun = {"code": git_revision(), "dvc.lock": _dvc_lock_digest(), **(tags or {})}
     with mlflow.start_run(experiment_id=_experiment(), run_name=f"{_minute()} · training", tags=begun) as parent:
         mlflow.log_params(dict(_flat(params.model_dump())))
@@ -131,7 +137,7 @@ def resume(report: Path, bundle: Bundle, params: TrainParams) -> Iterator[Traini
     DVC's run cache brings a training's files to machines whose MLflow does not know its runs. There they are made again
     from the files, with the tag `restored_from`.
     """
-    mlflow.set_tracking_uri(get_settings().mlflow_tracking_uri)
+    _connect()
     left = RunIds.model_validate_json((report / RUN_FILE).read_bytes())
     known = left if _exists(left.parent) else _restored(left)
     if known is None:
@@ -150,6 +156,22 @@ def git_revision() -> str:
     """
     changed = _git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!dvc.lock")
     return (_git("rev-parse", "HEAD") or "unknown") + ("-dirty" if changed else "")
+
+
+def _connect() -> None:
+    mlflow.set_tracking_uri(get_settings().mlflow_tracking_uri)
+    _tell_of_waiting()
+
+
+@cache
+def _tell_of_waiting() -> None:
+    """Have the stage say when it waits for MLflow: in a queue it waits long (`shared.registry.waiting.PATIENT`)."""
+
+    def tell(tries: int) -> None:
+        log.warning("MLflow does not answer; the stage waits for it (try %d)", tries)
+        progress.report("tries to reach MLflow", tries, tries)
+
+    tell_of_waiting(tell)
 
 
 def _experiment() -> str:

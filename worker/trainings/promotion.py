@@ -1,15 +1,25 @@
 """Decides whether the model of a training becomes the champion."""
 
+from collections.abc import Callable
+from typing import TypeVar
+
 from redis import Redis
+from redis.exceptions import LockError
 
 from shared.ledger import Training
 from shared.model.bundle import Bundle
 from shared.pipeline.stages import GateVerdict, PromotePolicy
 from shared.settings import Settings
 
+T = TypeVar("T")
+
+
+class RegistryAwayError(RuntimeError):
+    """MLflow does not answer now."""
+
 
 class Promotion:
-    """The promotion of one training's model."""
+    """The promotion of one training's model. Each method raises `RegistryAwayError`, after which it can be repeated."""
 
     def __init__(self, settings: Settings, redis: "Redis") -> None:
         from worker.serving.registry_service import (
@@ -20,11 +30,16 @@ class Promotion:
 
     def version_of(self, bundle: Bundle) -> str | None:
         """Return the bundle's version in the registry; `None` if it is not registered."""
-        versions = self._registry.refresh().versions  # the newest first
+        versions = self._answered(self._registry.refresh).versions  # the newest first
         return next((known.version for known in versions if known.bundle == bundle.id), None)
 
     def champion(self) -> Bundle:
-        """Return the bundle in service."""
+        """Return the bundle in service.
+
+        Raises:
+            BundleError: it cannot be fetched although MLflow answers, or is damaged.
+        """
+        self._answered(self._registry.refresh)
         return self._registry.champion()
 
     def settle(self, training: Training, version: str, verdict: GateVerdict) -> bool:
@@ -35,8 +50,20 @@ class Promotion:
         requested = training.request.promote is PromotePolicy.AUTO
         compared = verdict.champion is not None and verdict.champion != verdict.challenger
         if not requested or not verdict.passed or not compared:
-            self._registry.refresh()  # shows the verdict, which the gate has logged to MLflow, at once
+            self._answered(self._registry.refresh)  # shows the verdict, which the gate has logged to MLflow, at once
             return False
         by = f"training {training.job.id} of {training.job.tenant}"
-        self._registry.promote(version, by, f"it passed the gate: {verdict.detail}")
+        self._answered(lambda: self._registry.promote(version, by, f"it passed the gate: {verdict.detail}"))
         return True
+
+    @staticmethod
+    def _answered(step: Callable[[], T]) -> T:
+        from shared.registry.mlflow import is_away
+
+        try:
+            return step()
+        except Exception as error:
+            # A courier that waits for MLflow holds the registry's lock meanwhile.
+            if is_away(error) or isinstance(error.__cause__, LockError):
+                raise RegistryAwayError(str(error)) from error
+            raise

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import ValidationError
@@ -21,17 +21,22 @@ from shared.pipeline.environment import tool_env
 from shared.pipeline.params import without_passwords
 from shared.pipeline.stages import BUNDLE, GATE, PROGRESS_FILE, STAGES, VERDICT, GateVerdict, Progress, PromotePolicy
 from shared.pipeline.workspace import DVC
+from shared.registry.waiting import PATIENT
 from shared.settings import Settings
 from shared.telemetry.tracing import span
 from worker.trainings.checkouts import Checkout, check_out, workspace_of, write_conditions
 from worker.trainings.process_tree import ProcessTree, end_marked
-from worker.trainings.promotion import Promotion
+from worker.trainings.promotion import Promotion, RegistryAwayError
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 _REPRO = (*DVC, "repro", "--single-item")
 _POLL_S = 0.2
 _REPORT_S = 1.0
+_AWAIT_S = 2.0
+"""Between two tries to reach MLflow."""
 _SHOWN_BYTES, _SHOWN_LINES = 64 * 1024, 1000
 _QUOTED_LINES = 15
 _SHOWN_REASON = 1000
@@ -106,7 +111,7 @@ class TrainingRunner:
         verdict = self._judge(training, done, promotion)
         # Raises if the lease was lost, before anything is promoted.
         self._report(verdict=verdict.model_dump(mode="json"))
-        self._report(promoted=promotion.settle(training, version, verdict))
+        self._report(promoted=self._awaited(GATE, lambda: promotion.settle(training, version, verdict)))
         self._run_on_remote(remote.PUSH)
         self._trainings.complete(lease, bundle.id)
 
@@ -128,10 +133,10 @@ class TrainingRunner:
     def _version_of(self, bundle: Bundle, promotion: Promotion) -> str:
         """Return the bundle's version in the registry; a bundle from DVC's cache may have to be registered first."""
         evaluate = STAGES[-1]
-        if (version := promotion.version_of(bundle)) is not None:
+        if (version := self._awaited(evaluate, lambda: promotion.version_of(bundle))) is not None:
             return version
         self._stage(evaluate, [*_REPRO, "--force", evaluate])
-        if (version := promotion.version_of(bundle)) is not None:
+        if (version := self._awaited(evaluate, lambda: promotion.version_of(bundle))) is not None:
             return version
         raise StageError(evaluate, f"{evaluate} did not register bundle {bundle.id}")
 
@@ -141,7 +146,7 @@ class TrainingRunner:
         What judges does not come from what is judged: code, conditions and protected set are the operator's, whatever
         revision was trained (`-P`: the workspace's own `training.gate` is not imported).
         """
-        champion, verdict = promotion.champion(), self._checkout.repository / VERDICT
+        champion, verdict = self._awaited(GATE, promotion.champion), self._checkout.repository / VERDICT
         before = training.verdict if GATE in done else None
         if before is not None and before.champion == champion.id:
             return before
@@ -202,12 +207,26 @@ class TrainingRunner:
         return {
             **tool_env(self._settings.training_environment),
             "CATALOG_ALLOWED_NETWORKS": json.dumps([str(network) for network in self._settings.allowed_networks]),
+            **PATIENT,
             "CATALOG_MLFLOW_TRACKING_URI": self._settings.mlflow_tracking_uri,
             "CATALOG_REGISTERED_MODEL": self._settings.registered_model,
             "CATALOG_TRIAL": str(self._trial),
             PROGRESS_FILE: str(self._checkout.progress),
             "PYTHONUNBUFFERED": "1",
         }
+
+    def _awaited(self, stage: str, step: Callable[[], T]) -> T:
+        """Return the step's result; waits for MLflow, and says so at the stage, unless the training must stop."""
+        tries = 0
+        while not self._held.stop.is_set():
+            try:
+                return step()
+            except RegistryAwayError as error:
+                tries += 1
+                log.warning("training %s waits for MLflow, try %d: %s", self._held.lease.job_id, tries, error)
+                self._report(stages={stage: {"what": "tries to reach MLflow", "done": tries, "total": tries}})
+                self._held.stop.wait(_AWAIT_S)
+        raise StoppedError
 
     # Reporting
 
