@@ -20,8 +20,9 @@ from api.http import request_ids as requests
 from api.http.openapi import CLOSED, OPEN, TAGS, complete_document, operation_id
 from api.http.problems import ProblemOut
 from api.http.query_parameters import refuse_unknown
+from api.http.server import descriptors
 from api.items.schemas import ItemIn
-from api.jobs import deliveries, predict
+from api.jobs import deliveries, predict, quota
 from api.jobs import routes as jobs
 from api.jobs.schemas import JobIn, PredictIn
 from api.labels import routes as labels
@@ -30,9 +31,8 @@ from api.lifecycle import webhook_events
 from api.lifecycle.webhook_events import JobEndedOut, TrainingEndedOut
 from api.models import routes as models
 from api.models.schemas import PromoteIn, RollbackIn
-from api.monitoring import ProcessMetrics, health, http, quota
+from api.monitoring import ProcessMetrics, health, http
 from api.monitoring import routes as metrics
-from api.server import descriptors
 from api.trainings import routes as trainings
 from api.trainings.schemas import TrainingIn
 from shared.settings import Settings, get_settings

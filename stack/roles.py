@@ -13,7 +13,7 @@ from shared.queues import DELIVERY, HOUSEKEEPING, TRAINING, Lane
 from shared.settings import get_settings
 
 APP = "worker.app"
-_HTTP = ("--http", "api.server.protocol:Protocol", "--ws", "none", "--no-server-header", "--no-proxy-headers")
+_HTTP = ("--http", "api.http.server.protocol:Protocol", "--ws", "none", "--no-server-header", "--no-proxy-headers")
 """The API's own handling of connections; its app reads proxies' headers, by `CATALOG_PROXY_ADDRESSES`."""
 _SCHEDULE = str(Path(gettempdir()) / "beat-schedule")
 """What it holds may be lost: when each turn was taken last."""

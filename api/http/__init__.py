@@ -1,15 +1,20 @@
-"""HTTP as every route needs it: problem documents, idempotency keys, request ids, events, long polling, OpenAPI."""
+"""HTTP as every route needs it: connections, bodies, problem documents, idempotency keys, events, OpenAPI."""
 
 __all__ = [
+    "body",
     "callers",
     "held_requests",
     "idempotency",
+    "json_text",
     "long_poll",
     "openapi",
     "problems",
     "query_parameters",
+    "reading_loop",
     "renewal",
     "request_ids",
     "response_headers",
+    "server",
     "server_sent_events",
+    "small_bodies",
 ]

@@ -97,6 +97,11 @@ def pointer_to(location: Iterable[int | str]) -> str:
     return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in location)
 
 
+def malformed(detail: str, **more: Any) -> Problem:
+    """What to answer to a body that cannot be parsed; `detail` may begin in lower case and has no full stop."""
+    return Problem(HTTPStatus.BAD_REQUEST, "malformed-body", detail[0].upper() + detail[1:] + ".", **more)
+
+
 def results_expired(job_id: str) -> Problem:
     detail = f"The results of job {job_id} are no longer kept: its results_expire_at has passed."
     return Problem(HTTPStatus.GONE, "results-expired", detail)

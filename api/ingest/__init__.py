@@ -4,19 +4,19 @@ Every form is read as a stream, so that the process holds one item or picture at
 request is accepted, the table and zips of a multipart body until they can be read.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
-from http import HTTPStatus
 from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Request
-from pydantic import BaseModel, ValidationError
 
 from api.dependencies import SettingsDep
-from api.http.problems import Problem, invalid_request
+from api.http.body import CSV, JSON, MULTIPART, NDJSON, Body
+from api.http.problems import malformed
+from api.http.reading_loop import ReadingLoop, ReadingLoopDep, in_turns
+from api.http.small_bodies import unsupported
 from api.ingest import multipart
-from api.ingest.body import CSV, JSON, MULTIPART, NDJSON, Body
 from api.ingest.fingerprint import Fingerprint
 from api.ingest.forms import FORMS
 from api.ingest.intake import (
@@ -28,20 +28,13 @@ from api.ingest.intake import (
     RawItem,
     item_limit,
     listed,
-    malformed,
     oversize,
 )
-from api.ingest.json_text import load
-from api.ingest.reading_loop import ReadingLoop, ReadingLoopDep, in_turns
 from api.ingest.spool import Spool
 from shared.settings import Settings
 from shared.stores.blobs import blob_name
 
 T = TypeVar("T")
-M = TypeVar("M", bound=BaseModel)
-
-_SMALL = 64 * 1024
-"""Bytes of a body that holds options alone."""
 
 
 async def read(request: Request, settings: Settings, listing: Listing) -> Intake:
@@ -83,31 +76,6 @@ def _read(body: Body, request: Request, settings: Settings, listing: Listing, *,
 def single(fields: Any, settings: Settings) -> Intake:
     """The intake of one item that was not sent as a job."""
     return Intake(listed(fields), Spool(settings.max_body_bytes))
-
-
-async def json_object(request: Request, limit: int) -> dict[str, Any]:
-    """The whole body as a JSON object; raises `Problem`."""
-    return _object(await Body(request, limit).whole())
-
-
-async def small_model(request: Request, model: type[M], *, optional: bool = False) -> M:
-    """A small JSON body as the model; an optional one that is empty or `null` as the model's defaults.
-
-    FastAPI would read a body that a route declares before it asks who is calling.
-
-    Raises:
-        Problem: the body is too large, of another media type, not JSON, or not what the model asks for.
-    """
-    body = Body(request, _SMALL)
-    text = await body.whole()
-    if optional and bytes(text).strip() in (b"", b"null"):
-        return model()
-    if body.media_type != JSON:
-        raise _unsupported(body.media_type, [JSON])
-    try:
-        return model.model_validate(_object(text))
-    except ValidationError as error:
-        raise invalid_request([{**entry, "loc": ("body", *entry["loc"])} for entry in error.errors()]) from error
 
 
 async def small_form(request: Request, limit: int) -> dict[str, str | bytes]:
@@ -152,21 +120,8 @@ def _body(request: Request, settings: Settings, listing: Listing) -> Body:
     body = Body(request, settings.max_body_bytes)
     accepted = [*FORMS, *([MULTIPART] if listing.multipart else [])]
     if body.media_type not in accepted:
-        raise _unsupported(body.media_type, accepted)
+        raise unsupported(body.media_type, accepted)
     return body
-
-
-def _object(text: bytearray) -> dict[str, Any]:
-    document = load(text, "the body")
-    if not isinstance(document, dict):
-        raise malformed("the body must be a JSON object")
-    return document
-
-
-def _unsupported(media_type: str, accepted: Sequence[str]) -> Problem:
-    known = " or ".join(filter(None, [", ".join(accepted[:-1]), accepted[-1]]))
-    detail = f"The media type {media_type} is not accepted: send {known}."
-    return Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", detail)
 
 
 __all__ = [
@@ -185,10 +140,8 @@ __all__ = [
     "UploadDep",
     "drain",
     "item_limit",
-    "json_object",
     "oversize",
     "read",
     "single",
     "small_form",
-    "small_model",
 ]

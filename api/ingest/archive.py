@@ -10,7 +10,8 @@ from errno import EINVAL
 from io import BytesIO
 from tempfile import SpooledTemporaryFile
 
-from api.ingest.intake import PictureRefused, malformed, oversize, too_large
+from api.http.problems import malformed
+from api.ingest.intake import PictureRefused, oversize, too_large
 
 SIGNATURE = b"PK\x01\x02"
 """What each entry of a zip's directory begins with."""

@@ -5,7 +5,8 @@ import re
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
-from api.ingest.intake import BlankLines, Listing, RawItem, malformed, too_large
+from api.http.problems import malformed
+from api.ingest.intake import BlankLines, Listing, RawItem, too_large
 from api.ingest.lines import lines
 
 # For the whole process. Records are bounded anyway, and a cell too long for an item is that item's own error.

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Self
 
-from api.http.problems import Problem
+from api.http.problems import Problem, malformed
 from api.ingest.spool import Spool
 from shared.settings import Settings
 
@@ -95,10 +95,6 @@ class Intake:
 def item_limit(settings: Settings) -> int:
     """Maximum bytes of one item in a body: a picture in base64, and its texts."""
     return settings.max_image_bytes * 4 // 3 + _ITEM_OVERHEAD
-
-
-def malformed(detail: str, **more: Any) -> Problem:
-    return Problem(HTTPStatus.BAD_REQUEST, "malformed-body", detail[0].upper() + detail[1:] + ".", **more)
 
 
 def too_large(kind: str, detail: str, **more: Any) -> Problem:

@@ -9,10 +9,10 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from itertools import count
 from typing import Any
 
-from api.http.problems import Problem
-from api.ingest.body import without_bom
-from api.ingest.intake import OPTION_LIMIT, Listing, RawItem, malformed, too_large
-from api.ingest.json_text import MAX_DEPTH, load, too_deep
+from api.http.body import without_bom
+from api.http.json_text import MAX_DEPTH, load, too_deep
+from api.http.problems import Problem, malformed
+from api.ingest.intake import OPTION_LIMIT, Listing, RawItem, too_large
 
 _IN_STRING = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
 _MARK = re.compile(rb'"' + _IN_STRING.pattern + rb'"|["\[\]{},:]', re.DOTALL)

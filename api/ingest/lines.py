@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 
-from api.ingest.body import without_bom
+from api.http.body import without_bom
 from api.ingest.intake import too_large
 
 

@@ -11,9 +11,9 @@ from typing import IO, Any
 from fastapi.concurrency import iterate_in_threadpool, run_in_threadpool
 from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
 
-from api.http.problems import Problem
+from api.http.body import CSV, JSON, NDJSON, Body
+from api.http.problems import Problem, malformed
 from api.ingest.archive import SIGNATURE, ArchiveFile, base_name, read_pictures
-from api.ingest.body import CSV, JSON, NDJSON, Body
 from api.ingest.forms import FORMS
 from api.ingest.intake import (
     EMPTY,
@@ -23,7 +23,6 @@ from api.ingest.intake import (
     PictureRefused,
     RawItem,
     item_limit,
-    malformed,
     oversize,
     too_large,
 )

@@ -3,8 +3,8 @@
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
+from api.http.json_text import load
 from api.ingest.intake import BlankLines, Listing, RawItem
-from api.ingest.json_text import load
 from api.ingest.lines import lines
 
 

@@ -1,8 +1,9 @@
-"""Bulk jobs: accepting them, their state and results, the synchronous `/predict`, and webhook deliveries."""
+"""Bulk jobs: accepting them, their state and results, `/predict`, webhook deliveries and quotas."""
 
 __all__ = [
     "deliveries",
     "predict",
+    "quota",
     "routes",
     "schemas",
 ]

@@ -16,6 +16,7 @@ from api.http.held_requests import HeldRequestsDep
 from api.http.long_poll import ended_within
 from api.http.openapi import problems, ref
 from api.http.problems import Problem, invalid_request
+from api.http.small_bodies import json_object
 from api.jobs import render
 from api.jobs.schemas import ModelWeightsOut, PredictIn, PredictOut
 from api.jobs.submission import JobSubmissions, JobSubmissionsDep
@@ -117,7 +118,7 @@ async def _item(request: Request, settings: Settings) -> dict[str, Any]:
         if isinstance(picture := fields.get("image"), bytes):
             fields["image"] = base64.b64encode(picture).decode()
     else:
-        fields = await ingest.json_object(request, limit)
+        fields = await json_object(request, limit)
     try:
         body = PredictIn.model_validate(fields)
     except ValidationError as error:

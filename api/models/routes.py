@@ -6,9 +6,9 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Request
 from fastapi.concurrency import run_in_threadpool
 
-from api import ingest
 from api.access.authentication import AdminCaller, AnyCaller
 from api.http.openapi import SMALL_BODY, problems, small_body
+from api.http.small_bodies import small_model
 from api.models.schemas import ModelsOut, PromoteIn, RollbackIn
 from api.models.served import ServedModelsDep
 
@@ -42,7 +42,7 @@ async def promote(request: Request, version: Version, served: ServedModelsDep, c
     Workers load it beside the old model and swap within seconds. A version that the gate has refused or has not judged
     needs `force`.
     """
-    options = await ingest.small_model(request, PromoteIn, optional=True)
+    options = await small_model(request, PromoteIn, optional=True)
     await served.promote(version, caller, options.reason, force=options.force)
     return await run_in_threadpool(served.overview, caller)
 
@@ -53,6 +53,6 @@ async def roll_back(request: Request, served: ServedModelsDep, caller: AdminCall
 
     A second rollback undoes the first.
     """
-    options = await ingest.small_model(request, RollbackIn, optional=True)
+    options = await small_model(request, RollbackIn, optional=True)
     await served.roll_back(caller, options.reason)
     return await run_in_threadpool(served.overview, caller)

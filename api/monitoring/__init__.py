@@ -62,6 +62,5 @@ __all__ = [
     "ProcessMetrics",
     "health",
     "http",
-    "quota",
     "routes",
 ]

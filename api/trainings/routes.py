@@ -9,7 +9,6 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import PlainTextResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from api import ingest
 from api.access.authentication import TrainCaller
 from api.access.ownership import TrainingDep
 from api.dependencies import LedgerDep, QueueDep, SettingsDep, TrainingsDep
@@ -18,6 +17,7 @@ from api.http.idempotency import IdempotentDep
 from api.http.long_poll import LongPollDep
 from api.http.openapi import ACCEPTED, SMALL_BODY, problems, small_body
 from api.http.server_sent_events import follow
+from api.http.small_bodies import small_model
 from api.trainings.render import training_out
 from api.trainings.schemas import TrainingIn, TrainingOut, TrainingSourceOut, TrainingSourcesOut, TrainingsOut
 from api.trainings.submission import TrainingSubmissionsDep
@@ -46,7 +46,7 @@ async def submit(
 
     The training runs when its turn has come. The gate then compares the new model with the one in service.
     """
-    body = await ingest.small_model(request, TrainingIn)
+    body = await small_model(request, TrainingIn)
     async with idempotent.attempt(caller.tenant, "train") as attempt:
         if attempt.answered:
             training = await run_in_threadpool(submissions.replay, body, attempt.answered)

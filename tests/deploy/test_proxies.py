@@ -6,8 +6,8 @@ from typing import Any
 
 import yaml
 
-from api.server.head import MAX_HEAD
-from api.server.protocol import HEAD_S
+from api.http.server.head import MAX_HEAD
+from api.http.server.protocol import HEAD_S
 from shared.settings import ROOT, Settings
 
 CADDYFILE = (ROOT / "deploy/proxy/Caddyfile").read_text()

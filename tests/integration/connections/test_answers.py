@@ -9,7 +9,7 @@ import pytest
 from starlette.types import Message, Receive, Scope, Send
 from uvicorn import Config, Server
 
-from api.server import protocol
+from api.http.server import protocol
 from stack.processes import free_port
 from tests.waiting import wait_for
 

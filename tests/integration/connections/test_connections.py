@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from api.server import descriptors
+from api.http.server import descriptors
 from shared.tenants.api_keys import Scope
 from tests.integration.connections.conftest import Service
 from tests.integration.connections.sockets import head, read_answer

@@ -1,6 +1,6 @@
 import pytest
 
-from api.server.credit import Credit
+from api.http.server.credit import Credit
 
 
 def test_silence_uses_the_credit_up() -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from api import ingest
 from api.http.problems import Problem
+from api.http.small_bodies import json_object
 from api.ingest import RawItem
 from api.jobs.listing import ITEMS
 from tests.unit.api.bodies import (
@@ -313,10 +314,10 @@ def test_fingerprint_is_available_after_the_body_has_ended() -> None:
 
 
 def test_a_json_object_is_read_whole_up_to_a_limit() -> None:
-    assert asyncio.run(ingest.json_object(request(cut(b'{"a": 1}', [2])), 8)) == {"a": 1}
+    assert asyncio.run(json_object(request(cut(b'{"a": 1}', [2])), 8)) == {"a": 1}
     for body, said in ((b'{"a": 11}', "larger than 8 bytes"), (b"[]", "must be a JSON object"), (b"{", "is not JSON")):
         with pytest.raises(Problem, match=said):
-            asyncio.run(ingest.json_object(request([body]), 8))
+            asyncio.run(json_object(request([body]), 8))
 
 
 def test_intake_of_a_single_item_needs_no_body() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from api.ingest.reading_loop import ReadingLoop, from_server, in_turns
+from api.http.reading_loop import ReadingLoop, from_server, in_turns
 
 bound: ContextVar[str] = ContextVar("bound", default="")
 

@@ -9,7 +9,7 @@ from typing import Protocol as Shape
 from pydantic import IPvAnyNetwork
 
 from api.http.callers import network_of
-from api.server import descriptors
+from api.http.server import descriptors
 
 log = logging.getLogger(__name__)
 

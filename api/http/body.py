@@ -6,7 +6,7 @@ from http import HTTPStatus
 from fastapi import Request
 
 from api.http.problems import Problem
-from api.ingest.reading_loop import from_server
+from api.http.reading_loop import from_server
 
 JSON, NDJSON, CSV, MULTIPART = "application/json", "application/x-ndjson", "text/csv", "multipart/form-data"
 

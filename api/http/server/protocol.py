@@ -18,10 +18,10 @@ from uvicorn.server import ServerState
 
 from api.http.problems import MEDIA_TYPE, Problem
 from api.http.response_headers import of_data
-from api.server.connections import Connections
-from api.server.credit import Credit
-from api.server.head import Connection
-from api.server.line import Line
+from api.http.server.connections import Connections
+from api.http.server.credit import Credit
+from api.http.server.head import Connection
+from api.http.server.line import Line
 from shared.settings import get_settings
 
 HEAD_S = 10

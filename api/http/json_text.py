@@ -7,8 +7,7 @@ from typing import Any
 
 from pydantic_core import from_json
 
-from api.http.problems import Problem
-from api.ingest.intake import malformed
+from api.http.problems import Problem, malformed
 
 _COMMA = ord(",")
 MAX_DEPTH = 32
