@@ -94,8 +94,7 @@ def _fields(count: int) -> Body:
 
 
 def _long_names(count: int, length: int) -> Body:
-    for index in range(count):
-        yield _part("images", f"{index}".rjust(length, "x")) + b"1\r\n"
+    yield from _lines(count, lambda index: _part("images", f"{index}".rjust(length, "x")) + b"1\r\n")
     yield f"--{BOUNDARY}--\r\n".encode()
 
 
