@@ -42,7 +42,9 @@ class RegistryService:
             MlflowException, OSError: the registry cannot be reached.
         """
         state = self._published(lambda: registry.promote(version, by, why, self._settings.registered_model))
-        self._admin_log.record(AdminAct.MODEL_PROMOTED, by, {"version": version, "why": why})
+        self._admin_log.record(
+            AdminAct.MODEL_PROMOTED, by, {"version": version, "gate": _gate(state, version), "why": why}
+        )
         return state
 
     def rollback(self, by: str, why: str) -> RegistryState:
@@ -109,3 +111,11 @@ class RegistryService:
                 return state
         except LockError as error:
             raise RegistryError("another change of the registry is under way: try again in a minute") from error
+
+
+def _gate(state: RegistryState, version: str) -> str:
+    """What the gate said of the version, in a word: an administrator may promote one against its verdict."""
+    known = state.find(version)
+    if known is None or known.verdict is None:
+        return "not judged"
+    return "passed" if known.verdict.passed else "refused"

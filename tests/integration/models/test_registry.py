@@ -24,6 +24,7 @@ from shared.registry.state import (
     answer_key,
 )
 from shared.settings import ROOT, Settings, get_settings, local_bundle
+from shared.tenants.admin_log import AdminLog
 from tests.bundles import another
 from training.pipeline.layout import STARTER
 from worker.serving.registry_service import RegistryService
@@ -278,6 +279,27 @@ def test_tags_of_a_wrong_form_stop_no_promotion(
         assert found is not None
         assert (found.figures, found.verdict) == ({}, None)
     assert registry.version_of(bundles[0].id) is None, "its tag names another"
+
+
+def test_each_change_is_in_the_administrative_log_with_the_gates_word(
+    register: Register, bundles: list[Bundle], settings: Settings, redis: Redis
+) -> None:
+    service = RegistryService(settings, redis)
+    versions = [register(bundle) for bundle in bundles[:3]]
+    for version, passed in zip(versions, (True, False), strict=False):
+        verdict = GateVerdict(
+            challenger="0" * 12, champion="1" * 12, items=9, passed=passed, detail="It is so.", checks=()
+        )
+        registry.record_verdict(version, verdict)
+    for version in versions:
+        service.promote(version, "shop/0123", "better")
+    service.rollback("shop/0123", "worse")
+    assert [(entry.act, entry.by, dict(entry.facts)) for entry in AdminLog(redis).entries()] == [
+        ("model.promoted", "shop/0123", {"version": versions[0], "gate": "passed", "why": "better"}),
+        ("model.promoted", "shop/0123", {"version": versions[1], "gate": "refused", "why": "better"}),
+        ("model.promoted", "shop/0123", {"version": versions[2], "gate": "not judged", "why": "better"}),
+        ("model.rolled_back", "shop/0123", {"why": "worse"}),
+    ]
 
 
 def test_each_change_is_published_in_redis(
