@@ -79,20 +79,21 @@ def _others(held_out: HeldOut, *, champion: bool) -> str:
 def check_labels(overall: Relabelled, by_code: Mapping[int, Relabelled], params: GateParams) -> GateCheck:
     """Check that few labels differ from those that the champion's training knew.
 
-    A type with few items counts only where chance does not explain what has changed.
+    A category with few items counts only where chance does not explain what has changed.
     """
     allowed, enough = params.relabelled, params.classes.min_items
-    types = {
+    categories = {
         code: found.share
         for code, found in by_code.items()
         if found.shared >= enough or found.least > allowed.share_of_class
     }
-    worst = max(types, key=types.__getitem__, default=None)
-    share = 0.0 if worst is None else types[worst]
-    of_type = f", of {_named(worst)} {share:.1%}" if worst is not None and share else ""
+    worst = max(categories, key=categories.__getitem__, default=None)
+    share = 0.0 if worst is None else categories[worst]
+    of_category = f", of {_named(worst)} {share:.1%}" if worst is not None and share else ""
     detail = (
         f"{overall.changed:,} of {overall.shared:,} items that the champion's training knew now have another label: "
-        f"{overall.share:.1%} (at most {allowed.share:.1%}){of_type} (at most {allowed.share_of_class:.1%} of a type)."
+        f"{overall.share:.1%} (at most {allowed.share:.1%}){of_category} "
+        f"(at most {allowed.share_of_class:.1%} of a category)."
     )
     return GateCheck(
         name="labels",
@@ -121,13 +122,13 @@ def check_contradictions(champion: Answers, classes: Classes, params: GateParams
     wrong, said = ~right[sure], champion.fused.argmax(axis=1)[sure]
     share = float(wrong.mean()) if len(wrong) else 0.0
     worst, worst_share = _worst(wrong, [said, classes[sure]], params.classes.min_items)
-    of_type = "" if worst is None else f", of {_named(CODES[worst])} {worst_share:.1%}"
+    of_category = "" if worst is None else f", of {_named(CODES[worst])} {worst_share:.1%}"
     return GateCheck(
         name="contradictions",
         passed=share <= allowed.share and worst_share <= allowed.share_of_class,
         detail=(
             f"Of {len(wrong):,} items of the catalogue of which the champion is sure, {share:.1%} have another label "
-            f"(at most {allowed.share:.1%}){of_type} (at most {allowed.share_of_class:.1%} of a type)."
+            f"(at most {allowed.share:.1%}){of_category} (at most {allowed.share_of_class:.1%} of a category)."
         )
         if len(wrong)
         else f"The champion is sure of none of the {len(classes):,} items of the catalogue that it was asked.",
@@ -186,19 +187,19 @@ def check_first_f1(challenger: Answers, classes: Classes, params: GateParams) ->
 
 
 def check_classes(champion: Answers, challenger: Answers, classes: Classes, params: GateParams) -> GateCheck:
-    """Check that no product type with enough items loses much F1."""
+    """Check that no category with enough items loses much F1."""
     before, after = (per_class(confusion(answers.fused, classes)) for answers in (champion, challenger))
     large = (before["support"] >= params.classes.min_items).to_numpy()
     codes, gains = np.array(CODES)[large], (after["f1"] - before["f1"]).to_numpy()[large]
     if not len(gains):
-        detail = f"No type has {params.classes.min_items} held-out items, so none is judged by itself."
+        detail = f"No category has {params.classes.min_items} held-out items, so none is judged by itself."
         return GateCheck(name="classes", passed=True, detail=detail, figures={"judged": 0})
     worst, gain = int(codes[gains.argmin()]), float(gains.min())
     return GateCheck(
         name="classes",
         passed=gain >= -params.classes.loss,
         detail=(
-            f"Of {len(gains)} types with at least {params.classes.min_items} items, {_named(worst)} did worst: F1 "
+            f"Of {len(gains)} categories with at least {params.classes.min_items} items, {_named(worst)} did worst: F1 "
             f"{gain:+.3f} (at least {-params.classes.loss:+.3f})."
         ),
         figures={"judged": len(gains), "worst_type": worst, "worst_gain": gain},

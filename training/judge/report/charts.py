@@ -32,7 +32,9 @@ def draw_confusion(counts: npt.NDArray[np.int64], path: Path) -> None:
         axes.set_xticks(range(len(names)), names, rotation=90, fontsize=8)
         counted = [f"{name}  ({items:,})" for name, items in zip(names, support, strict=True)]
         axes.set_yticks(range(len(names)), counted, fontsize=8)
-        axes.set(xlabel="predicted", ylabel="actual (items)", title="Where the items of each type went, in per cent")
+        axes.set(
+            xlabel="predicted", ylabel="actual (items)", title="Where the items of each category went, in per cent"
+        )
 
 
 def draw_reliability(table: pd.DataFrame, path: Path) -> None:
