@@ -8,4 +8,4 @@ from worker.process.health import ConsumerLoopCheck
 app = celery_app(get_settings())
 app.Task.Strategy = "worker.process.messages:careful"
 app.steps["consumer"].add(ConsumerLoopCheck)
-app.conf.update(include=["worker.app.lifecycle", "worker.tasks"])
+app.conf.update(include=["worker.app.lifecycle", "worker.tasks"], beat_scheduler="worker.app.beat:Scheduler")

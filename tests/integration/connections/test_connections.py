@@ -28,6 +28,7 @@ def silent(service: Service, count: int, sources: int = 1) -> Iterator[list[sock
 
 
 def ended(connection: socket.socket) -> bool:
+    patience = connection.gettimeout()
     connection.setblocking(False)
     try:
         return not connection.recv(1)
@@ -35,6 +36,8 @@ def ended(connection: socket.socket) -> bool:
         return False
     except ConnectionError:
         return True
+    finally:
+        connection.settimeout(patience)
 
 
 def test_the_limit_of_descriptors_is_raised_at_the_start(service: Service) -> None:
