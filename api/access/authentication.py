@@ -181,8 +181,8 @@ def _key_holder(
             raise _rate_limited(status, "Too many requests with a wrong key came from your address")
         _log_refusal(request, "the key is mistyped, revoked or from another service")
         raise _unauthorized("The API key is not valid: it is mistyped, revoked or from another service.")
-    request.state.key_id = key.id  # `revocation.py` looks whether it is revoked while the request lasts
-    request.state.log_ids = {"tenant": key.tenant, "key": key.id}
+    # For the log, and for `revocation.py`, which looks whether the key is revoked while the request lasts.
+    request.state.caller_ids = {"tenant": key.tenant, "key": key.id}
     status = rate_limits.request(key.id)
     request.state.rate_limit = status
     if not status.allowed:

@@ -32,7 +32,7 @@ class _Request:
 
     @property
     def key_id(self) -> str | None:
-        key_id: str | None = self._state.get("key_id")
+        key_id: str | None = self._state.get("caller_ids", {}).get("key")
         return key_id
 
     def end(self) -> None:

@@ -72,7 +72,7 @@ class _RequestIds:
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
                 # Bound here and not where the caller is recognised: that runs in a thread, with a context of its own.
-                logs.bind(**scope["state"].get("log_ids", {}))
+                logs.bind(**scope["state"].get("caller_ids", {}))
                 MutableHeaders(scope=message)[HEADER] = request_id
             await send(message)
 
