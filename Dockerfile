@@ -12,7 +12,8 @@ ENV PATH=/opt/venv/bin:$PATH \
     HOME=/tmp
 RUN groupadd --gid 10001 catalog \
     && useradd --uid 10001 --gid catalog --home-dir /tmp --no-create-home --shell /usr/sbin/nologin catalog \
-    && install --directory --owner catalog --group catalog /data /run/secrets /run/access
+    && install --directory --owner catalog --group catalog /data /run/secrets /run/access /run/mlflow \
+        /run/grafana
 WORKDIR /app
 
 # uv, in the lock file's version; no image keeps it.
@@ -49,7 +50,7 @@ RUN --mount=from=uv,source=/uv/bin/uv,target=/bin/uv --mount=type=cache,target=/
     --mount=type=bind,source=requirements.lock,target=requirements.lock \
     uv pip install --quiet --constraint requirements.lock --requirement requirements.txt \
     && site=/opt/venv/lib/python3.11/site-packages \
-    && find "$site/prompt_toolkit" "$site/pygments" "$site/wcwidth" -name __pycache__ -prune -exec rm -r {} + \
+    && find "$site/prompt_toolkit" "$site/pygments" "$site/rich" "$site/wcwidth" -name __pycache__ -prune -exec rm -r {} + \
     && find "$site/botocore/data" -mindepth 1 -maxdepth 1 -type d \
         ! -name s3 ! -name 'sso*' ! -name sts -exec rm -r {} +
 
@@ -144,8 +145,9 @@ CMD ["catalog-run", "trainer"]
 
 FROM mlflow-packages AS mlflow
 COPY start_mlflow.sh deploy/containers/healthy.py /app/
+COPY deploy/containers/mlflow_accounts.py /app/deploy/containers/
 USER 10001:10001
-ENV MLFLOW_HOST=0.0.0.0 MLFLOW_STORE=/data
+ENV MLFLOW_HOST=0.0.0.0 MLFLOW_STORE=/data MLFLOW_ACCOUNTS=/run/mlflow
 EXPOSE 5001
 HEALTHCHECK --interval=15s --start-period=120s --start-interval=3s --timeout=10s \
     CMD ["python", "-IS", "/app/healthy.py", "5001", "/health"]

@@ -1,13 +1,13 @@
 # `make demo` and `make test` need only Python 3.11 to 3.13: everything else is installed into .venv.
 .DEFAULT_GOAL := help
-.PHONY: help demo up train test test-faults test-browser test-deploy test-containers bench bench-long lint types unit audit lock rules clean
+.PHONY: help demo up backup train test test-faults test-browser test-deploy test-containers bench bench-long lint types unit audit lock rules clean
 
 BIN := .venv/bin
 READY := .venv/.ready
 # What `make unit` runs; continuous integration runs the folders side by side.
 TESTS := tests/integration tests/unit
-# Each process takes the next file when it has finished one; 0 runs everything in pytest's own process. The short files
-# of tests/unit come last, so the processes end together.
+# For the tests there and the fault tests. Each process takes the next file when it has finished one; 0 runs everything
+# in pytest's own process. The short files of tests/unit come last, so the processes end together.
 PROCESSES := 2
 # Linters and schemas for the deployment's files, apart from the environment that serves.
 TOOLS := .run/tools
@@ -20,8 +20,12 @@ help:  ## Print this list
 demo: $(READY)  ## Send a batch of sample products through the whole service
 	python -m stack.demo
 
+# RESTORE=FOLDER-OR-URL restores a backup first
 up: $(READY)  ## Run the whole service on this machine, until Ctrl-C
-	python -m stack.up
+	python -m stack.up $(if $(RESTORE),--restore "$(RESTORE)")
+
+backup: $(READY)  ## Save what `make up` keeps while it runs: make backup TO=FOLDER-OR-URL
+	set -a; . .run/up/settings.env; catalog-run backup "$(TO)"
 
 train: $(READY)  ## Run the training stages affected by changes to params.yaml, data or code
 	dvc repro
@@ -29,7 +33,7 @@ train: $(READY)  ## Run the training stages affected by changes to params.yaml, 
 test: lint types unit  ## Run lint, types, and all tests except the slow ones below
 
 test-faults: $(READY)  ## Run the fault tests: kill real processes and check that nothing is lost
-	pytest tests/faults
+	pytest --numprocesses $(PROCESSES) --dist loadfile --no-loadscope-reorder tests/faults
 
 test-browser: $(READY)  ## Open a training's pages in a headless Chromium without a network
 	pytest tests/browser
@@ -49,9 +53,10 @@ bench-long: $(READY)  ## Run the long benchmarks, which take hours and write ben
 	python -m benchmarks.contenders.setup
 	python -m benchmarks.all $(BENCH)
 
-lint: $(READY)  ## Check the code with ruff, the import rules and the check of English
+lint: $(READY)  ## Check the code with ruff, bandit, the import rules and the check of English
 	ruff check .
 	ruff format --check .
+	bandit --quiet --configfile pyproject.toml --recursive api client shared stack training worker
 	lint-imports
 	cd client && lint-imports
 	.ci/prose
@@ -62,7 +67,7 @@ types: $(READY)  ## Check types with mypy in strict mode
 unit: $(READY)  ## Run unit and integration tests with a real Redis, worker and MLflow
 	pytest --numprocesses $(PROCESSES) --dist loadfile --no-loadscope-reorder $(TESTS)
 
-audit: $(READY)  ## Run bandit, and look for known vulnerabilities of the locked packages
+audit: $(READY)  ## Look for known vulnerabilities of the locked packages
 	.ci/audit
 
 lock: $(READY)  ## Resolve the dependencies again into requirements.lock

@@ -1,6 +1,7 @@
 """Builds the application; `stack/roles.py` has the command that starts it."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -15,7 +16,7 @@ from api.access.observers import Observers
 from api.access.revocation import EndWithKey, Revocations
 from api.dependencies import open_stores
 from api.drift import routes as drift
-from api.http import problems, response_headers
+from api.http import cors, methods, problems, response_headers
 from api.http import request_ids as requests
 from api.http.openapi import CLOSED, OPEN, TAGS, complete_document, operation_id
 from api.http.problems import ProblemOut
@@ -33,6 +34,8 @@ from api.models import routes as models
 from api.models.schemas import PromoteIn, RollbackIn
 from api.monitoring import ProcessMetrics, health, http
 from api.monitoring import routes as metrics
+from api.taxonomy import routes as taxonomy
+from api.taxonomy.schemas import TaxonomyIn
 from api.trainings import routes as trainings
 from api.trainings.schemas import TrainingIn
 from shared.settings import Settings, get_settings
@@ -40,7 +43,7 @@ from shared.telemetry import tracing
 from shared.tenants.api_keys import KeyStore
 
 _DOCUMENTED = (
-    *(JobIn, ItemIn, PredictIn, LabelIn, LabelsIn, TrainingIn, PromoteIn, RollbackIn),
+    *(JobIn, ItemIn, PredictIn, LabelIn, LabelsIn, TaxonomyIn, TrainingIn, PromoteIn, RollbackIn),
     *(ProblemOut, JobEndedOut, TrainingEndedOut),
 )
 
@@ -64,6 +67,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         keys = KeyStore(app.state.stores.redis)
         await run_in_threadpool(access.announce_access, keys)
         watching = asyncio.create_task(revocations.watch(keys))
+        taxonomies = app.state.stores.in_force.taxonomies
+        # Not waited for: the label store may be away.
+        threading.Thread(target=taxonomies.restore, name="restore the taxonomy", daemon=True).start()
         yield
         watching.cancel()
         await app.state.stores.close()
@@ -73,7 +79,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app = FastAPIOffline(
         title="Rakuten catalogue classification",
         version=version("rakuten-catalog"),
-        description="Send catalogue items in bulk; get one of 27 product types for each, by polling or by webhook.",
+        description="Send catalogue items in bulk; get a category for each, by polling or by webhook.",
         lifespan=lifespan,
         telemetry=requests.TRACED,
         generate_unique_id_function=operation_id,
@@ -85,12 +91,14 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(EndWithKey, revocations=revocations)
     access.install(app)
     app.state.metrics, app.state.observers = ProcessMetrics(), Observers()
-    for routes in (jobs, deliveries, predict, trainings, labels, drift, quota, metrics, models, health):
+    for routes in (jobs, deliveries, predict, trainings, labels, taxonomy, drift, quota, metrics, models, health):
         app.include_router(routes.router, responses=OPEN if routes is health else CLOSED)
         app.state.metrics.http.expect(routes.router)
+    cors.install(app, settings.cors_origins)
     response_headers.install(app)
     http.install(app, app.state.metrics.http)
     requests.install(app)
+    methods.install(app)
     # Added last, so it runs around the others, and their logs name the client.
     app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=[str(network) for network in settings.proxy_addresses])
     complete_document(app, _DOCUMENTED)

@@ -13,11 +13,13 @@ from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
 
 from shared.drift import Drift
-from shared.ledger import Ledger, Results, Trainings
+from shared.ledger import JobList, Ledger, Results, Trainings
 from shared.queues import celery_app
 from shared.settings import Settings
 from shared.stores.blobs import Blobs
-from shared.stores.opening import open_blobs, open_broker, open_redis
+from shared.stores.opening import open_async_redis, open_blobs, open_broker, open_redis
+from shared.stores.taxonomies import Taxonomies
+from shared.stores.taxonomy_in_force import InForce, PublishedTaxonomies
 
 LONGEST_WAIT_S = 30
 """The longest time a client may ask a status request to wait."""
@@ -35,6 +37,8 @@ class Stores:
     """Celery's; it may be the same server."""
     blobs: Blobs
     queue: Celery
+    in_force: InForce
+    """The taxonomy that categories are named by."""
     services: dict[Callable[["Stores"], object], object] = field(default_factory=dict)
     """By the function that built them; see `service`."""
 
@@ -51,22 +55,18 @@ _closers: dict[Callable[[Stores], object], Callable[[Any], None]] = {}
 
 def open_stores(settings: Settings) -> Stores:
     """Open the stores and build every declared service, so that a wrong setting stops the server at its start."""
+    redis = open_redis(settings)
     stores = Stores(
         settings=settings,
-        redis=open_redis(settings),
-        async_redis=_open_async_redis(settings),
+        redis=redis,
+        async_redis=open_async_redis(settings, max(settings.predict_timeout_s, LONGEST_WAIT_S)),
         broker=open_broker(settings),
         blobs=open_blobs(settings),
         queue=celery_app(settings),
+        in_force=InForce(Taxonomies(redis, settings.labels_url), PublishedTaxonomies(redis, settings.keep_drift_days)),
     )
     stores.services.update({build: build(stores) for build in _builders})
     return stores
-
-
-def _open_async_redis(settings: Settings) -> AsyncRedis:
-    """A client whose timeout is longer than the longest command that waits on the server."""
-    timeout_s = max(settings.predict_timeout_s, LONGEST_WAIT_S) + settings.redis_timeout_s
-    return AsyncRedis.from_url(settings.redis_url, socket_connect_timeout=2, socket_timeout=timeout_s)
 
 
 # The dependencies are coroutines, because FastAPI would run plain functions in a thread.
@@ -102,7 +102,9 @@ AsyncRedisDep = Annotated[AsyncRedis, service(lambda stores: stores.async_redis)
 BlobsDep = Annotated[Blobs, service(lambda stores: stores.blobs)]
 QueueDep = Annotated[Celery, service(lambda stores: stores.queue)]
 
+InForceDep = Annotated[InForce, service(lambda stores: stores.in_force)]
 LedgerDep = Annotated[Ledger, service(lambda stores: Ledger(stores.redis))]
+JobListDep = Annotated[JobList, service(lambda stores: JobList(stores.redis))]
 ResultsDep = Annotated[Results, service(lambda stores: Results(stores.redis))]
 TrainingsDep = Annotated[Trainings, service(lambda stores: Trainings(stores.redis))]
 DriftDep = Annotated[Drift, service(lambda stores: Drift(stores.redis, stores.settings.keep_drift_days))]

@@ -14,4 +14,4 @@ def altered(bundle: Bundle, folder: Path, without: Collection[str] = (), **facts
         without: Files to leave out: the golden answers, where the copy would not give them and so would not be served.
     """
     shutil.copytree(bundle.folder, folder, ignore=shutil.ignore_patterns(MANIFEST, *without))
-    return Bundle.seal(folder, **bundle.manifest.model_dump(exclude={"format", "files"}) | facts)
+    return Bundle.seal(folder, bundle.taxonomy, **bundle.manifest.model_dump(exclude={"format", "files"}) | facts)

@@ -14,7 +14,7 @@ JOB_ITEMS, JOBS_IN_FLIGHT = 64, 3
 
 CACHES_OFF = {"CATALOG_CACHED_PREDICTIONS": "0", "CATALOG_CACHED_FEATURES": "0"}
 
-Answer = tuple[int, float]
+Answer = tuple[str, float]
 """A product type's code, and the confidence."""
 
 

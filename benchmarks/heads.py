@@ -13,11 +13,12 @@ from shared.model.bundle import Bundle
 from shared.model.fusion import Probabilities
 from shared.model.runtimes.openvino import OpenVINORuntime
 from shared.pipeline.params import ImageParams, PreprocessParams
-from shared.taxonomy import CODES, class_of
+from shared.taxonomy import TAXONOMY_FILE, from_json
 from training.fit.fusion import out_of_fold
 from training.fit.image import fit_image
 from training.judge import bootstrap
 from training.judge.answers import answer
+from training.pipeline.categories import Categories
 from training.pipeline.layout import STARTER
 from training.pipeline.prepared import Items
 from training.pipeline.splits import TRAIN, identify, split
@@ -40,9 +41,11 @@ class Catalogue:
     def __init__(self, imported: Path, params: PreprocessParams) -> None:
         self.pictures = imported / "pictures.parquet"
         self._products = pd.read_parquet(imported / "products.parquet")
-        self._texts = joined_words(self._products["designation"], self._products["description"])
+        taxonomy = from_json((imported / TAXONOMY_FILE).read_bytes())
+        self._categories = Categories.of(taxonomy, self._products["category"])
+        self._texts = joined_words(self._products["title"], self._products["description"])
         self._identities = identify(self._texts, self._products["picture"])
-        self.training: Rows = split(self._identities, self._products["prdtypecode"].to_numpy(), params) == TRAIN
+        self.training: Rows = split(self._identities, self._products["category"].to_numpy(np.str_), params) == TRAIN
         self.has_picture: Rows = self._products["picture"].notna().to_numpy()
 
     def hashes(self, rows: Rows) -> set[str]:
@@ -71,7 +74,8 @@ class Catalogue:
             identities=self._identities[rows],
             words=[self._texts[row].split() for row in np.flatnonzero(rows)],
             features=features,
-            classes=products["prdtypecode"].map(class_of).to_numpy().astype(np.int64),
+            classes=self._categories.classes(products["category"]),
+            categories=self._categories,
         )
 
 
@@ -101,7 +105,7 @@ def _text_answers(items: Items) -> Probabilities:
 def _fitted(training: Items, evaluation: Items, params: ImageParams, seed: int) -> Probabilities:
     keras.utils.set_random_seed(seed)
     head, _ = fit_image(training, evaluation, params, seed)
-    found, seen = np.full((len(evaluation.words), len(CODES)), np.nan, np.float32), evaluation.has_image
+    found, seen = np.full((len(evaluation.words), len(evaluation.categories)), np.nan, np.float32), evaluation.has_image
     found[seen] = head.predict_on_batch(evaluation.features[seen].astype(np.float32))
     return found
 
@@ -110,7 +114,7 @@ def weighted_f1(
     answers: Answers, classes: npt.NDArray[np.int64], counts: npt.NDArray[np.float64] | None = None
 ) -> float:
     """The mean over the seeds; `counts` says how many times each item is there, once by default."""
-    return float(np.mean([_weighted_f1(one.argmax(axis=-1), classes, counts) for one in answers]))
+    return float(np.mean([_weighted_f1(one.argmax(axis=-1), classes, one.shape[-1], counts) for one in answers]))
 
 
 def standard_error(answers: Answers, others: Answers, classes: npt.NDArray[np.int64], resamplings: int = 1000) -> float:
@@ -122,7 +126,7 @@ def standard_error(answers: Answers, others: Answers, classes: npt.NDArray[np.in
 
 
 def _weighted_f1(
-    predicted: npt.NDArray[np.int64], classes: npt.NDArray[np.int64], counts: npt.NDArray[np.float64] | None
+    predicted: npt.NDArray[np.int64], classes: npt.NDArray[np.int64], width: int, counts: npt.NDArray[np.float64] | None
 ) -> float:
     drawn = np.ones(len(classes), np.int64) if counts is None else counts.astype(np.int64)
-    return float(bootstrap.weighted_f1(drawn[None], classes, predicted, len(CODES))[0])
+    return float(bootstrap.weighted_f1(drawn[None], classes, predicted, width)[0])

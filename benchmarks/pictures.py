@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from catalog_client import read_items
-from shared.taxonomy import CODES
+from shared.taxonomy import RAKUTEN
 from training.catalogue.challenge import UNLABELLED_FILE, UNLABELLED_PICTURES_FOLDER, picture_name
 from training.sample.catalogue import generate
 
@@ -108,7 +108,7 @@ def _generated(count: int) -> list[Product]:
     """The sample catalogue's products, their drawn pictures given as much detail as photographs."""
     with TemporaryDirectory() as folder:
         sample = Path(folder)
-        generate(sample, per_type=1, test_items=count + max(count // 2, len(CODES)))  # some have no picture
+        generate(sample, per_type=1, test_items=count + max(count // 2, len(RAKUTEN.leaves)))  # some have no picture
         table = read_items(sample / UNLABELLED_FILE, sample / UNLABELLED_PICTURES_FOLDER)
         items = [item for item in table if "image" in item][:count]
     return [

@@ -17,7 +17,7 @@ from training.judge.report.style import INK, drawn
 
 ORDER = (
     "overhead", "comparison", "precision", "curve", "text_only", "queue", "latency", "fairness", "scaling",
-    "memory", "worker_memory", "swap", "cold_start", "gpu",
+    "memory", "worker_memory", "swap", "cold_start", "categories", "gpu",
 )  # fmt: skip
 """The benchmarks in the order of the page."""
 

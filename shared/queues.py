@@ -10,6 +10,7 @@ from redis import Redis, RedisError
 
 from shared.ledger import trainings
 from shared.redis_access import PREFIX
+from shared.redis_address import RedisAddress
 from shared.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -68,7 +69,8 @@ def celery_app(settings: Settings) -> Celery:
     Messages are only wake-ups, acknowledged on receipt: the ledger's leases make up for lost ones. So neither Celery's
     redelivery nor its results are used.
     """
-    app = Celery("catalog", broker=settings.broker_url, set_as_current=False)
+    address = RedisAddress.parse(settings.broker_url)
+    app = Celery("catalog", set_as_current=False)
     app.conf.update(
         task_serializer="json",
         accept_content=["json"],
@@ -78,13 +80,15 @@ def celery_app(settings: Settings) -> Celery:
         broker_connection_timeout=5,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
-        broker_transport_options={
-            "socket_timeout": 30,
-            "socket_connect_timeout": 5,
-            "socket_keepalive": True,
-            "health_check_interval": 10,
-            "global_keyprefix": PREFIX,
-        },
+        **address.celery_settings(
+            {
+                "socket_timeout": 30,
+                "socket_connect_timeout": 5,
+                "socket_keepalive": True,
+                "health_check_interval": 10,
+                "global_keyprefix": PREFIX,
+            }
+        ),
         task_publish_retry_policy={"max_retries": 1, "interval_start": 0.1},
         worker_prefetch_multiplier=1,
         worker_hijack_root_logger=False,

@@ -5,11 +5,23 @@ from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Any, Protocol, cast
 
+from redis import ConnectionError as RedisConnectionError
 from redis import Redis
+from redis._parsers.base import BaseParser
 from redis.commands.core import Script
 
 PREFIX = "catalog:"
 """What every key begins with; the Lua files spell it out."""
+
+
+class ServerStateError(RedisConnectionError):
+    """The server takes no writes, whatever they are, such as one that became a replica."""
+
+
+# Such replies end the connection, as LOADING does in redis-py: the next one may lead to another server. Otherwise a
+# client would keep its connection to a former primary for ever, and Celery would take the reply for unrecoverable.
+_TAKES_NO_WRITES = ("READONLY", "MASTERDOWN", "UNBLOCKED", "NOREPLICAS", "MISCONF")
+BaseParser.EXCEPTION_CLASSES.update(dict.fromkeys(_TAKES_NO_WRITES, ServerStateError))
 
 
 class BytesRedis(Protocol):
@@ -33,7 +45,11 @@ class BytesRedis(Protocol):
 
     def mget(self, keys: list[str]) -> list[bytes | None]: ...
 
-    def set(self, key: str, value: str, *, ex: int | None = None, nx: bool = False) -> bool | None: ...
+    def set(self, key: str, value: str | bytes, *, ex: int | None = None, nx: bool = False) -> bool | None: ...
+
+    def delete(self, *keys: str) -> int: ...
+
+    def expire(self, key: str, seconds: int) -> bool: ...
 
     def hexists(self, key: str, field: str | bytes) -> bool: ...
 

@@ -3,15 +3,17 @@
 docs/running.md lists them in the same groups. What nobody has needed to change is a constant where it is used.
 """
 
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, IPvAnyNetwork, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field, IPvAnyNetwork, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from shared.pipeline.sources import parse_sources
+from shared.redis_address import checked
 from shared.tenants.local import LOCAL_TENANT
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -19,7 +21,7 @@ MLFLOW_STORE = ROOT / "mlflow-store"
 SECRETS = Path("/run/secrets")
 """Folder of files with one setting each, named like the variables in lower case, as containers have it."""
 ACCESS = Path("/run/access")
-"""Folder of such files for all containers of a stack: how they reach Redis. Fewer of them have the other one."""
+"""Folder of such files for all containers of a stack: how they reach Redis and MLflow. Fewer have the other one."""
 REGISTRY_SCHEME = "models:/"
 """Beginning of a model's URI in MLflow's registry."""
 
@@ -34,12 +36,23 @@ def _separated(text: object) -> object:
     return [part.strip() for part in text.split(",") if part.strip()] if isinstance(text, str) else text
 
 
+def _origin(text: str) -> str:
+    if not re.fullmatch(r"https?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?", text):
+        raise ValueError("an origin is a scheme and a host, in lower case and without a path: https://shop.example")
+    return text
+
+
+Origin = Annotated[str, AfterValidator(_origin)]
+RedisUrl = Annotated[str, AfterValidator(checked)]
+
+
 class Settings(BaseSettings):
     """Defaults suit one machine: everything on loopback, files in the repository's folder."""
 
     model_config = SettingsConfigDict(
         env_prefix="CATALOG_",
         env_file=".env",
+        env_file_encoding="utf-8-sig",
         env_ignore_empty=True,
         secrets_dir=[folder for folder in (SECRETS, ACCESS) if folder.is_dir()],
         extra="ignore",
@@ -49,20 +62,28 @@ class Settings(BaseSettings):
 
     # Stores
 
-    redis_url: str = "redis://127.0.0.1:6379/0"
-    """Redis database of jobs and of the workers' state."""
-    broker_url: str = "redis://127.0.0.1:6379/1"
+    redis_url: RedisUrl = "redis://127.0.0.1:6379/0"
+    """Redis database of jobs and of the workers' state; `shared/redis_address.py` lists the forms of an address."""
+    broker_url: RedisUrl = "redis://127.0.0.1:6379/1"
     """Redis database of Celery's messages, separate so that either can be moved or emptied alone."""
     redis_timeout_s: float = 5
     """Seconds to wait for a Redis that does not answer."""
     confirm_on_disk: bool = True
     """Answer 202 only when Redis confirms that its append-only file has the job on disk (Redis or Valkey 7.2)."""
+    confirm_replicas: int = Field(default=0, ge=0)
+    """Answer 202 only when this many replicas of Redis confirm the same, too, so that a failover cannot lose the job.
+
+    While fewer of them are there, nothing is accepted (503)."""
     blob_url: str = f"file://{ROOT}/data/blobs"
     """Where pictures lie until their job is classified: any fsspec URL."""
     labels_url: str = f"file://{ROOT}/data/labels-store"
     """Where labels are kept for trainings, append-only: any fsspec URL."""
     mlflow_tracking_uri: str = f"sqlite:///{MLFLOW_STORE}/mlflow.db"
     """MLflow's server or database."""
+    mlflow_username: str = "catalog"
+    """Account at MLflow's server, if it asks for one."""
+    mlflow_password: SecretStr | None = None
+    """Password of that account."""
     track_predictions: bool = True
     """Log each finished job to MLflow's experiment `rakuten-prediction-api`."""
     public_url: str = "http://127.0.0.1:5000"
@@ -74,6 +95,10 @@ class Settings(BaseSettings):
     """Addresses or networks of proxies in front of the API, separated by commas; none by default.
 
     What they say in `X-Forwarded-For` and `X-Forwarded-Proto` is believed, and they stand for many clients."""
+    cors_origins: Annotated[tuple[Origin, ...], NoDecode, BeforeValidator(_separated)] = ()
+    """Origins of web pages that may call the API from a browser, separated by commas: `https://shop.example`.
+
+    Such a page sends an API key, which everybody who opens it can read."""
     max_connections_per_address: int = Field(default=256, ge=1)
     """Connections of one address to one API process, except a proxy's; a new one takes the place of an idle one."""
     max_held_requests: int = Field(default=100, ge=1)
@@ -119,7 +144,9 @@ class Settings(BaseSettings):
     allowed_networks: tuple[IPvAnyNetwork, ...] = ()
     """Networks that URLs may lead to although they are not public: `["127.0.0.0/8"]` in development."""
     image_timeout_s: float = 10
-    """Seconds to fetch one picture by URL in total."""
+    """Seconds to fetch one picture by URL in total, with redirects and further tries."""
+    fetches_per_host: int = Field(default=8, ge=1)
+    """Pictures that all workers together fetch from one host at a time; others wait, which costs them no time limit."""
 
     # Limits of requests
 
@@ -202,7 +229,8 @@ class Settings(BaseSettings):
     """Level of the log, regardless of uvicorn's and Celery's command lines. Traces have OpenTelemetry's own variables
     (`OTEL_…`)."""
     task_events: bool = False
-    """Send Celery's events to Flower. They describe wake-up messages, so jobs do not appear there."""
+    """Send Celery's events, from which Flower knows the processes. They describe wake-up messages, so jobs do not
+    appear there."""
     bulk_slots: int = Field(default=3, ge=1)
     """Chunks of bulk jobs that a worker processes at a time; its other threads stay free for interactive ones."""
     prepare_threads: int = Field(default=8, ge=1)
@@ -218,3 +246,16 @@ class Settings(BaseSettings):
 @lru_cache
 def get_settings() -> Settings:
     return Settings()
+
+
+def variable(field: str) -> str:
+    """Return the name of the environment variable of a setting."""
+    return f"CATALOG_{field.upper()}"
+
+
+def wrong_settings(error: ValidationError) -> list[str]:
+    """Return a sentence for each wrong setting, which begins with the variable's name."""
+    return [
+        f"{variable('_'.join(map(str, entry['loc'])))}: {entry['msg'].removeprefix('Value error, ')}"
+        for entry in error.errors()
+    ]

@@ -1,8 +1,9 @@
 """What a stack of containers needs before it starts, made once: `python -m stack.provision PART …`.
 
-The parts are `webhooks`, `redis` and `observe-key`.
+The parts are `webhooks`, `redis`, `mlflow`, `observe-key` and `grafana`.
 """
 
+import os
 import secrets
 import subprocess
 import sys
@@ -12,6 +13,10 @@ from pathlib import Path
 
 from shared.settings import ACCESS, SECRETS
 
+MLFLOW = Path("/run/mlflow")
+"""Folder of the passwords of MLflow's accounts, for its server alone."""
+GRAFANA = Path("/run/grafana")
+"""Folder of the password of Grafana's administrator, for its server alone."""
 OBSERVE_KEY = "observe-key"
 """The file with the key that Prometheus sends."""
 
@@ -53,6 +58,16 @@ def redis(folder: Path = ACCESS) -> None:
     print(f"{password} is there")
 
 
+def mlflow(folder: Path = MLFLOW, access: Path = ACCESS) -> None:
+    """Passwords of MLflow's accounts, as `start_mlflow.sh` reads them, and the service's as the settings read it."""
+    for account in ("admin", "service"):
+        path = folder / f"{account}-password"
+        if not path.exists():
+            keep(path, secrets.token_hex(32))
+        print(f"{path} is there")
+    keep(access / "catalog_mlflow_password", (folder / "service-password").read_text().strip())
+
+
 def observe_key(folder: Path = SECRETS) -> None:
     """A key with which all tenants' figures can be read; the server that has it runs as another user."""
     path = folder / OBSERVE_KEY
@@ -65,7 +80,15 @@ def observe_key(folder: Path = SECRETS) -> None:
     print(f"{path} was made")
 
 
-_PARTS = {"webhooks": webhooks, "redis": redis, "observe-key": observe_key}
+def grafana(folder: Path = GRAFANA) -> None:
+    """The password of Grafana's administrator: the environment's, or one of our own; its server is another user."""
+    path, given = folder / "admin-password", os.environ.get("GRAFANA_PASSWORD")
+    if given or not path.exists():
+        keep(path, given or secrets.token_hex(32), 0o644)
+    print(f"{path} is there")
+
+
+_PARTS = {"webhooks": webhooks, "redis": redis, "mlflow": mlflow, "observe-key": observe_key, "grafana": grafana}
 
 if __name__ == "__main__":
     if not sys.argv[1:] or not _PARTS.keys() >= set(sys.argv[1:]):

@@ -2,6 +2,9 @@
 
 import json
 import os
+import shlex
+import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -10,13 +13,16 @@ from types import TracebackType
 from typing import Self
 
 import httpx
-from pydantic import SecretStr
+from pydantic import SecretStr, TypeAdapter
 
-from shared.settings import ROOT, get_settings, local_bundle
+from shared.network.proxies import direct
+from shared.settings import ROOT, Settings, get_settings, local_bundle
+from shared.stores.opening import open_redis
+from shared.stores.state_format import NewerStateError, claim
 from shared.tenants.local import LOCAL_TENANT
 from shared.tenants.webhook_secrets import signing_secrets
-from stack import redis_server
-from stack.processes import Process, free_port
+from stack import provision, redis_server
+from stack.processes import Process, StartError, free_port
 from stack.provision import keep, master_secret
 from stack.roles import APP, Role, command
 from stack.state_lock import StateLock
@@ -43,6 +49,7 @@ class Stack:
         say: Told of each step.
         trainer: Whether trainings run.
         observed: Whether each Celery process has a port for its figures (see `process_url`).
+        backup: A backup to restore before the processes start that work with what it holds.
     """
 
     def __init__(
@@ -55,6 +62,7 @@ class Stack:
         *,
         trainer: bool = False,
         observed: bool = False,
+        backup: str | None = None,
     ) -> None:
         self.ports = ports
         self.state = state
@@ -69,6 +77,7 @@ class Stack:
         self._say = say
         self._trainer = trainer
         self._observed = observed
+        self._backup = backup
         self._process_ports: dict[str, int] = {}
         self._lock: StateLock | None = None
         self._exit = ExitStack()
@@ -76,6 +85,7 @@ class Stack:
         """By name, as they were started last."""
         self.env = {
             **os.environ,
+            **direct(),
             "CATALOG_REDIS_URL": f"redis://127.0.0.1:{ports.redis}/0",
             "CATALOG_BROKER_URL": f"redis://127.0.0.1:{ports.redis}/1",
             "CATALOG_BLOB_URL": f"file://{state.resolve()}/blobs",
@@ -87,6 +97,9 @@ class Stack:
             **({"CATALOG_MLFLOW_TRACKING_URI": f"http://127.0.0.1:{ports.mlflow}"} if ports.mlflow else {}),
             **(settings or {}),
         }
+        if ports.mlflow and (accounts := self.env.get("MLFLOW_ACCOUNTS")):
+            provision.mlflow(Path(accounts), state)
+            self.env["CATALOG_MLFLOW_PASSWORD"] = (state / "catalog_mlflow_password").read_text()
 
     def __enter__(self) -> Self:
         self.state.mkdir(parents=True, exist_ok=True)
@@ -107,17 +120,32 @@ class Stack:
         self._exit.close()
 
     def start(self) -> None:
-        """Everything, each part as soon as what it needs is there; returns when the model is served."""
+        """Everything, each part as soon as what it needs is there; returns when the model is served.
+
+        Raises `StartError` if a part does not start, or the backup cannot be restored.
+        """
         self.start_redis()
+        self.start_service()
+
+    def start_service(self) -> None:
+        """Everything but Redis; raises `StartError` as `start` does, or if a later release has written the state."""
+        self._keep_settings()
         mlflow = self.start_mlflow() if self.ports.mlflow else None
+        if self._backup is not None:
+            self._await_mlflow(mlflow)
+            self._restore(self._backup)
+        try:
+            with open_redis(Settings(redis_url=self.env["CATALOG_REDIS_URL"])) as redis:
+                claim(redis)
+        except NewerStateError as error:
+            raise StartError(str(error)) from None
         self._start_workers()
         self.start_housekeeper()
         self.start_courier()
         if self._trainer:
             self.start_trainer()
         api = self.start_api()
-        if mlflow is not None:
-            mlflow.wait_until(lambda: _answers(f"http://127.0.0.1:{self.ports.mlflow}/health"), timeout_s=90)
+        self._await_mlflow(mlflow)
         self._say("waiting for the model")
         api.wait_until(self.serves, timeout_s=120)
 
@@ -139,18 +167,18 @@ class Stack:
 
     def start_worker(self, name: str = "worker", settings: Mapping[str, str] | None = None, app: str = APP) -> Process:
         """Further `settings` are this worker's alone; `app` is the module of its Celery app."""
-        self.worker = self._start_celery(name, command(Role.WORKER, name=name, app=app), settings)
+        self.worker = self._start_celery(name, self._command(Role.WORKER, name=name, app=app), settings)
         return self.worker
 
     def start_housekeeper(self, settings: Mapping[str, str] | None = None) -> Process:
         schedule = str(self.state / "beat-schedule")
-        return self._start_celery("housekeeper", command(Role.HOUSEKEEPER, schedule=schedule), settings)
+        return self._start_celery("housekeeper", self._command(Role.HOUSEKEEPER, schedule=schedule), settings)
 
     def start_courier(self, settings: Mapping[str, str] | None = None) -> Process:
-        return self._start_celery("courier", command(Role.COURIER), settings)
+        return self._start_celery("courier", self._command(Role.COURIER), settings)
 
     def start_trainer(self, name: str = "trainer", settings: Mapping[str, str] | None = None) -> Process:
-        return self._start_celery(name, command(Role.TRAINER, name=name), settings)
+        return self._start_celery(name, self._command(Role.TRAINER, name=name), settings)
 
     def start_api(self, settings: Mapping[str, str] | None = None) -> Process:
         quiet = {} if "CATALOG_LOG_LEVEL" in self.env else {"CATALOG_LOG_LEVEL": "WARNING"}  # no line per request
@@ -170,13 +198,13 @@ class Stack:
     def serves(self) -> bool:
         """Whether a worker is there with a model loaded."""
         try:
-            return bool(httpx.get(f"{self.url}/health", timeout=5).json()["status"] == "pass")
+            return bool(_get(f"{self.url}/health", timeout_s=5).json()["status"] == "pass")
         except (httpx.HTTPError, ValueError):
             return False
 
     def open_without_key(self) -> bool:
         """Whether no API key exists, so that everybody on this machine is served."""
-        health: dict[str, str] = httpx.get(f"{self.url}/health", timeout=5).json()
+        health: dict[str, str] = _get(f"{self.url}/health", timeout_s=5).json()
         return health.get("access", "").startswith("loopback only")
 
     def revive(self) -> None:
@@ -185,6 +213,22 @@ class Stack:
             if not process.running:
                 self._start(name, line, settings)
 
+    def _keep_settings(self) -> None:
+        """Write the settings to a file that a shell reads, for commands that act on this stack."""
+        settings = {name: value for name, value in self.env.items() if name.startswith("CATALOG_")}
+        lines = [f"{name}={shlex.quote(value)}\n" for name, value in sorted(settings.items())]
+        keep(self.state / "settings.env", "".join(lines))
+
+    def _await_mlflow(self, mlflow: Process | None) -> None:
+        if mlflow is not None:
+            mlflow.wait_until(lambda: _answers(f"http://127.0.0.1:{self.ports.mlflow}/health"), timeout_s=180)
+
+    def _restore(self, backup: str) -> None:
+        self._say("restoring a backup")
+        line = [sys.executable, "-m", "stack.roles", "restore", backup]
+        if subprocess.run(line, env=self.env, cwd=self._root, check=False).returncode != 0:
+            raise StartError("the backup was not restored")
+
     def _start_workers(self) -> None:
         """One for each GPU: two processes on one would share its memory, and one on two would use the first alone."""
         gpus = _gpus(self.env)
@@ -192,6 +236,10 @@ class Stack:
             self.start_worker(f"worker-gpu{gpu}", {"CUDA_VISIBLE_DEVICES": gpu})
         if not gpus:
             self.start_worker()
+
+    def _command(self, role: Role, **options: str) -> list[str]:
+        events = TypeAdapter(bool).validate_python(self.env.get("CATALOG_TASK_EVENTS") or False)
+        return command(role, events=events, **options)
 
     def _start_celery(self, name: str, line: list[str], settings: Mapping[str, str] | None) -> Process:
         if self._observed:
@@ -238,8 +286,13 @@ def _kept_secret(path: Path) -> str:
     return path.read_text()
 
 
+def _get(url: str, timeout_s: float) -> httpx.Response:
+    """Ask a process of this stack; the environment's proxies do not lead to the loopback interface."""
+    return httpx.get(url, timeout=timeout_s, trust_env=False)
+
+
 def _answers(url: str) -> bool:
     try:
-        return httpx.get(url, timeout=2).is_success
+        return _get(url, timeout_s=2).is_success
     except httpx.HTTPError:
         return False

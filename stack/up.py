@@ -1,5 +1,6 @@
 """`make up`: the whole service, until Ctrl-C."""
 
+import argparse
 import signal
 import sys
 import threading
@@ -12,12 +13,16 @@ from stack.services import ROOT, Stack, pick_ports
 _OPEN = "No API key exists: every user and program on this machine may do everything. docs/running.md, Security."
 
 
-def run(state: Path) -> None:
-    """Returns when it was told to stop, with nothing left behind."""
+def run(state: Path, backup: str | None = None) -> None:
+    """Returns when it was told to stop, with nothing left behind.
+
+    Args:
+        backup: What to restore first.
+    """
     stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopped.set())
-    with Stack(ROOT, state, pick_ports(), say=lambda step: print(f"  {step} …", flush=True), trainer=True) as stack:
+    with Stack(ROOT, state, pick_ports(), say=_say, trainer=True, backup=backup) as stack:
         print(
             f"\n  API      {stack.url}   (interactive documentation: {stack.url}/docs)"
             f"\n  Redis    {stack.env['CATALOG_REDIS_URL']}   (CATALOG_REDIS_URL, for catalog-keys)"
@@ -33,8 +38,20 @@ def run(state: Path) -> None:
         print("\n  stopping …", flush=True)
 
 
+def _say(step: str) -> None:
+    print(f"  {step} …", flush=True)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("state", nargs="?", type=Path, default=ROOT / ".run/up", help="the folder of its state")
+    parser.add_argument("--restore", metavar="FOLDER-OR-URL", help="a backup to restore first; the state must be empty")
+    return parser.parse_args()
+
+
 if __name__ == "__main__":
+    asked = _arguments()
     try:
-        run(Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / ".run/up")
+        run(asked.state, asked.restore)
     except StartError as error:
         sys.exit(str(error))

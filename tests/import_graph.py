@@ -1,6 +1,7 @@
 """Which files a module's import runs, to hold lists of code against."""
 
 import ast
+import sys
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
@@ -34,6 +35,18 @@ def code_behind(modules: Iterable[str], without: Iterable[str] = ()) -> set[str]
     return {file for file in found if not _is_without_code(file)}
 
 
+def packages_behind(modules: Iterable[str], without: Iterable[str] = ()) -> set[str]:
+    """The packages of others that this code imports, by the names of their modules."""
+    found = set()
+    for file in code_behind(modules, without):
+        for node in ast.walk(ast.parse((ROOT / file).read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                found |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                found.add(node.module.partition(".")[0])
+    return found - sys.stdlib_module_names - {"api", "catalog_client", "shared", "training", "worker"}
+
+
 def covered(file: str, paths: Iterable[str]) -> bool:
     """Whether the file is one of the paths or lies below one."""
     return any(file == path or file.startswith(f"{path}/") for path in paths)
@@ -41,11 +54,13 @@ def covered(file: str, paths: Iterable[str]) -> bool:
 
 @cache
 def _graph() -> grimp.ImportGraph:
-    return grimp.build_graph("shared", "training", "worker", cache_dir=None)
+    return grimp.build_graph("catalog_client", "shared", "training", "worker", cache_dir=None)
 
 
 def _file_of(module: str) -> str:
     path = Path(*module.split("."))
+    if module.partition(".")[0] == "catalog_client":
+        path = "client" / path
     return str(path / "__init__.py" if (ROOT / path).is_dir() else path.with_suffix(".py"))
 
 

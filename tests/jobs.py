@@ -55,6 +55,6 @@ def outcomes_of(lease: Lease, failing: int = 0, unsure: int = 0) -> list[Outcome
     return [
         Outcome.failed(item, "image_unreadable", "no picture")
         if position < failing
-        else Outcome(item.index, item.id, guesses=(Guess(10, 0.9),), needs_review=position < failing + unsure)
+        else Outcome(item.index, item.id, guesses=(Guess("10", 0.9),), needs_review=position < failing + unsure)
         for position, item in enumerate(lease.items)
     ]

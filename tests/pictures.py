@@ -32,9 +32,9 @@ def many_scans(count: int, side: int = 300) -> bytes:
     return data[:end] + data[last:end] * (count - data.count(b"\xff\xda")) + data[end:]
 
 
-def many_profiles(count: int) -> bytes:
-    """A PNG with a colour profile of a kilobyte, again and again, each of which is a megabyte when unpacked."""
-    profile = b"profile\0\0" + zlib.compress(bytes(1 << 20))
+def many_profiles(count: int, size: int = 1 << 20) -> bytes:
+    """A PNG with a colour profile of few bytes, again and again, each of which has this size when unpacked."""
+    profile = b"profile\0\0" + zlib.compress(bytes(size))
     chunk = struct.pack(">I", len(profile)) + b"iCCP" + profile + struct.pack(">I", zlib.crc32(b"iCCP" + profile))
     buffer = io.BytesIO()
     Image.new("RGB", (60, 40), "red").save(buffer, "PNG")

@@ -1,6 +1,6 @@
 """State in Redis that tests read or change directly, as no client can. No other module of tests spells out its keys."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from redis import Redis
@@ -16,6 +16,7 @@ _LIVE = f"{PREFIX}live"
 _DURATIONS = f"{PREFIX}training:durations"
 _MODELS = f"{PREFIX}models"
 _DRIFT = f"{PREFIX}drift"
+_TAXONOMY = f"{PREFIX}taxonomy"
 _DAY_S, _WINDOW_S = 86400, 10
 
 
@@ -29,6 +30,31 @@ def job_keys(redis: Redis, job_id: str = "") -> list[Any]:
 
 def live_jobs(redis: Redis) -> set[Any]:
     return set(redis.smembers(_LIVE))
+
+
+def listed_jobs(redis: Redis, tenant: str = "local") -> list[str]:
+    """The tenant's list of jobs, newest first, also those whose records have expired."""
+    return [job.decode() for job in in_bytes(redis).zrevrange(_jobs(tenant), 0, -1)]
+
+
+def accept_at(redis: Redis, times: Mapping[str, float], tenant: str = "local") -> None:
+    """Let the tenant's jobs have been accepted at these times, as far as the list knows."""
+    if times:
+        redis.zadd(_jobs(tenant), dict[Any, Any](times), xx=True)
+
+
+def list_lasts(redis: Redis, tenant: str = "local") -> int:
+    """In how many seconds the tenant's list of jobs expires."""
+    return int(redis.ttl(_jobs(tenant)))
+
+
+def forget_job_list(redis: Redis, tenant: str = "local") -> None:
+    """Let nobody have listed the tenant's jobs, as in the releases before the list."""
+    redis.delete(_jobs(tenant))
+
+
+def _jobs(tenant: str) -> str:
+    return f"{PREFIX}jobs:{tenant}"
 
 
 def queue_is_empty(redis: Redis) -> bool:
@@ -249,13 +275,18 @@ def forget_drift(redis: Redis) -> None:
 
 def as_an_older_release_counted(redis: Redis) -> None:
     """Leave the counts of all tenants together, which is all there was once."""
-    for key in redis.scan_iter(f"{PREFIX}labels:*:tenant:*"):
+    for key in redis.scan_iter(f"{PREFIX}labels:*:of:*"):
         redis.delete(key)
     for key in redis.scan_iter(f"{PREFIX}labels:*:counts"):
-        redis.hdel(key, "by_tenant")
+        redis.hdel(key, "by_code")
 
 
-# Administrative log
+# Keys and the administrative log
+
+
+def end_key(redis: Redis, key_id: str) -> None:
+    """Let the API key have ended on 2 January 2026."""
+    redis.hset(f"{PREFIX}key:{key_id}", "expires_at", "2026-01-02T03:04:05+00:00")
 
 
 def change_admin_log(redis: Redis, number: int, entry: bytes | None) -> None:
@@ -270,3 +301,37 @@ def change_admin_log(redis: Redis, number: int, entry: bytes | None) -> None:
 def admin_log(redis: Redis) -> list[Any]:
     found: Any = redis.lrange(f"{PREFIX}admin-log", 0, -1)
     return list(found)
+
+
+# Turns at hosts
+
+
+def turns_end(redis: Redis) -> float:
+    """When the last turn of the only host counts as given back."""
+    (key,) = redis.scan_iter(f"{PREFIX}fetching:*")
+    last: Any = redis.zrange(key, -1, -1, withscores=True)
+    return float(last[0][1])
+
+
+# Taxonomies
+
+
+def overtake_taxonomy_put(redis: Redis) -> None:
+    """Let a put have been given the next number, and have taken so long that others may begin."""
+    redis.incr(f"{_TAXONOMY}:numbers")
+
+
+def publish_unreadable_taxonomy(redis: Redis, bundle: str) -> None:
+    """Let a worker of another release have published a bundle in another form, and taken it into service."""
+    redis.set(f"{_TAXONOMY}:bundle:{bundle}", b"not compressed")
+    redis.set(f"{_TAXONOMY}:served", bundle)
+
+
+def forget_published_taxonomy(redis: Redis, bundle: str) -> None:
+    """Let the time be over for which what a worker published of the bundle is kept."""
+    redis.delete(f"{_TAXONOMY}:bundle:{bundle}")
+
+
+def forget_taxonomies(redis: Redis) -> None:
+    """Let Redis have been emptied of what it knows of taxonomies that were put."""
+    redis.delete(f"{_TAXONOMY}:version", f"{_TAXONOMY}:latest", f"{_TAXONOMY}:numbers")

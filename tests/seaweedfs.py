@@ -6,7 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import botocore.session
 import httpx
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
 
 from stack.processes import Process, free_port
 
@@ -47,7 +50,7 @@ def running(folder: Path, port: int | None = None) -> Iterator[str]:
     url = f"http://127.0.0.1:{port}"
     server = Process("SeaweedFS", command, folder / "log.txt", keys, folder)
     try:
-        server.wait_until(lambda: _guards_its_bucket(url), timeout_s=30)
+        server.wait_until(lambda: _guards_its_bucket(url) and _has_its_bucket(url), timeout_s=60)
         yield url
     finally:
         server.stop()
@@ -58,3 +61,20 @@ def _guards_its_bucket(url: str) -> bool:
         return httpx.get(f"{url}/{BUCKET}").status_code == httpx.codes.FORBIDDEN
     except httpx.TransportError:
         return False
+
+
+def _has_its_bucket(url: str) -> bool:
+    """Whether the bucket is there, which it is some time after the server answers."""
+    client = botocore.session.get_session().create_client(
+        "s3",
+        endpoint_url=url,
+        region_name="us-east-1",
+        aws_access_key_id=ACCESS_KEY,
+        aws_secret_access_key=SECRET_KEY,
+        config=Config(retries={"max_attempts": 0}, connect_timeout=2, read_timeout=5, proxies={}),
+    )
+    try:
+        client.head_bucket(Bucket=BUCKET)
+    except (BotoCoreError, ClientError):
+        return False
+    return True

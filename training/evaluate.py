@@ -1,5 +1,6 @@
 """DVC stage `evaluate`: scores the exported bundle on the runtime that will serve it, over the test split."""
 
+import json
 import logging
 from pathlib import Path
 
@@ -9,16 +10,17 @@ from shared.model import runtimes
 from shared.model.bundle import Bundle
 from shared.model.fusion import Prediction
 from shared.model.review import Review
-from shared.pipeline.params import Params, load_params, without_password
+from shared.pipeline.params import Params, load_params
 from shared.registry.mlflow import register
 from shared.settings import get_settings
 from training.judge.answers import answer
 from training.judge.keras_answers import keras_prediction
+from training.judge.levels import level_figures, tree_figures
 from training.judge.report import write_report
 from training.judge.report.model_card import FILE as MODEL_CARD
 from training.judge.report.model_card import model_card
 from training.judge.review import judged, review_figures
-from training.judge.scores import Classes, Metrics, score
+from training.judge.scores import Metrics, score
 from training.pipeline import tracking
 from training.pipeline.layout import (
     BUNDLE,
@@ -26,6 +28,7 @@ from training.pipeline.layout import (
     FEATURE_STORE,
     HISTORY,
     IMPORTED,
+    LISTED_SOURCE,
     PREPARED,
     TRAINING_REPORT,
 )
@@ -35,11 +38,16 @@ from training.pipeline.splits import TEST
 log = logging.getLogger(__name__)
 
 
-def measure(prediction: Prediction, classes: Classes, review: Review) -> Metrics:
-    """Return the figures per branch; the fusion's include coverage and precision of the review threshold."""
+def measure(prediction: Prediction, items: Items, review: Review) -> Metrics:
+    """Return the figures per branch; the fusion's include those of the review thresholds, of each level too."""
+    classes, levels = items.classes, items.categories.levels
     branches = {"text": prediction.text, "image": prediction.image, "fusion": prediction.fused}
-    metrics = {name: score(probabilities, classes) for name, probabilities in branches.items()}
+    metrics = {
+        name: score(probabilities, classes) | tree_figures(probabilities, classes, levels)
+        for name, probabilities in branches.items()
+    }
     metrics["fusion"] |= review_figures(review, *judged(prediction.fused, classes))
+    metrics["fusion"] |= level_figures(review, prediction.fused, classes, levels)
     return metrics
 
 
@@ -49,8 +57,8 @@ def evaluate(bundle: Bundle, items: Items, history: Path, imported: Path, featur
     `keras_weighted_f1` is the weighted F1 of the Keras networks in single precision on the same items.
     """
     prediction = answer(bundle, runtimes.load(bundle), items)
-    metrics = measure(prediction, items.classes, bundle.manifest.review)
-    reference = measure(keras_prediction(bundle, items, imported, feature_store), items.classes, bundle.manifest.review)
+    metrics = measure(prediction, items, bundle.manifest.review)
+    reference = measure(keras_prediction(bundle, items, imported, feature_store), items, bundle.manifest.review)
     for branch, figures in metrics.items():
         if "weighted_f1" in figures:
             figures["keras_weighted_f1"] = reference[branch]["weighted_f1"]
@@ -59,8 +67,8 @@ def evaluate(bundle: Bundle, items: Items, history: Path, imported: Path, featur
 
 
 def _write_model_card(bundle: Bundle, prepared: Prepared, metrics: Metrics, params: Params) -> None:
-    categories = pd.read_csv(EVALUATION_REPORT / "per_class.csv", dtype={"confused_with": "Int64"})
-    source = without_password(params.import_data.source or "")
+    categories = pd.read_csv(EVALUATION_REPORT / "per_class.csv", dtype={"code": str, "confused_with": str})
+    source = json.loads(LISTED_SOURCE.read_text(encoding="utf-8"))["source"]
     card = model_card(bundle, prepared.rows, metrics, categories, source, params.evaluate.data_licence)
     (EVALUATION_REPORT / MODEL_CARD).write_text(card, encoding="utf-8")
 

@@ -26,9 +26,10 @@ from shared.pipeline.params import PATH, GateParams, ParamsError, load_condition
 from shared.pipeline.stages import COMPARISON, VERDICT, GateCheck, GateVerdict
 from shared.registry.mlflow import record_verdict, version_of
 from shared.settings import get_settings
-from training.catalogue.challenge import CatalogueError
+from training.catalogue.errors import CatalogueError
 from training.judge import latency
 from training.judge.answers import answer, seen_by
+from training.judge.changed_categories import unknown_to
 from training.judge.comparison import Compared, write_comparison
 from training.judge.gate_checks import (
     Answers,
@@ -41,10 +42,12 @@ from training.judge.gate_checks import (
     check_held_out,
     check_labels,
     check_latency,
+    check_new_categories,
 )
 from training.judge.held_out import HeldOut, compare_labels, hold_out
 from training.judge.protected import ProtectedSet, read_protected
 from training.pipeline import tracking
+from training.pipeline.categories import Categories
 from training.pipeline.layout import BUNDLE, EVALUATION_REPORT, FEATURE_STORE, IMPORTED, PREPARED, TRAINING_REPORT
 from training.pipeline.prepared import Items, Prepared
 from training.pipeline.splits import TEST
@@ -127,6 +130,8 @@ def judge(
     judges = catalogue
     if protected is not None:
         judges = _Pool(_answerable(protected.unlearned(known, prepared.known())), protected.folder, None)
+        if champion is not None:  # what it never had a chance to learn is judged by itself
+            judges = judges.where(~unknown_to(champion, prepared.categories)[judges.items.classes])
     elif theirs is not None:
         judges = catalogue.where(held_out.confirmed)
     name = protected.name if protected is not None else None
@@ -138,6 +143,7 @@ def judge(
     checks = [enough]
     if theirs is not None:
         checks += _check_labels(theirs, prepared, imported, challenger, params)
+        checks += _check_new_categories(ours, theirs.bundle, catalogue, params)
     if enough.passed and compared is not None:
         checks += _check_answers(compared, params)
         if theirs is not None:
@@ -153,19 +159,34 @@ def _check_labels(
     """Check the catalogue's labels against those that the champion's training knew, and against its answers."""
     known, checks = champion.bundle.known, []
     if known is not None:
-        checks.append(check_labels(*compare_labels(prepared.known(), known), params))
+        categories = prepared.categories
+        relabelled = compare_labels(prepared.known(), known, categories.taxonomy)
+        checks.append(check_labels(*relabelled, categories, params))
     asked = _Pool(_answerable(prepared.sample(_ASKED, params.seed)), imported, challenger)
-    return [*checks, check_contradictions(champion.ask(asked), asked.items.classes, params)]
+    asked = asked.where(~unknown_to(champion.bundle, prepared.categories)[asked.items.classes])
+    return [*checks, check_contradictions(champion.ask(asked), asked.items.classes, prepared.categories, params)]
+
+
+def _check_new_categories(ours: _Model, champion: Bundle, catalogue: _Pool, params: GateParams) -> list[GateCheck]:
+    """Check the challenger's answers to held-out items of categories that the champion does not know, if there are."""
+    categories = catalogue.items.categories
+    new = unknown_to(champion, categories)
+    if not new.any():
+        return []
+    items = catalogue.where(new[catalogue.items.classes])
+    answers = ours.ask(items) if len(items.items) else None
+    return [check_new_categories(answers, items.items.classes, categories, new, params)]
 
 
 def _check_answers(compared: Compared, params: GateParams) -> list[GateCheck]:
     """Check the answers to the items that judge."""
     theirs, ours, classes = compared.champion, compared.challenger, compared.items.classes
+    categories = compared.items.categories
     if theirs is None:
         return [check_first_f1(ours, classes, params)]
     return [
-        check_f1(theirs, ours, classes, params),
-        check_classes(theirs, ours, classes, params),
+        check_f1(theirs, ours, classes, params, levels=categories.levels),
+        check_classes(theirs, ours, classes, categories, params),
         check_calibration(theirs, ours, classes, params),
         check_coverage(theirs, ours, classes, params),
     ]
@@ -175,7 +196,8 @@ def _check_others(
     ours: _Model, theirs: _Model, catalogue: _Pool, held_out: HeldOut, params: GateParams, *, by_protected: bool
 ) -> list[GateCheck]:
     """Check the answers to held-out items of the catalogue that do not judge: they can only speak against a model."""
-    groups = {"new_items": (held_out.new, "items that are new")}
+    known = ~unknown_to(theirs.bundle, catalogue.items.categories)[catalogue.items.classes]
+    groups = {"new_items": (held_out.new & known, "items that are new")}
     if by_protected:
         groups["confirmed_items"] = (held_out.confirmed, "items that both trainings held out with the same label")
     return [
@@ -228,11 +250,11 @@ def main() -> None:
     arguments = _arguments()
     try:
         params, conditions = load_params(), load_conditions(arguments.conditions)
-        challenger = Bundle.load(BUNDLE)
+        challenger, prepared = Bundle.load(BUNDLE), Prepared(PREPARED)
         champion = Bundle.load(arguments.champion) if arguments.champion else None
         with TemporaryDirectory(prefix="protected-set-") as folder:
-            protected = _read_protected(arguments.protected_set, Path(folder))
-            judgement = judge(challenger, champion, Prepared(PREPARED), IMPORTED, FEATURE_STORE, conditions, protected)
+            protected = _read_protected(arguments.protected_set, Path(folder), prepared.categories)
+            judgement = judge(challenger, champion, prepared, IMPORTED, FEATURE_STORE, conditions, protected)
             verdict, page = judgement.verdict, arguments.output.with_name(COMPARISON)
             arguments.output.parent.mkdir(parents=True, exist_ok=True)
             write_comparison(page, verdict, judgement.compared, judgement.imported, EVALUATION_REPORT)
@@ -266,11 +288,11 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _read_protected(source: str | None, folder: Path) -> ProtectedSet | None:
+def _read_protected(source: str | None, folder: Path, categories: Categories) -> ProtectedSet | None:
     if source is None:
         return None
     try:
-        return read_protected(source, folder)
+        return read_protected(source, folder, categories)
     except CatalogueError as error:
         raise GateError(f"the protected set (CATALOG_PROTECTED_SET) cannot be used: {error}") from error
 

@@ -7,17 +7,20 @@ the recorded inputs are checked to be the ones that gave the bundle. `--recomput
 
 import argparse
 import shutil
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import yaml
 from mlflow.artifacts import download_artifacts
 from mlflow.exceptions import MlflowException
 
 from shared.model.bundle import Bundle, BundleError
 from shared.pipeline.dvc_remote import FETCH, PULL, connect
 from shared.pipeline.environment import tool_env
-from shared.pipeline.params import PATH
+from shared.pipeline.params import PATH, load_params, without_password
+from shared.pipeline.stages import LIST_INPUTS, STAGES
 from shared.pipeline.workspace import DVC, WorkspaceError, clone, hide_changes, show
 from shared.registry import mlflow as registry
 from shared.settings import get_settings
@@ -25,7 +28,7 @@ from training.pipeline.layout import BUNDLE, LABELS
 from training.pipeline.tracking import PIPELINE, PIPELINE_FILES
 
 _DIRTY = "-dirty"
-_STAGE = "train"
+_LAST = "train"
 """The last stage to run: `evaluate` would register the bundle once more."""
 
 
@@ -55,7 +58,9 @@ class Record:
         try:
             tags = registry.client().get_run(run_id).data.tags
         except MlflowException as error:
-            raise RebuildError(f"MLflow has neither a version, a bundle nor a run {name}: {error}") from error
+            raise RebuildError(
+                f"MLflow has neither a version, a bundle nor a run {name}: {registry.reason(error)}"
+            ) from error
         if "bundle" not in tags:
             raise RebuildError(f"run {run_id} made no bundle")
         if tags.get("code", "unknown").startswith("unknown"):
@@ -102,7 +107,30 @@ def _repeat(workspace: Path, *, recompute: bool) -> None:
     labels = f"{LABELS}.dvc"
     if (workspace / labels).exists():
         show([*DVC, "checkout", labels], workspace, env)
-    show([*DVC, "repro", *options, _STAGE], workspace, env)
+    _list_inputs(workspace, env)
+    for stage in STAGES[: STAGES.index(_LAST) + 1]:
+        show([*DVC, "repro", "--single-item", *options, stage], workspace, env)
+
+
+def _list_inputs(workspace: Path, env: Mapping[str, str]) -> None:
+    """Bring the recorded listing of what lies outside git and DVC; if it is lost, list that again.
+
+    So a source that has changed since is no obstacle as long as DVC has what was imported.
+    """
+    recorded = _stages(workspace / "dvc.lock")
+    if LIST_INPUTS in recorded:
+        try:
+            show([*DVC, "checkout", LIST_INPUTS], workspace, env)
+        except WorkspaceError:
+            recorded = {}
+    if LIST_INPUTS not in recorded and LIST_INPUTS in _stages(workspace / "dvc.yaml"):
+        show([*DVC, "repro", "--single-item", LIST_INPUTS], workspace, env)
+
+
+def _stages(file: Path) -> Collection[str]:
+    content = yaml.safe_load(file.read_text(encoding="utf-8")) if file.exists() else None
+    stages: Collection[str] = (content or {}).get("stages", {})
+    return stages
 
 
 def main() -> None:
@@ -147,8 +175,22 @@ def _add_recorded_files(record: Record, into: Path) -> None:
             if (kept / file).is_file() and not (kept / file).is_symlink():
                 (into / file).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(kept / file, into / file)
+    _name_places(into / PATH)
     if not record.dirty:
         hide_changes(into, PATH)
+
+
+def _name_places(path: Path) -> None:
+    """Put the places that the operator has named with a password where the record has them without one."""
+    settings, here = get_settings(), load_params().import_data
+    places = [*settings.training_sources.values(), *here.unlabelled, *([here.source] if here.source else [])]
+    secret = {without_password(place): place for place in places if without_password(place) != place}
+    values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    recorded = values["import_data"]
+    source, unlabelled = recorded.get("source"), recorded.get("unlabelled") or []
+    if secret.keys() & {source, *unlabelled}:
+        named = {"source": secret.get(source, source), "unlabelled": [secret.get(text, text) for text in unlabelled]}
+        path.write_text(yaml.safe_dump({**values, "import_data": {**recorded, **named}}, sort_keys=False))
 
 
 if __name__ == "__main__":

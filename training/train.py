@@ -2,6 +2,7 @@
 
 import logging
 import shutil
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,10 @@ from shared.model.fusion import Fusion, Probabilities, fuse
 from shared.model.text import TextEncoder, unknown_share
 from shared.model.weights import save_weights
 from shared.pipeline.params import TextParams, TrainParams, load_params
-from shared.taxonomy import CODES
 from training.fit.fusion import fit_fusion, out_of_fold, unfitted
 from training.fit.image import fit_image
 from training.fit.text import fit_text, predict_text
+from training.judge.levels import choose_levels, level_figures, tree_figures
 from training.judge.review import Confidence, Correct, choose_threshold, judged, review_figures
 from training.judge.scores import score
 from training.pipeline import tracking
@@ -36,10 +37,11 @@ def train(prepared: Prepared, bundle_folder: Path, report: Path, params: TrainPa
     """Fit everything and seal the bundle; write `history.csv` (a row per network and epoch) into `report`."""
     keras.utils.set_random_seed(params.seed)
     tf.config.experimental.enable_op_determinism()
-    training, validation, unlabelled = prepared.split(TRAIN), prepared.split(VALIDATION), prepared.unlabelled
+    training, validation = prepared.split(TRAIN), prepared.split(VALIDATION)
+    unlabelled, partly = prepared.unlabelled, prepared.partly_labelled
 
-    encoder = _encoder([*training.words, *unlabelled], params.text)
-    text, histories = fit_text(training, validation, unlabelled, encoder, params.text, params.seed)
+    encoder = _encoder([*training.words, *unlabelled, *partly.texts], params.text)
+    text, histories = fit_text(training, validation, unlabelled, partly, encoder, params.text, params.seed)
     image, histories["image"] = fit_image(training, validation, params.image, params.seed)
     report.mkdir(parents=True, exist_ok=True)
     rows = [{"branch": name, **epoch} for name, epochs in histories.items() for epoch in epochs]
@@ -50,17 +52,20 @@ def train(prepared: Prepared, bundle_folder: Path, report: Path, params: TrainPa
     fusion = fit_fusion(text_answers, image_answers, validation.classes)
     held_out = out_of_fold(text_answers, image_answers, validation.classes, params.seed)
     confidence, correct = judged(held_out, validation.classes)
-    review = choose_threshold(confidence, correct, params.review.precision)
+    levels, precision = prepared.categories.levels, params.review.precision
+    thresholds = choose_levels(held_out, validation.classes, levels, precision)
+    review = choose_threshold(confidence, correct, precision).model_copy(update={"levels": thresholds})
     reference = _reference(encoder, validation, held_out, confidence, correct)
     (bundle_folder / REFERENCE).write_text(reference.model_dump_json(indent=1) + "\n")
     metrics = {
-        branch: score(answers, validation.classes)
+        branch: score(answers, validation.classes) | tree_figures(answers, validation.classes, levels)
         for branch, answers in {"text": text_answers, "image": image_answers, "fusion": held_out}.items()
     }
-    before = score(fuse(unfitted(len(CODES)), text_answers, image_answers).fused, validation.classes)
+    before = score(fuse(unfitted(len(prepared.categories)), text_answers, image_answers).fused, validation.classes)
     metrics["fusion"] |= {
         "calibration_error_before": before["calibration_error"],
         **review_figures(review, confidence, correct),
+        **level_figures(review, held_out, validation.classes, levels),
     }
     evaluated = {
         INT8: _weighted_f1(fusion, text_answers, image_answers, validation),
@@ -68,7 +73,7 @@ def train(prepared: Prepared, bundle_folder: Path, report: Path, params: TrainPa
     }
     prepared.known().save(bundle_folder / KNOWN)
     facts = {
-        "labels": CODES,
+        "labels": prepared.categories.codes,
         "max_words": encoder.max_words,
         "max_subwords": encoder.max_subwords,
         "image_size": prepared.image_size,
@@ -80,9 +85,9 @@ def train(prepared: Prepared, bundle_folder: Path, report: Path, params: TrainPa
         "data": prepared.digest,
         "code": tracking.git_revision(),
     }
-    without_golden = Bundle.seal(bundle_folder, **facts)
+    without_golden = Bundle.seal(bundle_folder, prepared.categories.taxonomy, **facts)
     golden.write(without_golden, runtimes.load(without_golden, "openvino"))
-    return Bundle.seal(bundle_folder, **facts)
+    return Bundle.seal(bundle_folder, prepared.categories.taxonomy, **facts)
 
 
 def _encoder(texts: list[list[str]], params: TextParams) -> TextEncoder:
@@ -119,9 +124,10 @@ def _reference(
     The fitted answers would promise too much, as they would for the review threshold.
     """
     answered = np.flatnonzero(~np.isnan(confidence))
+    codes = {row: items.categories.codes[fused[row].argmax()] for row in answered}
     profile = Profile.of(
         Seen(
-            code=CODES[fused[row].argmax()],
+            code=codes[row],
             confidence=float(confidence[row]),
             words=len(items.words[row]),
             unknown=unknown_share(encoder.ids(items.words[row])),
@@ -130,7 +136,8 @@ def _reference(
         for row in answered
     )
     accuracy = float(correct[answered].mean()) if len(answered) else 0.0
-    return Reference(accuracy=accuracy, counts=dict(sorted(profile.counts.items())))
+    right = Counter(codes[row] for row in answered if correct[row])
+    return Reference(accuracy=accuracy, counts=dict(sorted(profile.counts.items())), right=dict(sorted(right.items())))
 
 
 def _weighted_f1(fusion: Fusion, text: Probabilities, image: Probabilities, items: Items) -> float:
@@ -138,7 +145,7 @@ def _weighted_f1(fusion: Fusion, text: Probabilities, image: Probabilities, item
 
 
 def _no_answers(items: Items) -> Probabilities:
-    return np.full((len(items.words), len(CODES)), np.nan, np.float32)
+    return np.full((len(items.words), len(items.categories)), np.nan, np.float32)
 
 
 def _write_networks(folder: Path, encoder: TextEncoder, text: Any, image: Any, backbone: Path) -> None:

@@ -22,7 +22,7 @@ from api.access.rate_limits import RateLimits, RateLimitStatus
 from api.dependencies import service
 from api.http.problems import Problem
 from shared.telemetry import logs
-from shared.tenants.api_keys import KeyStore, Scope
+from shared.tenants.api_keys import KeyEndedError, KeyStore, Scope
 from shared.tenants.local import LOCAL_TENANT
 
 log = logging.getLogger(__name__)
@@ -158,7 +158,7 @@ def _identify(
         raise Problem(
             HTTPStatus.FORBIDDEN,
             "loopback-only",
-            "No API key exists yet, so only callers on the API's own machine are served: over HTTP/1.1 under the name "
+            "No API key exists yet, so only callers on the API's own machine are served: under the name "
             "localhost or a loopback address, neither through a proxy nor from another site's page in a browser. "
             f"Create a key there with: {_HOW_TO_CREATE}",
         )
@@ -168,20 +168,20 @@ def _identify(
 def _key_holder(
     request: Request, keys: KeyStore, rate_limits: RateLimits, credentials: HTTPAuthorizationCredentials | None
 ) -> Principal:
-    """Return the caller with this key; raises `Problem`: 401 for a wrong key, 429 over a limit.
+    """Return the caller with this key; raises `Problem`: 401 for a wrong or ended key, 429 over a limit.
 
     Wrong keys are limited by address. A valid key is served however many wrong ones came from the same address:
     otherwise anybody behind the same proxy could lock others out, and nobody guesses 256 random bits.
     """
-    key = keys.find(credentials.credentials) if credentials else None
+    try:
+        key = keys.find(credentials.credentials) if credentials else None
+    except KeyEndedError as error:
+        why = f"the key {error.key.id} of {error.key.tenant} has ended"
+        raise _wrong_key(request, rate_limits, why, str(error)) from error
     if key is None:
-        status = rate_limits.failure(request.client.host if request.client else "")
-        if not status.allowed:
-            _log_refusal(request, "too many wrong keys came from this address")
-            raise _rate_limited(status, "Too many requests with a wrong key came from your address")
-        _log_refusal(request, "the key is mistyped, revoked or from another service")
-        raise _unauthorized("The API key is not valid: it is mistyped, revoked or from another service.")
-    # For the log, and for `revocation.py`, which looks whether the key is revoked while the request lasts.
+        why = "mistyped, revoked or from another service"
+        raise _wrong_key(request, rate_limits, f"the key is {why}", f"The API key is not valid: it is {why}.")
+    # For the log, and for `revocation.py`, which looks whether the key is still valid while the request lasts.
     request.state.caller_ids = {"tenant": key.tenant, "key": key.id}
     status = rate_limits.request(key.id)
     request.state.rate_limit = status
@@ -190,6 +190,21 @@ def _key_holder(
         limit = f"{status.limit.amount:,} requests in {status.limit.get_expiry():,} s"
         raise _rate_limited(status, f"This key is limited to {limit}")
     return Principal(key.tenant, key.scopes, key.id)
+
+
+def _wrong_key(request: Request, rate_limits: RateLimits, why: str, detail: str) -> Problem:
+    """Count the wrong key, and return the answer to it.
+
+    Args:
+        why: For the log.
+        detail: For the caller.
+    """
+    status = rate_limits.failure(request.client.host if request.client else "")
+    if not status.allowed:
+        _log_refusal(request, "too many wrong keys came from this address")
+        return _rate_limited(status, "Too many requests with a wrong key came from your address")
+    _log_refusal(request, why)
+    return _unauthorized(detail)
 
 
 def _log_refusal(request: Request, why: str) -> None:
@@ -213,15 +228,16 @@ def _rate_limited(status: RateLimitStatus, why: str) -> Problem:
 def _on_this_machine(request: Request) -> bool:
     """Whether the caller is on this machine, neither a reverse proxy nor a browser that shows a foreign web page.
 
-    Proxies add headers, or speak HTTP/1.0 to what is behind them (nginx's plain `proxy_pass`). A foreign page reaches
-    the loopback under a host name of its own (DNS rebinding), which `Host` shows, or sends a form across origins, which
-    `Origin` and `Sec-Fetch-Site` show. A proxy that adds nothing and speaks HTTP/1.1 cannot be told from a caller here.
+    Proxies add headers. nginx's plain `proxy_pass` adds none, but speaks HTTP/1.0 and says `Connection: close`, which
+    callers over HTTP/1.0 have no reason to say. A foreign page reaches the loopback under a host name of its own (DNS
+    rebinding), which `Host` shows, or sends a form across origins, which `Origin` and `Sec-Fetch-Site` show. A proxy
+    that adds nothing and speaks HTTP/1.1 cannot be told from a caller here.
     """
     headers = request.headers
     return (
         request.client is not None
         and _is_loopback(request.client.host)
-        and request.scope["http_version"] != "1.0"
+        and not (request.scope["http_version"] == "1.0" and "connection" in headers)
         and not any(_PROXY_HEADER.fullmatch(name) for name in headers)
         and headers.get("sec-fetch-site") != "cross-site"
         and _LOOPBACK_HOST.fullmatch(headers.get("host", "")) is not None

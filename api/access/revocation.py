@@ -1,4 +1,4 @@
-"""Ends requests that are still under way when their key is revoked: streams, waits, downloads and uploads alike."""
+"""Ends requests still under way when their key is revoked or ends: streams, waits, downloads and uploads alike."""
 
 import asyncio
 import logging
@@ -28,7 +28,7 @@ class _Request:
     def __init__(self, state: dict[str, Any]) -> None:
         self._state = state
         self._task = asyncio.current_task()
-        self.revoked = False
+        self.refused = False
 
     @property
     def key_id(self) -> str | None:
@@ -36,13 +36,13 @@ class _Request:
         return key_id
 
     def end(self) -> None:
-        if self._task is not None and not self.revoked:
-            self.revoked = True
+        if self._task is not None and not self.refused:
+            self.refused = True
             self._task.cancel()
 
     def ended(self) -> bool:
         """Whether a cancellation of the request is ours, and no other one is under way."""
-        return self.revoked and self._task is not None and self._task.uncancel() == 0
+        return self.refused and self._task is not None and self._task.uncancel() == 0
 
 
 class Revocations:
@@ -52,16 +52,16 @@ class Revocations:
         self._requests: set[_Request] = set()
 
     async def watch(self, keys: KeyStore) -> None:
-        """End requests with revoked keys, until cancelled; a Redis that is away ends none."""
+        """End requests whose keys are revoked or have ended, until cancelled; a Redis that is away ends none."""
         while True:
             await asyncio.sleep(_LOOK_S)
             if used := {request.key_id for request in self._requests if request.key_id is not None}:
                 with suppress(RedisError):
                     self._end(await run_in_threadpool(keys.refused, used))
 
-    def _end(self, revoked: set[str]) -> None:
-        for request in [request for request in self._requests if request.key_id in revoked]:
-            log.info("a request ends: its key %s is revoked", request.key_id)
+    def _end(self, refused: set[str]) -> None:
+        for request in [request for request in self._requests if request.key_id in refused]:
+            log.info("a request ends: its key %s is revoked or has ended", request.key_id)
             request.end()
 
     @contextmanager
@@ -104,7 +104,7 @@ class EndWithKey:
                 if not request.ended():
                     raise
                 if started is None:
-                    await _revoked().response(scope["path"])(scope, receive, send)
+                    await _refused().response(scope["path"])(scope, receive, send)
                 elif _is_stream_of_events(started):
                     await send({"type": "http.response.body", "body": b"", "more_body": False})
 
@@ -114,6 +114,6 @@ def _is_stream_of_events(start: Message) -> bool:
     return bool(headers.get(b"content-type", b"").startswith(_EVENTS))
 
 
-def _revoked() -> Problem:
-    detail = "The API key was revoked while this request was under way."
+def _refused() -> Problem:
+    detail = "The API key was revoked, or has ended, while this request was under way."
     return Problem(HTTPStatus.UNAUTHORIZED, "unauthorized", detail, headers={"WWW-Authenticate": "Bearer"})

@@ -11,6 +11,7 @@ from math import hypot
 from typing import Any
 
 from api.drift.assessment import Assessment, DriftLevel, assess
+from api.lifecycle.names import NameOf
 from shared.drift.counters import BundleDrift, total
 from shared.drift.profile import DriftFeature
 
@@ -41,7 +42,7 @@ class Alert:
     proposal: dict[str, Any] = field(default_factory=_PROPOSAL.copy)
 
 
-def alerts(drifts: Sequence[BundleDrift], today: date) -> list[Alert]:
+def alerts(drifts: Sequence[BundleDrift], today: date, name_of: NameOf = str) -> list[Alert]:
     """The alerts that stand for the bundles in service, which are those that answered on the latest day with answers.
 
     Only the last week counts. A bundle is judged by its latest day with enough items, or by the whole week if no day
@@ -51,13 +52,15 @@ def alerts(drifts: Sequence[BundleDrift], today: date) -> list[Alert]:
     latest = max((day for day in answered.values() if day is not None), default=None)
     if latest is None or latest < today - WEEK:
         return []
-    return [alert for drift in drifts if answered[drift.bundle] == latest for alert in _of_bundle(drift, today)]
+    return [
+        alert for drift in drifts if answered[drift.bundle] == latest for alert in _of_bundle(drift, today, name_of)
+    ]
 
 
-def _of_bundle(drift: BundleDrift, today: date) -> list[Alert]:
-    judged = [day for counts in drift.days if (day := assess(counts, drift.reference)).judged]
+def _of_bundle(drift: BundleDrift, today: date, name_of: NameOf) -> list[Alert]:
+    judged = [day for counts in drift.days if (day := assess(counts, drift.reference, name_of)).judged]
     if not judged or judged[-1].counts.last < today - WEEK:
-        week = assess(total(drift.days, today - WEEK, today), drift.reference)
+        week = assess(total(drift.days, today - WEEK, today), drift.reference, name_of)
         judged = [week] if week.judged else []
     if not judged:
         return []

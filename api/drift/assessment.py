@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from api.drift.distances import jensen_shannon, largest_part, psi, psi_by_chance
+from api.lifecycle.names import NameOf
 from shared.drift.counters import DayCounts
-from shared.drift.profile import BINS, DriftFeature, Profile, Reference
+from shared.drift.profile import DriftFeature, Profile, Reference
 
 MODERATE, DRIFT = 0.1, 0.2
 """The usual rule for the population stability index: below 0.1 little has changed, from 0.2 on much has (E. Lewis, "An
@@ -54,28 +55,34 @@ class Assessment:
         return self.counts.profile.items >= MIN_ITEMS
 
 
-def assess(counts: DayCounts, reference: Reference | None) -> Assessment:
+def assess(counts: DayCounts, reference: Reference | None, name_of: NameOf = str) -> Assessment:
+    """Compare a period with the reference; `name_of` gives the names of categories that details name."""
     profile = counts.profile
     return Assessment(
         counts=counts,
-        distances=_distances(profile, reference.profile) if reference else (),
+        distances=_distances(profile, reference.profile, name_of) if reference else (),
         estimated_accuracy=profile.confidence,
         estimate_error=profile.confidence_error,
     )
 
 
-def _distances(profile: Profile, reference: Profile) -> tuple[Distance, ...]:
-    pairs = ((feature, profile.histogram(feature), reference.histogram(feature)) for feature in DriftFeature)
-    return tuple(_distance(*pair) for pair in pairs if sum(pair[1]) and sum(pair[2]))
+def _distances(profile: Profile, reference: Profile, name_of: NameOf) -> tuple[Distance, ...]:
+    found = (_distance(feature, profile.histograms(feature, reference), name_of) for feature in DriftFeature)
+    return tuple(distance for distance in found if distance is not None)
 
 
-def _distance(feature: DriftFeature, counts: list[int], reference: list[int]) -> Distance:
+def _distance(feature: DriftFeature, bins: list[tuple[str, int, int]], name_of: NameOf) -> Distance | None:
+    """The distance between the bins' counts here and in the reference; `None` if one side has no item."""
+    names, counts, reference = zip(*bins, strict=True)
+    if not sum(counts) or not sum(reference):
+        return None
     value, chance = psi(counts, reference), psi_by_chance(counts, reference)
     threshold = max(DRIFT, chance)
     level = _level(value, threshold, max(MODERATE, chance)) if sum(counts) >= MIN_ITEMS else None
     most = largest_part(counts, reference)
     here, there = counts[most] / sum(counts), reference[most] / sum(reference)
-    detail = f"{feature.replace('_', ' ')} {BINS[feature][most]!r}: {here:.1%} of the items, {there:.1%} in validation"
+    name = name_of(names[most]) if feature is DriftFeature.TYPE else names[most]
+    detail = f"{feature.replace('_', ' ')} {name!r}: {here:.1%} of the items, {there:.1%} in validation"
     return Distance(feature, value, jensen_shannon(counts, reference), threshold, level, detail)
 
 

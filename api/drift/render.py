@@ -13,12 +13,13 @@ from api.drift.schemas import (
     PeriodOut,
     ReferenceOut,
 )
+from api.lifecycle.names import NameOf
 from shared.drift.counters import BundleDrift, total
 
 _PLACES = 4
 
 
-def bundle_drift_out(drift: BundleDrift, first: date, today: date) -> BundleDriftOut:
+def bundle_drift_out(drift: BundleDrift, first: date, today: date, name_of: NameOf) -> BundleDriftOut:
     reference = drift.reference
     return BundleDriftOut(
         bundle=drift.bundle,
@@ -28,8 +29,8 @@ def bundle_drift_out(drift: BundleDrift, first: date, today: date) -> BundleDrif
             accuracy=_rounded(reference.accuracy),
             estimated_accuracy=None if reference.profile.confidence is None else _rounded(reference.profile.confidence),
         ),
-        week=_period(assess(total(drift.days, today - WEEK, today), reference)),
-        days=[_period(assess(day, reference)) for day in drift.days if day.first >= first],
+        week=_period(assess(total(drift.days, today - WEEK, today), reference, name_of)),
+        days=[_period(assess(day, reference, name_of)) for day in drift.days if day.first >= first],
     )
 
 

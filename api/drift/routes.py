@@ -3,13 +3,15 @@
 from datetime import timedelta
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 
 from api.access.authentication import ObserveCaller
 from api.dependencies import DriftDep
 from api.drift.alerts import alerts
 from api.drift.render import alert_out, bundle_drift_out
 from api.drift.schemas import DriftOut
+from api.http.languages import VARY
+from api.lifecycle.names import NamesDep
 
 router = APIRouter(prefix="/v1/drift", tags=["drift"])
 
@@ -18,6 +20,8 @@ router = APIRouter(prefix="/v1/drift", tags=["drift"])
 def get(
     counters: DriftDep,
     _: ObserveCaller,
+    names: NamesDep,
+    response: Response,
     days: Annotated[int, Query(ge=1, le=366, description="How many days to look back, today included.")] = 7,
     bundle: Annotated[
         str | None, Query(max_length=64, description="Show only this bundle; by default all are shown.")
@@ -29,9 +33,10 @@ def get(
     """
     today, drifts = counters.today(), counters.read()
     first = today - timedelta(days=days - 1)
+    response.headers.update(VARY)
     chosen = [drift for drift in drifts if bundle in (None, drift.bundle) and drift.days[-1].last >= first]
     return DriftOut(
         today=today,
-        alerts=[alert_out(alert) for alert in alerts(drifts, today) if bundle in (None, alert.bundle)],
-        bundles=[bundle_drift_out(drift, first, today) for drift in chosen],
+        alerts=[alert_out(alert) for alert in alerts(drifts, today, names.of) if bundle in (None, alert.bundle)],
+        bundles=[bundle_drift_out(drift, first, today, names.of) for drift in chosen],
     )

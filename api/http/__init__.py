@@ -3,10 +3,13 @@
 __all__ = [
     "body",
     "callers",
+    "cors",
     "held_requests",
     "idempotency",
     "json_text",
+    "languages",
     "long_poll",
+    "methods",
     "openapi",
     "problems",
     "query_parameters",

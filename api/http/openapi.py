@@ -1,6 +1,6 @@
 """What FastAPI cannot see: request bodies, because the routes read them as a stream, and answers that are raised."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from http import HTTPStatus
 from typing import Any
 
@@ -9,6 +9,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from api.http.codings import ACCEPTED as CODINGS
 from api.http.idempotency import REPLAYED
 from api.http.problems import MEDIA_TYPE, ProblemOut
 
@@ -29,8 +30,12 @@ _MEANINGS = {
     "still being processed.",
     HTTPStatus.GONE: "The results are no longer kept.",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The body or a part of it is too large, or it holds too many items.",
-    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "The body's media type is not one of those listed.",
+    HTTPStatus.REQUEST_URI_TOO_LONG: "The request's path and query are too long.",
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "The body's media type is not one of those listed, or it is in a charset or a "
+    "Content-Encoding that the service does not read.",
     HTTPStatus.UNPROCESSABLE_ENTITY: "Something in the request is wrong; `errors` names each place.",
+    HTTPStatus.PRECONDITION_FAILED: "Another taxonomy is in force than `If-Match` names; `ETag` names that one.",
+    HTTPStatus.PRECONDITION_REQUIRED: "The request needs the header `If-Match`.",
     HTTPStatus.TOO_MANY_REQUESTS: "The key's rate limit, or a quota of its tenant, is used up.",
     HTTPStatus.SERVICE_UNAVAILABLE: "A store cannot be reached or is full, or the queue is; `detail` says what to do.",
     HTTPStatus.GATEWAY_TIMEOUT: "No worker answered in time.",
@@ -39,6 +44,13 @@ _MEANINGS = {
 _RETRY_AFTER = {
     "Retry-After": {"description": "After how many seconds to send the request again.", "schema": {"type": "integer"}}
 }
+_CODINGS = {
+    "Accept-Encoding": {
+        "description": f"`{CODINGS}`, if the body has another Content-Encoding.",
+        "schema": {"type": "string"},
+    }
+}
+_BODY = "May be compressed with gzip: say so with `Content-Encoding: gzip`."
 _COME_AGAIN = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
 
 
@@ -60,12 +72,15 @@ def problems(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
         answers[int(status)] = {"description": _MEANINGS[status], "content": content}
         if status in _COME_AGAIN:
             answers[int(status)]["headers"] = _RETRY_AFTER
+        if status is HTTPStatus.UNSUPPORTED_MEDIA_TYPE:
+            answers[int(status)]["headers"] = _CODINGS
     return answers
 
 
 CLOSED = problems(
     HTTPStatus.UNAUTHORIZED,
     HTTPStatus.FORBIDDEN,
+    HTTPStatus.REQUEST_URI_TOO_LONG,
     HTTPStatus.UNPROCESSABLE_ENTITY,
     HTTPStatus.TOO_MANY_REQUESTS,
     HTTPStatus.SERVICE_UNAVAILABLE,
@@ -93,6 +108,7 @@ TAGS = [
     {"name": "trainings", "description": "Train a model on the catalogue and the labels, and judge it."},
     {"name": "labels", "description": "Say what items really are, so that trainings learn from it."},
     {"name": "models", "description": "See which models there are and choose the one that serves."},
+    {"name": "taxonomy", "description": "See which categories there are, and change them."},
     {"name": "drift", "description": "See how far items and answers have moved from those of the validation split."},
     {"name": "quota", "description": "See how much the caller may have waiting and stored."},
     {"name": "metrics", "description": "Read metrics for Prometheus."},
@@ -116,6 +132,8 @@ def complete_document(app: FastAPI, models: Iterable[type[BaseModel]]) -> None:
             document = generate()
             _, schemas = models_json_schema([(model, "validation") for model in models], ref_template=_REF + "{model}")
             document["components"]["schemas"].update(schemas["$defs"])
+            for body in _request_bodies(document):
+                body["description"] = _BODY
             for item in (*document["paths"].values(), *document.get("webhooks", {}).values()):
                 for operation in item.values():
                     _summarise(operation)
@@ -124,6 +142,14 @@ def complete_document(app: FastAPI, models: Iterable[type[BaseModel]]) -> None:
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way
+
+
+def _request_bodies(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Those that the service takes; it sends those of webhooks."""
+    for item in document["paths"].values():
+        for operation in item.values():
+            if "requestBody" in operation:
+                yield operation["requestBody"]
 
 
 def _summarise(operation: dict[str, Any]) -> None:

@@ -14,10 +14,10 @@ from kombu.exceptions import OperationalError
 from pydantic import BaseModel, ConfigDict, Field
 from redis import OutOfMemoryError, RedisError
 from starlette.exceptions import HTTPException
+from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.requests import ClientDisconnect
 
 from api.http import request_ids as requests
-from api.http import response_headers
 from shared.ledger import (
     MEMORY,
     CursorError,
@@ -27,6 +27,7 @@ from shared.ledger import (
     ResultsGoneError,
     trainings,
 )
+from shared.stores.redis_check import cause_in_settings
 
 log = logging.getLogger(__name__)
 
@@ -123,7 +124,7 @@ def invalid_request(entries: Sequence[Any]) -> Problem:
 
 
 def install(app: FastAPI) -> None:
-    """Answer every error of the app with a problem document."""
+    """Answer every error of the app with a problem document; to be called before other middlewares are added."""
     app.add_exception_handler(Problem, _problem)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
@@ -137,7 +138,8 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(OperationalError, _unavailable)
     app.add_exception_handler(OSError, _disk)
     app.add_exception_handler(ClientDisconnect, _disconnected)
-    app.add_exception_handler(Exception, _internal)
+    # A middleware and not a handler: a handler's answer would lack the headers of the middlewares added after this.
+    app.add_middleware(ServerErrorMiddleware, handler=_internal)
 
 
 def _problem(request: Request, error: Exception) -> Response:
@@ -206,6 +208,8 @@ def _mib(size: int) -> str:
 
 
 def _unavailable(request: Request, error: Exception) -> Response:
+    if cause := cause_in_settings(error):
+        log.error("Redis cannot be used: %s", cause)
     detail = "The job store (Redis) does not answer. Try again in a few seconds, with the same Idempotency-Key."
     headers = {"Retry-After": "5"}
     return Problem(HTTPStatus.SERVICE_UNAVAILABLE, "store-unavailable", detail, headers=headers).response(
@@ -232,7 +236,4 @@ def _disconnected(request: Request, error: Exception) -> Response:
 
 def _internal(request: Request, error: Exception) -> Response:
     detail = f"The service failed on this request. Its log has the reason, under this {requests.HEADER}."
-    # This answer is made outside the middleware that adds the headers to the others.
-    headers = {requests.HEADER: request.state.request_id, **response_headers.of_data()}
-    problem = Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal-error", detail, headers=headers)
-    return problem.response(request.url.path)
+    return Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal-error", detail).response(request.url.path)

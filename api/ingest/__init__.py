@@ -19,17 +19,8 @@ from api.http.small_bodies import unsupported
 from api.ingest import multipart
 from api.ingest.fingerprint import Fingerprint
 from api.ingest.forms import FORMS
-from api.ingest.intake import (
-    EMPTY,
-    Intake,
-    Listing,
-    Picture,
-    PictureRefused,
-    RawItem,
-    item_limit,
-    listed,
-    oversize,
-)
+from api.ingest.intake import Intake, Listing, RawItem, item_limit, listed
+from api.ingest.pictures import EMPTY, Picture, PictureRefused, SentPictures, oversize
 from api.ingest.spool import Spool
 from shared.settings import Settings
 from shared.stores.blobs import blob_name
@@ -64,7 +55,7 @@ def _read(body: Body, request: Request, settings: Settings, listing: Listing, *,
     # Members of the body replace those of the query.
     query = request.query_params
     options: dict[str, Any] = {name: query[name] for name in listing.options if name in query}
-    pictures: dict[str, Picture] = {}
+    pictures = SentPictures()
     if body.media_type == MULTIPART:
         items = multipart.items(body, settings, keep, options, pictures, listing)
     else:
@@ -136,6 +127,7 @@ __all__ = [
     "PictureRefused",
     "RawItem",
     "ReadingLoopDep",
+    "SentPictures",
     "Spool",
     "UploadDep",
     "drain",

@@ -1,17 +1,20 @@
-"""Reads the pictures in a zip."""
+"""Reads the files in a zip: pictures, and perhaps their table."""
 
-import re
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from errno import EINVAL
+from functools import partial
 from io import BytesIO
 from tempfile import SpooledTemporaryFile
+from typing import IO
 
 from api.http.problems import malformed
-from api.ingest.intake import PictureRefused, oversize, too_large
+from api.ingest.intake import too_large
+from shared.file_names import FilePath, entry_names
 
 SIGNATURE = b"PK\x01\x02"
 """What each entry of a zip's directory begins with."""
@@ -20,7 +23,6 @@ _IN_MEMORY = 1024**2
 _MAX_DIRECTORY = 16 * 1024**2
 _STEP = 256 * 1024
 _ENCRYPTED = 0x1
-_MAC_EXTRAS = "__MACOSX"
 _DAMAGES = (zipfile.BadZipFile, zlib.error, struct.error, RuntimeError, EOFError, ValueError, OverflowError)
 
 
@@ -37,52 +39,64 @@ class ArchiveFile(SpooledTemporaryFile[bytes]):
         return super().read(*size)
 
 
-def base_name(name: str) -> str:
-    """The last component of a path of any operating system."""
-    return re.split(r"[/\\]", name)[-1]
+@dataclass(frozen=True)
+class ZipEntry:
+    """A file in a zip, to be read before the next one is asked for. Each method raises `Problem` for a damaged one."""
+
+    path: FilePath
+    readings: tuple[FilePath, ...]
+    """Its path in other code pages, if the zip does not say which one it was written in."""
+    size: int
+    _archive: zipfile.ZipFile
+    _info: zipfile.ZipInfo
+
+    def content(self) -> bytes:
+        content = BytesIO()
+        self.copy_to(content)
+        return content.getvalue()
+
+    def copy_to(self, file: IO[bytes]) -> None:
+        """Copy the content, never longer than `size`: `zipfile` stops there, and the checksum is wrong."""
+        with _reading(f"{_shown(self.path)} in the zip"), self._archive.open(self._info) as stream:
+            while step := stream.read(_STEP):
+                file.write(step)
 
 
-def read_pictures(file: ArchiveFile, max_total: int, max_each: int) -> Iterator[tuple[str, bytes | PictureRefused]]:
-    """Yield file name and content of each picture.
+def read_entries(file: ArchiveFile, max_total: int, is_counted: Callable[[FilePath, int], bool]) -> Iterator[ZipEntry]:
+    """Yield each file, without those that systems keep in their folders.
+
+    Args:
+        is_counted: Whether an entry of this path and size will be read.
 
     Raises:
-        Problem: this is not a zip, an entry cannot be read, or the pictures are too large together.
+        Problem: This is not a zip, an entry cannot be read, or the files to be read are too large together.
     """
     with _reading("the zip"):
         archive = zipfile.ZipFile(file)
     with archive:
-        entries = [entry for entry in archive.infolist() if _is_picture(entry)]
-        if sum(entry.file_size for entry in entries if entry.file_size <= max_each) > max_total:
+        entries = [entry for entry in map(partial(_entry, archive), archive.infolist()) if entry is not None]
+        if sum(entry.size for entry in entries if is_counted(entry.path, entry.size)) > max_total:
             raise too_large(
                 "body-too-large",
-                f"The pictures in the zip unpack to over {max_total:,} bytes, more than the request has left.",
+                f"The files in the zip unpack to over {max_total:,} bytes, more than the request has left.",
             )
-        for entry in entries:
-            if entry.file_size > max_each:
-                yield base_name(entry.filename), oversize(entry.file_size, max_each)
-            else:
-                yield base_name(entry.filename), _content(archive, entry)
+        yield from entries
 
 
-def _is_picture(entry: zipfile.ZipInfo) -> bool:
-    """Whether the entry is a picture; raises `Problem` if it cannot be read."""
-    if entry.is_dir() or base_name(entry.filename).startswith(".") or entry.filename.startswith(f"{_MAC_EXTRAS}/"):
-        return False
-    name = entry.filename[:200]
-    if entry.flag_bits & _ENCRYPTED:
-        raise malformed(f"{name!r} in the zip is encrypted: send it without a password")
-    if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise malformed(f"{name!r} in the zip is not compressed with deflate: create the zip with that method")
-    return True
+def _entry(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> ZipEntry | None:
+    """Return the entry if it is a file that somebody has sent on purpose; raises `Problem` if it cannot be read."""
+    path, *readings = map(FilePath.of, entry_names(info))
+    if info.is_dir() or info.orig_filename.endswith("\\") or not path.parts or path.is_junk:
+        return None
+    if info.flag_bits & _ENCRYPTED:
+        raise malformed(f"{_shown(path)} in the zip is encrypted: send it without a password")
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise malformed(f"{_shown(path)} in the zip is not compressed with deflate: create the zip with that method")
+    return ZipEntry(path, tuple(readings), info.file_size, archive, info)
 
 
-def _content(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
-    """The entry's content, never longer than the directory says: `zipfile` stops there, and the checksum is wrong."""
-    content = BytesIO()
-    with _reading(f"{entry.filename[:200]!r} in the zip"), archive.open(entry) as stream:
-        while step := stream.read(_STEP):
-            content.write(step)
-    return content.getvalue()
+def _shown(path: FilePath) -> str:
+    return repr(str(path)[:200])
 
 
 @contextmanager

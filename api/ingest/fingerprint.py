@@ -6,7 +6,8 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from typing import Any
 
-from api.ingest.intake import Picture, PictureRefused, RawItem
+from api.ingest.intake import RawItem
+from api.ingest.pictures import Picture, PictureRefused
 
 KIND = "content:"
 """What these fingerprints begin with; others come from a release that hashed the bytes."""

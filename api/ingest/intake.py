@@ -1,11 +1,12 @@
 """What a body of any form is turned into: raw items, options and pictures."""
 
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Self
 
 from api.http.problems import Problem, malformed
+from api.ingest.pictures import SentPictures
 from api.ingest.spool import Spool
 from shared.settings import Settings
 
@@ -42,23 +43,6 @@ class RawItem:
 
 
 @dataclass(frozen=True)
-class PictureRefused:
-    """A picture that came with the request and was not stored."""
-
-    detail: str
-
-
-def oversize(size: int, limit: int) -> PictureRefused:
-    return PictureRefused(f"the picture has {size:,} bytes, over {limit:,}")
-
-
-EMPTY = PictureRefused("the picture is empty")
-
-Picture = str | PictureRefused
-"""The sha256 under which the blob store has the picture, or why it was refused."""
-
-
-@dataclass(frozen=True)
 class Intake:
     """A request's body while it is read; close it (`async with`) when no more items are wanted.
 
@@ -71,8 +55,8 @@ class Intake:
     """The pictures that came as files; those in items are added."""
     options: dict[str, Any] = field(default_factory=dict)
     """By the names that the listing allows, not yet validated; complete when `items` is exhausted."""
-    pictures: Mapping[str, Picture] = field(default_factory=dict)
-    """By file name, which an item's `image.file` refers to; complete before the first item."""
+    pictures: SentPictures = field(default_factory=SentPictures)
+    """Complete before the first item."""
     identify: Callable[[], str] | None = None
 
     def fingerprint(self) -> str:

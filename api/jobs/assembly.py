@@ -1,7 +1,6 @@
 """A job being assembled: items are validated and staged in chunks; it does not exist for clients until opened."""
 
 import asyncio
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from http import HTTPStatus
@@ -13,7 +12,7 @@ from pydantic import ValidationError
 
 from api.http.problems import Problem
 from api.http.renewal import renew_until_cancelled
-from api.ingest import PictureRefused, RawItem, Spool
+from api.ingest import RawItem, SentPictures, Spool
 from api.items.images import keep_picture
 from api.items.schemas import ItemIn
 from api.items.validation import InvalidItems, ItemError, check_members, invalid
@@ -37,7 +36,7 @@ class JobAssembly:
     memory: MemoryQuota
     spool: Spool | None = None
     """The request's pictures; none for a job whose pictures are in the blob store."""
-    pictures: Mapping[str, str | PictureRefused] = field(default_factory=dict)
+    pictures: SentPictures = field(default_factory=SentPictures)
     id: str = field(default_factory=Ledger.new_id)
     total: int = 0
     chunks: int = 0
@@ -75,7 +74,7 @@ class JobAssembly:
             self.invalid.add(wrong)
             await self._skip(wrong.outcome())
         else:
-            url = str(item.image.url) if item.image is not None and item.image.url is not None else None
+            url = None if item.image is None else item.image.link
             queued = QueuedItem(raw.index, item_id, item.title, item.description, blob, url)
             await self._append(queued)
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from api import ingest
 from api.http.openapi import described, in_query, ref
-from api.items.schemas import ItemIn
+from api.items.schemas import ItemIn, only_if
 from api.jobs.schemas import JobIn, JobOptions
 
 _OPTIONS = described(JobOptions)
@@ -22,29 +22,30 @@ JOB_BODIES: dict[str, Any] = {
             ingest.CSV: {
                 "schema": {
                     "type": "string",
-                    "description": "Columns id, title, description and image (a URL), separated by commas or "
-                    "semicolons.",
+                    "description": "Columns id, title, description and image (a URL), separated by commas, semicolons, "
+                    "tabs or vertical bars.",
                 },
                 "example": _TABLE,
             },
             ingest.MULTIPART: {
                 "schema": {
                     "type": "object",
-                    "required": ["items"],
                     "additionalProperties": False,
                     "properties": {
                         "items": {
                             "type": "string",
                             "description": "NDJSON, JSON, or a file whose name ends in .csv. An item's `image.file` "
-                            "names one of the pictures sent.",
+                            "names one of the pictures sent. May be left out if a zip among `images` has one table.",
                         },
                         "images": {
                             "type": "array",
                             "items": {"type": "string", "format": "binary"},
-                            "description": "Pictures, or .zip files of pictures.",
+                            "description": "Pictures, or .zip files of pictures, with or without folders, and perhaps "
+                            "with the table.",
                         },
                         **{name: option["schema"] for name, option in _OPTIONS.items()},
                     },
+                    **only_if({"anyOf": [{"required": ["items"]}, {"required": ["images"]}]}),
                 },
                 "example": {"items": json.dumps(_ITEM)},
             },

@@ -8,48 +8,51 @@ from io import StringIO
 from api import ingest
 from api.jobs.parquet import parquet
 from api.jobs.render import result_out
+from api.lifecycle.names import NameOf, NamesOf
 from shared.ledger import ItemStatus, Outcome
-from shared.taxonomy import name_of
+from shared.spreadsheets import disarmed
 
 COLUMNS = (
-    "index", "id", "status", "prdtypecode", "category", "confidence", "needs_review",
+    "index", "id", "status", "code", "category", "confidence", "needs_review",
     "bundle", "model_version", "error", "message", "cached",
+    "sure_code", "sure", "path",
 )  # fmt: skip
+_BETWEEN = " > "
+"""Between the names of a path."""
 
 Outcomes = Iterable[tuple[str, Outcome]]
 """A page: each outcome with the bundle that gave it, "" for none."""
 Row = tuple[object, ...]
-
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
-"""What a spreadsheet takes for the beginning of a formula (OWASP, "CSV Injection"), full-width signs included."""
 
 
 @dataclass(frozen=True)
 class FileFormat:
     media_type: str
     suffix: str
-    write: Callable[[Iterable[Outcomes]], Iterator[bytes]]
+    write: Callable[[Iterable[Outcomes], NamesOf], Iterator[bytes]]
 
 
-def ndjson(pages: Iterable[Outcomes]) -> Iterator[bytes]:
+def ndjson(pages: Iterable[Outcomes], names_of: NamesOf) -> Iterator[bytes]:
     """Yield a line per result."""
     for page in pages:
-        yield "".join(result_out(*found).model_dump_json() + "\n" for found in page).encode()
+        yield "".join(
+            result_out(bundle, outcome, names_of(bundle)).model_dump_json() + "\n" for bundle, outcome in page
+        ).encode()
 
 
-def csv_table(pages: Iterable[Outcomes]) -> Iterator[bytes]:
+def csv_table(pages: Iterable[Outcomes], names_of: NamesOf) -> Iterator[bytes]:
     """Yield a heading and a row per result; a spreadsheet that opens the file takes no cell for a formula."""
-    return _csv(pages, disarmed)
+    return _csv(pages, names_of, disarmed)
 
 
-def raw_csv_table(pages: Iterable[Outcomes]) -> Iterator[bytes]:
+def raw_csv_table(pages: Iterable[Outcomes], names_of: NamesOf) -> Iterator[bytes]:
     """The same with each text as it is, for programs."""
-    return _csv(pages, lambda text: text)
+    return _csv(pages, names_of, lambda text: text)
 
 
-def parquet_table(pages: Iterable[Outcomes]) -> Iterator[bytes]:
+def parquet_table(pages: Iterable[Outcomes], names_of: NamesOf) -> Iterator[bytes]:
     """Yield the parts of a Parquet file with the CSV's columns, typed."""
-    return parquet(COLUMNS, ([row(*found) for found in page] for page in pages))
+    return parquet(COLUMNS, ([row(bundle, outcome, names_of(bundle)) for bundle, outcome in page] for page in pages))
 
 
 FORMATS = {
@@ -60,28 +63,31 @@ FORMATS = {
 }
 
 
-def row(bundle: str, outcome: Outcome) -> Row:
+def row(bundle: str, outcome: Outcome, name_of: NameOf) -> Row:
     """A result as a row of a table with the columns `COLUMNS`, made without the models of the JSON."""
     status = outcome.status.value
     answered: Row = (None, None, None, None)
+    of_path: Row = (None, None, None)
     failure: Row = (None, None)
     if outcome.status is not ItemStatus.SUCCEEDED:
         failure = (outcome.error or status, outcome.message or "")
     else:
         best = outcome.guesses[0]
-        answered = (best.code, name_of(best.code), best.confidence, outcome.needs_review)
-    return (outcome.index, outcome.id, status, *answered, bundle or None, bundle or None, *failure, outcome.cached)
+        path = [guess.code for guess in (*outcome.path, best)]
+        names = [name_of(code) for code in path]
+        answered = (best.code, names[-1], best.confidence, outcome.needs_review)
+        sure: Row = (path[outcome.sure - 1], names[outcome.sure - 1]) if outcome.sure else (None, None)
+        of_path = (*sure, _BETWEEN.join(names))
+    about: Row = (bundle or None, bundle or None, *failure, outcome.cached)
+    return (outcome.index, outcome.id, status, *answered, *about, *of_path)
 
 
-def disarmed(text: str) -> str:
-    """The text with an apostrophe before it if a spreadsheet would take it for a formula."""
-    return f"'{text}" if text.startswith(_FORMULA) else text
-
-
-def _csv(pages: Iterable[Outcomes], shown: Callable[[str], str]) -> Iterator[bytes]:
+def _csv(pages: Iterable[Outcomes], names_of: NamesOf, shown: Callable[[str], str]) -> Iterator[bytes]:
     yield _csv_rows([COLUMNS])
     for page in pages:
-        yield _csv_rows([_cell(cell, shown) for cell in row(*found)] for found in page)
+        yield _csv_rows(
+            [_cell(cell, shown) for cell in row(bundle, outcome, names_of(bundle))] for bundle, outcome in page
+        )
 
 
 def _cell(cell: object, shown: Callable[[str], str]) -> object:

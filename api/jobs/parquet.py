@@ -16,7 +16,6 @@ def parquet(columns: Sequence[str], pages: Iterable[list[tuple[object, ...]]]) -
 
     special = {
         "index": DataType.int32(),
-        "prdtypecode": DataType.int32(),
         "confidence": DataType.float32(),
         "needs_review": DataType.bool(),
         "cached": DataType.bool(),

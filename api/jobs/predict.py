@@ -1,10 +1,11 @@
 """`/predict`: one item, answered in the same request, with the original project's contract and the same queue."""
 
 import base64
+import re
 from http import HTTPStatus
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from pydantic import ValidationError
 
@@ -13,6 +14,7 @@ from api.access.authentication import ClassifyCaller
 from api.dependencies import AsyncRedisDep, LedgerDep, ResultsDep, SettingsDep
 from api.http import request_ids
 from api.http.held_requests import HeldRequestsDep
+from api.http.languages import VARY
 from api.http.long_poll import ended_within
 from api.http.openapi import problems, ref
 from api.http.problems import Problem, invalid_request
@@ -20,10 +22,13 @@ from api.http.small_bodies import json_object
 from api.jobs import render
 from api.jobs.schemas import ModelWeightsOut, PredictIn, PredictOut
 from api.jobs.submission import JobSubmissions, JobSubmissionsDep
+from api.lifecycle.names import NamesDep
 from shared.ledger import Job
 from shared.settings import Settings
 
 router = APIRouter(tags=["jobs"])
+
+_NUMBER = re.compile(r"0|[1-9][0-9]{0,17}")
 
 _BODIES = {
     # openapi-python-client imports what a choice of bodies needs only where there is an optional parameter, too.
@@ -62,6 +67,7 @@ _BODIES = {
     responses=problems(
         HTTPStatus.BAD_REQUEST,
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
         HTTPStatus.GATEWAY_TIMEOUT,
         HTTPStatus.INSUFFICIENT_STORAGE,
     ),
@@ -76,6 +82,8 @@ async def predict(
     reading: ingest.ReadingLoopDep,
     caller: ClassifyCaller,
     held: HeldRequestsDep,
+    names: NamesDep,
+    response: Response,
 ) -> PredictOut:
     """Classify one item and wait for the answer.
 
@@ -88,20 +96,27 @@ async def predict(
         raise _not_done(job, settings.predict_timeout_s)
     job = await run_in_threadpool(ledger.job, job.id)
     page = await run_in_threadpool(results.page, job)
-    result = render.result_out(*page.outcomes[0])
+    bundle, outcome = page.outcomes[0]
+    result = await run_in_threadpool(render.result_out, bundle, outcome, names.in_results(bundle))
     if result.category is None or result.needs_review is None or result.branches is None:
         error = result.error
         kind = error.code.replace("_", "-") if error else "item-failed"
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, kind, error.message if error else "", job_id=job.id)
+    response.headers.update(VARY)
     return PredictOut(
         predicted_category=result.category.name,
-        category_id=result.category.code,
+        category_id=_identifier(result.category.code),
         confidence=result.category.confidence,
         needs_review=result.needs_review,
         model_weights=ModelWeightsOut(text=result.branches.text_weight, image=result.branches.image_weight),
         result=result,
         job_id=job.id,
     )
+
+
+def _identifier(code: str) -> int | str:
+    """The code as the original project answered it: as a number, if it is one."""
+    return int(code) if _NUMBER.fullmatch(code) else code
 
 
 async def _accepted(request: Request, settings: Settings, submissions: JobSubmissions, tenant: str) -> Job:

@@ -2,12 +2,12 @@
 
 from datetime import datetime
 
-from api.jobs.schemas import BranchesOut, CategoryOut, ItemErrorOut, JobOut, QueueOut, ResultOut
+from api.jobs.schemas import AnswerOut, BranchesOut, CategoryOut, ItemErrorOut, JobOut, QueueOut, ResultOut
 from api.lifecycle.counts import JobCountsOut
+from api.lifecycle.names import NameOf
 from api.lifecycle.times import maybe_time, time_of
 from api.lifecycle.webhooks import webhook_out
 from shared.ledger import Guess, ItemStatus, Job, LaneStatus, Outcome
-from shared.taxonomy import name_of
 from shared.telemetry.tracing import trace_id
 
 _LONGEST_PAUSE_S = 30
@@ -52,7 +52,7 @@ def retry_after(job: JobOut, now: float) -> str:
     return str(round(min(max(remaining / 4, 1), _LONGEST_PAUSE_S)))
 
 
-def result_out(bundle: str, outcome: Outcome) -> ResultOut:
+def result_out(bundle: str, outcome: Outcome, name_of: NameOf) -> ResultOut:
     if outcome.status is not ItemStatus.SUCCEEDED:
         return ResultOut(
             id=outcome.id,
@@ -68,17 +68,17 @@ def result_out(bundle: str, outcome: Outcome) -> ResultOut:
             model_version=bundle or None,
         )
     text_weight, image_weight = outcome.weights or (0.0, 0.0)
-    best, *others = (_category(guess) for guess in outcome.guesses)
+    others = [_category(guess, name_of) for guess in outcome.guesses[1:]]
     return ResultOut(
         id=outcome.id,
         index=outcome.index,
         status=outcome.status,
-        category=best,
+        category=_answer(outcome, name_of),
         needs_review=outcome.needs_review,
         alternatives=others,
         branches=BranchesOut(
-            text=_category(outcome.text) if outcome.text else None,
-            image=_category(outcome.image) if outcome.image else None,
+            text=_category(outcome.text, name_of) if outcome.text else None,
+            image=_category(outcome.image, name_of) if outcome.image else None,
             text_weight=text_weight,
             image_weight=image_weight,
         ),
@@ -88,7 +88,13 @@ def result_out(bundle: str, outcome: Outcome) -> ResultOut:
     )
 
 
-def _category(guess: Guess) -> CategoryOut:
+def _answer(outcome: Outcome, name_of: NameOf) -> AnswerOut:
+    path = [_category(guess, name_of) for guess in (*outcome.path, outcome.guesses[0])]
+    best, sure = path[-1], path[outcome.sure - 1] if outcome.sure else None
+    return AnswerOut(code=best.code, name=best.name, confidence=best.confidence, path=path, sure=sure)
+
+
+def _category(guess: Guess, name_of: NameOf) -> CategoryOut:
     return CategoryOut(code=guess.code, name=name_of(guess.code), confidence=guess.confidence)
 
 

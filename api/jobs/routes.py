@@ -12,9 +12,10 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from api.access.authentication import ClassifyCaller
 from api.access.ownership import JobDep
-from api.dependencies import LedgerDep, QueueDep, ResultsDep
+from api.dependencies import JobListDep, LedgerDep, QueueDep, ResultsDep
 from api.http.held_requests import HoldDep
 from api.http.idempotency import Attempt, IdempotentDep
+from api.http.languages import VARY
 from api.http.long_poll import LongPollDep
 from api.http.openapi import ACCEPTED, UPLOADS, problems
 from api.http.problems import results_expired
@@ -25,9 +26,10 @@ from api.jobs.bodies import JOB_BODIES
 from api.jobs.exports import ExportsDep
 from api.jobs.files import FORMATS
 from api.jobs.listing import ITEMS
-from api.jobs.schemas import JobOut, ResultsOut
+from api.jobs.schemas import JobOut, JobsOut, ResultsOut
 from api.jobs.submission import JobSubmissionsDep
-from shared.ledger import ItemStatus, Job, Ledger, Results
+from api.lifecycle.names import Names, NamesDep
+from shared.ledger import ItemStatus, Job, JobList, JobState, Ledger, Results
 from shared.queues import reconcile_soon
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
@@ -59,6 +61,25 @@ async def submit(
             accept = partial(submissions.accept, tenant=caller.tenant, claim=attempt.claim)
             job = await upload.read(ITEMS, accept)
     return _accepted(job, response, attempt)
+
+
+@router.get("", responses=problems(HTTPStatus.BAD_REQUEST))
+def list_(
+    job_list: JobListDep,
+    caller: ClassifyCaller,
+    cursor: Annotated[str | None, Query(description="The `next_cursor` of the previous page.")] = None,
+    limit: Annotated[
+        int, Query(ge=1, le=JobList.LONGEST_PAGE, description="The largest number of jobs on a page.")
+    ] = 20,
+    state: Annotated[list[JobState] | None, Query(description="Return only jobs in one of these states.")] = None,
+) -> JobsOut:
+    """List your jobs, the newest first.
+
+    Trainings have a list of their own, and single predictions are in none. A page may have fewer jobs than `limit`
+    although more follow; `next_cursor` is null on the last page.
+    """
+    page = job_list.page(caller.tenant, limit, cursor, frozenset(state or ()))
+    return JobsOut(jobs=[render.job_out(job, None) for job in page.jobs], next_cursor=page.cursor)
 
 
 @router.post(
@@ -143,6 +164,7 @@ async def list_results(
     job: JobDep,
     records: ResultsDep,
     exports: ExportsDep,
+    names: NamesDep,
     cursor: Annotated[str | None, Query(description="The `next_cursor` of the previous page.")] = None,
     limit: Annotated[
         int, Query(ge=1, le=10_000, description="The largest number of results on a page of JSON.")
@@ -165,26 +187,27 @@ async def list_results(
     """
     _refuse_gone(job)
     if output == "json":
-        content = await run_in_threadpool(_page, job, records, cursor, limit, status)
-        return Response(content, media_type="application/json")
+        content = await run_in_threadpool(_page, job, records, names, cursor, limit, status)
+        return Response(content, headers=VARY, media_type="application/json")
     form = FORMATS[output]
-    headers = {"Content-Disposition": f'attachment; filename="{job.id}.{form.suffix}"'}
+    headers = {**VARY, "Content-Disposition": f'attachment; filename="{job.id}.{form.suffix}"'}
 
     def parts() -> Iterator[bytes]:
-        return form.write(page.outcomes for page in records.pages(job, cursor, _PAGE, status))
+        pages = (page.outcomes for page in records.pages(job, cursor, _PAGE, status))
+        return form.write(pages, names.in_results)
 
     if job.total <= _PAGE:
         small = await run_in_threadpool(lambda: b"".join(parts()))
         return Response(small, media_type=form.media_type, headers=headers)
-    file = await exports.file((job.id, job.state, job.done, output, cursor, status), parts)
+    file = await exports.file((job.id, job.state, job.done, output, cursor, status, names.key), parts)
     headers["Content-Length"] = str(file.size)
     return StreamingResponse(file.parts(), media_type=form.media_type, headers=headers)
 
 
-def _page(job: Job, records: Results, cursor: str | None, limit: int, status: ItemStatus | None) -> str:
+def _page(job: Job, records: Results, names: Names, cursor: str | None, limit: int, status: ItemStatus | None) -> str:
     """A page of results as JSON, made in a thread: 10,000 of them would hold the event loop for a while."""
     page = records.page(job, cursor, limit, status)
-    results = [render.result_out(bundle, outcome) for bundle, outcome in page.outcomes]
+    results = [render.result_out(bundle, outcome, names.in_results(bundle)) for bundle, outcome in page.outcomes]
     out = ResultsOut(job_id=job.id, state=job.state, results=results, next_cursor=page.cursor, complete=page.complete)
     return out.model_dump_json()
 

@@ -61,14 +61,17 @@ class JobOut(BaseModel):
     model_versions: dict[str, int] = Field(deprecated=True, description="The same as `bundles`; use that instead.")
     progress: float = Field(description="The share of items with an outcome, from 0 to 1.")
     rate: float | None = Field(description="Items per second since the job began; null before the first item is done.")
-    queue: QueueOut | None = Field(description="Set until the job ends, but null in the answer that accepts it.")
+    queue: QueueOut | None = Field(
+        description="Set until the job ends, but null in lists and in the answer that accepts the job."
+    )
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
     times: dict[JobState, datetime] = Field(description="When the job entered each state.")
     deadline_at: datetime
     estimated_finish_at: datetime | None = Field(
-        description="Estimated from the job's rate or, while the job waits, from the rate of its lane."
+        description="Estimated from the job's rate or, while the job waits, from the rate of its lane; "
+        "null where `queue` is."
     )
     error_budget: float | None
     parent: str | None = Field(description="The job whose items this one retries.")
@@ -82,10 +85,29 @@ class JobOut(BaseModel):
     events_url: str
 
 
+class JobsOut(BaseModel):
+    jobs: list[JobOut] = Field(description="Your jobs, the newest first. In a list, `queue` is null.")
+    next_cursor: str | None = Field(description="The cursor of the next page; null if no more jobs follow.")
+
+
 class CategoryOut(BaseModel):
-    code: int = Field(description="The prdtypecode, one of 27.")
+    code: str = Field(description="The category's code in the taxonomy (`GET /v1/taxonomy`).")
     name: str
     confidence: float = Field(description="The calibrated probability, from 0 to 1.")
+
+
+class AnswerOut(CategoryOut):
+    """The category of an item, and where in the tree it lies."""
+
+    path: list[CategoryOut] = Field(
+        description="The categories from the root to the answer, which is the last one. The confidence of each is the "
+        "sum of all that lies below it. Results of before the service knew a tree have the answer alone."
+    )
+    sure: CategoryOut | None = Field(
+        description="The deepest category of the path that is sure: it reaches the threshold of its level, from which "
+        "on as many answers are right as the training asked for. So an item that needs a review may still go to the "
+        "right department. Null if not even the first category is sure."
+    )
 
 
 class BranchesOut(BaseModel):
@@ -98,8 +120,9 @@ class BranchesOut(BaseModel):
 
 
 _NEEDS_REVIEW = (
-    "Whether a person should look at the category, because its confidence is below the model's review threshold. From "
-    "that threshold on, answers reach the precision that the training asked for."
+    "Whether a person should look at the category, because its confidence is below the model's review threshold, or "
+    "because the model would rather have given a category that is retired since. From that threshold on, answers reach "
+    "the precision that the training asked for."
 )
 
 
@@ -114,7 +137,7 @@ class ResultOut(BaseModel):
     id: str
     index: int = Field(description="The item's position in the request, from 0.")
     status: ItemStatus
-    category: CategoryOut | None = None
+    category: AnswerOut | None = None
     needs_review: bool | None = Field(None, description=_NEEDS_REVIEW)
     alternatives: list[CategoryOut] = []
     branches: BranchesOut | None = None
@@ -148,7 +171,7 @@ class ModelWeightsOut(BaseModel):
 
 class PredictOut(BaseModel):
     predicted_category: str
-    category_id: int
+    category_id: int | str = Field(description="The category's code: a number where the code is one.")
     confidence: float
     needs_review: bool = Field(description=_NEEDS_REVIEW)
     model_weights: ModelWeightsOut = Field(description="The weights of the LSTM and VGG16 for this item.")

@@ -60,7 +60,8 @@ class JobSubmissions:
 
         Args:
             claim: The request's idempotency key, which leads to the job from then on.
-            passing: The answer is awaited in this request: the job is kept for an hour and not tracked in MLflow.
+            passing: The answer is awaited in this request: the job is kept for an hour, not listed, and not tracked
+                in MLflow.
 
         Raises:
             Problem: an item is invalid and none may be skipped (each is named), there are no items or too many, an
@@ -121,6 +122,7 @@ class JobSubmissions:
             keep_record_s=0 if passing else settings.keep_jobs_s,
             webhook_url=None if options.webhook_url is None else str(options.webhook_url),
             tracked=not passing,
+            listed=not passing,
             keep_inputs=settings.keep_inputs,
         )
 

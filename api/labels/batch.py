@@ -4,12 +4,14 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from http import HTTPStatus
 
+from fastapi.concurrency import run_in_threadpool
 from pydantic import ValidationError
 
 from api.http.problems import Problem
-from api.ingest import RawItem, Spool
+from api.ingest import RawItem, SentPictures, Spool
 from api.items.images import keep_picture
 from api.items.validation import InvalidItems, ItemError, check_members, invalid
+from api.labels.categories import LabelCategories
 from api.labels.schemas import LabelIn
 from shared.settings import Settings
 from shared.stores.labels import Label
@@ -32,6 +34,7 @@ class LabelBatch:
     by: str
     """Who says what the items are, where a label does not name anybody."""
     now: float
+    categories: LabelCategories
     total: int = 0
     invalid: InvalidItems = field(default_factory=InvalidItems)
     labels: list[tuple[RawItem, Label]] = field(default_factory=list)
@@ -73,17 +76,22 @@ class LabelBatch:
         image = body.image
         return Label(
             index=raw.index,
-            code=body.code,
+            code=await self._code(body.code),
             by=body.by or self.by,
             at=self._time(body.at),
             tenant=self.tenant,
             title=body.title,
             description=body.description,
-            picture=await keep_picture(image, {}, self.settings, self.spool),
-            url=str(image.url) if image is not None and image.url is not None else None,
+            picture=await keep_picture(image, SentPictures(), self.settings, self.spool),
+            url=None if image is None else image.link,
             job=body.job_id,
             item=body.item_id,
         )
+
+    async def _code(self, written: str) -> str:
+        """The code that the label's category is kept under; raises `ItemError`. A search does not hold up others."""
+        known = self.categories.quickly(written)
+        return known if known is not None else await run_in_threadpool(self.categories.code, written)
 
     def _time(self, at: datetime | None) -> datetime:
         """The label's time, now by default and never later than now; raises `ItemError` if it lies in the future."""

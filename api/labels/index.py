@@ -18,6 +18,10 @@ from shared.redis_access import PREFIX, LuaScripts, in_bytes
 from shared.stores.labels import Label, LabelKind, LabelStore, arrival
 
 _SCRIPTS = LuaScripts(Path(__file__).parent / "lua")
+_CODE = "code:"
+"""Before a code in the counts, which hold other names as well."""
+_SCANNED = 1000
+"""Keys that Redis looks through in one step."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,7 @@ class LabelCounts:
     confirmations: int
     conflicts: int
     """Items that were given more than one code."""
-    codes: Mapping[int, int]
+    codes: Mapping[str, int]
     """Labels by code; codes without labels are missing."""
     newest: datetime | None
 
@@ -61,7 +65,9 @@ class LabelIndex:
 
     def catch_up(self) -> list[str]:
         """Count the files that are not counted yet, in the order of arrival; return the names of all files."""
-        self._start(keys=self._keys(None), args=[])
+        if self._start(keys=self._keys(None), args=[]):
+            for key in self._redis.scan_iter(f"{self._prefix}:tenant:*", _SCANNED):  # an earlier release's names
+                self._redis.delete(key.decode())
         names = self._store.names()
         known = {name.decode() for name in self._redis.hkeys(self._keys(None)[0])}
         for name in names:
@@ -72,6 +78,10 @@ class LabelIndex:
     def counts(self, tenant: str | None) -> LabelCounts:
         """Return the counts of one tenant's labels; of all tenants' if it is `None`."""
         self.catch_up()
+        return self.counted(tenant)
+
+    def counted(self, tenant: str | None) -> LabelCounts:
+        """Return the same without a look at the store: files of other processes may not be counted yet."""
         counts = {name.decode(): value.decode() for name, value in self._redis.hgetall(self._keys(tenant)[2]).items()}
         return LabelCounts(
             labels=int(counts.get("labels", 0)),
@@ -79,10 +89,12 @@ class LabelIndex:
             corrections=int(counts.get(LabelKind.CORRECTION, 0)),
             confirmations=int(counts.get(LabelKind.CONFIRMATION, 0)),
             conflicts=int(counts.get("conflicts", 0)),
-            codes={int(name): int(count) for name, count in sorted(counts.items()) if name.isdecimal()},
+            codes={
+                name.removeprefix(_CODE): int(count) for name, count in sorted(counts.items()) if name.startswith(_CODE)
+            },
             newest=arrival(counts["newest"]) if "newest" in counts else None,
         )
 
     def _keys(self, tenant: str | None) -> list[str]:
-        whose = self._prefix if tenant is None else f"{self._prefix}:tenant:{tenant}"
+        whose = self._prefix if tenant is None else f"{self._prefix}:of:{tenant}"
         return [f"{whose}:{part}" for part in ("files", "items", "counts")]

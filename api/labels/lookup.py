@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from api.items.validation import ItemError
 from api.labels.batch import LabelBatch, check_content
+from api.labels.categories import LabelCategories
 from shared.ledger import JobNotFoundError, KnownItem, Ledger, Results, ResultsGoneError
 from shared.stores.blobs import BlobNotFoundError, Blobs
 from shared.stores.labels import Label, LabelKind
@@ -33,7 +34,7 @@ class ResultLookup:
         for raw, label in batch.labels:
             try:
                 if label.job is not None:
-                    label = _completed(label, known[label.job])
+                    label = _completed(label, known[label.job], batch.categories)
                     check_content(label)
                 self._keep_picture(label, batch)
             except ItemError as error:
@@ -71,7 +72,7 @@ class ResultLookup:
             raise ItemError("/item_id", "input_gone", f"its picture is no longer kept: {_SEND_THE_ITEM}") from None
 
 
-def _completed(label: Label, known: dict[str, KnownItem] | ItemError) -> Label:
+def _completed(label: Label, known: dict[str, KnownItem] | ItemError, categories: LabelCategories) -> Label:
     """The label with its item's input and the model's answer; raises `ItemError`."""
     if isinstance(known, ItemError):
         raise known
@@ -87,5 +88,5 @@ def _completed(label: Label, known: dict[str, KnownItem] | ItemError) -> Label:
     if not result.outcome.guesses:
         return label
     guess = result.outcome.guesses[0]
-    kind = LabelKind.CONFIRMATION if guess.code == label.code else LabelKind.CORRECTION
+    kind = LabelKind.CONFIRMATION if categories.same(guess.code, label.code) else LabelKind.CORRECTION
     return replace(label, kind=kind, bundle=result.bundle, guess=guess.code, confidence=guess.confidence)

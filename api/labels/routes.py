@@ -11,6 +11,7 @@ from api.http.openapi import UPLOADS
 from api.ingest import UploadDep
 from api.labels.bodies import LABEL_BODIES
 from api.labels.listing import LABELS
+from api.labels.render import label_counts_out
 from api.labels.schemas import LabelCountsOut, LabelsOut
 from api.labels.submission import LabelSubmissionsDep
 
@@ -50,4 +51,4 @@ def count(submissions: LabelSubmissionsDep, caller: TrainCaller) -> LabelCountsO
 
     With the scope admin or observe the labels of all tenants are counted.
     """
-    return LabelCountsOut.model_validate(submissions.counts(caller), from_attributes=True)
+    return label_counts_out(submissions.counts(caller))

@@ -3,10 +3,9 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from api.items.schemas import ImageIn, only_if
-from shared.taxonomy import CODES
+from api.items.schemas import NOT_BLANK, ImageIn, only_if
 from shared.words import DESCRIPTION_LIMIT, TITLE_LIMIT
 
 _ITEM, _RESULT = ("title", "description", "image"), ("job_id", "item_id")
@@ -35,16 +34,19 @@ class LabelIn(BaseModel):
     title: str | None = Field(None, max_length=TITLE_LIMIT)
     description: str | None = Field(None, max_length=DESCRIPTION_LIMIT)
     image: ImageIn | None = Field(
-        None, description="Trainings learn only from a picture in base64; a URL is not fetched for a label."
+        None,
+        description="Trainings learn only from a picture in base64 or a `data:` URL; no link is fetched for a label.",
     )
     job_id: Annotated[str, Field(min_length=1, max_length=64)] | None = Field(
         None, description="One of your jobs whose results are still kept."
     )
-    item_id: Annotated[str, Field(min_length=1, max_length=128)] | None = Field(
-        None, description="An item's id in that job."
+    item_id: Annotated[str, StringConstraints(strip_whitespace=False, pattern=NOT_BLANK, max_length=128)] | None = (
+        Field(None, description="An item's id in that job.")
     )
-    code: int = Field(
-        description="What the item is: its prdtypecode, one of 27.", json_schema_extra={"enum": list(CODES)}
+    code: Annotated[str, Field(min_length=1, max_length=1000)] = Field(
+        description="What the item is: a leaf of the taxonomy (`GET /v1/taxonomy`), by its code, its name in any "
+        "language, or a path of names such as `Chaussures > Bottes`. A merged category stands for the one that it was "
+        "merged into."
     )
     by: Annotated[str, Field(min_length=1, max_length=100)] | None = Field(
         None, description="Who gave the label; by default the API key's id."
@@ -53,13 +55,6 @@ class LabelIn(BaseModel):
         None,
         description="When the label was given, with a time zone; by default now. An item's latest label wins.",
     )
-
-    @field_validator("code")
-    @classmethod
-    def _known(cls, code: int) -> int:
-        if code not in CODES:
-            raise ValueError(f"{code} is not one of the 27 product types: {', '.join(map(str, CODES))}")
-        return code
 
     @model_validator(mode="after")
     def _one_thing(self) -> Self:
@@ -109,5 +104,6 @@ class LabelCountsOut(BaseModel):
     corrections: int
     confirmations: int
     conflicts: int = Field(description="Items with more than one code.")
-    codes: dict[int, int] = Field(description="Labels by code.")
+    codes: dict[str, int] = Field(description="Labels by code, of the 1,000 codes that have most.")
+    other_codes: int = Field(description="How many more codes have labels.")
     newest: datetime | None = Field(description="When the latest labels were accepted.")

@@ -15,6 +15,7 @@ from api.dependencies import service
 from api.http.problems import Problem
 from api.ingest import Intake
 from api.labels.batch import LabelBatch
+from api.labels.categories import LabelCategories
 from api.labels.index import LabelCounts, LabelIndex
 from api.labels.lookup import ResultLookup
 from api.labels.schemas import LabelOptions, LabelsOut
@@ -24,13 +25,15 @@ from shared.ledger import KEEP_ANSWERS_S, Claim, Idempotency, Ledger, Results
 from shared.settings import Settings
 from shared.stores.blobs import Blobs
 from shared.stores.labels import Label, LabelKind, LabelStore, arrival
+from shared.stores.taxonomy_in_force import InForce
 
 _SHOWN_ERRORS = 100
 
 
 class LabelSubmissions:
-    def __init__(self, settings: Settings, redis: Redis, blobs: Blobs) -> None:
+    def __init__(self, settings: Settings, redis: Redis, blobs: Blobs, in_force: InForce) -> None:
         self._settings = settings
+        self._in_force = in_force
         self._drift = Drift(redis, settings.keep_drift_days)
         self._ledger = Ledger(redis)
         self._idempotency = Idempotency(redis)
@@ -51,7 +54,8 @@ class LabelSubmissions:
         """
         validated(LabelOptions, intake.options)  # those of the query, before a long body is read
         now = await run_in_threadpool(self._ledger.now)
-        batch = LabelBatch(self._settings, intake.spool, tenant, by, now)
+        categories = LabelCategories(await run_in_threadpool(self._in_force.now))
+        batch = LabelBatch(self._settings, intake.spool, tenant, by, now, categories)
         async for raw in intake.items:
             await batch.add(raw)
         options = validated(LabelOptions, intake.options)
@@ -105,7 +109,8 @@ class LabelSubmissions:
 
 
 LabelSubmissionsDep = Annotated[
-    LabelSubmissions, service(lambda stores: LabelSubmissions(stores.settings, stores.redis, stores.blobs))
+    LabelSubmissions,
+    service(lambda stores: LabelSubmissions(stores.settings, stores.redis, stores.blobs, stores.in_force)),
 ]
 
 

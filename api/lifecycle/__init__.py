@@ -2,6 +2,7 @@
 
 __all__ = [
     "counts",
+    "names",
     "opening",
     "options",
     "quotas",

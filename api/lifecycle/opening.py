@@ -31,13 +31,16 @@ log = logging.getLogger(__name__)
 def open_job(
     ledger: Ledger, settings: Settings, job_id: str, new: NewJob, *, claim: Claim | None, fingerprint: str
 ) -> bool:
-    """Open the job and return whether it is known to be on disk; if not, `not_on_disk` is the answer.
+    """Open the job; return false if it should be on disk, there and on replicas, and is not known to be.
+
+    Then `not_on_disk` is the answer.
 
     Raises:
         QueueFullError, QuotaExceededError: its lane is full, or full for its tenant.
         Problem: it was not opened for another reason.
     """
     current_span().set_attribute("catalog.job", job_id)
+    kept = new.keep_record_s > 0
     try:
         ledger.open(
             job_id,
@@ -45,7 +48,8 @@ def open_job(
             claim=claim,
             fingerprint=fingerprint,
             keep_claim_s=KEEP_ANSWERS_S,
-            on_disk=settings.confirm_on_disk and new.keep_record_s > 0,
+            on_disk=settings.confirm_on_disk and kept,
+            replicas=settings.confirm_replicas if kept else 0,
         )
     except NotOnDiskError:
         return False
@@ -75,9 +79,9 @@ def replay(
     """
     check_same(answered, fingerprint)
     job_id = answered.answer
-    if settings.confirm_on_disk:
+    if settings.confirm_on_disk or settings.confirm_replicas:
         try:
-            ledger.confirm(job_id)
+            ledger.confirm(job_id, on_disk=settings.confirm_on_disk, replicas=settings.confirm_replicas)
         except NotOnDiskError:
             raise not_on_disk(job_id, url_of(job_id)) from None
     return ledger.job(job_id).as_accepted()
@@ -86,8 +90,8 @@ def replay(
 def not_on_disk(job_id: str, url: str) -> Problem:
     """The answer about a job that is open but may not survive a crash of Redis; `url` is where it is looked up."""
     detail = (
-        f"Job {job_id} was accepted, but the job store has not confirmed that it is on disk. Send the request again "
-        f"with the same Idempotency-Key, or look the job up at {url}."
+        f"Job {job_id} was accepted, but the job store has not confirmed that it is on disk, with as many copies as it "
+        f"should have. Send the request again with the same Idempotency-Key, or look the job up at {url}."
     )
     headers = {"Retry-After": "5", "Location": url}
     return Problem(HTTPStatus.SERVICE_UNAVAILABLE, "not-on-disk", detail, headers=headers, job_id=job_id)

@@ -40,7 +40,7 @@ class TenantQuotas:
         count = self._keys.count()
         if count != self._known_keys or time.monotonic() > self._known_until:
             uses = {Scope.CLASSIFY, Scope.TRAIN}
-            tenants = {key.tenant for key in self._keys.list() if key.revoked_at is None and key.scopes & uses}
+            tenants = {key.tenant for key in self._keys.valid() if key.scopes & uses}
             self._alone = len(tenants) < 2
             self._known_keys, self._known_until = count, time.monotonic() + _KNOWN_S
         return 1 if self._alone else self._settings.tenant_share

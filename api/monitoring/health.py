@@ -1,6 +1,7 @@
 """Whether the service is alive, can accept jobs, and has workers for them."""
 
 import logging
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -8,15 +9,20 @@ from fastapi import APIRouter, Response
 from redis import RedisError
 
 from api.access.authentication import KEY_IS_OPTIONAL, OptionalCaller
-from api.dependencies import LedgerDep, RedisDep
+from api.dependencies import InForceDep, LedgerDep, RedisDep
 from api.http.openapi import problems
 from api.http.problems import Problem
 from shared.queues import TRAINING, Lane
+from shared.registry.state import Models
+from shared.stores.redis_check import explained
 from shared.telemetry.worker_status import alive, trainers_alive
 
 log = logging.getLogger(__name__)
 
 router = APIRouter(tags=["health"])
+
+_SHOWN = 3
+"""Categories that a warning names."""
 
 
 @router.get(
@@ -27,25 +33,32 @@ router = APIRouter(tags=["health"])
     }
     | problems(HTTPStatus.TOO_MANY_REQUESTS),
 )
-def get(redis: RedisDep, ledger: LedgerDep, caller: OptionalCaller, response: Response) -> dict[str, Any]:
+def get(
+    redis: RedisDep, ledger: LedgerDep, in_force: InForceDep, caller: OptionalCaller, response: Response
+) -> dict[str, Any]:
     """Tell whether the service works: `pass`, `warn` or `fail`.
 
     `warn`: jobs wait for a worker or a model, a worker cannot serve the champion, or chunks wait because something
-    such as the picture store is unreachable. `fail` (503): Redis is unreachable. A caller with a key also sees Redis,
-    the workers, the bundles they serve, the trainers and who has access.
+    such as the picture store is unreachable, MLflow refuses the courier's account, or the model in service answers
+    categories that the taxonomy in force lacks. `fail` (503): Redis is unreachable. A caller with a key also sees
+    Redis, the workers, the bundles they serve, the trainers and who has access.
     """
     try:
         workers = alive(redis)
         waiting = {lane.value: ledger.ready(lane) for lane in Lane}
         trainers, trainings = trainers_alive(redis), ledger.ready(TRAINING)
+        registry = Models(redis).trouble()
+        unknown = in_force.now().unknown
     except RedisError as error:
         response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
-        log.warning("Redis cannot be reached: %s", error)
+        log.warning("Redis (CATALOG_REDIS_URL) cannot be used: %s", explained(error))
         return {"status": "fail"}
     bundles = sorted({worker.bundle for worker in workers if worker.bundle})
     warnings = [
         f"{worker.name}: {what}" for worker in workers for what in (worker.warning, worker.trouble) if what is not None
     ]
+    warnings += [f"model registry: {registry}"] if registry else []
+    warnings += [_told(unknown)] if unknown else []
     status = "pass" if bundles and not warnings else "warn"
     if caller is None:
         return {"status": status}
@@ -60,6 +73,14 @@ def get(redis: RedisDep, ledger: LedgerDep, caller: OptionalCaller, response: Re
         "trainers": trainers,
         "waiting_trainings": trainings,
     }
+
+
+def _told(unknown: Sequence[str]) -> str:
+    shown = ", ".join(map(repr, unknown[:_SHOWN])) + (", …" if len(unknown) > _SHOWN else "")
+    return (
+        f"taxonomy: the model in service answers {len(unknown):,} categories that the taxonomy in force lacks "
+        f"({shown}). No label can name them: put a taxonomy that has them (PUT /v1/taxonomy)."
+    )
 
 
 @router.get("/health/live")

@@ -99,7 +99,11 @@ class TrainingOut(BaseModel):
         description="When the training is expected to end, by how long the stages took in the last training."
     )
     commit: str | None = Field(description="The commit that was checked out.")
-    data: dict[str, Any] | None = Field(description="What the training learns from: hashes by path, and the labels.")
+    data: dict[str, Any] | None = Field(
+        description="What the training learns from: hashes by path, the labels, the digest of the taxonomy, and the "
+        "source: how many products, pictures and texts it has, and how many are new, changed or gone since its last "
+        "import."
+    )
     bundle: str | None = Field(description="The hash of the bundle that it made, which results have as `bundle`.")
     version: str | None = Field(description="The bundle's number in the model registry, by which promotions name it.")
     verdict: GateVerdict | None

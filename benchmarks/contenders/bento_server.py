@@ -19,7 +19,7 @@ class Product(BaseModel):
 
 
 class Category(BaseModel):
-    code: int
+    code: str
     confidence: float
 
 

@@ -32,7 +32,7 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Answer:
-    code: int
+    code: str
     confidence: float
 
 
@@ -51,7 +51,7 @@ class Networks:
         self.image = keras.models.load_model(folder / IMAGE_NETWORK)
         manifest = Manifest.model_validate_json((folder / MANIFEST).read_bytes())
         self.encoder = TextEncoder(np.load(folder / VOCABULARY), manifest.max_words, manifest.max_subwords)
-        self._fusion, self._labels = manifest.fusion, manifest.labels
+        self._fusion, self._labels = manifest.fusion, tuple(map(str, manifest.labels))
 
     def answers(self, text: Probabilities, image: Probabilities) -> list[Answer]:
         """(n, classes) twice to n answers."""

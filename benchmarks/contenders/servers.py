@@ -136,7 +136,7 @@ class Server:
 
     def _ask(self, body: bytes) -> Answer:
         answer = self._contender.answers(json.loads(self._request("POST", self._contender.path, body)))
-        return answer["code"], answer["confidence"]
+        return str(answer["code"]), answer["confidence"]
 
     def _ready(self) -> bool:
         try:

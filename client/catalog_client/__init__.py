@@ -3,7 +3,7 @@
 It knows the service by its HTTP interface alone. `catalog_client.webhooks` verifies the webhooks that it sends.
 """
 
-from catalog_client import webhooks
+from catalog_client import tables, webhooks
 from catalog_client._async_catalog import AsyncCatalog
 from catalog_client._catalog import Catalog
 from catalog_client._errors import (
@@ -39,6 +39,7 @@ from catalog_client._model_records import (
     Verdict,
 )
 from catalog_client._records import (
+    AnsweredCategory,
     Branches,
     Category,
     Counts,
@@ -55,17 +56,27 @@ from catalog_client._records import (
     ResultsPage,
     WebhookStatus,
 )
+from catalog_client._table_files import Table, TableForm
 from catalog_client._tables import count_items, read_items, read_labels
+from catalog_client._taxonomy_records import (
+    CategoryChange,
+    Taxonomy,
+    TaxonomyAcceptance,
+    TaxonomyCategory,
+    TaxonomyChanges,
+)
 
 __all__ = [
     "Alert",
     "AnswerTooLargeError",
+    "AnsweredCategory",
     "AsyncCatalog",
     "Branches",
     "BundleDrift",
     "Catalog",
     "CatalogError",
     "Category",
+    "CategoryChange",
     "Change",
     "Check",
     "ConfigurationError",
@@ -96,7 +107,13 @@ __all__ = [
     "ResultsPage",
     "ServiceUnreachableError",
     "Stage",
+    "Table",
     "TableError",
+    "TableForm",
+    "Taxonomy",
+    "TaxonomyAcceptance",
+    "TaxonomyCategory",
+    "TaxonomyChanges",
     "Training",
     "TrainingError",
     "UnexpectedAnswerError",
@@ -107,5 +124,6 @@ __all__ = [
     "count_items",
     "read_items",
     "read_labels",
+    "tables",
     "webhooks",
 ]

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, It
 from tempfile import SpooledTemporaryFile
 from typing import Any
 
-from catalog_client._items import Encoder, Source
+from catalog_client._items import Encoder, Reading, Source
 
 _CHUNK = 64 * 1024
 _IN_MEMORY = 8 * 1024 * 1024
@@ -35,6 +35,7 @@ class Body:
 
     def __init__(self, source: Source, encoder: Callable[[], Encoder]) -> None:
         self._recording: _Recording | None = None
+        self._table = source if isinstance(source, Reading) else None
         if isinstance(source, AsyncIterable):
             raise TypeError("an asynchronous iterable needs an AsyncCatalog")
         self._chunks: Callable[[], Iterator[bytes]]
@@ -56,8 +57,9 @@ class Body:
             yield chunk
 
     def close(self) -> None:
-        if self._recording is not None:
-            self._recording.close()
+        for part in (self._recording, self._table):
+            if part is not None:
+                part.close()
 
 
 class AsyncBody:

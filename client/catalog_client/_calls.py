@@ -2,7 +2,7 @@
 
 import json
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Generic, TypeVar
@@ -15,18 +15,23 @@ from catalog_client._records import (
     Deliveries,
     Health,
     Job,
+    JobsPage,
     LabelCounts,
     LabelSummary,
     Prediction,
     Result,
     ResultsPage,
 )
+from catalog_client._taxonomy_records import Taxonomy, TaxonomyChanges, TaxonomyHistoryPage
 
 T = TypeVar("T")
 
 NDJSON = "application/x-ndjson"
 _EXCERPT = 200
 """Characters of an unexpected answer that its error shows."""
+_JOBS_A_PAGE = 200
+_TAXONOMIES_A_PAGE = 50
+"""The most that the service lists at once."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,8 @@ class Call(Generic[T]):
     read: Callable[[Answer], T]
     query: Mapping[str, Any] = field(default_factory=dict)
     body: Mapping[str, Any] | None = None
+    content: bytes | None = None
+    """The body, where it is not JSON."""
     headers: Mapping[str, str] = field(default_factory=dict)
     repeatable: bool = True
     """Whether it has one effect however often it is sent, so that it may be sent again when its answer is lost."""
@@ -62,6 +69,10 @@ def check(answer: Answer) -> None:
         UnexpectedAnswerError: something else answered.
     """
     if HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
+        if is_page(answer.headers):
+            raise UnexpectedAnswerError(
+                f"{answer.source} answered with a web page, so it is not the service: {_excerpt(answer.content)}"
+            )
         return
     if answer.status < HTTPStatus.BAD_REQUEST:
         target = answer.headers.get("location", "elsewhere")
@@ -74,6 +85,11 @@ def check(answer: Answer) -> None:
         raise UnexpectedAnswerError(f"{answer.source} answered {answer.status} {_excerpt(answer.content)}")
     problem = ProblemError(answer.status, document)
     raise QuotaExceededError(answer.status, document) if problem.kind == "quota-exceeded" else problem
+
+
+def is_page(headers: Mapping[str, str]) -> bool:
+    """Tell whether the answer is a web page, which the service never sends: a proxy or a login page has answered."""
+    return headers.get("content-type", "").partition(";")[0].strip().lower() == "text/html"
 
 
 def submit(
@@ -96,6 +112,11 @@ def job(job_id: str | Job, wait_s: float) -> Call[Job]:
     return _get(f"/v1/jobs/{_id(job_id)}", _record(Job), {"wait": wait_s})
 
 
+def jobs(limit: int, cursor: str | None, state: str | Sequence[str] | None) -> Call[JobsPage]:
+    query = {"limit": min(limit, _JOBS_A_PAGE), "cursor": cursor, "state": state}
+    return _get("/v1/jobs", _record(JobsPage), query)
+
+
 def cancel(job_id: str | Job) -> Call[Job]:
     return _post(f"/v1/jobs/{_id(job_id)}/cancel", _record(Job))
 
@@ -112,7 +133,12 @@ def results_page(job_id: str | Job, cursor: str | None, limit: int, status: str 
 
 def results(job_id: str | Job, status: str | None) -> Call[None]:
     """The stream of all results: its lines are read by `result`."""
-    return _get(f"/v1/jobs/{_id(job_id)}/results", check, {"format": "ndjson", "status": status})
+    return export(job_id, "ndjson", status)
+
+
+def export(job_id: str | Job, form: str, status: str | None) -> Call[None]:
+    """All results as a file in this format."""
+    return _get(f"/v1/jobs/{_id(job_id)}/results", check, {"format": form, "status": status})
 
 
 def result(line: bytes) -> Result:
@@ -184,6 +210,29 @@ def rollback(reason: str) -> Call[Models]:
     return _post("/v1/models/rollback", _record(Models), {"reason": reason}, repeatable=False)
 
 
+def taxonomy() -> Call[Taxonomy]:
+    return _get("/v1/taxonomy", _record(Taxonomy))
+
+
+def taxonomy_table() -> Call[None]:
+    return _get("/v1/taxonomy", check, {"format": "csv"})
+
+
+def compare_taxonomy(media_type: str, content: bytes) -> Call[TaxonomyChanges]:
+    return _put_taxonomy(content, {"Content-Type": media_type}, {"dry_run": "true"})
+
+
+def put_taxonomy(media_type: str, content: bytes, digest: str) -> Call[TaxonomyChanges]:
+    # Sent again after it was accepted, it is what is in force already.
+    if_match = digest if digest == "*" else f'"{digest}"'
+    return _put_taxonomy(content, {"Content-Type": media_type, "If-Match": if_match}, {})
+
+
+def taxonomy_history(limit: int, cursor: int | None) -> Call[TaxonomyHistoryPage]:
+    query = {"limit": min(limit, _TAXONOMIES_A_PAGE), "cursor": cursor}
+    return _get("/v1/taxonomy/history", _record(TaxonomyHistoryPage), query)
+
+
 def drift(days: int, bundle: str | None) -> Call[Drift]:
     return _get("/v1/drift", _record(Drift), {"days": days, "bundle": bundle})
 
@@ -202,6 +251,10 @@ def _get(path: str, read: Callable[[Answer], T], query: Mapping[str, Any] | None
     return Call("GET", path, read, _without_none(query or {}))
 
 
+def _put_taxonomy(content: bytes, headers: Mapping[str, str], query: Mapping[str, str]) -> Call[TaxonomyChanges]:
+    return Call("PUT", "/v1/taxonomy", _record(TaxonomyChanges), query, content=content, headers=headers)
+
+
 def _post(
     path: str,
     read: Callable[[Answer], T],
@@ -211,7 +264,8 @@ def _post(
     headers: Mapping[str, str] | None = None,
     repeatable: bool = True,
 ) -> Call[T]:
-    return Call("POST", path, read, _without_none(query or {}), body, headers or {}, repeatable)
+    query = _without_none(query or {})
+    return Call("POST", path, read, query, body, headers=headers or {}, repeatable=repeatable)
 
 
 def _stream(path: str, read: Callable[[Answer], T], query: Mapping[str, Any], idempotency_key: str | None) -> Call[T]:

@@ -1,32 +1,26 @@
 """The client for programs that wait for each answer."""
 
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-import httpx
-
 from catalog_client import _calls as calls
 from catalog_client._bodies import Body
-from catalog_client._calls import Answer, Call
-from catalog_client._errors import UnexpectedAnswerError
+from catalog_client._connection import Connection
+from catalog_client._errors import CatalogError
+from catalog_client._files import form_of, replacing
 from catalog_client._http import (
     ANSWER_TIMEOUT_S,
     LONGEST_WAIT_S,
     MAX_ANSWER_BYTES,
+    OUTAGE_S,
     TIMEOUT_S,
     TRIES,
     Address,
-    Content,
-    E,
-    Lines,
-    Looks,
     Policy,
-    Tries,
-    environment_problem,
 )
 from catalog_client._items import Encoder, Entries, Labels, item_source, label_source
 from catalog_client._model_records import Drift, Models, Training
@@ -41,6 +35,8 @@ from catalog_client._records import (
     Result,
     ResultsPage,
 )
+from catalog_client._taxonomy_files import Categories, taxonomy_body
+from catalog_client._taxonomy_records import Taxonomy, TaxonomyAcceptance, TaxonomyChanges
 
 T = TypeVar("T")
 
@@ -49,8 +45,8 @@ class Catalog:
     """A client of the service. Use it as a context manager, or call `close`.
 
     Every method raises a `CatalogError`; its docstring shows the tree. A request is sent again when the connection
-    breaks or the service is busy (429, 503), unless that could have a second effect. Jobs, labels and trainings are
-    sent with an idempotency key, so that they have one effect however often they are sent.
+    breaks or the service is busy (429, 502, 503, 504), unless that could have a second effect. Jobs, labels and
+    trainings are sent with an idempotency key, so that they have one effect however often they are sent.
 
     Args:
         url: Where the service is, such as `http://127.0.0.1:5000`.
@@ -59,6 +55,8 @@ class Catalog:
         answer_timeout_s: Seconds for each part of an answer to arrive.
         tries: How often a request is sent at most.
         longest_wait_s: The longest pause between two tries, whatever the service's `Retry-After` says.
+        outage_s: How many seconds `wait` and `wait_training` go on while the service does not answer, or something
+            else answers in its place: a gateway, a login page.
         max_answer_bytes: The largest answer to read into memory, or the longest line of a streamed one.
 
     Raises:
@@ -74,21 +72,14 @@ class Catalog:
         answer_timeout_s: float = ANSWER_TIMEOUT_S,
         tries: int = TRIES,
         longest_wait_s: float = LONGEST_WAIT_S,
+        outage_s: float = OUTAGE_S,
         max_answer_bytes: int = MAX_ANSWER_BYTES,
     ) -> None:
-        address = Address(url)
-        self._url = address.display
-        self._policy = Policy(tries, longest_wait_s, max_answer_bytes)
-        self._answer_timeout_s = answer_timeout_s
-        timeout = httpx.Timeout(timeout_s, read=answer_timeout_s)
-        headers = address.headers(key)
-        try:
-            self._http = httpx.Client(base_url=address.url, auth=address.auth, timeout=timeout, headers=headers)
-        except (ImportError, OSError, ValueError) as error:
-            raise environment_problem(error) from error
+        policy = Policy(timeout_s, answer_timeout_s, tries, longest_wait_s, outage_s, max_answer_bytes)
+        self._connection = Connection(Address(url), key, policy)
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self._url!r})"
+        return f"{type(self).__name__}({self._connection.url!r})"
 
     def __enter__(self) -> Self:
         return self
@@ -100,7 +91,7 @@ class Catalog:
 
     def close(self) -> None:
         """Close the connections."""
-        self._http.close()
+        self._connection.close()
 
     # Jobs
 
@@ -109,6 +100,7 @@ class Catalog:
         items: Entries,
         *,
         pictures: str | Path | None = None,
+        mapping: Mapping[str, str] | None = None,
         webhook_url: str | None = None,
         on_invalid: str | None = None,
         deadline_s: float | None = None,
@@ -122,8 +114,11 @@ class Catalog:
 
         Args:
             items: `Item`s or mappings with id, title, description and image: an iterable, a generator, a function that
-                returns one, a pandas DataFrame, or the path of a .csv or .ndjson.
+                returns one, a pandas DataFrame, a `Table`, or the path of a .csv, .tsv, .txt, .ndjson or .jsonl, each
+                perhaps with .gz, of a .xlsx or a pipe.
             pictures: The folder in which pictures that are named lie.
+            mapping: Names of columns of a path's table or a frame by the field that they hold, such as
+                {"title": "Libellé"}. Further columns are not sent.
             webhook_url: Called, with a signature, when the job has ended: see `catalog_client.webhooks`.
             on_invalid: "reject" (the default): one invalid item means that none is accepted; "skip" leaves it out.
             deadline_s: Seconds after which items that are not classified expire.
@@ -136,61 +131,58 @@ class Catalog:
         """
         folder = None if pictures is None else Path(pictures)
         call = calls.submit(webhook_url, on_invalid, deadline_s, error_budget, idempotency_key)
-        with closing(Body(item_source(items, folder), lambda: Encoder(folder))) as body:
-            return self._send(call, body)
+        with closing(Body(item_source(items, folder, mapping), lambda: Encoder(folder))) as body:
+            return self._connection.send(call, body)
 
     def job(self, job: str | Job, *, wait_s: float = 0) -> Job:
         """Return the job as it is once it has ended, or after `wait_s` (at most 30)."""
-        return self._send(calls.job(job, wait_s))
+        return self._connection.send(calls.job(job, wait_s))
+
+    def jobs(self, *, limit: int = 20, state: str | Sequence[str] | None = None) -> tuple[Job, ...]:
+        """Return your jobs, the newest first; with `state`, only those in that state or in one of those."""
+        found, cursor = list[Job](), None
+        while True:
+            page = self._connection.send(calls.jobs(limit - len(found), cursor, state))
+            found += page.jobs
+            if page.next_cursor in (None, cursor) or len(found) >= limit:
+                return tuple(found)
+            cursor = page.next_cursor
 
     def wait(
-        self, job: str | Job, *, timeout_s: float | None = None, progress: Callable[[Job], object] | None = None
+        self,
+        job: str | Job,
+        *,
+        timeout_s: float | None = None,
+        progress: Callable[[Job], object] | None = None,
+        trouble: Callable[[CatalogError], object] | None = None,
     ) -> Job:
         """Wait for the job's end, and return the job.
+
+        A request that fails does not end the wait, once the service has answered: it goes on for `outage_s`.
 
         Args:
             timeout_s: Seconds to wait at most; without it there is no limit but the job's own deadline.
             progress: Called with the job at every look, the last one included.
+            trouble: Called with the error after every look that failed and is made again.
 
         Raises:
             WaitTimeoutError: it has not ended in time; it goes on.
         """
-        return self._until_ended(lambda wait_s: self.job(job, wait_s=wait_s), timeout_s, progress)
+        look = partial(self.job, job)
+        return self._connection.until_ended(look, isinstance(job, Job), timeout_s, progress, trouble)
 
     def results(self, job: str | Job, *, status: str | None = None) -> Iterator[Result]:
         """Stream the results that the job has so far, in the order in which they were finished.
 
         A stream that breaks off is taken up again where it broke off.
         """
-        call = calls.results(job, status)
-        tries, done = Tries(self._policy, call, self._url), 0
-        while True:
-            outcome: Answer | httpx.TransportError
-            try:
-                with self._open(call) as response:
-                    if response.is_success:
-                        skip = done
-                        for line in self._lines(response):
-                            skip -= 1
-                            if skip < 0:
-                                yield calls.result(line)
-                                done += 1
-                                tries.renew()
-                        return
-                    outcome = self._read(response)
-            except httpx.TransportError as error:
-                outcome = error
-            following = tries.next(outcome)
-            if isinstance(following, Answer):
-                call.read(following)  # which raises: it is no success
-                return
-            time.sleep(following)
+        return map(calls.result, self._connection.lines(calls.results(job, status)))
 
     def page(
         self, job: str | Job, *, cursor: str | None = None, limit: int = 1000, status: str | None = None
     ) -> ResultsPage:
         """Return one page of results: the first, or the one behind a `next_cursor`."""
-        return self._send(calls.results_page(job, cursor, limit, status))
+        return self._connection.send(calls.results_page(job, cursor, limit, status))
 
     def pages(
         self, job: str | Job, *, cursor: str | None = None, limit: int = 1000, status: str | None = None
@@ -203,9 +195,24 @@ class Catalog:
                 return
             cursor = page.next_cursor
 
+    def download(self, job: str | Job, path: str | Path, *, form: str | None = None, status: str | None = None) -> None:
+        """Save the results that the job has so far in a file, which appears when it is complete.
+
+        Args:
+            path: The file; one that is there is replaced.
+            form: ndjson, csv, csv-raw or parquet; by default what the file's name ends in, else ndjson. `csv` has an
+                apostrophe before each text that a spreadsheet would take for a formula.
+            status: Only results with this status.
+
+        Raises:
+            OSError: the file cannot be written.
+        """
+        with replacing(Path(path)) as file:
+            self._connection.save(calls.export(job, form or form_of(path), status), file)
+
     def cancel(self, job: str | Job) -> Job:
         """End the job now; what was classified stays readable."""
-        return self._send(calls.cancel(job))
+        return self._connection.send(calls.cancel(job))
 
     def retry(self, job: str | Job, *status: str, idempotency_key: str | None = None) -> Job:
         """Classify items of an ended job again, as a new job.
@@ -214,21 +221,21 @@ class Catalog:
             status: Which items: failed, expired, cancelled; by default failed and expired. A job that a client
                 cancelled has no cancelled ones left.
         """
-        return self._send(calls.retry(job, status, idempotency_key))
+        return self._connection.send(calls.retry(job, status, idempotency_key))
 
     def deliveries(self, job: str | Job) -> Deliveries:
         """Return the attempts to deliver the job's webhook."""
-        return self._send(calls.deliveries(job))
+        return self._connection.send(calls.deliveries(job))
 
     def redeliver(self, job: str | Job) -> Deliveries:
         """Deliver the webhook of an ended job again."""
-        return self._send(calls.redeliver(job))
+        return self._connection.send(calls.redeliver(job))
 
     def predict(
         self, description: str | None = None, *, image: Picture | None = None, pictures: str | Path | None = None
     ) -> Prediction:
         """Classify one product at once, and return the answer."""
-        return self._send(calls.predict(description, inline(image, pictures)))
+        return self._connection.send(calls.predict(description, inline(image, pictures)))
 
     # Labels and trainings
 
@@ -237,6 +244,7 @@ class Catalog:
         labels: Labels,
         *,
         pictures: str | Path | None = None,
+        mapping: Mapping[str, str] | None = None,
         job_id: str | None = None,
         on_invalid: str | None = None,
         idempotency_key: str | None = None,
@@ -246,17 +254,18 @@ class Catalog:
         Args:
             labels: `Label`s or mappings, in the ways in which `submit` takes items.
             pictures: The folder in which pictures that are named lie.
+            mapping: As for `submit`.
             job_id: The job whose results the rows of a table or frame name.
             on_invalid: "reject" (the default) or "skip".
             idempotency_key: Your own key for the request; by default a new one.
         """
         folder = None if pictures is None else Path(pictures)
-        with closing(Body(label_source(labels, folder, job_id), lambda: Encoder(folder))) as body:
-            return self._send(calls.send_labels(on_invalid, idempotency_key), body)
+        with closing(Body(label_source(labels, folder, job_id, mapping), lambda: Encoder(folder))) as body:
+            return self._connection.send(calls.send_labels(on_invalid, idempotency_key), body)
 
     def label_counts(self) -> LabelCounts:
         """Return how many labels there are, and of what."""
-        return self._send(calls.label_counts())
+        return self._connection.send(calls.label_counts())
 
     def train(
         self,
@@ -291,15 +300,15 @@ class Catalog:
             "webhook_url": webhook_url,
             "deadline_s": deadline_s,
         }
-        return self._send(calls.train(request, idempotency_key))
+        return self._connection.send(calls.train(request, idempotency_key))
 
     def training_sources(self) -> tuple[str, ...]:
         """Return the names of what a training may learn from; the operator has given them."""
-        return self._send(calls.training_sources())
+        return self._connection.send(calls.training_sources())
 
     def training(self, training: str | Training, *, wait_s: float = 0) -> Training:
         """Return the training as it is once it has ended, or after `wait_s` (at most 30)."""
-        return self._send(calls.training(training, wait_s))
+        return self._connection.send(calls.training(training, wait_s))
 
     def wait_training(
         self,
@@ -307,91 +316,85 @@ class Catalog:
         *,
         timeout_s: float | None = None,
         progress: Callable[[Training], object] | None = None,
+        trouble: Callable[[CatalogError], object] | None = None,
     ) -> Training:
         """Wait for the training's end, and return the training; see `wait`."""
-        return self._until_ended(lambda wait_s: self.training(training, wait_s=wait_s), timeout_s, progress)
+        look = partial(self.training, training)
+        return self._connection.until_ended(look, isinstance(training, Training), timeout_s, progress, trouble)
 
     def trainings(self, *, limit: int = 20) -> tuple[Training, ...]:
         """Return your trainings, the newest first."""
-        return self._send(calls.trainings(limit))
+        return self._connection.send(calls.trainings(limit))
 
     def cancel_training(self, training: str | Training) -> Training:
         """End the training now, with all its processes."""
-        return self._send(calls.cancel_training(training))
+        return self._connection.send(calls.cancel_training(training))
 
     def training_log(self, training: str | Training, *, lines: int = 200) -> str:
         """Return the last lines that the training's stages have printed."""
-        return self._send(calls.training_log(training, lines))
+        return self._connection.send(calls.training_log(training, lines))
+
+    # Categories
+
+    def taxonomy(self) -> Taxonomy:
+        """Return the categories that answers and labels may name, with their states."""
+        return self._connection.send(calls.taxonomy())
+
+    def save_taxonomy(self, path: str | Path) -> None:
+        """Save the taxonomy in force as a CSV table, to change it and put it back; raises `OSError`."""
+        with replacing(Path(path)) as file:
+            self._connection.save(calls.taxonomy_table(), file)
+
+    def compare_taxonomy(self, categories: Categories) -> TaxonomyChanges:
+        """Return what a taxonomy would change of the one in force; nothing is changed. Raises as `put_taxonomy` does.
+
+        Args:
+            categories: The path of a .csv, .tsv, .xlsx, .ndjson or .json, or mappings with the table's columns as
+                members: code, name, name:LANGUAGE, parent, guideline, moved_to, retired, google, gs1, map:NAME.
+        """
+        return self._connection.send(calls.compare_taxonomy(*taxonomy_body(categories)))
+
+    def put_taxonomy(self, categories: Categories, *, digest: str) -> TaxonomyChanges:
+        """Put a whole taxonomy in the place of the one in force; returns what that changed.
+
+        Args:
+            categories: As for `compare_taxonomy`.
+            digest: That of the taxonomy that you have changed (`taxonomy()`), so that nobody's changes are lost. "*"
+                replaces any.
+
+        Raises:
+            ProblemError: it is no taxonomy (`errors` has each fault's line), or not the one that `digest` names (412).
+        """
+        return self._connection.send(calls.put_taxonomy(*taxonomy_body(categories), digest))
+
+    def taxonomy_history(self, *, limit: int = 20) -> tuple[TaxonomyAcceptance, ...]:
+        """Return the taxonomies that were put, the latest first: when, by whom, and how much each changed."""
+        found, cursor = list[TaxonomyAcceptance](), None
+        while True:
+            page = self._connection.send(calls.taxonomy_history(limit - len(found), cursor))
+            found += page.history
+            if page.next_cursor in (None, cursor) or len(found) >= limit:
+                return tuple(found)
+            cursor = page.next_cursor
 
     # Models, drift, health
 
     def models(self) -> Models:
         """Return the registered versions, and which of them serves."""
-        return self._send(calls.models())
+        return self._connection.send(calls.models())
 
     def promote(self, version: str | int, *, reason: str = "", force: bool = False) -> Models:
         """Make a version the champion; `force` overrides the gate's verdict."""
-        return self._send(calls.promote(version, reason, force))
+        return self._connection.send(calls.promote(version, reason, force))
 
     def rollback(self, *, reason: str = "") -> Models:
         """Put the previous champion back into service."""
-        return self._send(calls.rollback(reason))
+        return self._connection.send(calls.rollback(reason))
 
     def drift(self, *, days: int = 7, bundle: str | None = None) -> Drift:
         """Return how far what comes in has moved away from what each bundle was validated on."""
-        return self._send(calls.drift(days, bundle))
+        return self._connection.send(calls.drift(days, bundle))
 
     def health(self) -> Health:
         """Return whether the service can take work."""
-        return self._send(calls.health())
-
-    def _send(self, call: Call[T], body: Body | None = None) -> T:
-        tries = Tries(self._policy, call, self._url)
-        while True:
-            outcome: Answer | httpx.TransportError
-            try:
-                with self._open(call, body) as response:
-                    outcome = self._read(response)
-            except httpx.TransportError as error:
-                outcome = error
-            following = tries.next(outcome)
-            if isinstance(following, Answer):
-                return call.read(following)
-            time.sleep(following)
-
-    @contextmanager
-    def _open(self, call: Call[Any], body: Body | None = None) -> Iterator[httpx.Response]:
-        content = None if body is None else iter(body)
-        request = self._http.build_request(
-            call.method, call.path, params=call.query, json=call.body, content=content, headers=call.headers
-        )
-        try:
-            with closing(self._http.send(request, stream=True)) as response:
-                yield response
-        except httpx.DecodingError as error:
-            raise UnexpectedAnswerError(f"{self._url} answered something that cannot be decoded: {error}") from error
-
-    def _read(self, response: httpx.Response) -> Answer:
-        content = Content(self._policy.max_answer_bytes, self._url)
-        for part in response.iter_bytes():
-            content.add(part)
-        return content.answer(response)
-
-    def _lines(self, response: httpx.Response) -> Iterator[bytes]:
-        lines = Lines(self._policy.max_answer_bytes)
-        for part in response.iter_bytes():
-            yield from lines.feed(part)
-        yield from lines.feed(b"\n")
-
-    def _until_ended(
-        self, look: Callable[[float], E], timeout_s: float | None, progress: Callable[[E], object] | None
-    ) -> E:
-        looks, wait_s = Looks(timeout_s, self._answer_timeout_s, progress=progress is not None), 0.0
-        while True:
-            record = look(wait_s)
-            if progress is not None:
-                progress(record)
-            following = looks.next(record)
-            if following is None:
-                return record
-            wait_s = following
+        return self._connection.send(calls.health())

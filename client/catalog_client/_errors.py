@@ -1,6 +1,7 @@
 """The exceptions of the library, in one tree."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 
@@ -34,7 +35,20 @@ class InputError(CatalogError, ValueError):
 
 
 class TableError(InputError):
-    """A table cannot be read; the message names the file, the line and what to do."""
+    """A table cannot be read; the message names the file, the line and what to do.
+
+    Attributes:
+        line: The line, from 1, where one is wrong; of a workbook, the row.
+        column: The character in the line, or the column of a cell that is one too many, where it is known.
+    """
+
+    def __init__(self, message: str, *, line: int | None = None, column: int | None = None) -> None:
+        super().__init__(message)
+        self.line = line
+        self.column = column
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return partial(type(self), line=self.line, column=self.column), self.args
 
 
 class ServiceUnreachableError(CatalogError, ConnectionError):
@@ -122,7 +136,8 @@ def _line(error: Mapping[str, Any]) -> str:
     """One entry of a problem's `errors` as a line of text."""
     detail, pointer = error.get("detail", ""), error.get("pointer", "")
     if "index" not in error:
-        return f"  {pointer}: {detail}"
+        place = f"line {error['line']}" if "line" in error else pointer
+        return f"  {place}: {detail}" if place else f"  {detail}"
     line = f", line {error['line']}" if "line" in error else ""
     name = f" (id {error['id']})" if "id" in error else ""
     return f"  item {error['index']}{line}{name} {pointer}: {detail}"

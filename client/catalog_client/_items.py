@@ -10,7 +10,9 @@ from typing import Any, Protocol, cast, runtime_checkable
 
 from catalog_client._errors import InputError
 from catalog_client._pictures import Picture, as_image
-from catalog_client._tables import CHALLENGE, LABEL, PLAIN, challenge_item, read_items, read_labels
+from catalog_client._table_files import Table
+from catalog_client._tables import challenge_item, item_columns, label_columns, read_items, read_labels
+from catalog_client.tables import Columns, MalformedTableError, as_text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +30,7 @@ class Item:
 class Label:
     """A label: a category's code, and either the item itself or the result that it corrects (job_id, item_id)."""
 
-    code: int
+    code: str | int
     title: str | None = None
     description: str | None = None
     image: Picture | None = None
@@ -55,9 +57,9 @@ class Frame(Protocol):
 
 _Items = Iterable[Item | Mapping[str, Any]]
 _Labels = Iterable[Label | Mapping[str, Any]]
-Entries = _Items | Callable[[], _Items] | Frame | str | Path
-"""Items: an iterable, a function that returns one, a DataFrame, or the path of a .csv or .ndjson."""
-Labels = _Labels | Callable[[], _Labels] | Frame | str | Path
+Entries = _Items | Callable[[], _Items] | Frame | Table | str | Path
+"""Items: an iterable, a function that returns one, a DataFrame, a table or its path."""
+Labels = _Labels | Callable[[], _Labels] | Frame | Table | str | Path
 """Labels, in the same ways."""
 AsyncEntries = Entries | AsyncIterable[Item | Mapping[str, Any]]
 AsyncLabels = Labels | AsyncIterable[Label | Mapping[str, Any]]
@@ -65,18 +67,44 @@ AsyncLabels = Labels | AsyncIterable[Label | Mapping[str, Any]]
 Source = Iterable[Any] | AsyncIterable[Any] | Callable[[], Iterable[Any]]
 
 
-def item_source(items: Any, pictures: Path | None) -> Source:
+class Reading:
+    """The entries of a table, which can be read again until it is closed."""
+
+    def __init__(self, table: Table, entries: Callable[[Table], Iterator[dict[str, Any]]], *, owned: bool) -> None:
+        self._table = table
+        self._entries = entries
+        self._owned = owned
+
+    def __call__(self) -> Iterator[dict[str, Any]]:
+        return self._entries(self._table)
+
+    def close(self) -> None:
+        if self._owned:
+            self._table.close()
+
+
+def item_source(items: Any, pictures: Path | None, mapping: Mapping[str, str] | None) -> Source:
     """Return the iterable of the items, or a function that opens it again."""
-    if isinstance(items, (str, Path)):
-        return partial(read_items, Path(items), pictures)
-    return partial(_frame_items, items, pictures) if isinstance(items, Frame) else cast("Source", items)
+    if isinstance(items, Frame):
+        return partial(_frame_items, items, pictures, mapping or {})
+    return _reading(items, mapping, lambda table: read_items(table, pictures))
 
 
-def label_source(labels: Any, pictures: Path | None, job_id: str | None) -> Source:
+def label_source(labels: Any, pictures: Path | None, job_id: str | None, mapping: Mapping[str, str] | None) -> Source:
     """Return the iterable of the labels, or a function that opens it again."""
-    if isinstance(labels, (str, Path)):
-        return partial(read_labels, Path(labels), pictures, job_id)
-    return partial(_frame_labels, labels, job_id) if isinstance(labels, Frame) else cast("Source", labels)
+    if isinstance(labels, Frame):
+        return partial(_frame_labels, labels, job_id, mapping or {})
+    return _reading(labels, mapping, lambda table: read_labels(table, pictures, job_id))
+
+
+def _reading(
+    source: Any, mapping: Mapping[str, str] | None, entries: Callable[[Table], Iterator[dict[str, Any]]]
+) -> Source:
+    if isinstance(source, (str, Path)):
+        return Reading(Table(source, mapping=mapping), entries, owned=True)
+    if mapping:
+        raise InputError("`mapping` is for the path of a table or a DataFrame; a Table has its own")
+    return Reading(source, entries, owned=False) if isinstance(source, Table) else cast("Source", source)
 
 
 class Encoder:
@@ -93,7 +121,7 @@ class Encoder:
             document = _members(entry)
             if (picture := document.get("image")) is not None:
                 document["image"] = as_image(picture, self._pictures)
-            return _dump(document) + b"\n"
+            return dump(document) + b"\n"
         except (TypeError, ValueError) as error:
             raise InputError(f"item {index}: {error}") from error
 
@@ -108,7 +136,8 @@ def _members(entry: Any) -> dict[str, Any]:
     return {name: value for name, value in members.items() if not _missing(value)}
 
 
-def _dump(document: Mapping[str, Any]) -> bytes:
+def dump(document: Mapping[str, Any]) -> bytes:
+    """Return the document as JSON, whatever its texts hold."""
     try:
         return json.dumps(document, ensure_ascii=False, allow_nan=False, default=_plain).encode()
     except UnicodeEncodeError:  # half of a pair of surrogates: escaped, so that the service can name the item
@@ -131,34 +160,30 @@ def _missing(value: Any) -> bool:
     )
 
 
-def _frame_items(frame: Frame, pictures: Path | None) -> Iterator[dict[str, Any]]:
+def _frame_items(frame: Frame, pictures: Path | None, mapping: Mapping[str, str]) -> Iterator[dict[str, Any]]:
     """Yield the rows as items. Without a column `id` the index is the id, by which results can be joined."""
-    rows = _rows(frame)
-    columns = {str(column) for column in frame.columns}
-    if columns >= CHALLENGE:
+    columns = _frame_columns(frame, item_columns(mapping))
+    rows = _rows(frame, columns)
+    if "designation" in columns.places:
         return (challenge_item(row, str(index), pictures) for index, row in rows)
-    if not columns or not columns <= PLAIN:
-        raise InputError(
-            f"the frame has the columns {sorted(columns)}; expected {sorted(PLAIN)} or the challenge's "
-            f"{sorted(CHALLENGE)}"
-        )
     return ({"id": str(index), **row} for index, row in rows)
 
 
-def _frame_labels(frame: Frame, job_id: str | None) -> Iterator[dict[str, Any]]:
+def _frame_labels(frame: Frame, job_id: str | None, mapping: Mapping[str, str]) -> Iterator[dict[str, Any]]:
     """Yield the rows as labels; with `job_id` the index is the item's id where no column says it."""
-    columns = {str(column) for column in frame.columns}
-    if "code" not in columns or not columns <= LABEL:
-        raise InputError(
-            f"the frame has the columns {sorted(columns)}; expected code, and of the others {sorted(LABEL)}"
-        )
-    for index, row in _rows(frame):
+    for index, row in _rows(frame, _frame_columns(frame, label_columns(mapping))):
         yield row if job_id is None else {"job_id": job_id, "item_id": str(index), **row}
 
 
-def _rows(frame: Frame) -> Iterator[tuple[Any, dict[str, Any]]]:
-    """Yield each row's index, and its cells that are not empty."""
-    names = [str(column) for column in frame.columns]
+def _frame_columns(frame: Frame, find: Callable[[list[str]], Columns]) -> Columns:
+    try:
+        return find([str(column).strip() for column in frame.columns])
+    except MalformedTableError as error:
+        raise InputError(f"the frame has the {error}") from error
+
+
+def _rows(frame: Frame, columns: Columns) -> Iterator[tuple[Any, dict[str, Any]]]:
+    """Yield each row's index, and its known cells that are not empty."""
     for index, cells in zip(frame.index, frame.itertuples(index=False, name=None), strict=True):
-        row = {name: cell for name, cell in zip(names, cells, strict=True) if not _missing(cell)}
-        yield index, {name: str(row[name]) if name in ("id", "item_id") else row[name] for name in row}
+        row = {name: cells[place] for name, place in columns.places.items() if not _missing(cells[place])}
+        yield index, {name: as_text(row[name]) if name in ("id", "item_id") else row[name] for name in row}

@@ -70,6 +70,8 @@ def _fields(kind: type[Any]) -> list[tuple[str, _Read, tuple[str, ...], bool]]:
 
 def _reader(hint: Any) -> _Read:
     origin, inner = get_origin(hint), get_args(hint)
+    if hint == int | str:
+        return lambda value: value
     if origin is UnionType:
         read = _reader(next(part for part in inner if part is not type(None)))
         return lambda value: None if value is None else read(value)
@@ -87,7 +89,12 @@ def _reader(hint: Any) -> _Read:
     if hint in (int, float):
         number: _Read = hint
         return number
-    return lambda value: value
+    return _text if hint is str else lambda value: value
+
+
+def _text(value: Any) -> Any:
+    """A text; services before this release sent codes of categories as numbers."""
+    return str(value) if type(value) is int else value
 
 
 def _excerpt(value: object) -> str:

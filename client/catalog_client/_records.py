@@ -82,12 +82,31 @@ class Job(QueuedWork):
 
 
 @dataclass(frozen=True, kw_only=True)
+class JobsPage(Record):
+    """A page of your jobs, the newest first."""
+
+    jobs: tuple[Job, ...]
+    next_cursor: str | None = None
+    """None on the last page."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Category(Record):
     """A category, and how sure the model is of it."""
 
-    code: int
+    code: str
     name: str = ""
     confidence: float = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnsweredCategory(Category):
+    """An item's category, and where in the tree it lies; services before this release send no path."""
+
+    path: tuple[Category, ...] = ()
+    """From the root to the answer; the confidence of each is the sum of all that lies below it."""
+    sure: Category | None = None
+    """The deepest category of the path that is sure; None if not even the first one is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,7 +138,7 @@ class Result(Record):
     """The item's position in the request, from 0."""
     status: str
     """succeeded, failed, invalid, cancelled or expired."""
-    category: Category | None = None
+    category: AnsweredCategory | None = None
     needs_review: bool | None = None
     alternatives: tuple[Category, ...] = ()
     branches: Branches | None = None
@@ -173,7 +192,8 @@ class Prediction(Record):
     """The answer to a single item."""
 
     predicted_category: str
-    category_id: int
+    category_id: int | str
+    """The category's code: a number where the code is one."""
     confidence: float
     needs_review: bool
     result: Result
@@ -202,7 +222,10 @@ class LabelCounts(Record):
     corrections: int = 0
     confirmations: int = 0
     conflicts: int = 0
-    codes: Mapping[int, int] = field(default_factory=dict)
+    codes: Mapping[str, int] = field(default_factory=dict)
+    """Labels by code, of the 1,000 codes that have most."""
+    other_codes: int = 0
+    """How many more codes have labels."""
     newest: datetime | None = None
 
 

@@ -1,66 +1,123 @@
-"""Tables of products or labels on disk, as the items and labels that the service takes."""
+"""Tables of products or labels as the items and labels that the service takes."""
 
-import csv
-import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, closing, nullcontext
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from catalog_client._errors import InputError, TableError
-from catalog_client._pictures import PICTURE_URL, encode_file, path_in
+from catalog_client._pictures import encode_file, path_in
+from catalog_client._table_files import Table
+from catalog_client.tables import Columns, MalformedTableError, picture_of
 
 CHALLENGE = frozenset({"designation", "description", "productid", "imageid"})
 PLAIN = frozenset({"id", "title", "description", "image"})
 LABEL = frozenset({"job_id", "item_id", "title", "description", "image", "code", "by", "at"})
-_LARGEST_FIELD = 2**31 - 1
+_CONTENT = PLAIN - {"id"}
+_CODE = re.compile(r"\s*(\d{1,18})(?:[.,]0*)?\s*", re.ASCII)
+"""A whole number as a code, perhaps as a spreadsheet or pandas writes it: 2583.0."""
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 """What a spreadsheet takes for the beginning of a formula."""
 
-_Rows = Iterator[tuple[int, dict[str, Any]]]
-"""Rows, each with its line."""
 
+def read_items(
+    table: Table | str | Path, pictures: Path | None = None, *, mapping: Mapping[str, str] | None = None
+) -> Iterator[dict[str, Any]]:
+    """Read the items of a table, with their pictures.
 
-def read_items(table: Path, pictures: Path | None = None) -> Iterator[dict[str, Any]]:
-    """Read the items of a CSV or NDJSON table, with their pictures.
+    A CSV or a workbook has columns id, title, description, image (a file name, or a URL or several), or the
+    challenge's own: its first column is the id then, and the picture is image_<imageid>_product_<productid>.jpg where
+    that file is there. Further columns are left out. NDJSON holds items as the service takes them; `image.file` is
+    looked up in `pictures`.
 
-    A CSV has the columns id, title, description, image (a file name or a URL), or the challenge's own: its first column
-    is the id then, and the picture is image_<imageid>_product_<productid>.jpg where that file is there. NDJSON holds
-    items as the service takes them; `image.file` is looked up in `pictures`.
+    Args:
+        mapping: For a path, what it is for a `Table`.
 
     Raises:
-        TableError: unknown columns, a line that is not JSON, a picture that is named and not there.
+        TableError: no known columns, a line that is malformed, a picture that is named and not there.
     """
-    rows = _csv(table, pictures) if _is_csv(table) else _ndjson(table)
-    yield from _with_pictures(rows, pictures, table)
+    with opened(table, mapping) as source:
+        for line, cells, fields in source.read(item_columns(source.mapping)):
+            item = fields if cells is None else _item(source.columns, cells, fields, pictures)
+            yield _with_picture(item, pictures, source, line)
 
 
-def read_labels(table: Path, pictures: Path | None = None, job_id: str | None = None) -> Iterator[dict[str, Any]]:
-    """Read the labels of a CSV or NDJSON table, with their pictures.
+def read_labels(
+    table: Table | str | Path,
+    pictures: Path | None = None,
+    job_id: str | None = None,
+    *,
+    mapping: Mapping[str, str] | None = None,
+) -> Iterator[dict[str, Any]]:
+    """Read the labels of a table, with their pictures.
 
     Each has a `code`, perhaps `by` and `at`, and names a result (job_id, item_id) or the item (title, description,
     image). With `job_id` the table may leave that column out, and its `id` is the item's.
 
+    Args:
+        mapping: For a path, what it is for a `Table`.
+
     Raises:
-        TableError: the table is wrong in the same ways as for `read_items`, or a code is not a number.
+        TableError: the table is wrong in the same ways as for `read_items`, or a row has no code.
     """
-    rows = _label_rows(table) if _is_csv(table) else _ndjson(table)
-    for label in _with_pictures(rows, pictures, table):
-        if job_id is not None:
-            label = {"job_id": job_id, "item_id": label.pop("id", None), **label}
-        yield {name: value for name, value in label.items() if value is not None}
+    with opened(table, mapping) as source:
+        for line, cells, fields in source.read(label_columns(source.mapping)):
+            label = fields if cells is None else _label(fields, source, line)
+            label = _with_picture(label, pictures, source, line)
+            if job_id is not None:
+                label = {"job_id": job_id, "item_id": label.pop("id", None), **label}
+            yield {name: value for name, value in label.items() if value is not None}
 
 
-def count_items(table: Path) -> int:
-    """Count the items that `read_items` yields."""
-    with _opened(table) as file:
-        if _is_csv(table):
-            csv.field_size_limit(_LARGEST_FIELD)
-            return max(sum(1 for _ in csv.reader(file)) - 1, 0)
-        return sum(1 for line in file if line.strip())
+def count_items(table: Table | str | Path) -> int:
+    """Count the items that `read_items` yields; raises as it does where a table is malformed."""
+    with opened(table, None) as source:
+        return source.count(item_columns(source.mapping))
 
 
-def challenge_item(row: dict[str, Any], item_id: Any, pictures: Path | None) -> dict[str, Any]:
+def own_rows(table: Table) -> Iterator[tuple[str | None, list[str]]]:
+    """Yield each row of a table of items as it is, with the item's id."""
+    for _, cells, fields in table.read(item_columns(table.mapping)):
+        yield fields.get("id"), cells or []
+
+
+def opened(table: Table | str | Path, mapping: Mapping[str, str] | None) -> AbstractContextManager[Table]:
+    """Return a context with the table, which is closed behind it if it was given as a path."""
+    return nullcontext(table) if isinstance(table, Table) else closing(Table(table, mapping=mapping))
+
+
+def item_columns(mapping: Mapping[str, str]) -> Callable[[list[str]], Columns]:
+    """Return what finds an item's columns in a heading; it raises `MalformedTableError` where there are none."""
+
+    def find(names: list[str]) -> Columns:
+        if not mapping and {name.lower() for name in names} >= CHALLENGE:
+            challenge = Columns.of(names, CHALLENGE)
+            return Columns(challenge.heading, {"id": 0, **challenge.places})
+        found = Columns.of(names, PLAIN, mapping)
+        if _CONTENT.isdisjoint(found.places):
+            expected = f"{sorted(PLAIN)} or the challenge's {sorted(CHALLENGE)}"
+            raise MalformedTableError(
+                f"columns {sorted(names)}; expected {expected}, or say which column is the title (--map title=COLUMN)"
+            )
+        return found
+
+    return find
+
+
+def label_columns(mapping: Mapping[str, str]) -> Callable[[list[str]], Columns]:
+    """Return what finds a label's columns in a heading; it raises `MalformedTableError` where there is no code."""
+
+    def find(names: list[str]) -> Columns:
+        found = Columns.of(names, {*LABEL, "id"}, mapping)
+        if "code" not in found.places:
+            raise MalformedTableError(f"columns {sorted(names)}; expected code, and of the others {sorted(LABEL)}")
+        return found
+
+    return find
+
+
+def challenge_item(row: Mapping[str, Any], item_id: Any, pictures: Path | None) -> dict[str, Any]:
     """Return a row of the challenge's table as an item; its picture is named if its file is there."""
     item: dict[str, Any] = {"id": item_id, "title": row.get("designation"), "description": row.get("description")}
     name = f"image_{row.get('imageid')}_product_{row.get('productid')}.jpg"
@@ -74,91 +131,41 @@ def disarmed(text: str) -> str:
     return f"'{text}" if text.startswith(_FORMULA) else text
 
 
-def _is_csv(table: Path) -> bool:
-    return table.suffix.lower() == ".csv"
+def _item(columns: Columns, cells: list[str], fields: dict[str, Any], pictures: Path | None) -> dict[str, Any]:
+    if "designation" in columns.places:
+        return challenge_item(fields, cells[0], pictures)
+    return _with_image(fields)
 
 
-@contextmanager
-def _opened(table: Path) -> Iterator[TextIO]:
-    """Open the table as text; raises `TableError` if it cannot be read, or is not UTF-8."""
-    try:
-        with table.open(encoding="utf-8-sig", newline="") as file:
-            yield file
-    except OSError as error:
-        raise TableError(f"{table}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise TableError(f"{table}: not a text in UTF-8; save the table as CSV in UTF-8, or as NDJSON") from error
+def _label(fields: dict[str, Any], table: Table, line: int) -> dict[str, Any]:
+    label = _with_image(fields)
+    if str(label.get("id", "")).startswith(tuple(map(disarmed, _FORMULA))):
+        label["id"] = label["id"][1:]  # the table may be results that a person has corrected
+    code = label.get("code", "").strip()
+    if not code:
+        raise TableError(f"{table}, line {line}: there is no code", line=line)
+    number = _CODE.fullmatch(code)
+    return {**label, "code": number[1] if number else code}
 
 
-def _with_pictures(rows: _Rows, pictures: Path | None, table: Path) -> Iterator[dict[str, Any]]:
-    for line, item in rows:
-        image = item.get("image")
-        if isinstance(image, dict) and "file" in image:
-            item["image"] = {"base64": _read_picture(image["file"], pictures, table, line)}
-        yield item
+def _with_image(fields: dict[str, Any]) -> dict[str, Any]:
+    if image := fields.get("image"):
+        fields["image"] = picture_of(image)
+    return fields
 
 
-def _read_picture(name: Any, pictures: Path | None, table: Path, line: int) -> str:
-    if pictures is None:
-        raise TableError(f"{table}, line {line}: names the picture {name!r}: say in which folder it lies (--pictures)")
-    try:
-        return encode_file(path_in(pictures, name))
-    except InputError as error:
-        raise TableError(f"{table}, line {line}: {error}") from error
-
-
-def _csv(table: Path, pictures: Path | None) -> _Rows:
-    csv.field_size_limit(_LARGEST_FIELD)
-    with _opened(table) as file:
-        reader = csv.DictReader(file)
-        names = list(reader.fieldnames or [])
-        columns = set(names)
-        if columns >= CHALLENGE:
-            for row in reader:
-                yield reader.line_num, challenge_item(row, row[names[0]], pictures)
-        elif columns and columns <= PLAIN:
-            for row in reader:
-                yield reader.line_num, _plain_item(row)
-        else:
-            expected = f"{sorted(PLAIN)} or the challenge's {sorted(CHALLENGE)}"
-            raise TableError(f"{table}: columns {sorted(columns)}; expected {expected}")
-
-
-def _label_rows(table: Path) -> _Rows:
-    csv.field_size_limit(_LARGEST_FIELD)
-    with _opened(table) as file:
-        reader = csv.DictReader(file)
-        columns = set(reader.fieldnames or [])
-        if "code" not in columns or not columns <= {*LABEL, "id"}:
-            raise TableError(f"{table}: columns {sorted(columns)}; expected code, and of the others {sorted(LABEL)}")
-        for row in reader:
-            label = _plain_item(row)
-            if str(label.get("id", "")).startswith(tuple(map(disarmed, _FORMULA))):
-                label["id"] = label["id"][1:]  # the table may be results that a person has corrected
-            try:
-                label["code"] = int(label.get("code", ""))
-            except ValueError:
-                message = f"{table}, line {reader.line_num}: the code {label.get('code', '')!r} is no number"
-                raise TableError(message) from None
-            yield reader.line_num, label
-
-
-def _plain_item(row: dict[str, str]) -> dict[str, Any]:
-    item: dict[str, Any] = {field: value for field, value in row.items() if value}
-    if image := item.get("image"):
-        item["image"] = {"url" if PICTURE_URL.match(image) else "file": image}
+def _with_picture(item: dict[str, Any], pictures: Path | None, table: Table, line: int) -> dict[str, Any]:
+    image = item.get("image")
+    if isinstance(image, dict) and "file" in image:
+        item["image"] = {"base64": _read_picture(image["file"], pictures, table, line)}
     return item
 
 
-def _ndjson(table: Path) -> _Rows:
-    with _opened(table) as file:
-        for number, line in enumerate(file, 1):
-            if not line.strip():
-                continue
-            try:
-                item = json.loads(line)
-            except ValueError as error:
-                raise TableError(f"{table}, line {number}: not JSON: {error}") from error
-            if not isinstance(item, dict):
-                raise TableError(f"{table}, line {number}: an item is a JSON object")
-            yield number, item
+def _read_picture(name: Any, pictures: Path | None, table: Table, line: int) -> str:
+    if pictures is None:
+        detail = f"names the picture {name!r}: say in which folder it lies (--pictures)"
+        raise TableError(f"{table}, line {line}: {detail}", line=line)
+    try:
+        return encode_file(path_in(pictures, name))
+    except InputError as error:
+        raise TableError(f"{table}, line {line}: {error}", line=line) from error

@@ -19,7 +19,7 @@ from catalog_client._errors import UnexpectedAnswerError, WebhookError
 from catalog_client._parsing import Record, parse
 from catalog_client._records import Counts
 
-__all__ = ["TOLERANCE_S", "Ended", "Event", "WebhookError", "verify"]
+__all__ = ["TOLERANCE_S", "Ended", "Event", "WebhookError", "check_secret", "verify"]
 
 TOLERANCE_S = 300.0
 """How far the time of signing may lie from now."""
@@ -96,6 +96,11 @@ def verify(
     if not sum(hmac.compare_digest(one, other) for one in expected for other in signed):
         raise WebhookError("no signature of the webhook is right for this secret")
     return _event(content, identifier)
+
+
+def check_secret(secret: str) -> None:
+    """Raise `ValueError` if this cannot be a signing secret."""
+    _key(secret)
 
 
 def _header(headers: Mapping[str, str], name: str) -> str:

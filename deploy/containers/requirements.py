@@ -1,7 +1,7 @@
 """`python requirements.py EXTRA...`: what pyproject.toml says that those extras need, a line each.
 
-`client` stands for the command `catalog`, which client/pyproject.toml describes. A change of anything else in the two
-files installs no package again.
+`client` stands for the command `catalog`, which client/pyproject.toml describes, without its reader of workbooks. A
+change of anything else in the two files installs no package again.
 """
 
 import sys
@@ -25,7 +25,7 @@ def needed(names: list[str]) -> Iterator[str]:
         for requirement in extras.get(name) or groups[name]:
             if requirement.startswith(f"{project['name']}["):
                 yield from needed(requirement.partition("[")[2].rstrip("]").split(","))
-            else:
+            elif not requirement.startswith(f"{client['name']}["):
                 yield requirement
 
 

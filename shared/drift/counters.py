@@ -8,7 +8,7 @@ Keys, below the prefix `catalog:drift:`:
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from math import sqrt
@@ -16,7 +16,7 @@ from pathlib import Path
 
 from redis import Redis
 
-from shared.drift.profile import Profile, Reference
+from shared.drift.profile import Profile, Reference, renamed
 from shared.redis_access import PREFIX, LuaScripts, in_bytes, now
 
 _PREFIX = f"{PREFIX}drift:"
@@ -64,6 +64,7 @@ class DayCounts:
     first: date
     last: date
     profile: Profile
+    """Without the categories that the bundle's reference has no bin of their own for."""
     labels: Labels
 
 
@@ -86,16 +87,26 @@ class Drift:
         self._keep_s = keep_days * 24 * 3600
         self._count = _SCRIPTS.load(redis, "count")
 
-    def count(self, bundle: str, profile: Profile) -> None:
-        """Add a chunk's answers to today's counters in one round trip."""
+    def count(self, bundle: str, profile: Profile, reference: Reference | None = None) -> None:
+        """Add a chunk's answers to today's counters in one round trip.
+
+        Args:
+            reference: The bundle's: counts that are not compared with it are not kept.
+        """
         if profile.items:
-            pairs = [part for pair in profile.counts.items() for part in pair]
+            kept = profile if reference is None else profile.comparable_with(reference.profile)
+            pairs = [part for pair in kept.counts.items() for part in pair]
             self._count(args=[self._keep_s, bundle, *pairs])
 
     def publish(self, bundle: str, reference: Reference | None) -> None:
         """Let the API know what the bundle is compared with; it is cheap to repeat."""
         if reference is not None:
             self._redis.set(f"{_PREFIX}reference:{bundle}", reference.model_dump_json(), nx=True, ex=self._keep_s)
+
+    def reference(self, bundle: str) -> Reference | None:
+        """Return what the bundle is compared with; `None` if it has nothing, or no worker has published it yet."""
+        packed = self._redis.get(f"{_PREFIX}reference:{bundle}")
+        return None if packed is None else Reference.model_validate_json(packed)
 
     def label(self, bundle: str, day: date, confidence: float, right: bool) -> None:
         """Count an answer that was confirmed or corrected.
@@ -119,25 +130,32 @@ class Drift:
         return datetime.fromtimestamp(now(self._redis), UTC).date()
 
     def read(self) -> list[BundleDrift]:
-        """Every bundle that is kept, the one that answered last first."""
+        """Every bundle that is kept, the one that answered last first.
+
+        Of a bundle with a reference, only the counts that are compared with it are read: of thousands of categories,
+        few.
+        """
         members = [member.decode().split(" ") for member in self._redis.zrange(_DAYS, 0, -1)]
         bundles = sorted({bundle for _, bundle in members})
+        references = {bundle: self.reference(bundle) for bundle in bundles}
+        names = {
+            bundle: (_LABELS, _RIGHT, _CONFIDENCE, *reference.profile.compared)
+            for bundle, reference in references.items()
+            if reference is not None
+        }
         with self._redis.pipeline(transaction=False) as pipe:
             for day, bundle in members:
-                pipe.hgetall(f"{_PREFIX}{day}:{bundle}")
-            for bundle in bundles:
-                pipe.get(f"{_PREFIX}reference:{bundle}")
+                key = f"{_PREFIX}{day}:{bundle}"
+                pipe.hmget(key, names[bundle]) if bundle in names else pipe.hgetall(key)
             answers = pipe.execute()
         days: dict[str, list[DayCounts]] = {bundle: [] for bundle in bundles}
-        for (day, bundle), fields in zip(members, answers, strict=False):
+        for (day, bundle), found in zip(members, answers, strict=True):
+            pairs = zip(names[bundle], found, strict=True) if bundle in names else _decoded(found)
+            fields = {name: int(value) for name, value in pairs if value is not None}
             if fields:  # else the day has expired
                 days[bundle].append(_day(_EPOCH + timedelta(days=int(day)), fields))
-        found = [
-            BundleDrift(bundle, None if packed is None else Reference.model_validate_json(packed), tuple(days[bundle]))
-            for bundle, packed in zip(bundles, answers[len(members) :], strict=True)
-            if days[bundle]
-        ]
-        return sorted(found, key=lambda drift: drift.days[-1].last, reverse=True)
+        kept = [BundleDrift(bundle, references[bundle], tuple(days[bundle])) for bundle in bundles if days[bundle]]
+        return sorted(kept, key=lambda drift: drift.days[-1].last, reverse=True)
 
 
 def total(days: Iterable[DayCounts], first: date, last: date) -> DayCounts:
@@ -147,7 +165,11 @@ def total(days: Iterable[DayCounts], first: date, last: date) -> DayCounts:
     return DayCounts(first, last, profile, sum((day.labels for day in within), Labels()))
 
 
-def _day(day: date, fields: Mapping[bytes, bytes]) -> DayCounts:
-    counts = Counter({name.decode(): int(value) for name, value in fields.items()})
+def _decoded(fields: Mapping[bytes, bytes]) -> Iterator[tuple[str, bytes]]:
+    return ((name.decode(), value) for name, value in fields.items())
+
+
+def _day(day: date, fields: Mapping[str, int]) -> DayCounts:
+    counts = Counter(fields)
     labels = Labels(counts.pop(_LABELS, 0), counts.pop(_RIGHT, 0), counts.pop(_CONFIDENCE, 0))
-    return DayCounts(day, day, Profile(dict(counts)), labels)
+    return DayCounts(day, day, Profile(renamed(counts)), labels)

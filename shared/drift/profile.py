@@ -9,20 +9,21 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from itertools import pairwise
 from math import sqrt
 from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
-from shared.taxonomy import CODES
+from shared.taxonomy import RAKUTEN
 
 
 class Seen(NamedTuple):
     """One item as the model saw it, with the answer."""
 
-    code: int
-    """The product type that the model answered."""
+    code: str
+    """The category that the model answered."""
     confidence: float
     words: int
     """Number of words in the whole text."""
@@ -56,19 +57,27 @@ def _between(borders: tuple[float, ...]) -> list[str]:
 
 
 BINS: Mapping[DriftFeature, tuple[str, ...]] = {
-    DriftFeature.TYPE: tuple(map(str, CODES)),
     DriftFeature.CONFIDENCE: (f"below {_CONFIDENCE[0]:g}", *_between(_CONFIDENCE), f"{_CONFIDENCE[-1]:g} and more"),
     DriftFeature.WORDS: ("none", *_between(_WORDS), f"{_WORDS[-1]:g} and more"),
     DriftFeature.UNKNOWN: ("none", f"below {_UNKNOWN[1]:g}", *_between(_UNKNOWN[1:]), "all"),
     DriftFeature.PICTURE: _PICTURE,
 }
-"""The bins' human-readable names in order; `a to b` includes a but not b."""
+"""The bins' human-readable names in order; `a to b` includes a but not b. The bins of `TYPE` are categories."""
+_SHOWN_CATEGORIES = 50
+"""The most frequent categories that have a bin of their own when two profiles are compared."""
+OTHER_CATEGORIES = "all others"
 
 _SCALE = 10_000
 """Confidences are counted in units of their last decimal."""
 _ITEMS, _CONFIDENCE_SUM, _CONFIDENCE_SQUARES = "items", "confidence_sum", "confidence_squares"
 _NAMES = {feature: tuple(f"{feature}:{index}" for index in range(len(bins))) for feature, bins in BINS.items()}
-_OF_TYPE = dict(zip(CODES, _NAMES[DriftFeature.TYPE], strict=True))
+_CATEGORY = "category:"
+"""Before a code in the counts."""
+_BEFORE = {
+    f"{DriftFeature.TYPE}:{number}": f"{_CATEGORY}{code}"
+    for number, code in enumerate(sorted((leaf.code for leaf in RAKUTEN.leaves), key=int))
+}
+"""The names that counts of categories had while there were only Rakuten's."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +85,10 @@ class Profile:
     """Histograms of a set of items; profiles of disjoint sets are added with `+`."""
 
     counts: Mapping[str, int] = field(default_factory=dict)
-    """`items`, `<feature>:<index of the bin>`, and the sums of confidences and of their squares; zeros are left out."""
+    """`items`, `<feature>:<index of the bin>`, `category:<code>`, and the sums of confidences and of their squares.
+
+    Zeros are left out.
+    """
 
     @classmethod
     def of(cls, items: Iterable[Seen]) -> "Profile":
@@ -87,10 +99,10 @@ class Profile:
         for code, confidence, words, unknown, picture in items:
             bins += (
                 _ITEMS,
-                _OF_TYPE[code],
                 confidence_names[bisect_right(_CONFIDENCE, confidence)],
                 words_names[bisect_right(_WORDS, words)],
                 picture_names[picture],
+                _CATEGORY + code,
             )
             if words:
                 bins.append(unknown_names[bisect_right(_UNKNOWN, unknown)])
@@ -109,9 +121,44 @@ class Profile:
     def items(self) -> int:
         return self.counts.get(_ITEMS, 0)
 
-    def histogram(self, feature: DriftFeature) -> list[int]:
-        """Return the counts of the feature's bins in `BINS`."""
-        return [self.counts.get(name, 0) for name in _NAMES[feature]]
+    @property
+    def categories(self) -> dict[str, int]:
+        """The number of items by the code of their category, without those that have none."""
+        named = ((name, count) for name, count in self.counts.items() if name.startswith(_CATEGORY))
+        return {name.removeprefix(_CATEGORY): count for name, count in named}
+
+    def histograms(self, feature: DriftFeature, reference: "Profile") -> list[tuple[str, int, int]]:
+        """Return name and counts of each of the feature's bins, here and in the reference.
+
+        Of categories the most frequent of the reference have a bin, and the others one together: with more bins, chance
+        alone would move so much that no drift could be seen.
+        """
+        if feature is not DriftFeature.TYPE:
+            names = zip(BINS[feature], _NAMES[feature], strict=True)
+            return [(shown, self.counts.get(name, 0), reference.counts.get(name, 0)) for shown, name in names]
+        frequent = ((code, _CATEGORY + code) for code in sorted(reference._frequent))
+        bins = [(code, self.counts.get(name, 0), reference.counts[name]) for code, name in frequent]
+        # Each item is in one category.
+        others = self.items - sum(here for _, here, _ in bins)
+        return [*bins, (OTHER_CATEGORIES, others, reference.items - sum(there for *_, there in bins))]
+
+    def comparable_with(self, reference: "Profile") -> "Profile":
+        """Return the counts that `histograms` looks at: without the rarer categories of the reference."""
+        return Profile({name: self.counts[name] for name in reference.compared if name in self.counts})
+
+    @cached_property
+    def compared(self) -> tuple[str, ...]:
+        """The names of all counts that a comparison with this profile looks at, under those of earlier releases too."""
+        categories = [_CATEGORY + code for code in self._frequent]
+        earlier = [before for before, name in _BEFORE.items() if name in categories]
+        fixed = (name for names in _NAMES.values() for name in names)
+        return (_ITEMS, _CONFIDENCE_SUM, _CONFIDENCE_SQUARES, *fixed, *categories, *earlier)
+
+    @cached_property
+    def _frequent(self) -> tuple[str, ...]:
+        """The codes of the categories that have bins of their own where other profiles are compared with this one."""
+        counts = self.categories
+        return tuple(sorted(counts, key=lambda code: (-counts[code], code))[:_SHOWN_CATEGORIES])
 
     @property
     def confidence(self) -> float | None:
@@ -139,7 +186,17 @@ class Reference(BaseModel):
     accuracy: float
     """The share of right answers."""
     counts: dict[str, int]
+    right: dict[str, int] | None = None
+    """The number of right answers by the code of their category, without zeros; `None` in an older bundle."""
 
-    @property
+    @cached_property
     def profile(self) -> Profile:
-        return Profile(self.counts)
+        return Profile(renamed(self.counts))
+
+
+def renamed(counts: Mapping[str, int]) -> dict[str, int]:
+    """Return the counts under today's names: an earlier release named a category by its number among Rakuten's."""
+    total: Counter[str] = Counter()
+    for name, count in counts.items():
+        total[_BEFORE.get(name, name)] += count
+    return dict(total)

@@ -18,6 +18,7 @@ from shared.ledger.deliveries import (
 )
 from shared.ledger.figures import LaneFigures, QueueFigures
 from shared.ledger.idempotency import KEEP_ANSWERS_S, Answered, Claim, Idempotency, InFlightError
+from shared.ledger.job_list import JobList
 from shared.ledger.ledger import (
     LEASE_S,
     MAX_DEADLINE_S,
@@ -61,6 +62,7 @@ __all__ = [
     "InFlightError",
     "ItemStatus",
     "Job",
+    "JobList",
     "JobNotFoundError",
     "JobState",
     "KnownItem",
@@ -93,6 +95,6 @@ __all__ = [
     "done_key",
     "idempotency",
     "new_training",
-    "records",
+    "packing",
     "trainings",
 ]

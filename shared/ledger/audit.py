@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from redis import Redis
 
-from shared.ledger.records import unpack_items
+from shared.ledger.packing import unpack_items
 from shared.ledger.scripts import job_key, load
 from shared.redis_access import PREFIX, in_bytes
 

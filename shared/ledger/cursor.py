@@ -48,13 +48,13 @@ class Cursor:
             return cls(set(order[:at]), chunk, int(position[2]) if chunk is not None else 0)
         form = _FORM.fullmatch(text) if len(text) <= _LONGEST else None
         if form is None:
-            raise _not_ours(text)
+            raise not_ours(text)
         read = set[int]()
         least = 0
         for numbers in (part.split("-") for part in form[1].split("_") if part):
             first, last = int(numbers[0]), int(numbers[-1])
             if not least <= first <= last < chunks:
-                raise _not_ours(text)
+                raise not_ours(text)
             read.update(range(first, last + 1))
             least = last + 1
         return cls(read, int(form[2]) if form[2] else None, int(form[3] or 0))
@@ -91,5 +91,5 @@ def _ranges(numbers: Sequence[int]) -> Iterator[tuple[int, int]]:
             first = at + 1
 
 
-def _not_ours(text: str) -> CursorError:
+def not_ours(text: str) -> CursorError:
     return CursorError(f"{text[:100]!r} is not a cursor: use the one that the previous page returned")

@@ -6,7 +6,7 @@ whether it is paused because it kept failing, and how many attempts are under wa
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 from redis import Redis
 
 from shared.ledger.ledger import JobNotFoundError
-from shared.ledger.records import Job
+from shared.ledger.records import Job, known
 from shared.ledger.scripts import job_key, load
 from shared.ledger.states import WebhookState
 from shared.redis_access import in_bytes
@@ -134,8 +134,12 @@ class Deliveries:
         *,
         pause_s: float | None = None,
         breaker: Breaker,
+        made: bool = True,
     ) -> None:
         """Record an attempt; the next one is due after `pause_s`, or never without it.
+
+        Args:
+            made: Whether it counts; not, if it was admitted and then could not be made.
 
         Raises:
             JobNotFoundError: The job's record has expired meanwhile.
@@ -151,6 +155,7 @@ class Deliveries:
             "attempt": entry,
             "state": state,
             "breaker": asdict(breaker),
+            "unmade": not made,
         }
         if pause_s is not None:
             report["pause_s"] = pause_s
@@ -181,6 +186,6 @@ def _endpoint(job: Job) -> str:
     return hashlib.sha256(f"{job.tenant}\0{job.webhook_url or ''}".encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _attempt(fields: dict[str, Any]) -> DeliveryAttempt:
-    trigger, outcome = DeliveryTrigger(fields.pop("trigger")), DeliveryOutcome(fields.pop("outcome"))
-    return DeliveryAttempt(**fields, trigger=trigger, outcome=outcome)
+def _attempt(facts: Mapping[str, Any]) -> DeliveryAttempt:
+    read = {"trigger": DeliveryTrigger(facts["trigger"]), "outcome": DeliveryOutcome(facts["outcome"])}
+    return DeliveryAttempt(**known(DeliveryAttempt, {**facts, **read}))

@@ -7,7 +7,7 @@ from typing import Any
 
 from redis import Redis
 
-from shared.ledger.records import count_items
+from shared.ledger.packing import count_items
 from shared.ledger.scripts import load
 from shared.ledger.states import TERMINAL, JobState
 

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 from redis import Redis
 
-from shared.ledger.records import QueuedItem, pack_items, unpack_items
+from shared.ledger.packing import pack_items, unpack_items
+from shared.ledger.records import QueuedItem
 from shared.ledger.scripts import job_key, load
 from shared.redis_access import PREFIX, in_bytes
 

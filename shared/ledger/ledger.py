@@ -13,18 +13,9 @@ from redis.commands.core import Script
 from shared import redis_access
 from shared.ledger.freeing import Freeing
 from shared.ledger.idempotency import Claim
+from shared.ledger.packing import pack_items, pack_outcomes, unpack_items
 from shared.ledger.quotas import MEMORY, MemoryFullError, MemoryQuota, QuotaExceededError
-from shared.ledger.records import (
-    Job,
-    LaneStatus,
-    Lease,
-    NewJob,
-    Outcome,
-    QueuedItem,
-    pack_items,
-    pack_outcomes,
-    unpack_items,
-)
+from shared.ledger.records import Job, LaneStatus, Lease, NewJob, Outcome, QueuedItem
 from shared.ledger.scripts import job_key, load
 from shared.ledger.states import ItemStatus, JobState
 from shared.redis_access import PREFIX, in_bytes, in_seconds
@@ -63,7 +54,7 @@ class StagingLostError(RuntimeError):
 
 
 class NotOnDiskError(RuntimeError):
-    """The job is open, but Redis has not confirmed in time that it is on disk."""
+    """The job is open, but Redis has not confirmed in time that it is on disk, there and on replicas."""
 
 
 class Ledger:
@@ -153,20 +144,23 @@ class Ledger:
         fingerprint: str = "",
         keep_claim_s: int = 0,
         on_disk: bool = False,
+        replicas: int = 0,
     ) -> bool:
         """Turn the staged chunks into a queued job in one step.
 
         Args:
             claim: The idempotency key's claim; in the same step the key leads to the job, for `keep_claim_s`.
             on_disk: Wait until Redis has the job in its append-only file on disk.
+            replicas: Wait until this many replicas have it there, too.
 
         Returns:
-            Whether the job is known to be on disk: false without `on_disk`, or if this Redis cannot tell.
+            Whether the job is known to be where it should: false if nothing is asked for, or if this Redis cannot tell
+            and no replicas are asked for.
 
         Raises:
             QueueFullError, QuotaExceededError, SupersededError, StagingLostError: No job was opened; staged chunks are
                 still there.
-            NotOnDiskError: The job is open, but not known to be on disk.
+            NotOnDiskError: The job is open, but not known to be there.
         """
         facts = {**asdict(new), "id": job, "keep": new.keep_s, "keep_record": new.keep_record_s}
         facts["tracked"], facts["keep_inputs"] = int(new.tracked), int(new.keep_inputs)
@@ -174,34 +168,34 @@ class Ledger:
             answer = {"key": claim.key, "token": claim.token, "fingerprint": fingerprint, "keep_s": keep_claim_s}
             facts["idempotency"] = answer
         present = json.dumps({name: value for name, value in facts.items() if value is not None})
-        opened, synced = self._written(self._open, present, on_disk)
+        opened, synced = self._written(self._open, present, on_disk, replicas)
         _check_accepted(opened, new.lane, new.max_waiting)
         match opened:
             case b"superseded":
                 raise SupersededError
             case b"lost":
                 raise StagingLostError
-        return _confirmed(job, synced) if on_disk else False
+        return _confirmed(job, synced, on_disk, replicas)
 
-    def confirm(self, job: str) -> bool:
-        """Wait until Redis has an open job in its append-only file on disk; return false if this Redis cannot tell.
+    def confirm(self, job: str, *, on_disk: bool = True, replicas: int = 0) -> bool:
+        """Wait for an open job as `open` does, with the same arguments and result.
 
         Raises:
             JobNotFoundError: There is no such job.
-            NotOnDiskError: It is not known to be on disk.
+            NotOnDiskError: It is not known to be there.
         """
-        found, synced = self._written(self._confirm, job, on_disk=True)
+        found, synced = self._written(self._confirm, job, on_disk, replicas)
         if not found:
             raise JobNotFoundError(job)
-        return _confirmed(job, synced)
+        return _confirmed(job, synced, on_disk, replicas)
 
-    def _written(self, step: Script, argument: str, on_disk: bool) -> tuple[Any, Any]:
+    def _written(self, step: Script, argument: str, on_disk: bool, replicas: int) -> tuple[Any, Any]:
         """Return the step's reply, and WAITAOF's if it is asked for; raises what the step raises."""
         # One connection, without MULTI: WAITAOF waits for what was written on its own connection.
         with self._redis.pipeline(transaction=False) as pipe:
             step(args=[argument], client=pipe)
-            if on_disk:
-                pipe.execute_command("WAITAOF", 1, 0, _ON_DISK_S * 1000)
+            if on_disk or replicas:
+                pipe.execute_command("WAITAOF", int(on_disk), replicas, _ON_DISK_S * 1000)
             reply, *synced = pipe.execute(raise_on_error=False)
         if isinstance(reply, Exception):
             raise reply
@@ -341,12 +335,16 @@ def done_key(job: str) -> str:
     return job_key(job, "done")
 
 
-def _confirmed(job: str, synced: Any) -> bool:
-    """Interpret WAITAOF's reply: [1, replicas], [0, …] after the time-out, or an error from a Redis without WAITAOF."""
-    if isinstance(synced, ResponseError):
+def _confirmed(job: str, synced: Any, on_disk: bool, replicas: int) -> bool:
+    """Interpret WAITAOF's reply: [local, replicas], or an error from a Redis without WAITAOF or append-only file."""
+    if synced is None:
         return False
+    if isinstance(synced, ResponseError) and not replicas:
+        return False
+    if isinstance(synced, ResponseError):
+        raise NotOnDiskError(job)
     if isinstance(synced, Exception):
         raise synced
-    if int(synced[0]) < 1:
+    if int(synced[0]) < int(on_disk) or int(synced[1]) < replicas:
         raise NotOnDiskError(job)
     return True

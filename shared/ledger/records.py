@@ -1,10 +1,7 @@
 """The records that the ledger takes and returns."""
 
-import json
-import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from operator import attrgetter
 from typing import Any
 
 from shared.ledger.states import TERMINAL, ItemStatus, JobState, WebhookState
@@ -35,9 +32,9 @@ class QueuedItem:
 
 @dataclass(frozen=True, slots=True)
 class Guess:
-    """A product type's code with its probability, rounded to four places."""
+    """A category's code with its probability, rounded to four places."""
 
-    code: int
+    code: str
     confidence: float
 
 
@@ -51,6 +48,10 @@ class Outcome:
     guesses: tuple[Guess, ...] = ()
     needs_review: bool = False
     """A person should look at the first guess."""
+    path: tuple[Guess, ...] = ()
+    """The categories above the first guess, from the root, each with the probability of all that lies below it."""
+    sure: int = 0
+    """How many categories are sure, of the path and the first guess as its last one, from the root."""
     text: Guess | None = None
     """The text branch's own best guess."""
     image: Guess | None = None
@@ -147,6 +148,8 @@ class NewJob:
     """Id of the job whose items this one retries."""
     tracked: bool = True
     """Whether the job gets a message in the outbox `tracking` when it ends."""
+    listed: bool = True
+    """Whether the job is in the list of its tenant's jobs. A training is in that of trainings instead."""
     keep_inputs: bool = True
     """Whether classified items are kept with their results, for corrections."""
     traceparent: str | None = None
@@ -294,66 +297,7 @@ def _number(text: str | None) -> float | None:
     return None if text is None else float(text)
 
 
-# Rows instead of objects with names: there may be millions of items, and `asdict` takes ten times as long.
-
-
-def pack_items(items: Sequence[QueuedItem]) -> bytes:
-    return _pack([_ITEM(item) for item in items])
-
-
-def unpack_items(packed: bytes) -> list[QueuedItem]:
-    return [QueuedItem(*row) for row in _unpack(packed)]
-
-
-def count_items(packed: bytes) -> int:
-    return len(_unpack(packed))
-
-
-def pack_outcomes(bundle: str, outcomes: Sequence[Outcome]) -> bytes:
-    return _pack([bundle, [_to_row(outcome) for outcome in outcomes]])
-
-
-def unpack_outcomes(packed: bytes) -> tuple[str, list[Outcome]]:
-    """The bundle ("" for none), and the outcomes it gave."""
-    bundle, rows = _unpack(packed)
-    return bundle, [_from_row(*row) for row in rows]
-
-
-_ITEM = attrgetter(*(field.name for field in fields(QueuedItem)))
-_SUCCEEDED = attrgetter("index", "id", "needs_review", "cached", "weights")
-_OTHERS = attrgetter("index", "id", "status", "error", "message", "pointer", "line")
-
-
-def _to_row(outcome: Outcome) -> tuple[Any, ...]:
-    """Return only the fields that an outcome of its kind has."""
-    if outcome.status is not ItemStatus.SUCCEEDED:
-        return _OTHERS(outcome)
-    guesses = [(guess.code, guess.confidence) for guess in outcome.guesses]
-    text, image = outcome.text, outcome.image
-    branches = (text and (text.code, text.confidence), image and (image.code, image.confidence))
-    return (*_SUCCEEDED(outcome), guesses, *branches)
-
-
-def _from_row(index: int, identifier: str, *rest: Any) -> Outcome:
-    if isinstance(rest[0], str):
-        status, error, message, pointer, line = rest
-        return Outcome(index, identifier, ItemStatus(status), error=error, message=message, pointer=pointer, line=line)
-    needs_review, cached, weights, guesses, text, image = rest
-    return Outcome(
-        index,
-        identifier,
-        guesses=tuple([Guess(*guess) for guess in guesses]),
-        needs_review=needs_review,
-        text=text and Guess(*text),
-        image=image and Guess(*image),
-        weights=weights and tuple(weights),
-        cached=cached,
-    )
-
-
-def _pack(content: Any) -> bytes:
-    return zlib.compress(json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode(), level=3)
-
-
-def _unpack(packed: bytes) -> Any:
-    return json.loads(zlib.decompress(packed))
+def known(record: type, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the facts that the record has fields for; a process of a later release may have stored others beside."""
+    names = {field.name for field in fields(record)}
+    return {name: fact for name, fact in facts.items() if name in names}

@@ -5,7 +5,8 @@ from collections.abc import Collection, Iterator
 from redis import Redis
 
 from shared.ledger.cursor import Cursor
-from shared.ledger.records import Job, KnownItem, Outcome, Page, QueuedItem, unpack_items, unpack_outcomes
+from shared.ledger.packing import unpack_items, unpack_outcomes
+from shared.ledger.records import Job, KnownItem, Outcome, Page, QueuedItem
 from shared.ledger.scripts import job_key
 from shared.ledger.states import ItemStatus, JobState
 from shared.redis_access import in_bytes

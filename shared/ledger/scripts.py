@@ -15,6 +15,7 @@ Keys, below the prefix `catalog:`:
     job:{id}:deliveries  list: attempts to deliver its webhook
     job:{id}:training    hash: a training's request, stages and results, each as JSON
     job:{id}:log         the end of a training's log
+    jobs:{tenant}        zset: the tenant's job, without trainings and single predictions → when it was accepted
     trainings:{tenant}   zset: the tenant's training → when it was accepted
     training:durations   hash: stage → its seconds in the last completed training
     turns:{lane}         zset: tenants with ready chunks, in turn

@@ -13,7 +13,7 @@ from redis import Redis
 
 from shared.ledger.ledger import LEASE_S, MAX_DEADLINE_S, STAGING_S, JobNotFoundError, Ledger
 from shared.ledger.quotas import MemoryQuota
-from shared.ledger.records import Job, Lease, NewJob, Outcome, QueuedItem
+from shared.ledger.records import Job, Lease, NewJob, Outcome, QueuedItem, known
 from shared.ledger.scripts import job_key, load
 from shared.ledger.states import JobState
 from shared.pipeline.stages import STEPS, GateVerdict, PromotePolicy
@@ -102,15 +102,15 @@ class Training:
         return Training(self.job.as_accepted(), self.request)
 
     @classmethod
-    def read(cls, job: Job, fields: Mapping[bytes, bytes]) -> "Training":
-        facts = {name.decode(): json.loads(value) for name, value in fields.items()}
+    def read(cls, job: Job, stored: Mapping[bytes, bytes]) -> "Training":
+        facts = {name.decode(): json.loads(value) for name, value in stored.items()}
         stages = tuple(_stage(name, facts.pop(f"stage:{name}", {}), job.ended) for name in STEPS)
         request = facts.pop("request")
         if verdict := facts.pop("verdict", None):
             facts["verdict"] = GateVerdict.model_validate(verdict)
         texts = tuple(request.pop("unlabelled", ()))
-        read = TrainingRequest(**{**request, "unlabelled": texts, "promote": PromotePolicy(request["promote"])})
-        return cls(job, read, stages, **facts)
+        read = {**request, "unlabelled": texts, "promote": PromotePolicy(request["promote"])}
+        return cls(job, TrainingRequest(**known(TrainingRequest, read)), stages, **known(cls, facts))
 
 
 class TrainingLimits(Protocol):
@@ -263,6 +263,6 @@ class Trainings:
 
 
 def _stage(name: str, facts: dict[str, Any], ended: bool) -> Stage:
-    stage = Stage(name, **facts)
+    stage = Stage(**known(Stage, {**facts, "name": name}))
     state = StageState(stage.state)
     return replace(stage, state=StageState.STOPPED if ended and state is StageState.RUNNING else state)

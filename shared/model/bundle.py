@@ -14,8 +14,11 @@ from shared.model.fusion import Fusion
 from shared.model.known import KnownItems
 from shared.model.review import Review
 from shared.model.text import TextEncoder
+from shared.taxonomy import RAKUTEN, TAXONOMY_FILE, Taxonomy, TaxonomyError, from_json, to_json
 
-FORMAT = 3
+FORMAT = 4
+READABLE = (3, FORMAT)
+"""Bundles of format 3 have no taxonomy: their categories are Rakuten's."""
 MANIFEST = "manifest.json"
 
 VOCABULARY, TEXT, IMAGE, BACKBONE = "vocabulary.npy", "text.npz", "image.npz", "backbone.xml"
@@ -46,7 +49,8 @@ class Manifest(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     format: int
-    labels: tuple[int, ...]
+    labels: tuple[int | str, ...]
+    """The code of each class. They are numbers in format 3, texts since; `Bundle.codes` has them as texts."""
     max_words: int
     max_subwords: int
     """Subwords of one word, including the word itself."""
@@ -82,16 +86,18 @@ class Bundle:
         """Read the manifest and check every file against it.
 
         Raises:
-            BundleError: The manifest is missing or has another format, or a file is missing or differs.
+            BundleError: The manifest is missing or has another format, a file is missing or differs, or the taxonomy
+                cannot be read or lacks a category that the bundle answers with.
         """
         try:
             manifest = Manifest.model_validate_json((folder / MANIFEST).read_bytes())
         except FileNotFoundError:
             raise BundleError(f"{folder} holds no {MANIFEST}: train a model first (dvc repro)") from None
         except ValidationError as error:
-            raise BundleError(f"{folder} has no manifest of format {FORMAT}, train it again: {error}") from error
-        if manifest.format != FORMAT:
-            raise BundleError(f"{folder} has format {manifest.format}, this code reads {FORMAT}: train it again")
+            raise BundleError(f"{folder} has no manifest of a format that is read, train it again: {error}") from error
+        if manifest.format not in READABLE:
+            formats = " and ".join(map(str, READABLE))
+            raise BundleError(f"{folder} has format {manifest.format}, this code reads {formats}: train it again")
         for name, expected in manifest.files.items():
             if Path(name).name != name:
                 raise BundleError(f"{folder} names a file outside itself in its manifest: train it again")
@@ -100,15 +106,42 @@ class Bundle:
                 raise BundleError(f"{folder} lacks {name}: fetch or train the bundle again")
             if sha256(path) != expected:
                 raise BundleError(f"{path} is not the file its manifest names (sha256 differs): fetch it again")
-        return cls(folder, manifest)
+        bundle = cls(folder, manifest)
+        bundle._check_categories()
+        return bundle
 
     @classmethod
-    def seal(cls, folder: Path, **facts: object) -> "Bundle":
-        """Write the manifest of the files in `folder`; `facts` are the manifest's other fields."""
+    def seal(cls, folder: Path, taxonomy: Taxonomy, **facts: object) -> "Bundle":
+        """Write the taxonomy, and the manifest of the files in `folder`; `facts` are the manifest's other fields."""
+        (folder / TAXONOMY_FILE).write_text(to_json(taxonomy), encoding="utf-8")
         files = {path.name: sha256(path) for path in sorted(folder.iterdir()) if path.name != MANIFEST}
         manifest = Manifest.model_validate({"format": FORMAT, "files": files, **facts})
         (folder / MANIFEST).write_bytes(_canonical(manifest) + b"\n")
         return cls(folder, manifest)
+
+    @cached_property
+    def codes(self) -> tuple[str, ...]:
+        """The code of each class, in the order of the networks' outputs."""
+        return tuple(map(str, self.manifest.labels))
+
+    @cached_property
+    def taxonomy(self) -> Taxonomy:
+        """The categories that its training worked with; raises `BundleError` if they cannot be read."""
+        if TAXONOMY_FILE not in self.manifest.files:
+            return RAKUTEN
+        try:
+            return from_json((self.folder / TAXONOMY_FILE).read_bytes())
+        except (OSError, TaxonomyError) as error:
+            raise BundleError(
+                f"{self.folder / TAXONOMY_FILE} cannot be read: {error}. Train the bundle again"
+            ) from error
+
+    def _check_categories(self) -> None:
+        """Raise `BundleError` if the bundle answers with categories that its taxonomy does not have."""
+        known = self.taxonomy.by_code
+        if unknown := [code for code in self.codes if code not in known]:
+            shown = ", ".join(map(repr, unknown[:5]))
+            raise BundleError(f"{self.folder} answers with {shown}, which its taxonomy lacks: train it again")
 
     @property
     def backbone(self) -> tuple[str, ...]:
@@ -153,4 +186,7 @@ def sha256(path: Path) -> str:
 
 
 def _canonical(manifest: Manifest) -> bytes:
-    return json.dumps(manifest.model_dump(mode="json"), sort_keys=True, indent=1, ensure_ascii=False).encode()
+    """The manifest's bytes, without fields that it does not state: a field added later changes no older bundle's id."""
+    return json.dumps(
+        manifest.model_dump(mode="json", exclude_unset=True), sort_keys=True, indent=1, ensure_ascii=False
+    ).encode()

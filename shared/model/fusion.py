@@ -1,11 +1,13 @@
 """Fusion of both branches' probabilities into one calibrated answer."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
+Rows = slice | npt.NDArray[np.bool_]
 Probabilities = npt.NDArray[np.float32]
 
 _FLOOR = 1e-7
@@ -41,13 +43,16 @@ class Fusion(BaseModel):
 
 
 def log(probabilities: Probabilities) -> Probabilities:
-    return np.asarray(np.log(np.maximum(probabilities, _FLOOR)), np.float32)
+    logarithms = np.maximum(probabilities, _FLOOR, dtype=np.float32)
+    return np.log(logarithms, out=logarithms)
 
 
 def softmax(scores: npt.NDArray[np.floating]) -> Probabilities:
     """Along the last axis."""
-    exponents = np.exp(scores - scores.max(axis=-1, keepdims=True))
-    return np.asarray(exponents / exponents.sum(axis=-1, keepdims=True), np.float32)
+    exponents = scores - scores.max(axis=-1, keepdims=True)
+    np.exp(exponents, out=exponents)  # in place: of thousands of classes, copies take longer than the arithmetic
+    exponents /= exponents.sum(axis=-1, keepdims=True)
+    return np.asarray(exponents, np.float32)
 
 
 @dataclass(frozen=True)
@@ -62,12 +67,16 @@ class Prediction:
 def fuse(fusion: Fusion, text: Probabilities, image: Probabilities) -> Prediction:
     """Fuse each row by its case: both branches, or the one whose row is not NaN."""
     has_text, has_image = ~np.isnan(text[:, 0]), ~np.isnan(image[:, 0])
+    cases: list[tuple[npt.NDArray[np.bool_], Callable[[Rows], Probabilities]]] = [
+        (has_text & has_image, lambda rows: fusion.both(text[rows], image[rows])),
+        (has_text & ~has_image, lambda rows: fusion.only_text(text[rows])),
+        (~has_text & has_image, lambda rows: fusion.only_image(image[rows])),
+    ]
+    for chosen, answers in cases:
+        if len(chosen) and chosen.all():  # as for most batches: nothing is copied
+            return Prediction(answers(slice(None)), text, image)
     fused = np.full_like(text, np.nan)
-    both, only_text, only_image = has_text & has_image, has_text & ~has_image, ~has_text & has_image
-    if both.any():
-        fused[both] = fusion.both(text[both], image[both])
-    if only_text.any():
-        fused[only_text] = fusion.only_text(text[only_text])
-    if only_image.any():
-        fused[only_image] = fusion.only_image(image[only_image])
+    for chosen, answers in cases:
+        if chosen.any():
+            fused[chosen] = answers(chosen)
     return Prediction(fused, text, image)

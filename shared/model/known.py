@@ -19,15 +19,21 @@ class KnownItems:
     """A row per distinct item and label; an item whose copies have different labels has several."""
 
     identities: Identities
-    codes: npt.NDArray[np.int64]
-    """The label: a prdtypecode."""
+    codes: npt.NDArray[np.str_]
+    """The label: a category's code."""
     learned: npt.NDArray[np.bool_]
     """Whether it was in the training or the validation split; other items were held out."""
 
     def save(self, path: Path) -> None:
-        np.savez(path, identities=self.identities, codes=self.codes.astype(np.uint16), learned=self.learned)
+        """Write the rows; each code is written once, and every row has its number, which takes two bytes for most."""
+        distinct, numbers = np.unique(self.codes, return_inverse=True)
+        narrow = numbers.astype(np.min_scalar_type(max(len(distinct) - 1, 0)))
+        np.savez(path, identities=self.identities, distinct_codes=distinct, codes=narrow, learned=self.learned)
 
     @classmethod
     def load(cls, path: Path) -> "KnownItems":
         with np.load(path) as arrays:
-            return cls(arrays["identities"], arrays["codes"].astype(np.int64), arrays["learned"])
+            codes = arrays["codes"]
+            # Bundles of format 3 have the codes themselves, as numbers.
+            texts = arrays["distinct_codes"][codes] if "distinct_codes" in arrays else codes.astype(np.str_)
+            return cls(arrays["identities"], texts, arrays["learned"])

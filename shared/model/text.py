@@ -15,7 +15,8 @@ _FIRST_ID = 1
 _STEP = 8
 """Texts are padded to a multiple of this, so that a runtime meets few shapes."""
 
-_CACHED_WORDS = 200_000
+_CACHED_WORDS, _CACHED_LETTERS = 200_000, 64
+"""How many words' ids are kept, and of words of how many letters at most."""
 
 TokenIds = npt.NDArray[np.int32]
 """Ids of one text, of shape (words, subwords)."""
@@ -82,9 +83,10 @@ class TextEncoder:
             known = [own, *(gram for gram in grams if gram != PADDING)][: self.max_subwords]
             row = np.full(self.max_subwords, PADDING, np.int32)
             row[: len(known)] = known
-            if len(self._rows) >= _CACHED_WORDS:
-                self._rows.clear()
-            self._rows[word] = row
+            if len(word) <= _CACHED_LETTERS:
+                if len(self._rows) >= _CACHED_WORDS:
+                    self._rows.clear()
+                self._rows[word] = row
         return row
 
     def ids(self, text: Sequence[str]) -> TokenIds:

@@ -1,6 +1,10 @@
-"""HTTP to addresses that clients choose: which ones are allowed, and requests that cannot reach any other."""
+"""HTTP to addresses that clients choose: which ones are allowed, and requests that cannot reach any other; proxies."""
 
 __all__ = [
     "addresses",
+    "fetching",
     "outbound",
+    "proxies",
+    "retry_after",
+    "urls",
 ]

@@ -7,7 +7,7 @@ again. A setting says where the remote is; its credentials come from the environ
 
 from pathlib import Path
 
-from shared.pipeline.workspace import DVC, WorkspaceError, dvc
+from shared.pipeline.workspace import DVC, WorkspaceError, configure, dvc
 
 FETCH = (*DVC, "fetch", "--run-cache")
 """The command that brings the run cache, and those of `dvc.lock`'s outputs that this machine lacks.
@@ -29,7 +29,9 @@ def connect(workspace: Path, remote: str) -> None:
         WorkspaceError: The name is unknown, or DVC refuses the URL.
     """
     if "/" in remote:
-        dvc(workspace, "remote", "add", "--local", "--force", "--default", _BY_URL, remote)
+        configure(workspace, f'remote "{_BY_URL}"', url=remote)
+        configure(workspace, "core", remote=_BY_URL)
+        dvc(workspace, "remote", "list")  # checks the URL
         return
     known = [line.split()[0] for line in dvc(workspace, "remote", "list").splitlines() if line.strip()]
     if remote not in known:
@@ -37,4 +39,4 @@ def connect(workspace: Path, remote: str) -> None:
             f"CATALOG_DVC_REMOTE: DVC knows no remote {remote!r} here, only {', '.join(known) or 'none'}; "
             "or give its URL"
         )
-    dvc(workspace, "remote", "default", "--local", remote)
+    configure(workspace, "core", remote=remote)

@@ -18,7 +18,8 @@ PATH = Path("params.yaml")
 
 Loaded = TypeVar("Loaded", bound=BaseModel)
 
-_USER = re.compile(r"(?<=://)[^/?#\s@]+@")
+_USER = re.compile(r"(?<=://)[^/?#\s]+@")
+"""A user and a password, which may hold an `@`."""
 _EPOCHS = 10_000
 _ITEMS = 100_000_000
 _BATCH = 65_536
@@ -33,12 +34,14 @@ class ParamsError(ValueError):
 
 @dataclass(frozen=True)
 class _Place:
-    """Marks a parameter that may hold a path or a URL: only the operator sets it, in `params.yaml`."""
+    """Marks a parameter that says where something is: only the operator sets it, in `params.yaml`."""
 
     instead: str
     """What a request does instead."""
     words: tuple[str, ...] = ()
     """Values that are no places, which a request may set."""
+    what: str = "a path or URL"
+    """What it may hold."""
 
 
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
@@ -54,8 +57,27 @@ class SampleParams(_Section):
     seed: Seed
 
 
+ColumnName = Annotated[str | None, Field(max_length=200)]
+"""`None`: it is guessed; empty: there is no such column."""
+
+
+class ColumnParams(_Section):
+    """The columns of a table of products, by what they hold."""
+
+    id: ColumnName = None
+    title: ColumnName = None
+    description: ColumnName = None
+    picture: ColumnName = None
+    category: ColumnName = None
+
+
 class ImportParams(_Section):
     source: Annotated[str | None, _Place("name one of the operator's sources as `source` of the request")]
+    taxonomy: Annotated[str | None, _Place("put taxonomy.csv beside the products of the source")] = None
+    pictures: Annotated[str | None, _Place("put the pictures beside the products of the source")] = None
+    columns: Annotated[
+        ColumnParams, _Place("the operator names them in params.yaml", what="the columns of a table")
+    ] = ColumnParams()
     unlabelled: Annotated[tuple[str, ...], _Place("name some of the operator's sources as `unlabelled` of the request")]
     sample: SampleParams
 
@@ -152,6 +174,11 @@ class GateContradictedParams(_Section):
     share_of_class: float = Field(ge=0, le=1)
 
 
+class GateNewCategoriesParams(_Section):
+    min_items: int = Field(ge=1, le=_ITEMS)
+    f1: float = Field(ge=0, le=1)
+
+
 class GateParams(_Section):
     min_items: int = Field(ge=1, le=_ITEMS)
     resamples: int = Field(ge=100, le=100_000)
@@ -164,6 +191,7 @@ class GateParams(_Section):
     latency: float = Field(ge=1, le=1_000_000)
     relabelled: GateRelabelledParams
     contradicted: GateContradictedParams
+    new_categories: GateNewCategoriesParams
     first: float = Field(ge=0, le=1)
 
 
@@ -183,7 +211,7 @@ def _places(
             continue
         place = next((mark for mark in field.metadata if isinstance(mark, _Place)), None)
         if place is not None and value not in place.words:
-            why = f"a request cannot set a path or URL: {place.instead}"
+            why = f"a request cannot set {place.what}: {place.instead}"
             yield InitErrorDetails(
                 type=PydanticCustomError("place", "{why}", {"why": why}), loc=(*above, name), input=""
             )

@@ -6,7 +6,10 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 STAGES = ("import_data", "preprocess", "train", "evaluate")
-"""DVC's stages, in their order."""
+"""DVC's stages that are skipped if nothing that they depend on has changed, in their order."""
+
+LIST_INPUTS = "list_inputs"
+"""DVC's stage before them, which always runs: it lists what lies outside git and DVC. Older revisions lack it."""
 
 GATE = "gate"
 STEPS = (*STAGES, GATE)
@@ -18,6 +21,20 @@ BUNDLE = Path("models/bundle")
 FEATURE_STORE = Path("data/feature-store")
 """The output of no stage: it is kept between runs, so that only new pictures are computed."""
 
+INPUTS = Path("data/inputs")
+"""The outputs of `list_inputs`."""
+
+SOURCE_CHANGES = INPUTS / "changes.json"
+"""Beside them: how many products, pictures and texts the source has, and how many are new, changed and gone."""
+
+LAST_IMPORTS = Path("data/last-imports")
+"""The output of no stage: what each source held at its last import, kept between runs to tell what has changed."""
+
+FETCHED = Path("data/fetched")
+"""The output of no stage: pictures that a table names by URL, kept between runs, so that each is fetched once."""
+
+IMPORTED_TAXONOMY = Path("data/imported/taxonomy.json")
+"""The categories that a training works with."""
 LABELS = Path("data/labels/dataset")
 """The labels that a training learns from: `worker/trainings/label_snapshot.py` puts a copy there."""
 
@@ -62,7 +79,7 @@ class GateCheck(BaseModel):
 
     name: str
     """Stable: `held_out`, `labels`, `contradictions`, `weighted_f1`, `new_items`, `confirmed_items`, `classes`,
-    `calibration`, `coverage`, `latency`, `golden`."""
+    `new_categories`, `calibration`, `coverage`, `latency`, `golden`."""
     passed: bool
     detail: str
     """One readable sentence with the figures."""

@@ -36,7 +36,10 @@ def clone(repository: Path, revision: str, folder: Path) -> None:
     try:
         git(repository, "rev-parse", "--git-dir")
     except WorkspaceError as error:
-        raise WorkspaceError(f"{repository} is not a git repository: {error}") from error
+        raise WorkspaceError(
+            f"{repository} is not a git repository that trainings could clone: name one in "
+            f"CATALOG_TRAINING_REPOSITORY, or make it one (git init, git add --all, git commit). {error}"
+        ) from error
     try:
         commit = git(repository, "rev-parse", "--verify", "--end-of-options", f"{revision}^{{commit}}")
     except WorkspaceError as error:
@@ -67,10 +70,19 @@ def show(command: list[str], folder: Path, env: Mapping[str, str]) -> None:
         raise WorkspaceError(f"in {folder}: {' '.join(command)} failed")
 
 
+def configure(folder: Path, section: str, **options: str) -> None:
+    """Set options of DVC in the folder alone; `dvc config` could only write ASCII."""
+    from configobj import ConfigObj  # DVC brings it along; the API, which has neither, imports this module
+
+    config = ConfigObj(str(folder / _LOCAL_CONFIG), encoding="utf-8", interpolation=False)
+    config.setdefault(section, {}).update(options)
+    config.write()
+
+
 def _share_cache(repository: Path, folder: Path) -> None:
     if (repository / _LOCAL_CONFIG).exists():
         shutil.copy2(repository / _LOCAL_CONFIG, folder / _LOCAL_CONFIG)
-    dvc(folder, "config", "--local", "cache.dir", str(repository / dvc(repository, "cache", "dir")))
+    configure(folder, "cache", dir=str(repository / dvc(repository, "cache", "dir")))
 
 
 def _run(command: list[str], folder: Path) -> str:
@@ -80,6 +92,11 @@ def _run(command: list[str], folder: Path) -> str:
         ran = subprocess.run(  # noqa: S603  # ours
             command, cwd=folder, env=env, capture_output=True, text=True, check=False, timeout=_LIMIT_S
         )
+    except FileNotFoundError as error:
+        missing = (
+            f"there is no folder {folder}" if not folder.is_dir() else f"the program {command[0]} is not installed"
+        )
+        raise WorkspaceError(f"{name}: {missing}") from error
     except (OSError, subprocess.TimeoutExpired) as error:
         raise WorkspaceError(f"{name}: {error}") from error
     if ran.returncode:

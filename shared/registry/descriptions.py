@@ -9,11 +9,14 @@ from shared.pipeline.stages import GateVerdict
 NOTE = "mlflow.note.content"
 """The tag that MLflow shows as the description of an experiment or a run, as Markdown."""
 
+RESTORED_FROM = "restored_from"
+"""The tag of a run that stands in for a run of another store; its value is that run's id."""
+
 EXPERIMENT_KIND = {"mlflow.experimentKind": "custom_model_development"}
 """Without this tag MLflow 3 takes an experiment for one about language models."""
 
 MODEL = (
-    "Classifies a product of a marketplace's catalogue into one of 27 categories from its title, description and "
+    "Classifies a product of a marketplace's catalogue into one of its categories from its title, description and "
     "picture (an LSTM over the words, VGG16 over the picture, and a fusion of both). A version is a bundle: a folder "
     "whose manifest names every file's sha256.\n\n"
     "* `champion` serves.\n"
@@ -50,7 +53,7 @@ def mlmodel(bundle: Bundle) -> str:
         {"type": "binary", "name": "image", "required": False},
     ]
     outputs = [
-        {"type": "long", "name": "code", "required": True},
+        {"type": "string", "name": "code", "required": True},
         {"type": "double", "name": "confidence", "required": True},
         {"type": "boolean", "name": "needs_review", "required": True},
     ]

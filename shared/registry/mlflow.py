@@ -9,6 +9,7 @@ import os
 import shutil
 import sys
 from datetime import UTC, datetime
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
@@ -20,12 +21,14 @@ from mlflow.entities.model_registry import ModelVersion as Registered
 from mlflow.exceptions import MlflowException
 from mlflow.store import db
 from mlflow.tracking.request_header.registry import resolve_request_headers
-from requests.exceptions import RequestException
+from requests.exceptions import HTTPError, RequestException
 
 from shared.model.bundle import MANIFEST, Bundle, BundleError, UnreachableError, is_bundle_id
 from shared.pipeline.stages import GateVerdict
 from shared.registry import descriptions
+from shared.registry.account import client_variables, refusal
 from shared.registry.descriptions import EXPERIMENT_KIND, NOTE
+from shared.registry.moved_store import artifacts_of, follow
 from shared.registry.reading import (
     BUNDLE,
     VERDICT,
@@ -53,6 +56,7 @@ _OF_DATABASES = (
     "mlflow.store.model_registry.sqlalchemy_workspace_store",
     "mlflow.store.tracking.sqlalchemy_workspace_store",
 )
+_REFUSALS = ("UNAUTHENTICATED", "PERMISSION_DENIED")
 _ARTIFACT = "bundle"
 """The folder of a run's artefacts that holds its bundle."""
 _TRIAL = "trial"
@@ -61,6 +65,9 @@ _VERSIONS, _CHANGES = 100, 200
 """How many versions and changes are shown; older changes are deleted."""
 _CACHED = 4
 """Bundles kept on disk beside those that an alias names."""
+
+
+_follow_once = cache(follow)
 
 
 class RegistryError(RuntimeError):
@@ -76,8 +83,34 @@ def is_away(error: BaseException) -> bool:
     return isinstance(error, MlflowException) and isinstance(error.__context__, RequestException)
 
 
+def is_refused(error: BaseException) -> bool:
+    """Whether MLflow's server does not know the account, or does not let it do what was asked for."""
+    if isinstance(error, HTTPError):  # what artefacts raise
+        return error.response is not None and error.response.status_code in (401, 403)
+    return isinstance(error, MlflowException) and error.error_code in _REFUSALS
+
+
+def reason(error: BaseException) -> str:
+    """Return what to tell a person of an error of MLflow's."""
+    return refusal(get_settings()) if is_refused(error) else str(error)
+
+
 def client() -> MlflowClient:
+    prepare_client()
     return MlflowClient(get_settings().mlflow_tracking_uri)
+
+
+def prepare_client() -> None:
+    """Have MLflow's client use the account in the settings and no proxy on the way to it, or find its moved store."""
+    settings = get_settings()
+    os.environ.update(client_variables(settings))
+    if (database := sqlite_file(settings.mlflow_tracking_uri)) is not None:
+        _follow_once(database)
+
+
+def sqlite_file(uri: str) -> Path | None:
+    """Return the SQLite file that is opened without a server; `None` if the store is another one."""
+    return Path(uri.removeprefix(_SQLITE).partition("?")[0]) if uri.startswith(_SQLITE) else None
 
 
 def import_client() -> None:
@@ -114,10 +147,9 @@ def ensure_experiment(name: str, description: str) -> str:
             if found.tags.get(key) != value:
                 mlflow.set_experiment_tag(found.experiment_id, key, value)
         return str(found.experiment_id)
-    uri = get_settings().mlflow_tracking_uri
+    database = sqlite_file(get_settings().mlflow_tracking_uri)
     # Beside the database: the folder in which a training runs is removed later.
-    store = Path(uri.removeprefix(_SQLITE)).resolve().parent if uri.startswith(_SQLITE) else None
-    location = (store / "artifacts" / name).as_uri() if store else None
+    location = artifacts_of(name, database.parent) if database else None
     try:
         return str(mlflow.create_experiment(name, artifact_location=location, tags=tags))
     except MlflowException:  # another process was first
@@ -142,7 +174,7 @@ def register(bundle: Bundle, name: str, run_id: str, figures: dict[str, float]) 
             mlflow.update_registered_model(name, descriptions.MODEL)
     # In the bundle's folder, where MLflow looks for a version's signature; the bundle's manifest does not name it.
     mlflow.log_text(run_id, descriptions.mlmodel(bundle), f"{_ARTIFACT}/MLmodel")
-    source = f"{mlflow.get_run(run_id).info.artifact_uri}/{_ARTIFACT}"
+    source = bundle_uri(run_id)
     tags = {BUNDLE: bundle.id, **{key: f"{value:.4f}" for key, value in figures.items()}}
     note = descriptions.version_note(bundle, figures, trial=trial)
     if trial:
@@ -151,6 +183,11 @@ def register(bundle: Bundle, name: str, run_id: str, figures: dict[str, float]) 
     if not trial:
         mlflow.set_registered_model_alias(name, CHALLENGER, version)
     return version
+
+
+def bundle_uri(run_id: str) -> str:
+    """Return where the run's bundle lies, as a version names it."""
+    return f"{client().get_run(run_id).info.artifact_uri}/{_ARTIFACT}"
 
 
 def record_verdict(version: str, verdict: GateVerdict, name: str | None = None) -> None:
@@ -241,7 +278,7 @@ def fetch(model: str, cache: Path) -> Bundle:
     except (BundleError, RegistryError):
         raise
     except Exception as error:  # MLflow's, or whatever the store of its artifacts raises
-        raise UnreachableError(f"{model} cannot be fetched from MLflow's registry: {error}") from error
+        raise UnreachableError(f"{model} cannot be fetched from MLflow's registry: {reason(error)}") from error
     return bundle
 
 

@@ -25,7 +25,10 @@ _COPY = f"{PREFIX}models"
 _CHANGED = f"{_COPY}:changed"
 _TICKET = f"{_COPY}:ticket:"
 _ANSWER = f"{_COPY}:answer:"
+_TROUBLE = f"{_COPY}:trouble"
 _ANSWER_KEPT_S = 60
+_TROUBLE_KEPT_S = 120
+"""Longer than until the courier reads the registry again."""
 
 
 class _Record(BaseModel):
@@ -130,6 +133,18 @@ class Models:
         self._redis.set(_COPY, RegistryCopy(state=state, copied_at=copied_at).model_dump_json())
         if before is None or before.state != state:
             self._redis.publish(_CHANGED, b"")
+
+    def report_trouble(self, trouble: str | None) -> None:
+        """Keep what hinders the courier until an operator mends it; `None` if nothing does."""
+        if trouble is None:
+            self._redis.delete(_TROUBLE)
+        else:
+            self._redis.set(_TROUBLE, trouble, ex=_TROUBLE_KEPT_S)
+
+    def trouble(self) -> str | None:
+        """Return what hinders the courier, human-readable."""
+        told = self._redis.get(_TROUBLE)
+        return None if told is None else told.decode()
 
     @contextmanager
     def listening(self) -> Iterator["Listener"]:

@@ -1,8 +1,12 @@
-"""The stores: Redis, pictures and labels, opened as the settings say."""
+"""The stores: Redis, pictures, labels and taxonomies, opened as the settings say."""
 
 __all__ = [
     "blobs",
     "files",
     "labels",
     "opening",
+    "redis_check",
+    "state_format",
+    "taxonomies",
+    "taxonomy_in_force",
 ]

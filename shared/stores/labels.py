@@ -9,7 +9,7 @@ import json
 import re
 import shutil
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -35,7 +35,7 @@ class Label:
 
     index: int
     """Position in its request."""
-    code: int
+    code: str
     by: str
     at: datetime
     """When the person said it, with a time zone."""
@@ -53,7 +53,7 @@ class Label:
     """The item's id in that job."""
     bundle: str | None = None
     """The bundle that gave the answer; next, the code and the confidence of that answer."""
-    guess: int | None = None
+    guess: str | None = None
     confidence: float | None = None
     file: str = ""
     """Name of its file; files sort by arrival."""
@@ -77,7 +77,12 @@ class Label:
         facts = json.loads(line)
         if "model" in facts:  # its name in older files
             facts["bundle"] = facts.pop("model")
+        for name in ("code", "guess"):  # numbers in older files
+            if name in facts:
+                facts[name] = str(facts[name])
         kind = LabelKind(facts["kind"]) if "kind" in facts else None
+        names = {field.name for field in fields(cls)}  # a later release may have added others
+        facts = {name: fact for name, fact in facts.items() if name in names}
         return cls(**{**facts, "at": datetime.fromisoformat(facts["at"]), "kind": kind, "file": file})
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from redis import Redis
 
-from shared.redis_access import PREFIX, in_bytes
+from shared.redis_access import PREFIX, in_bytes, in_seconds
 from shared.tenants.admin_log import AdminAct, AdminLog
 from shared.tenants.local import LOCAL_TENANT
 
@@ -38,6 +38,14 @@ class KeyNotFoundError(LookupError):
     """No key has this id."""
 
 
+class KeyEndedError(Exception):
+    """The key was right, but has ended; the message, which is for the key's holder, says when."""
+
+    def __init__(self, key: "ApiKey") -> None:
+        super().__init__(f"The API key ended at {key.expires_at:%Y-%m-%dT%H:%M:%SZ}: ask the operator for a new one.")
+        self.key = key
+
+
 @dataclass(frozen=True)
 class ApiKey:
     """An API key without its secret."""
@@ -48,6 +56,16 @@ class ApiKey:
     name: str
     created_at: datetime
     revoked_at: datetime | None = None
+    expires_at: datetime | None = None
+    """From when on the key is refused, by Redis' clock; `None`: it has no end."""
+
+    def ended(self, at: datetime) -> bool:
+        """Whether the key's end is no later than `at`."""
+        return self.expires_at is not None and self.expires_at <= at
+
+    def valid(self, at: datetime) -> bool:
+        """Whether the key is neither revoked nor ended."""
+        return self.revoked_at is None and not self.ended(at)
 
 
 class KeyStore:
@@ -61,18 +79,27 @@ class KeyStore:
         self._log = AdminLog(redis)
 
     def create(
-        self, tenant: str, scopes: Collection[Scope], name: str = "", *, by: str = "unknown"
+        self,
+        tenant: str,
+        scopes: Collection[Scope],
+        name: str = "",
+        *,
+        by: str = "unknown",
+        expires_at: datetime | None = None,
     ) -> tuple[ApiKey, str]:
         """Create a key; return it with its text, which cannot be recovered later.
 
         Args:
             by: Who creates it, for the administrative log.
+            expires_at: From when on it is refused, in UTC.
 
         Raises:
-            ValueError: The tenant or the name is invalid, or there is no scope.
+            ValueError: The tenant or the name is invalid, there is no scope, or the end is not in the future.
         """
         _check(tenant, scopes, name)
-        key = ApiKey(secrets.token_hex(8), tenant, frozenset(scopes), name, datetime.now(UTC))
+        key = ApiKey(secrets.token_hex(8), tenant, frozenset(scopes), name, datetime.now(UTC), expires_at=expires_at)
+        if key.ended(self.now()):
+            raise ValueError(f"the key's end, {expires_at:%Y-%m-%d %H:%M:%S} UTC, is not in the future")
         secret = secrets.token_hex(32)
         fields = {
             "tenant": tenant,
@@ -81,12 +108,13 @@ class KeyStore:
             "created_at": key.created_at.isoformat(),
             "digest": _digest(secret),
         }
+        end = {"expires_at": expires_at.isoformat()} if expires_at else {}
 
         def store(pipe: Any) -> None:
-            pipe.hset(_PREFIX + key.id, mapping=fields)
+            pipe.hset(_PREFIX + key.id, mapping=fields | end)
             pipe.sadd(_ALL, key.id)
 
-        facts = {"key": key.id, "tenant": tenant, "scopes": fields["scopes"], "name": name}
+        facts = {"key": key.id, "tenant": tenant, "scopes": fields["scopes"], "name": name} | end
         self._log.record(AdminAct.KEY_CREATED, by, facts, also=store)
         return key, f"cat_{key.id}_{secret}"
 
@@ -127,28 +155,48 @@ class KeyStore:
         keys = [_read(identifier, _decoded(fields)) for identifier, fields in zip(identifiers, found, strict=True)]
         return sorted(keys, key=lambda key: (key.created_at, key.id))
 
+    def valid(self) -> Sequence[ApiKey]:
+        """Return the keys that are neither revoked nor ended, oldest first."""
+        moment = self.now()
+        return [key for key in self.list() if key.valid(moment)]
+
+    def now(self) -> datetime:
+        """Return the time by Redis' clock, which decides when a key ends."""
+        return _moment(self._redis.time())
+
     def find(self, text: str) -> ApiKey | None:
-        """Return the key with this text; `None` if it is revoked, or if the text is not a key."""
+        """Return the key with this text; `None` if it is revoked, or if the text is not a key.
+
+        Raises:
+            KeyEndedError: It is the text of a key that has ended.
+        """
         match = _TEXT.fullmatch(text)  # a client's text must not lead to another key in Redis
         if match is None:
             return None
         identifier, secret = match.groups()
-        fields = _decoded(self._redis.hgetall(_PREFIX + identifier))
+        with self._redis.pipeline(transaction=False) as pipe:
+            found, time = pipe.hgetall(_PREFIX + identifier).time().execute()
+        fields = _decoded(found)
         if not hmac.compare_digest(fields.get("digest", ""), _digest(secret)):
             return None
         key = _read(identifier, fields)
-        return None if key.revoked_at else key
+        if key.revoked_at:
+            return None
+        if key.ended(_moment(time)):
+            raise KeyEndedError(key)
+        return key
 
     def refused(self, identifiers: Collection[str]) -> set[str]:
         """Return which of the keys with these ids are no longer valid, in one round trip."""
         with self._redis.pipeline(transaction=False) as pipe:
             for identifier in identifiers:
-                pipe.hmget(_PREFIX + identifier, "digest", "revoked_at")
-            found = pipe.execute()
+                pipe.hgetall(_PREFIX + identifier)
+            *found, time = pipe.time().execute()
+        moment = _moment(time)
         return {
             identifier
-            for identifier, (digest, revoked_at) in zip(identifiers, found, strict=True)
-            if digest is None or revoked_at is not None
+            for identifier, fields in zip(identifiers, found, strict=True)
+            if not fields or not _read(identifier, _decoded(fields)).valid(moment)
         }
 
     def _stored(self, identifier: str) -> ApiKey:
@@ -172,6 +220,10 @@ def _check(tenant: str, scopes: Collection[Scope], name: str) -> None:
         raise ValueError(f"a key's name has up to {_LONGEST_NAME} printable characters")
 
 
+def _moment(time: tuple[int, int]) -> datetime:
+    return datetime.fromtimestamp(in_seconds(time), UTC)
+
+
 def _digest(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
@@ -181,7 +233,7 @@ def _decoded(fields: Mapping[bytes, bytes]) -> dict[str, str]:
 
 
 def _read(identifier: str, fields: Mapping[str, str]) -> ApiKey:
-    revoked_at = fields.get("revoked_at")
+    revoked_at, expires_at = fields.get("revoked_at"), fields.get("expires_at")
     return ApiKey(
         id=identifier,
         tenant=fields["tenant"],
@@ -189,4 +241,5 @@ def _read(identifier: str, fields: Mapping[str, str]) -> ApiKey:
         name=fields["name"],
         created_at=datetime.fromisoformat(fields["created_at"]),
         revoked_at=datetime.fromisoformat(revoked_at) if revoked_at else None,
+        expires_at=datetime.fromisoformat(expires_at) if expires_at else None,
     )

@@ -27,8 +27,8 @@ _RESTRICTED_CONTAINER = {
     "readOnlyRootFilesystem": True,
     "capabilities": {"drop": ["ALL"]},
 }
-_OPTIONAL_SECRETS = {"catalog-object-store", "catalog-git", "catalog-mlflow", "catalog-mlflow-client"}
-"""Without these the service starts: the cluster gives identities, the repository is public, MLflow has no others."""
+_OPTIONAL_SECRETS = {"catalog-object-store", "catalog-git", "catalog-mlflow"}
+"""Without these the service starts: the cluster gives identities, the repository is public, MLflow has its volume."""
 
 
 def probes(manifests: list[Manifest]) -> Iterator[str]:

@@ -106,7 +106,7 @@ def test_redis_has_a_password_that_whoever_uses_it_can_read(services: dict[str, 
     assert needing >= {"model-api", "worker", "beat", "courier", "training-worker", "flower", "observe-key", "demo"}
     having = {name for name, service in services.items() if access in service.get("volumes", [])}
     assert having == {*needing, "redis"}
-    assert services["secrets"]["command"][-1] == "redis"
+    assert "redis" in services["secrets"]["command"]
     assert services["redis"]["command"][:2] == ["redis-server", "/run/access/redis.conf"]
 
 
@@ -128,6 +128,87 @@ def test_redis_with_the_provided_password_serves_the_settings_alone(tmp_path: Pa
             assert Redis.from_url(url.replace("redis:6379", f"127.0.0.1:{port}")).ping()
     finally:
         server.stop()
+
+
+def test_only_mlflows_server_can_read_the_passwords_of_its_accounts(services: dict[str, Any]) -> None:
+    mounts = {
+        name: [v for v in service.get("volumes", []) if "mlflow-accounts" in v] for name, service in services.items()
+    }
+    assert {name: found for name, found in mounts.items() if found} == {
+        "secrets": ["mlflow-accounts:/run/mlflow"],
+        "mlflow": ["mlflow-accounts:/run/mlflow:ro"],
+    }
+    assert "mlflow" in services["secrets"]["command"]
+    assert "access:/run/access:ro" not in services["mlflow"]["volumes"], "it needs nothing of Redis"
+    assert "MLFLOW_ACCOUNTS=/run/mlflow" in DOCKERFILE.read_text()
+
+
+def test_the_settings_read_the_provided_password_of_the_services_account_alone(tmp_path: Path) -> None:
+    """A second start keeps it; a lost copy is made again."""
+    passwords = set()
+    for _ in range(2):
+        provision.mlflow(tmp_path / "mlflow", tmp_path / "access")
+        password = Settings(_env_file=None, _secrets_dir=str(tmp_path / "access")).mlflow_password
+        assert password is not None
+        assert password.get_secret_value() == (tmp_path / "mlflow/service-password").read_text()
+        (copy,) = (tmp_path / "access").iterdir()
+        assert copy.stat().st_mode & 0o077 == 0
+        copy.unlink()
+        passwords.add(password.get_secret_value())
+    assert len(passwords) == 1
+    assert (tmp_path / "mlflow/admin-password").read_text() not in passwords
+
+
+def test_grafana_starts_with_a_password_that_nobody_knows(services: dict[str, Any]) -> None:
+    environment = services["grafana"]["environment"]
+    assert environment["GF_SECURITY_ADMIN_PASSWORD__FILE"] == str(provision.GRAFANA / "admin-password")
+    assert "GF_SECURITY_ADMIN_PASSWORD" not in environment, "Grafana refuses both"
+    having = {name for name, service in services.items() if "grafana-accounts" in str(service.get("volumes"))}
+    assert having == {"grafana", "grafana-password"}
+    assert services["grafana-password"]["command"] == ["python", "-m", "stack.provision", "grafana"]
+    assert services["grafana-password"]["environment"] == {"GRAFANA_PASSWORD": None}
+    assert services["grafana"]["depends_on"]["grafana-password"] == {"condition": "service_completed_successfully"}
+    assert str(provision.GRAFANA) in DOCKERFILE.read_text()
+
+
+def test_grafanas_password_is_the_operators_or_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def password() -> str:
+        provision.grafana(tmp_path)
+        return (tmp_path / "admin-password").read_text()
+
+    monkeypatch.setenv("GRAFANA_PASSWORD", "")
+    made = password()
+    assert len(made) == 64
+    assert password() == made
+    monkeypatch.setenv("GRAFANA_PASSWORD", "the operator's")
+    assert password() == "the operator's"
+    monkeypatch.delenv("GRAFANA_PASSWORD")
+    assert password() == "the operator's"
+
+
+def test_the_documented_backup_reaches_what_it_saves(services: dict[str, Any]) -> None:
+    text = (ROOT / "docs/deployment.md").read_text()
+    (saver,) = re.findall(r"(\S+) catalog-run backup", text)
+    assert {"data:/data", "access:/run/access:ro"} <= set(services[saver]["volumes"])
+    stores = {"CATALOG_BLOB_URL", "CATALOG_LABELS_URL", "CATALOG_PROTECTED_SET", "CATALOG_MLFLOW_TRACKING_URI"}
+    assert stores <= set(services[saver]["environment"])
+    packers = re.findall(r"-T (\S+) tar -C (\S+) -([cx])f -", text)
+    assert sorted(way for _, _, way in packers) == ["c", "x"]
+    for packer, folder, _ in packers:
+        assert f"secrets:{folder}" in services[packer]["volumes"]
+
+
+def test_no_container_looks_for_another_one_through_a_proxy(services: dict[str, Any]) -> None:
+    """Docker's client can have proxies for all containers in its configuration."""
+    told = {name: set(re.findall(r"https?://([a-z0-9-]+):", str(service))) for name, service in services.items()}
+    asked = {host for hosts in told.values() for host in hosts if host in services} | {"s3"}
+    assert asked == {"mlflow", "model-api", "s3"}
+    without_network = {"secrets", "repository", "grafana-password"}
+    asking = {name for name, service in services.items() if "build" in service} - without_network
+    for name in {*asking, "proxy"}:
+        environment = services[name]["environment"]
+        assert asked <= set(environment["NO_PROXY"].partition("$")[0].split(",")), name
+        assert environment["no_proxy"] == environment["NO_PROXY"]
 
 
 def test_only_a_proxy_is_reached_from_other_machines(services: dict[str, Any]) -> None:

@@ -109,7 +109,7 @@ def test_grafana_finds_its_data_source_and_the_dashboard() -> None:
     assert (source["uid"], source["type"]) == (variable["current"]["value"], variable["query"])
     (provider,) = yaml.safe_load((provisioning / "dashboards/catalog.yml").read_text())["providers"]
     compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
-    mounts = [mount.split(":")[:2] for mount in compose["grafana"]["volumes"]]
+    mounts = [mount.split(":")[:2] for mount in compose["grafana"]["volumes"] if isinstance(mount, str)]
     assert ["./deploy/monitoring/grafana/dashboards", provider["options"]["path"]] in mounts
     prometheus = httpx.URL(source["url"])
     assert prometheus.host in compose

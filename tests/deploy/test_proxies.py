@@ -5,10 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from uvicorn.main import main as uvicorn_command
 
 from api.http.server.head import MAX_HEAD
 from api.http.server.protocol import HEAD_S
 from shared.settings import ROOT, Settings
+from stack.roles import KEEP_ALIVE_S, Role, command
 
 CADDYFILE = (ROOT / "deploy/proxy/Caddyfile").read_text()
 INGRESS = ROOT / "deploy/kubernetes/components/ingress"
@@ -19,8 +21,16 @@ def test_caddy_bounds_heads_and_bodies_as_the_api_does() -> None:
     assert _caddy(r"max_header_size (\d+)kb") * 1024 == MAX_HEAD
     assert _caddy(r"read_header (\d+)s") == HEAD_S
     assert _caddy(r"max_size (\d+)GiB") * 1024**3 == MAX_BODY
-    assert "idle " in CADDYFILE
     assert "read_body" not in CADDYFILE, "it is a bound of the whole body, and an upload may take hours"
+
+
+def test_each_server_keeps_connections_longer_than_what_is_in_front_of_it() -> None:
+    line = uvicorn_command.make_context("uvicorn", command(Role.API)[3:]).params  # as uvicorn itself reads it
+    load_balancers = 60
+    assert load_balancers < _caddy(r"idle (\d+)s")
+    assert _caddy(r"keepalive (\d+)s") < line["timeout_keep_alive"] == KEEP_ALIVE_S
+    assert load_balancers < KEEP_ALIVE_S
+    assert f"kept for {KEEP_ALIVE_S} s" in (ROOT / "docs/running.md").read_text()
 
 
 def test_caddy_sends_nobody_from_http_to_the_api_and_browsers_to_https_alone() -> None:

@@ -14,8 +14,9 @@ from tests.faults.work import attempts, completed_once, frozen, submitted, texts
 from tests.pictures import clouds, in_base64, jpeg
 from tests.waiting import wait_for
 
-_MORE_THAN_ISOLATED_AFTER = 4
-"""Tries of each chunk; two losses would have it computed in isolation."""
+_ISOLATED_AFTER = {"CATALOG_ISOLATE_AFTER": "1"}
+_MORE_THAN_ISOLATED_AFTER = 3
+"""Tries of each chunk, between which it waits longer and longer; one loss would have it computed in isolation."""
 
 
 @pytest.fixture
@@ -48,7 +49,7 @@ class _S3:
 
 def test_accepted_pictures_wait_for_a_store_that_is_away_and_new_ones_get_503(service: Service, s3: _S3) -> None:
     try:
-        stack = service(s3.come())
+        stack = service(s3.come() | _ISOLATED_AFTER)
         with views(stack) as (api, redis):
             with frozen(stack.worker):
                 job = submitted(api, _pictures(20))

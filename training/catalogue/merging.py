@@ -10,12 +10,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from shared.model.images import UnreadableImageError, decode
+from shared.spreadsheets import disarmed
 from shared.stores.labels import Label, LabelStore, identity
+from shared.taxonomy import Taxonomy
 from training.catalogue.pictures import Picture, PictureWriter
 from training.catalogue.product import Product
 
 REPORT = "labels.csv"
-_COLUMNS = ("item", "row", "productid", "code", "by", "at", "kind", "won", "source_code", "request")
+_COLUMNS = ("item", "row", "id", "code", "by", "at", "kind", "won", "source_code", "request")
 
 
 @dataclass(frozen=True)
@@ -72,12 +74,12 @@ def merge(products: Sequence[Product], labels: Iterable[Label]) -> Merged:
     rows: list[Product] = []
     overruled = 0
     for product in products:
-        name = identity(product.designation, product.description, product.picture) if items else None
+        name = identity(product.title, product.description, product.picture) if items else None
         if name is not None and name in items:
             in_source[name].append(product)
             code = items[name][0].code
-            overruled += code != product.prdtypecode
-            product = replace(product, prdtypecode=code)
+            overruled += code != product.category
+            product = replace(product, category=code)
         rows.append(product)
     next_row = max((product.row for product in products), default=-1) + 1
     lines: list[tuple[object, ...]] = []
@@ -89,9 +91,9 @@ def merge(products: Sequence[Product], labels: Iterable[Label]) -> Merged:
             row = _row(next_row + added, name, ranked[0])
             rows.append(row)
             added += 1
-        source_code = found[0].prdtypecode if found else ""
+        source_code = found[0].category if found else ""
         lines += [
-            (name, row.row, row.productid, label.code, label.by, label.at.isoformat(), label.kind or "",
+            (name, row.row, row.id, label.code, disarmed(label.by), label.at.isoformat(), label.kind or "",
              "yes" if label is ranked[0] else "no", source_code, label.file.removesuffix(".ndjson"))
             for label in ranked
         ]  # fmt: skip
@@ -104,6 +106,18 @@ def merge(products: Sequence[Product], labels: Iterable[Label]) -> Merged:
         conflicts=sum(len({label.code for label in ranked}) > 1 for ranked in items.values()),
         lines=lines,
     )
+
+
+def following(labels: Iterable[Label], taxonomy: Taxonomy) -> Iterator[Label]:
+    """Yield the labels under today's codes, without those that name no category that items are labelled with.
+
+    A label of a category that was merged into another follows it.
+    """
+    leaves = {leaf.code for leaf in taxonomy.leaves}
+    for label in labels:
+        code = taxonomy.successor(label.code)
+        if code in leaves:
+            yield label if code == label.code else replace(label, code=code)
 
 
 def readable(store: LabelStore) -> Iterator[Label]:
@@ -134,5 +148,4 @@ def _can_be_decoded(data: bytes) -> bool:
 
 def _row(number: int, name: str, label: Label) -> Product:
     """Make a row of a label; its number is this import's, its id stays the same from import to import."""
-    productid = int(name[:15], 16)
-    return Product(number, label.title, label.description, productid, productid, label.code, label.picture)
+    return Product(number, f"label-{name[:16]}", label.title, label.description, label.code, label.picture)

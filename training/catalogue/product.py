@@ -4,14 +4,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
-from training.catalogue.challenge import PICTURES_FOLDER, picture_name
-
 
 class FindingReason(StrEnum):
     """Why a row was dropped or lost its picture."""
 
     NO_LABEL = "no_label"
     UNKNOWN_CODE = "unknown_code"
+    INNER_CATEGORY = "inner_category"
+    """The label is on a category that has others below it."""
+    RETIRED_CATEGORY = "retired_category"
     DUPLICATE_PRODUCT = "duplicate_product"
     EMPTY = "empty"
     PICTURE_MISSING = "picture_missing"
@@ -22,7 +23,7 @@ class Finding(NamedTuple):
     """A row that was dropped or changed."""
 
     row: int
-    productid: int
+    id: str
     reason: FindingReason
     detail: str
 
@@ -32,23 +33,20 @@ class Product:
     """A row of products.parquet: an absent text is None, `picture` is the sha256 of its bytes or None."""
 
     row: int
-    designation: str | None
+    id: str
+    title: str | None
     description: str | None
-    productid: int
-    imageid: int
-    prdtypecode: int
+    category: str
+    """The code of the category that it is labelled with."""
     picture: str | None = None
-
-    @property
-    def picture_file(self) -> str:
-        """The picture's path in the challenge's files, relative to the source."""
-        return f"{PICTURES_FOLDER}/{picture_name(self.imageid, self.productid)}"
+    picture_file: str | None = None
+    """The picture as its source names it: a file or a URL; this is not kept in products.parquet."""
 
     @property
     def empty(self) -> bool:
         """Whether there is nothing to classify by."""
-        return self.designation is None and self.description is None and self.picture is None
+        return self.title is None and self.description is None and self.picture is None
 
     def finding(self, reason: FindingReason, detail: str) -> Finding:
         """Return a finding about this row."""
-        return Finding(self.row, self.productid, reason, detail)
+        return Finding(self.row, self.id, reason, detail)

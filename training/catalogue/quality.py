@@ -1,6 +1,6 @@
 """The quality of an imported catalogue: figures, the rows behind each of them, and a page for its maintainers.
 
-None of it contains a product's text: rows are named by their number and productid.
+None of it contains a product's text: rows are named by their number and id.
 """
 
 import json
@@ -14,11 +14,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from shared.taxonomy import PRODUCT_TYPES
+from shared.taxonomy import TAXONOMY_FILE, Taxonomy, from_json
 from shared.words import words
-from training.catalogue.challenge import CatalogueError
 from training.catalogue.duplicates import ALONE, Groups, group, hash_pictures, same, similar_pictures, similar_texts
-from training.catalogue.quality_page import render
+from training.catalogue.errors import CatalogueError
+from training.catalogue.quality_page import LISTED, render
 from training.catalogue.schema import check_schema
 
 PICTURE_LOST = ("picture_missing", "picture_unreadable")
@@ -51,7 +51,7 @@ class Catalogue:
     products: pd.DataFrame
     """products.parquet."""
     findings: pd.DataFrame
-    """report.csv: row, productid, reason, detail."""
+    """report.csv: row, id, reason, detail."""
     dropped: pd.DataFrame
     """The findings about rows that were not kept, one each."""
     rows_read: int
@@ -60,7 +60,7 @@ class Catalogue:
     words: list[list[str]]
     """The words of each product's title and description."""
     members: pd.DataFrame
-    """row, productid, prdtypecode, likeness, group, size, labels: the rows that are in a group, once per likeness, with
+    """row, id, category, likeness, group, size, labels: the rows that are in a group, once per likeness, with
     the group's name, its number of rows and their number of different labels."""
 
     @classmethod
@@ -81,7 +81,7 @@ class Catalogue:
                 f"{rows_read} rows were read, but {len(products)} were kept and {len(dropped)} are listed as "
                 "dropped. Import the catalogue again."
             )
-        texts = list(map(words, _cells(products, "designation"), _cells(products, "description")))
+        texts = list(map(words, _cells(products, "title"), _cells(products, "description")))
         groups = _find_groups(texts, _cells(products, "picture"), folder / "pictures.parquet")
         members = pd.concat([_members(products, likeness, found) for likeness, found in groups.items()])
         return cls(products, findings, dropped, rows_read, labels, texts, members)
@@ -99,20 +99,24 @@ class Catalogue:
     @property
     def long_titles(self) -> pd.DataFrame:
         """The products whose title exceeds `LONG_TITLE`."""
-        return self.products[self.products["designation"].str.len() > LONG_TITLE]
+        return self.products[self.products["title"].str.len() > LONG_TITLE]
 
 
 def write_quality(folder: Path) -> Figures:
-    """Write quality.json, quality_issues.csv, quality_classes.csv and quality.md into the import's folder.
+    """Write quality.md, and quality with .json, _issues.csv, _classes.csv and _largest.csv, into the import's folder.
 
     Returns the figures; raises as `Catalogue.load` does.
     """
     catalogue = Catalogue.load(folder)
-    classes, issues = count_classes(catalogue.products), list_issues(catalogue)
+    classes, issues = (
+        count_classes(catalogue.products, from_json((folder / TAXONOMY_FILE).read_bytes())),
+        list_issues(catalogue),
+    )
     figures = measure(catalogue, classes)
     (folder / "quality.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     issues.to_csv(folder / "quality_issues.csv", index=False, lineterminator="\n")
     classes.to_csv(folder / "quality_classes.csv", index=False, lineterminator="\n")
+    classes.head(LISTED).to_csv(folder / "quality_largest.csv", index=False, lineterminator="\n")  # what DVC plots
     (folder / "quality.md").write_text(render(figures, issues, classes), encoding="utf-8")
     return figures
 
@@ -125,31 +129,30 @@ def summarise(figures: Figures) -> str:
     )
 
 
-def count_classes(products: pd.DataFrame) -> pd.DataFrame:
-    """Return prdtypecode, name and items of the 27 types, the most frequent first."""
-    items = products["prdtypecode"].value_counts()
-    lines = [(code, name, int(items.get(code, 0))) for code, name in PRODUCT_TYPES.items()]
+def count_classes(products: pd.DataFrame, taxonomy: Taxonomy) -> pd.DataFrame:
+    """Return category, name and items of each category, the most frequent first."""
+    items = products["category"].value_counts()
+    lines = [(leaf.code, leaf.name, int(items.get(leaf.code, 0))) for leaf in taxonomy.leaves]
     ranked = sorted(lines, key=lambda line: (-line[2], line[0]))
-    return pd.DataFrame(ranked, columns=["prdtypecode", "name", "items"])
+    return pd.DataFrame(ranked, columns=["category", "name", "items"])
 
 
 def list_issues(catalogue: Catalogue) -> pd.DataFrame:
-    """Return row, productid, issue, group and detail: a line per row and figure that counts it, by row."""
+    """Return row, id, issue, group and detail: a line per row and figure that counts it, by row."""
     members, conflicting, long_titles = catalogue.members, catalogue.conflicting, catalogue.long_titles
-    labels = conflicting.groupby("group")["prdtypecode"].transform(lambda codes: _listed(codes.unique()))
+    labels = conflicting.groupby("group")["category"].transform(lambda codes: _listed(codes.unique()))
     parts = [
         catalogue.findings.rename(columns={"reason": "issue"}),
         members.assign(issue=members["likeness"], detail="one of " + members["size"].astype(str)),
-        conflicting.assign(
-            issue="conflicting_labels", detail=conflicting["prdtypecode"].astype(str) + " among " + labels.astype(str)
-        ),
+        conflicting.assign(issue="conflicting_labels", detail=conflicting["category"] + " among " + labels.astype(str)),
         catalogue.wordless.assign(issue="no_words", detail="title and description"),
         long_titles.assign(
-            issue="long_title", detail=long_titles["designation"].str.len().astype(int).astype(str) + " characters"
+            issue="long_title", detail=long_titles["title"].str.len().astype(int).astype(str) + " characters"
         ),
     ]
-    issues = pd.concat(parts).reindex(columns=["row", "productid", "issue", "group", "detail"])
-    return issues.fillna({"group": ""}).sort_values(["row", "issue", "group"], ignore_index=True)
+    issues = pd.concat(parts).reindex(columns=["row", "id", "issue", "group", "detail"])
+    issues["group"] = issues["group"].astype("object").fillna("")
+    return issues.sort_values(["row", "issue", "group"], ignore_index=True)
 
 
 def measure(catalogue: Catalogue, classes: pd.DataFrame) -> Figures:
@@ -204,11 +207,11 @@ def _find_groups(texts: list[list[str]], pictures: list[str | None], file: Path)
 def _members(products: pd.DataFrame, likeness: Likeness, groups: Groups) -> pd.DataFrame:
     first = groups[groups != ALONE]
     names = [f"{likeness}-{row}" for row in products["row"].to_numpy()[first]]
-    inside: pd.DataFrame = products.loc[groups != ALONE, ["row", "productid", "prdtypecode"]].assign(
+    inside: pd.DataFrame = products.loc[groups != ALONE, ["row", "id", "category"]].assign(
         likeness=likeness.value, group=names
     )
     by_group = inside.groupby("group")
-    return inside.assign(size=by_group["row"].transform("size"), labels=by_group["prdtypecode"].transform("nunique"))
+    return inside.assign(size=by_group["row"].transform("size"), labels=by_group["category"].transform("nunique"))
 
 
 def _group_figures(members: pd.DataFrame, likeness: Likeness) -> Figures:
@@ -237,7 +240,7 @@ def _leakage(catalogue: Catalogue) -> Figures:
 
 
 def _text_figures(catalogue: Catalogue) -> Figures:
-    titles = np.array([len(words(title)) for title in _cells(catalogue.products, "designation")])
+    titles = np.array([len(words(title)) for title in _cells(catalogue.products, "title")])
     texts = np.array([len(text) for text in catalogue.words])
     histogram, _ = np.histogram(titles, (*WORD_BINS, np.inf))
     return {
@@ -260,5 +263,5 @@ def _cells(products: pd.DataFrame, column: str) -> list[str | None]:
     return [None if pd.isna(cell) else cell for cell in products[column]]
 
 
-def _listed(codes: Iterable[int]) -> str:
-    return ", ".join(map(str, sorted(codes)))
+def _listed(codes: Iterable[str]) -> str:
+    return ", ".join(sorted(codes))

@@ -7,6 +7,7 @@ import pandas as pd
 
 EXAMPLES = 5
 MEMBERS = 3  # rows that are named of each example
+LISTED, LISTED_SMALL = 60, 20  # categories that have a line; if there are more, 20 are the smallest
 LIKENESS = {
     "same_text_and_picture": "same text and picture",
     "same_text": "same text",
@@ -58,7 +59,7 @@ def _conflicts(count: int, issues: pd.DataFrame) -> list[str]:
         "## Conflicting labels",
         f"{count:,} rows are like another row that has another label ({len(groups):,} groups). Decide on one for each "
         "group; the first groups have most in common.",
-        *([_table(("what they share", "rows", "prdtypecode", "such as"), lines)] if lines else []),
+        *([_table(("what they share", "rows", "category", "such as"), lines)] if lines else []),
     ]
 
 
@@ -101,14 +102,27 @@ def _duplicates(duplicates: dict[str, Any], leakage: dict[str, Any], issues: pd.
 
 
 def _classes(figures: dict[str, Any], kept: int, classes: pd.DataFrame) -> list[str]:
-    lines = [
-        (code, name, f"{items:,}", _percent(items / kept)) for code, name, items in classes.itertuples(index=False)
+    def table(shown: pd.DataFrame) -> str:
+        lines = [
+            (code, name, f"{items:,}", _percent(items / kept)) for code, name, items in shown.itertuples(index=False)
+        ]
+        return _table(("category", "name", "rows", "share"), lines)
+
+    heading = [
+        "## Categories",
+        f"{figures['present']:,} of {len(classes):,} occur; the largest has {figures['imbalance_ratio']} times the "
+        "rows of the smallest.",
     ]
+    if len(classes) <= LISTED:
+        return [*heading, table(classes)]
+    large = classes.head(LISTED - LISTED_SMALL)
+    small = classes[len(large) :].query("items > 0").tail(LISTED_SMALL)
     return [
-        "## Product types",
-        f"{figures['present']} of {len(classes)} occur; the largest has {figures['imbalance_ratio']} times the rows of "
-        "the smallest.",
-        _table(("prdtypecode", "name", "rows", "share"), lines),
+        *heading,
+        f"`quality_classes.csv` has them all. The {len(large)} largest:",
+        table(large),
+        f"The {len(small)} smallest of those that occur:",
+        table(small),
     ]
 
 
@@ -138,8 +152,8 @@ def _largest(members: pd.DataFrame) -> pd.DataFrame:
 
 
 def _names(lines: pd.DataFrame) -> str:
-    pairs = lines[["row", "productid"]].head(MEMBERS).itertuples(index=False)
-    return ", ".join(f"row {row} (productid {productid})" for row, productid in pairs)
+    pairs = lines[["row", "id"]].head(MEMBERS).itertuples(index=False)
+    return ", ".join(f"row {row} (id {identifier})" for row, identifier in pairs)
 
 
 def _percent(share: float) -> str:

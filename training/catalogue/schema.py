@@ -3,19 +3,17 @@
 import pandas as pd
 import pandera.pandas as pa
 
-from shared.taxonomy import CODES
 from shared.words import DESCRIPTION_LIMIT, TITLE_LIMIT
-from training.catalogue.challenge import CatalogueError
+from training.catalogue.errors import CatalogueError
 
-CONTENT = ["designation", "description", "picture"]
+CONTENT = ["title", "description", "picture"]
 SOME_CONTENT = " or ".join(CONTENT)
 RULES = {
     "row": "a whole number from 0, each once. Number each row once",
-    "designation": f"text of at most {TITLE_LIMIT:,} characters, or none. Shorten it",
+    "title": f"text of at most {TITLE_LIMIT:,} characters, or none. Shorten it",
     "description": f"text of at most {DESCRIPTION_LIMIT:,} characters, or none. Shorten it",
-    "productid": "a whole number from 0, each once. Correct it, or leave out the copies",
-    "imageid": "a whole number from 0. Correct it",
-    "prdtypecode": "one of the 27 product types of shared/taxonomy.py. Correct the label",
+    "id": "text, each once. Correct it, or leave out the copies",
+    "category": "the code of a category of taxonomy.json. Correct the label",
     "picture": "the sha256 of the picture's bytes as 64 hex digits, or none. Import the catalogue again",
     SOME_CONTENT: "present, at least one of them. Add one, or leave out the row",
 }
@@ -26,11 +24,10 @@ class Products(pa.DataFrameModel):
     """The columns of products.parquet; a text or picture that the catalogue lacks is null."""
 
     row: int = pa.Field(ge=0, unique=True)
-    designation: str = pa.Field(nullable=True, str_length={"max_value": TITLE_LIMIT})
+    title: str = pa.Field(nullable=True, str_length={"max_value": TITLE_LIMIT})
     description: str = pa.Field(nullable=True, str_length={"max_value": DESCRIPTION_LIMIT})
-    productid: int = pa.Field(ge=0, unique=True)
-    imageid: int = pa.Field(ge=0)
-    prdtypecode: int = pa.Field(isin=CODES)
+    id: str = pa.Field(unique=True, str_length={"min_value": 1})
+    category: str = pa.Field(str_length={"min_value": 1})
     picture: str = pa.Field(nullable=True, str_matches=r"^[0-9a-f]{64}$")
 
     class Config:

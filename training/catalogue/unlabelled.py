@@ -11,10 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from shared.pipeline.params import without_password
-from training.catalogue.challenge import CatalogueError
+from training.catalogue.errors import CatalogueError
 from training.catalogue.places import PlaceError, kind_of, read
 
-SCHEMA = pa.schema([pa.field("designation", pa.string()), pa.field("description", pa.string())])
+SCHEMA = pa.schema([pa.field("title", pa.string()), pa.field("description", pa.string())])
 
 _ADVICE = (
     "import_data.unlabelled lists CSV files with a column designation (and perhaps description), as "
@@ -23,7 +23,7 @@ _ADVICE = (
 
 
 class Text(NamedTuple):
-    designation: str | None
+    title: str | None
     description: str | None
 
 
@@ -34,21 +34,27 @@ def import_unlabelled(locations: Sequence[str], path: Path) -> int:
         CatalogueError: A file is missing or malformed; the message names it and the line.
     """
     texts = [text for location in locations for text in _read(location)]
-    columns = [[text.designation for text in texts], [text.description for text in texts]]
+    columns = [[text.title for text in texts], [text.description for text in texts]]
     pq.write_table(pa.table(columns, schema=SCHEMA), path)
     return len(texts)
+
+
+def content_of(location: str) -> bytes:
+    """Return the file's bytes; raises `CatalogueError`, which names it without a password."""
+    try:
+        return read(location)
+    except FileNotFoundError:
+        raise CatalogueError(f"There is no file {without_password(location)}. {_ADVICE}") from None
+    except PlaceError as error:
+        raise CatalogueError(f"{without_password(location)} cannot be read: {error}. {_ADVICE}") from error
 
 
 def _read(location: str) -> Iterator[Text]:
     shown = without_password(location)
     try:
-        content = read(location).decode()
-    except FileNotFoundError:
-        raise CatalogueError(f"There is no file {shown}. {_ADVICE}") from None
+        content = content_of(location).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise CatalogueError(f"{shown} is not UTF-8 from byte {error.start:,}. {_ADVICE}") from None
-    except PlaceError as error:
-        raise CatalogueError(f"{shown} cannot be read: {error}. {_ADVICE}") from error
     yield from _json_lines(shown, content) if location.endswith(".jsonl") else _csv_rows(shown, content)
 
 
@@ -77,4 +83,5 @@ def _csv_rows(location: str, content: str) -> Iterator[Text]:
 
 
 def _stated(value: object) -> str | None:
-    return value if isinstance(value, str) and value.strip() else None
+    """Return a text; half a character, which JSON can hold and UTF-8 cannot, becomes a question mark."""
+    return value.encode(errors="replace").decode() if isinstance(value, str) and value.strip() else None

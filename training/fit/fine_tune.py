@@ -9,7 +9,6 @@ import tensorflow as tf
 
 from shared.model.images import decode
 from shared.pipeline.params import FineTuneParams
-from shared.taxonomy import CODES, class_of
 from training.fit.epoch_bar import EpochBar
 from training.fit.schedule import schedule
 
@@ -18,19 +17,21 @@ _DROPOUT = 0.5
 _READ_AHEAD = 4
 
 
-def fine_tune(backbone: Any, examples: Sequence[tuple[bytes, int]], params: FineTuneParams, seed: int) -> None:
+def fine_tune(
+    backbone: Any, examples: Sequence[tuple[bytes, int]], classes: int, params: FineTuneParams, seed: int
+) -> None:
     """Train the block in place, under a head that is discarded.
 
     Args:
         backbone: A backbone from `shared.model.backbone.build_backbone`.
-        examples: Encoded pictures of the training split alone, and their prdtypecode.
+        examples: Encoded pictures of the training split alone, and their class, which is below `classes`.
     """
     for layer in backbone.get_layer("vgg16").layers:
         layer.trainable = layer.name.startswith(_LAST_BLOCK)
     pixels = keras.Input(backbone.input_shape[1:], dtype="uint8")
     roots = keras.ops.sqrt(keras.ops.maximum(backbone(pixels), 1e-6))  # the root's slope at zero is infinite
     kept = keras.layers.Dropout(_DROPOUT)(keras.layers.BatchNormalization()(roots))
-    network = keras.Model(pixels, keras.layers.Dense(len(CODES), activation="softmax")(kept))
+    network = keras.Model(pixels, keras.layers.Dense(classes, activation="softmax")(kept))
     steps = -(-len(examples) // params.batch_size)
     rate = schedule(params.learning_rate, params.epochs * steps)
     optimizer = keras.optimizers.Adam(rate, clipnorm=1.0)
@@ -46,9 +47,9 @@ def _pictures(examples: Sequence[tuple[bytes, int]], size: int, batch: int, seed
 
     def shuffled() -> Iterator[tuple[Any, int]]:
         for number in random.permutation(len(examples)):
-            data, code = examples[number]
+            data, label = examples[number]
             picture = decode(data, size)
-            yield (picture[:, ::-1] if random.random() < 0.5 else picture), class_of(code)
+            yield (picture[:, ::-1] if random.random() < 0.5 else picture), label
 
     signature = (tf.TensorSpec((size, size, 3), tf.uint8), tf.TensorSpec((), tf.int64))
     return tf.data.Dataset.from_generator(shuffled, output_signature=signature).batch(batch).prefetch(_READ_AHEAD)

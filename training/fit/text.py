@@ -13,12 +13,12 @@ from shared.model.fusion import Probabilities, log, softmax
 from shared.model.networks import text_network
 from shared.model.text import TextEncoder
 from shared.pipeline.params import TextParams
-from shared.taxonomy import CODES
 from training.fit.embeddings import Vectors, pretrained
 from training.fit.schedule import schedule
+from training.fit.targets import Targets
 from training.fit.teacher import teach
-from training.fit.training_loop import Batch, History, batching, fit, one_hot
-from training.pipeline.prepared import Items
+from training.fit.training_loop import Batch, History, batching, fit
+from training.pipeline.prepared import Items, PartlyLabelled
 
 Texts = list[list[str]]
 
@@ -29,47 +29,90 @@ _BUCKET = 32
 
 @dataclass(frozen=True)
 class Examples:
-    """Texts, and the probabilities to learn, of shape (texts, classes)."""
+    """Texts, and the probabilities to learn."""
 
     texts: Texts
-    targets: Probabilities
+    targets: Targets
 
     @classmethod
     def labelled(cls, items: Items) -> "Examples":
         """Return the items that have a text."""
         rows = np.flatnonzero(items.has_text)
-        return cls([items.words[row] for row in rows], one_hot(items.classes[rows]))
+        targets = Targets.one_hot(items.classes[rows], len(items.categories))
+        return cls([items.words[row] for row in rows], targets)
 
 
 def fit_text(
-    training: Items, validation: Items, unlabelled: Texts, encoder: TextEncoder, params: TextParams, seed: int
+    training: Items,
+    validation: Items,
+    unlabelled: Texts,
+    partly: PartlyLabelled,
+    encoder: TextEncoder,
+    params: TextParams,
+    seed: int,
 ) -> tuple[Any, dict[str, History]]:
     """Return the LSTM that serves, and the history of each network that was trained for it.
 
     A linear model and, if there are unlabelled texts, a first LSTM teach the LSTM that serves (Hinton, Vinyals and
     Dean 2015, "Distilling the Knowledge in a Neural Network"). It learns the labels, softened by the linear model's
-    out-of-fold answers, and both teachers' answers to the unlabelled texts.
+    out-of-fold answers, and both teachers' answers to the unlabelled texts. A text whose label is a category above the
+    classes teaches what the linear model says of the classes below that label, and nothing of the others.
     """
     labelled, checked = Examples.labelled(training), Examples.labelled(validation)
-    lstm = _Lstm(encoder, params, pretrained(labelled.texts + unlabelled, encoder, params, seed), checked, seed)
-    linear, guesses = teach(labelled.texts, labelled.targets.argmax(axis=1), unlabelled, len(CODES), seed)
-    softened = (1 - params.teacher_share) * labelled.targets + params.teacher_share * linear
+    lstm = _Lstm(
+        encoder, params, pretrained(labelled.texts + unlabelled + partly.texts, encoder, params, seed), checked, seed
+    )
+    width, share = len(training.categories), params.teacher_share
+    others = unlabelled + partly.texts
+    linear, guesses = teach(labelled.texts, training.classes[training.has_text], others, width, seed)
+    narrowed = _within(guesses, len(unlabelled), partly)
+    softened = Targets.largest(
+        len(labelled.texts),
+        width,
+        lambda rows: (1 - share) * labelled.targets.dense(rows) + share * linear.dense(rows),
+    )
     if not unlabelled:
-        network, history = lstm.fit("text", Examples(labelled.texts, softened))
+        lesson = Examples(labelled.texts + partly.texts, Targets.joined([softened, narrowed]))
+        network, history = lstm.fit("text", lesson)
         return network, {"text": history}
     first, first_history = lstm.fit("text-teacher", labelled)
-    agreed = softmax((log(guesses) + log(predict_text(first, encoder, unlabelled))) / 2)
-    lesson = Examples(labelled.texts + unlabelled, np.concatenate([softened, agreed]))
+    agreed = Targets.largest(
+        len(unlabelled),
+        width,
+        lambda rows: softmax((log(guesses.dense(rows)) + log(predict_text(first, encoder, unlabelled[rows]))) / 2),
+    )
+    lesson = Examples(labelled.texts + others, Targets.joined([softened, agreed, narrowed]))
     student = replace(lstm, params=params.model_copy(update=params.student.model_dump()))
     network, history = student.fit("text", lesson)
     return network, {"text-teacher": first_history, "text": history}
+
+
+def _within(guesses: Targets, first: int, partly: PartlyLabelled) -> Targets:
+    """Return the guesses from row `first` on, each shared out among the classes below its text's label alone.
+
+    One half of each target follows the guess, and the other half goes to these classes evenly: the guess is all too
+    sure of a text with new words, of which the label decides the upper levels alone.
+    """
+
+    def narrowed(rows: slice) -> Probabilities:
+        found = guesses.dense(np.arange(first + rows.start, first + rows.stop))
+        allowed = np.zeros_like(found)
+        for row, classes in enumerate(partly.classes[rows]):
+            allowed[row, classes] = 1
+        kept = found * allowed
+        nothing = kept.sum(axis=1) == 0
+        kept[nothing] = allowed[nothing]
+        even = allowed / allowed.sum(axis=1, keepdims=True)
+        return np.asarray((kept / kept.sum(axis=1, keepdims=True) + even) / 2, np.float32)
+
+    return Targets.largest(len(partly), guesses.width, narrowed)
 
 
 def predict_text(network: Any, encoder: TextEncoder, texts: Texts) -> Probabilities:
     """Return the network's probabilities, of shape (texts, classes)."""
     signature = [tf.TensorSpec(network.input_shape, "int32")]  # traced once for all lengths of texts
     answering = tf.function(lambda tokens: network(tokens, training=False), input_signature=signature)
-    answers = np.empty((len(texts), len(CODES)), np.float32)
+    answers = np.empty((len(texts), network.output_shape[1]), np.float32)
     order = np.argsort([len(text) for text in texts], kind="stable")
     for start in range(0, len(order), _PREDICTED_AT_ONCE):
         rows = order[start : start + _PREDICTED_AT_ONCE]
@@ -92,7 +135,7 @@ class _Lstm:
         network = text_network(
             self.encoder.size,
             self.encoder.max_subwords,
-            len(CODES),
+            lesson.targets.width,
             embedding=params.embedding,
             units=params.units,
             dropout=params.dropout,
@@ -115,7 +158,7 @@ class _Lstm:
 
     def _batches(self, examples: Examples, batches: list[npt.NDArray[np.intp]]) -> Iterator[Batch]:
         for rows in batches:
-            yield self.encoder.encode([examples.texts[row] for row in rows]), examples.targets[rows]
+            yield self.encoder.encode([examples.texts[row] for row in rows]), examples.targets.dense(rows)
 
 
 def by_length(lengths: npt.NDArray[np.int64], size: int, random: np.random.Generator) -> list[npt.NDArray[np.intp]]:

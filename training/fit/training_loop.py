@@ -7,8 +7,6 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from shared.model.fusion import Probabilities
-from shared.taxonomy import CODES
 from training.fit.epoch_bar import EpochBar
 
 History = list[dict[str, float]]
@@ -58,15 +56,10 @@ def fit(
     ]
 
 
-def one_hot(classes: npt.NDArray[np.int64]) -> Probabilities:
-    """Turn classes of shape (items,) into targets of shape (items, classes)."""
-    return np.eye(len(CODES), dtype=np.float32)[classes]
-
-
 def _dataset(network: Any, batches: Batches, count: int) -> Any:
     signature = (
         tf.TensorSpec((None, *network.input_shape[1:]), network.inputs[0].dtype),
-        tf.TensorSpec((None, len(CODES)), tf.float32),
+        tf.TensorSpec((None, network.output_shape[1]), tf.float32),
     )
     found = tf.data.Dataset.from_generator(batches, output_signature=signature)
     return found.apply(tf.data.experimental.assert_cardinality(count)).prefetch(_READ_AHEAD)

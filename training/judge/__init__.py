@@ -2,11 +2,13 @@
 
 __all__ = [
     "answers",
+    "changed_categories",
     "comparison",
     "gate_checks",
     "held_out",
     "keras_answers",
     "latency",
+    "levels",
     "protected",
     "report",
     "review",

@@ -1,6 +1,7 @@
 """A bundle's answers to prepared items, on any runtime."""
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import astuple, replace
 from pathlib import Path
 
 import numpy as np
@@ -8,10 +9,11 @@ import numpy.typing as npt
 import pandas as pd
 
 from shared.model.bundle import Bundle
-from shared.model.fusion import Prediction, fuse
+from shared.model.fusion import Prediction, Probabilities, fuse
+from shared.model.projection import Projection
 from shared.model.runtimes import Backbone, Runtime
-from shared.taxonomy import CODES
 from training.catalogue.pictures import iter_pictures
+from training.pipeline.categories import Categories
 from training.pipeline.prepared import Items
 from training.vgg16.features import FeatureStore, compute_missing
 
@@ -19,15 +21,24 @@ _BATCH = 256
 
 
 def answer(bundle: Bundle, runtime: Runtime, items: Items) -> Prediction:
-    """Return the bundle's probabilities for the items, per branch and fused."""
+    """Return the bundle's probabilities for the items, per branch and fused, with a column per category of the items.
+
+    What the items' taxonomy has merged or retired since the bundle's training is projected as it is in service. A
+    bundle gives nothing to categories that it lacks, and what it gives to those that are gone is left out.
+    """
+    codes, categories = bundle.codes, items.categories
     encoder, features = bundle.text_encoder(), items.features.astype(np.float32)
-    text = np.full((len(items.words), len(CODES)), np.nan, np.float32)
+    text = np.full((len(items.words), len(codes)), np.nan, np.float32)
     image = text.copy()
     for rows in _batches(items.has_text):
         text[rows] = runtime.text(encoder.encode([items.words[row] for row in rows]))
     for rows in _batches(items.has_image):
         image[rows] = runtime.image(features[rows])
-    return fuse(bundle.manifest.fusion, text, image)
+    projection = Projection(codes, categories.taxonomy)
+    prediction = projection.project(fuse(bundle.manifest.fusion, text, image)).prediction
+    if projection.codes == categories.codes:
+        return prediction
+    return Prediction(*(_moved(each, projection.codes, categories) for each in astuple(prediction)))
 
 
 def seen_by(
@@ -51,6 +62,16 @@ def seen_by(
     features = np.full((len(items), found.shape[1]), np.nan, np.float16)
     features[items.has_image] = found
     return replace(items, features=features)
+
+
+def _moved(probabilities: Probabilities, codes: Sequence[str], categories: Categories) -> Probabilities:
+    """Move the columns of `codes` to those of the categories; rows of NaN stay so."""
+    ours = [column for column, code in enumerate(codes) if code in categories.class_of]
+    moved = np.where(
+        np.isnan(probabilities[:, :1]), np.nan, np.zeros((len(probabilities), len(categories)), np.float32)
+    )
+    moved[:, categories.classes(codes[column] for column in ours)] = probabilities[:, ours]
+    return moved.astype(np.float32)
 
 
 def _batches(present: npt.NDArray[np.bool_]) -> list[npt.NDArray[np.int64]]:

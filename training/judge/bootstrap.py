@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import csr_matrix
 
 from training.judge.scores import Classes
 
@@ -52,8 +53,15 @@ def compare(
 
 def weighted_f1(counts: Counts, actual: Classes, predicted: Classes, width: int) -> npt.NDArray[np.float64]:
     """Return the weighted F1 of each sample, given counts (samples, cells) and each cell's two classes."""
-    one_hot = np.eye(width)
-    support, answered = counts @ one_hot[actual], counts @ one_hot[predicted]
-    right = counts @ (one_hot[actual] * one_hot[predicted])
+    said_right = actual == predicted
+    support, answered = _by_class(counts, actual, width), _by_class(counts, predicted, width)
+    right = _by_class(counts[:, said_right], actual[said_right], width)
     f1 = 2 * right / np.maximum(support + answered, 1)
     return np.asarray((f1 * support).sum(axis=1) / counts.sum(axis=1))
+
+
+def _by_class(counts: Counts, classes: Classes, width: int) -> npt.NDArray[np.float64]:
+    """Add up the cells of each class: (samples, width)."""
+    cells = np.arange(len(classes))
+    membership = csr_matrix((np.ones(len(classes)), (classes, cells)), shape=(width, len(classes)))
+    return np.asarray((membership @ counts.T).T)

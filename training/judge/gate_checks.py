@@ -5,17 +5,23 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from sklearn.metrics import f1_score
 
 from shared.model.fusion import Probabilities
+from shared.model.levels import Levels
 from shared.model.review import Review
 from shared.pipeline.params import GateParams
 from shared.pipeline.stages import GateCheck
-from shared.taxonomy import CODES, name_of
 from training.judge.bootstrap import PairedF1, compare
 from training.judge.held_out import HeldOut, Relabelled
 from training.judge.latency import Latency
+from training.judge.levels import hierarchical_f1
 from training.judge.review import Correct, judged, review_figures
 from training.judge.scores import Classes, calibration_error, confusion, per_class, score
+from training.pipeline.categories import Categories
+
+_NAMED = 5
+"""Categories that a sentence names."""
 
 
 @dataclass(frozen=True)
@@ -76,20 +82,22 @@ def _others(held_out: HeldOut, *, champion: bool) -> str:
     return "The champion's bundle does not say what it learned from." if champion else "There is no champion."
 
 
-def check_labels(overall: Relabelled, by_code: Mapping[int, Relabelled], params: GateParams) -> GateCheck:
+def check_labels(
+    overall: Relabelled, by_code: Mapping[str, Relabelled], categories: Categories, params: GateParams
+) -> GateCheck:
     """Check that few labels differ from those that the champion's training knew.
 
     A category with few items counts only where chance does not explain what has changed.
     """
     allowed, enough = params.relabelled, params.classes.min_items
-    categories = {
+    shares = {
         code: found.share
         for code, found in by_code.items()
         if found.shared >= enough or found.least > allowed.share_of_class
     }
-    worst = max(categories, key=categories.__getitem__, default=None)
-    share = 0.0 if worst is None else categories[worst]
-    of_category = f", of {_named(worst)} {share:.1%}" if worst is not None and share else ""
+    worst = max(shares, key=shares.__getitem__, default=None)
+    share = 0.0 if worst is None else shares[worst]
+    of_category = f", of {categories.told(worst)} {share:.1%}" if worst is not None and share else ""
     detail = (
         f"{overall.changed:,} of {overall.shared:,} items that the champion's training knew now have another label: "
         f"{overall.share:.1%} (at most {allowed.share:.1%}){of_category} "
@@ -110,7 +118,7 @@ def check_labels(overall: Relabelled, by_code: Mapping[int, Relabelled], params:
     )
 
 
-def check_contradictions(champion: Answers, classes: Classes, params: GateParams) -> GateCheck:
+def check_contradictions(champion: Answers, classes: Classes, categories: Categories, params: GateParams) -> GateCheck:
     """Check that few labels of a catalogue contradict the champion where it is sure of its answer.
 
     It is sure above its review threshold, or without one from the precision on that the threshold aims at: confidences
@@ -121,8 +129,13 @@ def check_contradictions(champion: Answers, classes: Classes, params: GateParams
     sure = confidence >= (champion.review.precision if threshold is None else threshold)  # NaN is not
     wrong, said = ~right[sure], champion.fused.argmax(axis=1)[sure]
     share = float(wrong.mean()) if len(wrong) else 0.0
-    worst, worst_share = _worst(wrong, [said, classes[sure]], params.classes.min_items)
-    of_category = "" if worst is None else f", of {_named(CODES[worst])} {worst_share:.1%}"
+    none = (
+        f"The champion is sure of none of the {len(classes):,} items of the catalogue that it was asked."
+        if len(classes)
+        else "The champion knows none of the catalogue's categories, so no label can contradict it."
+    )
+    worst, worst_share = _worst(wrong, [said, classes[sure]], len(categories), params.classes.min_items)
+    of_category = "" if worst is None else f", of {categories.told(categories.codes[worst])} {worst_share:.1%}"
     return GateCheck(
         name="contradictions",
         passed=share <= allowed.share and worst_share <= allowed.share_of_class,
@@ -131,7 +144,7 @@ def check_contradictions(champion: Answers, classes: Classes, params: GateParams
             f"(at most {allowed.share:.1%}){of_category} (at most {allowed.share_of_class:.1%} of a category)."
         )
         if len(wrong)
-        else f"The champion is sure of none of the {len(classes):,} items of the catalogue that it was asked.",
+        else none,
         figures={
             "asked": len(classes),
             "sure": len(wrong),
@@ -149,21 +162,33 @@ def check_f1(
     *,
     name: str = "weighted_f1",
     what: str = "items",
+    levels: Levels | None = None,
 ) -> GateCheck:
     """Check that the challenger's weighted F1 is not worse than the champion's by more than is allowed.
 
     Args:
         name: The check's.
         what: What the items are, as in "200 items that are new".
+        levels: What is above the categories, for the hierarchical F1, which is told beside it and does not decide.
     """
     found = _paired(champion, challenger, classes, params)
+    trees = {
+        f"{who}_hierarchical": hierarchical_f1(answers.fused, classes, levels)
+        for who, answers in (("champion", champion), ("challenger", challenger))
+        if levels is not None and levels.depth
+    }
+    told = (
+        f" Hierarchical F1 {trees['challenger_hierarchical']:.3f} against {trees['champion_hierarchical']:.3f}."
+        if trees
+        else ""
+    )
     return GateCheck(
         name=name,
         passed=found.low > -params.margin and found.gain >= -params.loss,
         detail=(
             f"Weighted F1 {found.challenger:.3f} against the champion's {found.champion:.3f} on {len(classes):,} "
             f"{what}: {found.gain:+.3f} (at least {-params.loss:+.3f}), in 95 of 100 resamples from {found.low:+.3f} "
-            f"(above {-params.margin:+.3f}) to {found.high:+.3f}."
+            f"(above {-params.margin:+.3f}) to {found.high:+.3f}.{told}"
         ),
         figures={
             "champion": found.champion,
@@ -171,6 +196,7 @@ def check_f1(
             "gain": found.gain,
             "low": found.low,
             "high": found.high,
+            **trees,
         },
     )
 
@@ -186,23 +212,57 @@ def check_first_f1(challenger: Answers, classes: Classes, params: GateParams) ->
     )
 
 
-def check_classes(champion: Answers, challenger: Answers, classes: Classes, params: GateParams) -> GateCheck:
+def check_classes(
+    champion: Answers, challenger: Answers, classes: Classes, categories: Categories, params: GateParams
+) -> GateCheck:
     """Check that no category with enough items loses much F1."""
-    before, after = (per_class(confusion(answers.fused, classes)) for answers in (champion, challenger))
+    before, after = (per_class(confusion(answers.fused, classes), categories) for answers in (champion, challenger))
     large = (before["support"] >= params.classes.min_items).to_numpy()
-    codes, gains = np.array(CODES)[large], (after["f1"] - before["f1"]).to_numpy()[large]
+    gains = (after["f1"] - before["f1"]).to_numpy()[large]
     if not len(gains):
         detail = f"No category has {params.classes.min_items} held-out items, so none is judged by itself."
         return GateCheck(name="classes", passed=True, detail=detail, figures={"judged": 0})
-    worst, gain = int(codes[gains.argmin()]), float(gains.min())
+    worst, gain = str(after["code"][large].iloc[gains.argmin()]), float(gains.min())
     return GateCheck(
         name="classes",
         passed=gain >= -params.classes.loss,
         detail=(
-            f"Of {len(gains)} categories with at least {params.classes.min_items} items, {_named(worst)} did worst: F1 "
-            f"{gain:+.3f} (at least {-params.classes.loss:+.3f})."
+            f"Of {len(gains)} categories with at least {params.classes.min_items} items, {categories.told(worst)} did "
+            f"worst: F1 {gain:+.3f} (at least {-params.classes.loss:+.3f})."
         ),
-        figures={"judged": len(gains), "worst_type": worst, "worst_gain": gain},
+        figures={"judged": len(gains), "worst_gain": gain},
+    )
+
+
+def check_new_categories(
+    challenger: Answers | None,
+    classes: Classes,
+    categories: Categories,
+    new: npt.NDArray[np.bool_],
+    params: GateParams,
+) -> GateCheck:
+    """Check the answers to held-out items of categories that the champion cannot answer.
+
+    Args:
+        challenger: Its answers to these items; `None` if there is none.
+        classes: What they are labelled with.
+        new: For each class whether it is new.
+    """
+    bar = params.new_categories
+    codes = [code for code, is_new in zip(categories.codes, new, strict=True) if is_new]
+    shown = ", ".join(map(categories.told, codes[:_NAMED])) + (", …" if len(codes) > _NAMED else "")
+    number = f"{len(codes):,} {'category is' if len(codes) == 1 else 'categories are'} new to the champion ({shown})"
+    figures: dict[str, float] = {"categories": len(codes), "items": len(classes)}
+    if challenger is None or len(classes) < bar.min_items:
+        detail = f"{number}, with {len(classes):,} held-out items: too few to judge them by ({bar.min_items:,})."
+        return GateCheck(name="new_categories", passed=True, detail=detail, figures=figures)
+    predicted = challenger.fused.argmax(axis=1)
+    figures["f1"] = float(f1_score(classes, predicted, labels=np.flatnonzero(new), average="weighted", zero_division=0))
+    return GateCheck(
+        name="new_categories",
+        passed=figures["f1"] >= bar.f1,
+        detail=f"{number}: F1 {figures['f1']:.3f} on {len(classes):,} held-out items (at least {bar.f1:.3f}).",
+        figures=figures,
     )
 
 
@@ -268,20 +328,16 @@ def check_latency(champion: Latency, challenger: Latency, params: GateParams) ->
 
 def _paired(champion: Answers, challenger: Answers, classes: Classes, params: GateParams) -> PairedF1:
     predicted = (answers.fused.argmax(axis=1) for answers in (champion, challenger))
-    return compare(classes, *predicted, width=len(CODES), resamples=params.resamples, seed=params.seed)
+    return compare(classes, *predicted, width=challenger.fused.shape[1], resamples=params.resamples, seed=params.seed)
 
 
-def _worst(wrong: Correct, groups: Sequence[Classes], min_items: int) -> tuple[int | None, float]:
+def _worst(wrong: Correct, groups: Sequence[Classes], width: int, min_items: int) -> tuple[int | None, float]:
     """Return the class with the greatest share of wrong items, and this share, by any grouping of the items."""
     worst, greatest = None, 0.0
     for classes in groups:
-        totals = np.bincount(classes, minlength=len(CODES))
-        shares = np.bincount(classes, weights=wrong, minlength=len(CODES)) / np.maximum(totals, 1)
+        totals = np.bincount(classes, minlength=width)
+        shares = np.bincount(classes, weights=wrong, minlength=width) / np.maximum(totals, 1)
         shares[totals < min_items] = 0
         if shares.max() > greatest:
             worst, greatest = int(shares.argmax()), float(shares.max())
     return worst, greatest
-
-
-def _named(code: int) -> str:
-    return f"{code} ({name_of(code)})"

@@ -14,7 +14,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from shared.model.known import Identities, KnownItems
-from shared.taxonomy import CODES
+from shared.taxonomy import Taxonomy
+from training.judge.changed_categories import explained, followed
 from training.pipeline.prepared import Items
 
 _NORMAL_95 = 1.96
@@ -72,21 +73,28 @@ def hold_out(test: Items, champion: KnownItems | None) -> HeldOut:
     if champion is None:
         return HeldOut(test, np.zeros(len(test), bool), 0, 0, champion_tells=False)
     learned = np.isin(test.identities, champion.identities[champion.learned])
-    known = np.isin(test.identities, champion.identities)
-    confirmed = known & _pairs(test.identities, np.array(CODES)[test.classes]).isin(_of(champion))
-    disputed = known & ~learned & ~confirmed
+    taxonomy, codes = test.categories.taxonomy, test.categories.codes_of(test.classes)
+    before = followed(champion, taxonomy)
+    known = np.isin(test.identities, before.identities)
+    confirmed = known & _pairs(test.identities, codes).isin(_pairs(before.identities, before.codes))
+    unchanged = np.isin(test.identities, _unchanged(KnownItems(test.identities, codes, learned), before, taxonomy))
+    disputed = known & ~learned & ~unchanged
     kept = ~learned & ~disputed
     return HeldOut(test.where(kept), confirmed[kept], int(learned.sum()), int(disputed.sum()), champion_tells=True)
 
 
-def compare_labels(challenger: KnownItems, champion: KnownItems) -> tuple[Relabelled, dict[int, Relabelled]]:
+def compare_labels(
+    challenger: KnownItems, champion: KnownItems, taxonomy: Taxonomy
+) -> tuple[Relabelled, dict[str, Relabelled]]:
     """Count changed labels over all splits of both catalogues; then by the label that the champion's training knew.
 
-    An item whose copies have several labels counts as unchanged if one of them is the same.
+    An item whose copies have several labels counts as unchanged if one of them is the same. What the taxonomy explains
+    is no change: a merge, a retirement, and a label below the one before, where a category was split.
     """
+    champion = followed(champion, taxonomy)
     both = np.isin(champion.identities, challenger.identities)
     identities, codes = champion.identities[both], champion.codes[both]
-    kept = identities[_pairs(identities, codes).isin(_of(challenger))]
+    kept = _unchanged(challenger, champion, taxonomy)
     items = pd.DataFrame({"identity": identities, "code": codes, "changed": ~np.isin(identities, kept)})
     items = items.drop_duplicates("identity")
     by_code = {code: _counted(items["changed"][items["code"] == code]) for code in items["code"].unique().tolist()}
@@ -97,9 +105,13 @@ def _counted(changed: "pd.Series[bool]") -> Relabelled:
     return Relabelled(shared=len(changed), changed=int(changed.sum()))
 
 
-def _of(known: KnownItems) -> pd.MultiIndex:
-    return _pairs(known.identities, known.codes)
+def _unchanged(now: KnownItems, before: KnownItems, taxonomy: Taxonomy) -> Identities:
+    """Return the items one of whose labels is the one before, or is explained by it."""
+    tables = [pd.DataFrame({"identity": known.identities, "code": known.codes}) for known in (before, now)]
+    both = tables[0].merge(tables[1], on="identity", suffixes=("_before", "_now"))
+    same = explained(both["code_before"], both["code_now"], taxonomy)
+    return both.loc[same, "identity"].to_numpy(np.uint64)
 
 
-def _pairs(identities: Identities, codes: npt.NDArray[np.int64]) -> pd.MultiIndex:
+def _pairs(identities: Identities, codes: npt.NDArray[np.str_]) -> pd.MultiIndex:
     return pd.MultiIndex.from_arrays([identities, codes])

@@ -1,7 +1,7 @@
 """The protected set: items that judge every challenger, and that only the operator chooses (`CATALOG_PROTECTED_SET`).
 
-Its form is that of the challenge's training files: texts, labels and a folder of pictures. No request names it, and no
-stage but the gate reads it.
+Its form is that of any source: a table of products with their pictures, or the challenge's training files. No request
+names it, and no stage but the gate reads it.
 """
 
 from collections.abc import Iterator
@@ -14,15 +14,16 @@ import pandas as pd
 
 from shared.model.images import UnreadableImageError, decode
 from shared.model.known import KnownItems
-from shared.taxonomy import CODES, class_of
 from shared.words import words
-from training.catalogue.challenge import LABELS_FILE, PRODUCTS_FILE, CatalogueError, Source, parse_integer
+from training.catalogue.entries import CatalogueSource
+from training.catalogue.errors import CatalogueError
+from training.catalogue.labelling import Labelling
 from training.catalogue.pictures import Picture, PictureWriter
 from training.catalogue.product import Product
+from training.catalogue.sources import open_source
+from training.pipeline.categories import Categories
 from training.pipeline.prepared import Items
 from training.pipeline.splits import identify
-
-_CODE_OF = {str(code): code for code in CODES}
 
 
 @dataclass(frozen=True)
@@ -41,23 +42,26 @@ class ProtectedSet:
         return self.items.where(~np.isin(self.items.identities, np.concatenate([*learned, np.empty(0, np.uint64)])))
 
 
-def read_protected(source: str, folder: Path) -> ProtectedSet:
+def read_protected(source: str, folder: Path, categories: Categories) -> ProtectedSet:
     """Read the set and write `products.parquet` and `pictures.parquet` into `folder`.
 
-    A row without a picture's file is an item without a picture. Raises `CatalogueError` if anything else is missing or
-    wrong, or two rows contradict each other: what judges must be right.
+    Args:
+        categories: Those of the training that is judged, one of which each row is labelled with.
+
+    A row whose picture is not there is an item without a picture. Raises `CatalogueError` if anything else is missing
+    or wrong, or two rows contradict each other: what judges must be right.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    catalogue = Source(source)
+    catalogue = open_source(source)
     with PictureWriter(folder / "pictures.parquet") as pictures:
-        products = list(_products(catalogue, pictures))
+        products = list(_products(catalogue, pictures, categories))
     if not products:
-        raise CatalogueError(f"{PRODUCTS_FILE} has no row.")
-    texts = [" ".join(words(product.designation, product.description)) for product in products]
+        raise CatalogueError(f"{catalogue.shown} has no row.")
+    texts = [" ".join(words(product.title, product.description)) for product in products]
     table = pd.DataFrame(
         {
             "row": [product.row for product in products],
-            "designation": [product.designation for product in products],
+            "title": [product.title for product in products],
             "picture": [product.picture for product in products],
         }
     )
@@ -67,45 +71,37 @@ def read_protected(source: str, folder: Path) -> ProtectedSet:
         identities=identify(texts, table["picture"]),
         words=[text.split() for text in texts],
         features=np.where(table["picture"].isna(), np.nan, 0).astype(np.float16)[:, None],
-        classes=np.array([class_of(product.prdtypecode) for product in products], np.int64),
+        classes=categories.classes(product.category for product in products),
+        categories=categories,
     )
-    content = np.stack([items.identities, items.classes.astype(np.uint64)])
-    return ProtectedSet(_distinct(items), folder, sha256(content.tobytes()).hexdigest()[:8])
+    codes = "\n".join(product.category for product in products)  # not the classes, whose order is the training's
+    return ProtectedSet(_distinct(items), folder, sha256(items.identities.tobytes() + codes.encode()).hexdigest()[:8])
 
 
-def _products(catalogue: Source, pictures: PictureWriter) -> Iterator[Product]:
-    try:
-        texts = catalogue.read_table(PRODUCTS_FILE, ("designation", "description", "productid", "imageid"))
-        labels = catalogue.read_table(LABELS_FILE, ("prdtypecode",))
-    except FileNotFoundError as error:
-        raise CatalogueError(str(error)) from None
-    for row, (designation, description, productid, imageid) in texts.items():
-        where = f"{PRODUCTS_FILE}, row {row}"
-        code = _CODE_OF.get(labels.get(row, [""])[0].strip().removesuffix(".0"))
-        if code is None:
-            raise CatalogueError(f"{LABELS_FILE}, row {row}: the label is missing or is not one of the 27 codes.")
-        product = Product(
-            row=row,
-            designation=designation if designation.strip() else None,
-            description=description if description.strip() else None,
-            productid=parse_integer(productid, f"{where}, productid"),
-            imageid=parse_integer(imageid, f"{where}, imageid"),
-            prdtypecode=code,
-        )
-        product = _illustrated(product, catalogue, pictures)
+def _products(catalogue: CatalogueSource, pictures: PictureWriter, categories: Categories) -> Iterator[Product]:
+    labelling = Labelling(categories.taxonomy)
+    for entry in catalogue.entries():
+        where = f"{catalogue.shown}, row {entry.row}"
+        code = labelling.code_of(entry.label)
+        if not isinstance(code, str) or code not in categories.class_of:
+            raise CatalogueError(f"{where}: the label is missing or is no category that this training knows.")
+        product = Product(entry.row, entry.id, entry.title, entry.description, code, picture_file=entry.picture)
+        product = _illustrated(product, catalogue, pictures, where)
         if product.empty:
             raise CatalogueError(f"{where}: it has neither a text nor a picture.")
         yield product
 
 
-def _illustrated(product: Product, catalogue: Source, pictures: PictureWriter) -> Product:
+def _illustrated(product: Product, catalogue: CatalogueSource, pictures: PictureWriter, where: str) -> Product:
+    if product.picture_file is None:
+        return product
     try:
-        data = catalogue.read(product.picture_file)
+        data = catalogue.picture(product.picture_file)
         decode(data)
     except FileNotFoundError:
         return product
     except UnreadableImageError as error:
-        raise CatalogueError(f"{product.picture_file} cannot be decoded: {error}.") from error
+        raise CatalogueError(f"{where}: its picture cannot be decoded: {error}.") from error
     picture = Picture(sha256(data).hexdigest(), data)
     pictures.add(picture)
     return replace(product, picture=picture.sha256)
@@ -117,5 +113,7 @@ def _distinct(items: Items) -> Items:
     labels = table.groupby("identity")["code"].nunique()
     if (labels > 1).any():
         rows = table.loc[table["identity"] == labels.idxmax(), "row"].tolist()
-        raise CatalogueError(f"{LABELS_FILE}: rows {', '.join(map(str, rows))} are one item with different labels.")
+        raise CatalogueError(
+            f"The protected set's rows {', '.join(map(str, rows))} are one item with different labels."
+        )
     return items.where(~table["identity"].duplicated().to_numpy())

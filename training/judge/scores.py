@@ -3,10 +3,11 @@
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from scipy.sparse import csr_matrix
 from sklearn.metrics import accuracy_score, f1_score
 
 from shared.model.fusion import Probabilities
-from shared.taxonomy import CODES, PRODUCT_TYPES
+from training.pipeline.categories import Categories
 
 _BINS = 15
 _PLACES = 4
@@ -79,37 +80,48 @@ def coverage_curve(confidence: npt.NDArray[np.float64], correct: npt.NDArray[np.
     )
 
 
-def confusion(probabilities: Probabilities, classes: Classes) -> npt.NDArray[np.int64]:
-    """Return counts of shape (actual classes, predicted classes), over the rows that are not NaN."""
-    answered = ~np.isnan(probabilities[:, 0])
-    counts = np.zeros((len(CODES), len(CODES)), np.int64)
-    np.add.at(counts, (classes[answered], probabilities[answered].argmax(axis=1)), 1)
-    return counts
+def confusion(probabilities: Probabilities, classes: Classes) -> csr_matrix:
+    """Return counts of shape (actual classes, predicted classes), over the rows that are not NaN.
 
-
-def per_class(counts: npt.NDArray[np.int64]) -> pd.DataFrame:
-    """Return a row per product type from the counts of `confusion`; a share of nothing is zero.
-
-    The columns are prdtypecode, name, precision, recall, f1, support, and the type that items were most often taken
-    for: confused_with (a code, missing if all were right), confused_with_name, confused_items.
+    They are sparse: of 5,000 times 5,000 pairs hardly any occurs.
     """
-    right, support, predicted = counts.diagonal(), counts.sum(axis=1), counts.sum(axis=0)
-    wrong = counts - np.diag(right)
-    other, often = wrong.argmax(axis=1), wrong.max(axis=1)
-    confused_with = pd.Series(np.array(CODES)[other], dtype="Int64").where(often > 0)
+    answered = ~np.isnan(probabilities[:, 0])
+    pairs = classes[answered], probabilities[answered].argmax(axis=1)
+    width = probabilities.shape[1]
+    return csr_matrix((np.ones(len(pairs[0]), np.int64), pairs), shape=(width, width))
+
+
+def per_class(counts: csr_matrix, categories: Categories) -> pd.DataFrame:
+    """Return a row per category from the counts of `confusion`; a share of nothing is zero.
+
+    The columns are code, name, precision, recall, f1, support, and the category that items were most often
+    taken for: confused_with (a code, missing if all were right), confused_with_name, confused_items.
+    """
+    right, support, predicted = counts.diagonal(), _sums(counts, axis=1), _sums(counts, axis=0)
+    pairs = counts.tocoo()
+    wrong = pd.DataFrame({"actual": pairs.row, "other": pairs.col, "items": pairs.data})
+    wrong = wrong[(wrong["actual"] != wrong["other"]) & (wrong["items"] > 0)]
+    most = wrong.sort_values(["items", "other"], ascending=[False, True]).drop_duplicates("actual").set_index("actual")
+    most = most.reindex(range(len(categories)))
+    codes = pd.Series(categories.codes, dtype="str")
+    other = most["other"].astype("Int64")
     return pd.DataFrame(
         {
-            "prdtypecode": CODES,
-            "name": PRODUCT_TYPES.values(),
+            "code": codes,
+            "name": categories.names,
             "precision": _share(right, predicted),
             "recall": _share(right, support),
             "f1": _share(2 * right, predicted + support),
             "support": support,
-            "confused_with": confused_with,
-            "confused_with_name": confused_with.map(PRODUCT_TYPES),
-            "confused_items": often,
+            "confused_with": other.map(codes),
+            "confused_with_name": other.map(pd.Series(categories.names, dtype="str")),
+            "confused_items": most["items"].fillna(0).astype(np.int64),
         }
     )
+
+
+def _sums(counts: csr_matrix, axis: int) -> npt.NDArray[np.int64]:
+    return np.asarray(counts.sum(axis=axis)).ravel()
 
 
 def _share(part: npt.NDArray[np.int64], whole: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:

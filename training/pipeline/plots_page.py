@@ -5,11 +5,11 @@ sets it in `.dvc/config.local`. `setup_project.sh` runs it; where it has not run
 """
 
 import logging
-import subprocess
-import sys
 from pathlib import Path
 
 import vl_convert
+
+from shared.pipeline.workspace import configure
 
 log = logging.getLogger(__name__)
 
@@ -50,8 +50,7 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     TEMPLATE.parent.mkdir(parents=True, exist_ok=True)
     TEMPLATE.write_text(page(), encoding="utf-8")
-    option = ["plots.html_template", str(TEMPLATE.resolve())]
-    subprocess.run([sys.executable, "-m", "dvc", "config", "--quiet", "--local", *option], check=True)  # noqa: S603
+    configure(Path(), "plots", html_template=str(TEMPLATE.resolve()))
     log.info("dvc plots show needs no network: %s", TEMPLATE)
 
 

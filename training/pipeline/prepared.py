@@ -11,7 +11,9 @@ import pandas as pd
 
 from shared.model.bundle import sha256
 from shared.model.known import Identities, KnownItems
-from shared.taxonomy import class_of
+from shared.taxonomy import TAXONOMY_FILE, from_json
+from training.pipeline.categories import Categories
+from training.pipeline.layout import PARTLY_LABELLED
 from training.pipeline.splits import TEST, TRAIN, VALIDATION
 
 
@@ -25,7 +27,8 @@ class Items:
     features: npt.NDArray[np.float16]
     """Shape (items, features); a row of NaN is an item without a picture."""
     classes: npt.NDArray[np.int64]
-    """Index into `shared.taxonomy.CODES`."""
+    """Index into `categories.codes`."""
+    categories: Categories
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -34,7 +37,13 @@ class Items:
         """Return the items for which `chosen`, of shape (items,), is true."""
         words = [text for text, wanted in zip(self.words, chosen, strict=True) if wanted]
         arrays = (self.rows[chosen], self.identities[chosen])
-        return Items(*arrays, words=words, features=self.features[chosen], classes=self.classes[chosen])
+        return Items(
+            *arrays,
+            words=words,
+            features=self.features[chosen],
+            classes=self.classes[chosen],
+            categories=self.categories,
+        )
 
     @property
     def has_text(self) -> npt.NDArray[np.bool_]:
@@ -45,11 +54,26 @@ class Items:
         return ~np.isnan(self.features[:, 0])
 
 
+@dataclass(frozen=True)
+class PartlyLabelled:
+    """Texts whose label only tells a category above the classes."""
+
+    texts: list[list[str]]
+    classes: list[npt.NDArray[np.int64]]
+    """For each text the classes below its label, of which there is at least one."""
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+
 class Prepared:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._items = pd.read_parquet(folder / "items.parquet")
         self._features: npt.NDArray[np.float16] = np.load(folder / "features.npy")
+        self.categories = Categories.of(
+            from_json((folder / TAXONOMY_FILE).read_bytes()), self._items["category"].unique()
+        )
         about = json.loads((folder / "about.json").read_text())
         self.vgg16_weights: str = about["vgg16_weights"]
         self.image_size: int = about["image_size"]
@@ -60,9 +84,20 @@ class Prepared:
         return [text.split() for text in pd.read_parquet(self.folder / "unlabelled.parquet")["words"]]
 
     @property
+    def partly_labelled(self) -> PartlyLabelled:
+        rows = pd.read_parquet(self.folder / PARTLY_LABELLED)
+        below = {code: self.categories.below(code) for code in rows["category"].unique()}
+        usable = [(text.split(), below[code]) for text, code in zip(rows["words"], rows["category"], strict=True)]
+        usable = [(text, classes) for text, classes in usable if len(classes)]
+        return PartlyLabelled([text for text, _ in usable], [classes for _, classes in usable])
+
+    @property
     def digest(self) -> str:
         """The sha256 of everything that a model learns from."""
-        files = ("items.parquet", "features.npy", "validation_float.npy", "unlabelled.parquet", "about.json")
+        files = (
+            *("items.parquet", TAXONOMY_FILE, "features.npy"),
+            *("validation_float.npy", "unlabelled.parquet", PARTLY_LABELLED, "about.json"),
+        )
         return hashlib.sha256("".join(sha256(self.folder / name) for name in files).encode()).hexdigest()
 
     @property
@@ -81,10 +116,10 @@ class Prepared:
 
     def known(self) -> KnownItems:
         """Return every labelled item, for the bundle that is trained on them."""
-        distinct = self._items.drop_duplicates(["identity", "prdtypecode"]).sort_values(["identity", "prdtypecode"])
+        distinct = self._items.drop_duplicates(["identity", "category"]).sort_values(["identity", "category"])
         return KnownItems(
             identities=distinct["identity"].to_numpy(),
-            codes=distinct["prdtypecode"].to_numpy(),
+            codes=distinct["category"].to_numpy(np.str_),
             learned=(distinct["split"] != TEST).to_numpy(),
         )
 
@@ -105,5 +140,6 @@ class Prepared:
             identities=rows["identity"].to_numpy(),
             words=[text.split() for text in rows["words"]],
             features=features,
-            classes=rows["prdtypecode"].map(class_of).to_numpy().astype(np.int64),
+            classes=self.categories.classes(rows["category"]),
+            categories=self.categories,
         )

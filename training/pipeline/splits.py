@@ -6,9 +6,11 @@ held out the next holds out too: champion and challenger can be compared on item
 
 import hashlib
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from shared.model.known import Identities
 from shared.pipeline.params import PreprocessParams
@@ -18,6 +20,8 @@ TRAIN, VALIDATION, TEST = "train", "validation", "test"
 Splits = npt.NDArray[np.str_]
 
 _BYTES = 8
+_ENOUGH = 5
+"""The number of different items of a class from which one is held out whatever its hash is."""
 
 
 def identify(texts: Iterable[str], pictures: Iterable[str | None]) -> Identities:
@@ -33,17 +37,30 @@ def identify(texts: Iterable[str], pictures: Iterable[str | None]) -> Identities
     return np.array([_hash(_content(text, picture)) for text, picture in zip(texts, pictures, strict=True)], np.uint64)
 
 
-def split(identities: Identities, labels: npt.NDArray[np.int64], params: PreprocessParams) -> Splits:
+def split(identities: Identities, labels: npt.NDArray[Any], params: PreprocessParams) -> Splits:
     """Return `train`, `validation` or `test` per item; each class has about the same shares.
 
-    An item's hash and the seed decide. A class of which nothing would be left to learn from is in `train` as a whole.
+    An item's hash and the seed decide. A class with at least `_ENOUGH` items has one in `test`, the one whose hash is
+    the smallest: so every such class is measured. A class of which nothing would be left to learn from is in `train` as
+    a whole.
     """
     drawn = np.array([_hash(f"{params.seed}:{identity}") for identity in identities.tolist()], np.uint64) / 2.0**64
     bounds = [drawn < params.test, drawn < params.test + params.validation]
     splits = np.select(bounds, [TEST, VALIDATION], TRAIN)
+    splits[np.isin(identities, _one_of_each(identities, labels, drawn))] = TEST
     for label in np.setdiff1d(labels, labels[splits == TRAIN]):
         splits[np.isin(identities, identities[labels == label])] = TRAIN
     return splits
+
+
+def _one_of_each(identities: Identities, labels: npt.NDArray[Any], drawn: npt.NDArray[np.float64]) -> Identities:
+    """Return the item with the smallest hash of each class with enough items."""
+    distinct = pd.DataFrame({"identity": identities, "label": labels, "drawn": drawn}).drop_duplicates(
+        ["identity", "label"]
+    )
+    of_class = distinct.groupby("label")["drawn"]
+    enough = of_class.transform("size") >= _ENOUGH
+    return distinct.loc[enough & (distinct["drawn"] == of_class.transform("min")), "identity"].to_numpy(np.uint64)
 
 
 def _content(text: str, picture: str | None) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 
 import mlflow
 import pandas as pd
+import yaml
 from mlflow.data.code_dataset_source import CodeDatasetSource
 from mlflow.data.pandas_dataset import from_pandas
 from mlflow.entities import LifecycleStage
@@ -22,8 +23,8 @@ from shared.model.bundle import Bundle
 from shared.pipeline.params import PATH, TrainParams, load_params, without_password
 from shared.pipeline.stages import GateVerdict
 from shared.pipeline.workspace import WorkspaceError, git
-from shared.registry.descriptions import NOTE, verdict_note
-from shared.registry.mlflow import client, ensure_experiment, page
+from shared.registry.descriptions import NOTE, RESTORED_FROM, verdict_note
+from shared.registry.mlflow import client, ensure_experiment, is_refused, page, prepare_client, reason
 from shared.registry.waiting import tell_of_waiting
 from shared.settings import get_settings
 from training.pipeline import progress
@@ -42,8 +43,6 @@ PIPELINE = Path("pipeline")
 """The folder of a run's artefacts with the files that repeat its training; `training.rebuild` reads it."""
 PIPELINE_FILES = (Path("dvc.lock"), PATH, LABELS.with_name(f"{LABELS.name}.dvc"))
 """The files in it, by their places in the repository."""
-RESTORED_FROM = "restored_from"
-"""The tag of a run that stands in for a run of another store; its value is that run's id."""
 BRANCH = "branch"
 """The tag of a child run: `text`, `image` or `fusion`."""
 _NAMED_CHANGES = 3
@@ -99,7 +98,7 @@ class TrainingRun:
         mlflow.set_tag("dvc.lock.evaluate", _dvc_lock_digest())
         for path in PIPELINE_FILES:
             if path.is_file():
-                mlflow.log_artifact(str(path), (PIPELINE / path.parent).as_posix())
+                mlflow.log_text(_recorded(path), (PIPELINE / path).as_posix())
         mlflow.log_metrics(dict(_flat(metrics, "test.")))
         mlflow.log_artifacts(str(report), artifact_path="report")
         for branch, run_id in self._children.items():
@@ -159,8 +158,14 @@ def git_revision() -> str:
 
 
 def _connect() -> None:
+    """Have MLflow's functions use the store in the settings; ends the stage with a sentence if the account is wrong."""
     mlflow.set_tracking_uri(get_settings().mlflow_tracking_uri)
+    prepare_client()
     _tell_of_waiting()
+    try:
+        _experiment()
+    except MlflowException as error:
+        raise SystemExit(reason(error)) if is_refused(error) else error from error
 
 
 @cache
@@ -204,15 +209,32 @@ def _log_data(digest: str) -> None:
     source = without_password(load_params().import_data.source or "")
     items = pd.read_parquet(PREPARED / "items.parquet")
     for split, rows in items.groupby("split"):
-        table = rows[["words", "prdtypecode"]].assign(picture=rows["feature"] >= 0)
+        table = rows[["words", "category"]].assign(picture=rows["feature"] >= 0)
         dataset = from_pandas(
             table,
             source=source or CodeDatasetSource({"generator": "training.sample.catalogue"}),
-            targets="prdtypecode",
+            targets="category",
             name=f"catalogue, {split}",
             digest=digest[:_DIGEST],
         )
         mlflow.log_input(dataset, context=str(split))
+
+
+def _recorded(path: Path) -> str:
+    """Return the file without the passwords of places, because MLflow shows it to more people than this machine."""
+    text = path.read_text(encoding="utf-8")
+    if path != PATH:
+        return text
+    places = load_params().import_data
+    named = {"source": places.source, "unlabelled": list(places.unlabelled)}
+    shown = {
+        "source": places.source and without_password(places.source),
+        "unlabelled": [without_password(place) for place in places.unlabelled],
+    }
+    if shown == named:
+        return text  # with its comments
+    values = yaml.safe_load(text)
+    return yaml.safe_dump({**values, "import_data": {**values["import_data"], **shown}}, sort_keys=False)
 
 
 def _exists(run_id: str) -> bool:

@@ -16,7 +16,6 @@ from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
-from shared.taxonomy import CODES
 from training.catalogue.challenge import (
     LABELS_FILE,
     PICTURES_FOLDER,
@@ -27,6 +26,8 @@ from training.catalogue.challenge import (
 )
 from training.sample.pictures import draw_picture
 from training.sample.vocabulary import CLOSINGS, DETAILS, OPENINGS, STOP_WORDS, VAGUE_NOUNS, VOCABULARY, Vocabulary
+
+CODES = tuple(VOCABULARY)
 
 # Shares of the rows.
 CLEANED = 0.5  # title lower-cased, without accents and stop words; no description
@@ -45,7 +46,7 @@ class Item(NamedTuple):
     """A row of the catalogue; `row` numbers the training items, then the test items."""
 
     row: int
-    code: int
+    code: str
     designation: str
     description: str
     productid: int
@@ -77,7 +78,7 @@ def generate(folder: Path, per_type: int = 12, test_items: int = 54, seed: int =
     _draw_pictures(folder / UNLABELLED_PICTURES_FOLDER, test, random)
 
 
-def _compose_items(codes: list[int], random: Random) -> list[Item]:
+def _compose_items(codes: list[str], random: Random) -> list[Item]:
     productids = random.sample(PRODUCT_IDS, k=len(codes))
     imageids = random.sample(IMAGE_IDS, k=len(codes))
     return [

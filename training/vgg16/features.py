@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
+from shared.code_hash import code_hash
 from shared.model.bundle import BACKBONE
 from shared.model.images import decode
 from shared.model.runtimes import Backbone
@@ -24,6 +25,15 @@ T = TypeVar("T")
 
 HalfFeatures = npt.NDArray[np.float16]
 
+_SEEING = (
+    "shared/model/backbone.py",
+    "shared/model/convolutions.py",
+    "shared/model/images",
+    "shared/model/runtimes",
+    "shared/model/weights.py",
+    "training/vgg16/features.py",
+)
+"""The code that features depend on; `tests/unit/shared/test_code_hash.py` holds it against the imports."""
 _BATCH = 8
 _SHARD = 512
 
@@ -40,8 +50,8 @@ class FeatureStore:
 
     @classmethod
     def of(cls, home: Path, backbone_folder: Path, size: int, computed_in: str) -> "FeatureStore":
-        """Return the store in `home` for these weights, input size and arithmetic, on which features depend."""
-        return cls(home / f"{fingerprint(backbone_folder)[:16]}-{size}-{computed_in}")
+        """Return the store in `home` for these weights, input size and arithmetic, and for this code."""
+        return cls(home / f"{fingerprint(backbone_folder)[:16]}-{size}-{computed_in}-{code_hash(*_SEEING)[:8]}")
 
     def __contains__(self, sha256: str) -> bool:
         return sha256 in self._features

@@ -79,18 +79,19 @@ class ChunkProcessor:
         self, lease: Lease, lane: Lane, classifier: Classifier, progressed: Callable[[], None]
     ) -> list[Outcome]:
         if self._is_suspect(lease):
-            return self._isolated_outcomes(lease, classifier.engine.bundle, progressed)
+            return self._isolated_outcomes(lease, classifier, progressed)
         priority = Priority.URGENT if lane is Lane.INTERACTIVE else Priority.BULK
         return classifier.chunk(lease.items, self._slots.pool(lane), priority, lease.tenant, progressed)
 
-    def _isolated_outcomes(self, lease: Lease, bundle: Bundle, progressed: Callable[[], None]) -> list[Outcome]:
+    def _isolated_outcomes(self, lease: Lease, classifier: Classifier, progressed: Callable[[], None]) -> list[Outcome]:
         # One at a time, so that only one more model is in memory. Nobody waits for it in one of the worker's slots.
         if not self._isolating.acquire(blocking=False):
             raise _BusyError
         try:
             log.warning("chunk %s was lost %d times: its items are computed in isolation", lease.member, lease.losses)
             metrics.APART.inc()
-            return classify_isolated(lease.items, bundle.folder, self._settings, progressed)
+            folder, taxonomy = classifier.engine.bundle.folder, classifier.projections.now().taxonomy
+            return classify_isolated(lease.items, folder, taxonomy, self._settings, progressed)
         finally:
             self._isolating.release()
 
@@ -116,7 +117,7 @@ class ChunkProcessor:
     def _count(self, bundle: Bundle, outcomes: list[Outcome]) -> None:
         """Add the outcomes to the drift counters, at most once: a missing chunk does no harm, a doubled one would."""
         try:
-            self._drift.count(bundle.id, profile_of(outcomes))
+            self._drift.count(bundle.id, profile_of(outcomes), bundle.reference)
         except RedisError as error:
             log.warning("a chunk is missing in the drift of bundle %s: %s", bundle.id, error)
 

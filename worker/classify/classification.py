@@ -3,11 +3,13 @@
 import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 
 from shared.ledger import Outcome, QueuedItem
 from shared.model.fusion import Probabilities, fuse
+from shared.model.projection import Projection
 from shared.model.text import unknown_share
 from shared.telemetry.logs import bound, in_context
 from shared.telemetry.tracing import span
@@ -15,7 +17,9 @@ from shared.words import words
 from worker.classify.caches import PredictionCache, prediction_key
 from worker.classify.outcomes import to_outcomes
 from worker.classify.picture_source import PictureError
-from worker.classify.pictures import Pictures
+from worker.classify.pictures import Pictures, Preparation
+from worker.classify.projections import Projections
+from worker.classify.turns import in_turns
 from worker.process import metrics
 from worker.serving.batching import Priority
 from worker.serving.engine import Engine, ImageAnswers
@@ -29,12 +33,20 @@ class Classifier:
     """Turns items into outcomes with one engine; a faulty item gets an outcome that says so, and affects no other.
 
     Args:
+        projections: The engine's bundle's; a chunk is answered with the one that is in force when it begins.
         predictions: Earlier answers; `None` to compute every item. Answers to items whose picture is a URL are not
             kept, because the picture may change; its features are, under the hash of its content.
     """
 
-    def __init__(self, engine: Engine, pictures: Pictures, predictions: PredictionCache | None = None) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        pictures: Pictures,
+        projections: Projections,
+        predictions: PredictionCache | None = None,
+    ) -> None:
         self.engine = engine
+        self.projections = projections
         self._pictures = pictures
         self._predictions = predictions
 
@@ -51,24 +63,24 @@ class Classifier:
         Args:
             pool: The threads that fetch and decode pictures.
             tenant: The owner of the items; earlier answers are not shared between tenants.
-            progressed: Called after each picture.
+            progressed: Called after each picture, and while pictures wait for a busy server.
 
         Raises:
             OSError: the blob store is unreachable, or this machine lacks something; no item is to blame.
             Exception: the engine failed, which is not known to be an item's fault.
         """
+        projection = self.projections.now()
         if self._predictions is None:
-            return self._computed(items, pool, priority, progressed)
-        bundle, runtime = self.engine.bundle.id, self.engine.runtime.name
-        keys = {
-            item.index: prediction_key(bundle, runtime, item, item.blob, tenant) for item in items if item.url is None
-        }
-        known = dict(zip(keys, self._predictions.get(list(keys.values())), strict=True))
+            return self._computed(items, projection, pool, priority, progressed)
+        answering = (self.engine.bundle.id, self.engine.runtime.name, projection.version)
+        keys = {item.index: prediction_key(*answering, item, item.blob, tenant) for item in items if item.url is None}
+        known = dict(zip(keys, self._predictions.get(list(keys.values()), projection), strict=True))
         cached = {item.index: answer.outcome(item) for item in items if (answer := known.get(item.index))}
         metrics.looked_up(metrics.Cache.PREDICTIONS, len(cached), len(keys) - len(cached))
         rest = [item for item in items if item.index not in cached]
-        computed = {outcome.index: outcome for outcome in self._computed(rest, pool, priority, progressed)}
-        self._predictions.put({keys[index]: outcome for index, outcome in computed.items() if index in keys})
+        computed = {outcome.index: outcome for outcome in self._computed(rest, projection, pool, priority, progressed)}
+        kept = {keys[index]: outcome for index, outcome in computed.items() if index in keys}
+        self._predictions.put(kept, projection)
         return [cached.get(item.index) or computed[item.index] for item in items]
 
     def item(self, item: QueuedItem, priority: Priority) -> Outcome:
@@ -80,6 +92,7 @@ class Classifier:
     def _computed(
         self,
         items: Sequence[QueuedItem],
+        projection: Projection,
         pool: ThreadPoolExecutor,
         priority: Priority,
         progressed: Callable[[], None],
@@ -104,7 +117,7 @@ class Classifier:
                 else:
                     image[row] = answer.result().probabilities[0]
         read = [(len(text), unknown_share(encoded)) for text, encoded in zip(texts, ids, strict=True)]
-        return self._outcomes(items, read, text, image, failed)
+        return self._outcomes(items, read, text, image, projection, failed)
 
     def _image_answers(
         self,
@@ -118,18 +131,15 @@ class Classifier:
         if not rows:
             return {}
         with span("prepare pictures", {"catalog.pictures": len(rows)}):
-            submit = in_context(self._submit_picture)
-            answers = {}
-            for row, answer in zip(rows, pool.map(lambda row: submit(items[row], priority), rows), strict=True):
-                answers[row] = answer
-                progressed()
-            return answers
+            prepared = {row: self._pictures.preparation(items[row], priority) for row in rows}
+            step = in_context(self._prepare)
+            return in_turns({row: partial(step, items[row], prepared[row]) for row in rows}, pool, progressed)
 
-    def _submit_picture(self, item: QueuedItem, priority: Priority) -> "Future[ImageAnswers] | PictureError":
-        """Submit one picture; an error is returned, not raised, because it becomes the item's outcome."""
+    def _prepare(self, item: QueuedItem, prepare: Preparation) -> "Future[ImageAnswers] | PictureError | float":
+        """Prepare one picture; an error is returned, not raised, because it becomes the item's outcome."""
         with bound(item=item.id):
             try:
-                return self._pictures.submit(item, priority)
+                return prepare()
             except PictureError as error:
                 log.debug("the item fails: %s", error.code)  # the message may quote a URL with a secret
                 return error
@@ -140,13 +150,17 @@ class Classifier:
         read: Sequence[tuple[int, float]],
         text: Probabilities,
         image: Probabilities,
+        projection: Projection,
         failed: dict[int, Outcome],
     ) -> list[Outcome]:
         """Return the failed outcomes, and those that follow from the branches' answers of shape (items, classes)."""
         manifest = self.engine.bundle.manifest
         rows = [row for row in range(len(items)) if row not in failed]
-        verdict = fuse(manifest.fusion, text[rows], image[rows])
-        answered = to_outcomes([items[row] for row in rows], [read[row] for row in rows], verdict, manifest)
+        if failed:  # else nothing need be copied
+            text, image = text[rows], image[rows]
+        verdict = fuse(manifest.fusion, text, image)
+        of_items = [items[row] for row in rows], [read[row] for row in rows]
+        answered = to_outcomes(*of_items, verdict, projection, manifest)
         done = failed | dict(zip(rows, answered, strict=True))
         return [done[row] for row in range(len(items))]
 

@@ -11,6 +11,7 @@ import os
 import selectors
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -18,15 +19,17 @@ from types import TracebackType
 from typing import IO, Any, Self
 
 from shared.ledger import Outcome, QueuedItem
-from shared.ledger.records import pack_outcomes, unpack_outcomes
+from shared.ledger.packing import pack_outcomes, unpack_outcomes
 from shared.model import golden, runtimes
 from shared.model.bundle import Bundle
 from shared.settings import Settings, get_settings
 from shared.stores.opening import open_blobs
+from shared.taxonomy import Taxonomy, from_json, to_json
 from shared.telemetry import logs
 from worker.classify.classification import Classifier
 from worker.classify.picture_source import PictureSource
 from worker.classify.pictures import MAX_PIXELS, Pictures
+from worker.classify.projections import Projections
 from worker.serving.batching import Priority
 from worker.serving.engine import Engine
 
@@ -51,18 +54,22 @@ def longest_item_s(settings: Settings) -> float:
 
 
 def classify_isolated(
-    items: list[QueuedItem], bundle: Path, settings: Settings, progressed: Callable[[], None]
+    items: list[QueuedItem], bundle: Path, taxonomy: Taxonomy, settings: Settings, progressed: Callable[[], None]
 ) -> list[Outcome]:
     """Return one outcome per item, in order; raises `IsolationError`.
 
     Args:
+        taxonomy: The one in force.
         progressed: Called after each item.
     """
     outcomes = []
-    with _Child(bundle, settings) as child:
-        for item in items:
-            outcomes.append(_tried(child, item))
-            progressed()
+    with tempfile.NamedTemporaryFile("w", prefix="taxonomy-", suffix=".json", encoding="utf-8") as in_force:
+        in_force.write(to_json(taxonomy))
+        in_force.flush()
+        with _Child(bundle, Path(in_force.name), settings) as child:
+            for item in items:
+                outcomes.append(_tried(child, item))
+                progressed()
     return outcomes
 
 
@@ -81,8 +88,8 @@ def _tried(child: "_Child", item: QueuedItem) -> Outcome:
 class _Child:
     """The child process; started when the first item comes, and again after it died."""
 
-    def __init__(self, bundle: Path, settings: Settings) -> None:
-        self._bundle = bundle
+    def __init__(self, bundle: Path, taxonomy: Path, settings: Settings) -> None:
+        self._arguments = [str(bundle), str(taxonomy)]
         self._timeout_s = settings.item_timeout_s
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -101,7 +108,7 @@ class _Child:
 
     def _started(self) -> "subprocess.Popen[bytes]":
         if self._process is None:
-            command = [sys.executable, "-m", "worker.classify.isolation", str(self._bundle), json.dumps(logs.ids())]
+            command = [sys.executable, "-m", "worker.classify.isolation", *self._arguments, json.dumps(logs.ids())]
             self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: S603  # ours
             try:
                 self._answer(self._process, _START_S)
@@ -148,7 +155,7 @@ def _send(pipe: IO[bytes] | None, message: dict[str, object]) -> None:
     pipe.flush()
 
 
-def main(bundle: Path) -> None:
+def main(bundle: Path, taxonomy: Path) -> None:
     """Run the child: answer each line with one line, until the parent closes the pipe."""
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what libraries print must not mix with the answers
@@ -156,7 +163,8 @@ def main(bundle: Path) -> None:
     loaded = Bundle.load(bundle)
     engine = Engine(loaded, runtimes.load(loaded, settings.runtime), micro_batch=1)
     pictures = Pictures(engine, PictureSource(settings, open_blobs(settings)), MAX_PIXELS, features=None)
-    classifier = Classifier(engine, pictures)
+    in_force = from_json(taxonomy.read_bytes())
+    classifier = Classifier(engine, pictures, Projections(loaded, lambda: in_force))
     _send(answers, {"ready": loaded.id})
     for line in sys.stdin.buffer:
         # If the parent is gone, an item that never ends must not leave this process behind.
@@ -190,5 +198,5 @@ def _broken(engine: Engine) -> str | None:
 
 if __name__ == "__main__":
     logs.configure("worker", get_settings())
-    logs.bind(**json.loads(sys.argv[2]))
-    main(Path(sys.argv[1]))
+    logs.bind(**json.loads(sys.argv[3]))
+    main(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -1,6 +1,8 @@
 """Submits the pictures of items to the engine's image branch."""
 
 import hashlib
+import time
+from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
 
@@ -12,6 +14,8 @@ from worker.process import metrics
 from worker.serving import engine_metrics
 from worker.serving.batching import Priority
 from worker.serving.engine import Engine, ImageAnswers
+
+Preparation = Callable[[], "Future[ImageAnswers] | float"]
 
 MAX_PIXELS = 50_000_000
 """Pictures with more are refused: decoding one of this size takes up to a gigabyte. Large ones are decoded in turn."""
@@ -31,16 +35,25 @@ class Pictures:
         self._max_pixels = max_pixels
         self._features = features
 
-    def submit(self, item: QueuedItem, priority: Priority) -> "Future[ImageAnswers]":
-        """Submit the item's picture.
+    def preparation(self, item: QueuedItem, priority: Priority) -> "Preparation":
+        """Return a function that submits the item's picture, and is to be called in a thread.
 
-        Raises:
-            PictureError: the picture is unusable, which becomes the item's outcome; other errors are not its fault.
+        It returns the coming answers, or the seconds after which to call it again, because the picture's server is
+        busy. It raises `PictureError` if the picture is unusable, which becomes the item's outcome; other errors are
+        not its fault.
         """
+        return partial(self._prepare, item, priority, self._source.opened(item))
+
+    def _prepare(
+        self, item: QueuedItem, priority: Priority, read: Callable[[], bytes | float]
+    ) -> "Future[ImageAnswers] | float":
         if item.blob is not None and (known := self._known(item.blob, priority)):
             return known
-        with engine_metrics.FETCH.time():
-            data = self._source.picture(item)
+        begun = time.monotonic()
+        data = read()
+        if isinstance(data, float):
+            return data
+        engine_metrics.FETCH.observe(time.monotonic() - begun)
         sha256 = item.blob or hashlib.sha256(data).hexdigest()
         if item.blob is None and (known := self._known(sha256, priority)):
             return known

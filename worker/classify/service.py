@@ -12,16 +12,21 @@ from shared.ledger import TERMINAL, Ledger
 from shared.queues import Lane, reconcile_soon, wake
 from shared.settings import Settings
 from shared.stores.opening import open_blobs, open_redis
+from shared.stores.taxonomies import LatestTaxonomy
+from shared.stores.taxonomy_in_force import PublishedBundle, PublishedTaxonomies
+from shared.taxonomy import Taxonomy
 from shared.telemetry import tracing
 from shared.telemetry.worker_status import WorkerStatus, announce, withdraw
 from worker.classify.caches import FeatureCache, PredictionCache, backbone_key
 from worker.classify.chunk_processor import ChunkProcessor
 from worker.classify.classification import Classifier
 from worker.classify.held_chunks import HeldChunks
+from worker.classify.host_turns import HostTurns
 from worker.classify.lane_slots import LaneSlots
 from worker.classify.model_slot import ModelSlot
 from worker.classify.picture_source import PictureSource
 from worker.classify.pictures import MAX_PIXELS, Pictures
+from worker.classify.projections import Projections
 from worker.classify.trouble import Trouble
 from worker.process.heartbeat import Heartbeat
 from worker.serving import engine_metrics
@@ -44,12 +49,18 @@ class ClassifierService:
         self._redis = open_redis(settings)
         self._ledger = Ledger(self._redis)
         self._drift = Drift(self._redis, settings.keep_drift_days)
+        self._taxonomies = PublishedTaxonomies(self._redis, settings.keep_drift_days)
+        self._published: str | None = None
+        """The bundle that others know to be in service here."""
+        self._announcing = threading.Lock()
         self._slots = LaneSlots(settings.bulk_slots, settings.prepare_threads)
         self._chunks = HeldChunks(self._ledger, settings.chunk_timeout_s)
         self._trouble = Trouble()
         self._processor = ChunkProcessor(settings, self._redis, self._chunks, self._slots, self._trouble)
-        self._source = PictureSource(settings, open_blobs(settings))
+        turns = HostTurns(self._redis, settings.fetches_per_host, settings.image_timeout_s)
+        self._source = PictureSource(settings, open_blobs(settings), turns)
         self._predictions = PredictionCache(self._redis, limit) if (limit := settings.cached_predictions) else None
+        self._latest_taxonomy = LatestTaxonomy(self._redis)
         self._features: FeatureCache | None = None
         self._model_slot = ModelSlot()
         self._champion = Champion(settings, self._redis, self._take_over)
@@ -109,11 +120,17 @@ class ClassifierService:
         """Let the engine serve; returns once the previous one is no longer in use."""
         previous, self._features = self._features, self._features_of(engine)
         pictures = Pictures(engine, self._source, MAX_PIXELS, self._features)
-        self._model_slot.hand_over(Classifier(engine, pictures, self._predictions))
+        projections = Projections(engine.bundle, self._put_taxonomy)
+        self._model_slot.hand_over(Classifier(engine, pictures, projections, self._predictions))
         engine_metrics.serving(engine.bundle.id, engine.runtime.name, engine.micro_batch, engine.pictures_per_s)
         if previous is not None and previous is not self._features:
             previous.close()
         self._wake_for_waiting_chunks()
+
+    def _put_taxonomy(self) -> Taxonomy | None:
+        """Return the taxonomy that somebody has put last, `None` while nobody has; one round trip."""
+        latest = self._latest_taxonomy.read()
+        return None if latest is None else latest.taxonomy
 
     def _features_of(self, engine: Engine) -> FeatureCache | None:
         """Return the feature cache of the engine's backbone: the one in use if that is the same."""
@@ -127,7 +144,7 @@ class ClassifierService:
     def _wake_for_waiting_chunks(self) -> None:
         """Announce the model, and send new wake-ups for chunks that wait: earlier ones came before the model."""
         try:
-            announce(self._redis, self._status())
+            self._announce()
             for lane in Lane:
                 wake(self._app, lane, min(self._ledger.ready(lane), self._settings.bulk_slots))
         except RedisError as error:
@@ -137,16 +154,25 @@ class ClassifierService:
 
     def _beat(self) -> None:
         try:
-            announce(self._redis, self._status())
+            self._announce()
             self._chunks.renew()
-            self._publish_reference()
         finally:
             self._exit_if_overdue()
 
-    def _publish_reference(self) -> None:
+    def _announce(self) -> None:
+        """Tell what serves here; by then the categories of that model are in force."""
+        with self._announcing:
+            self._publish_bundle()
+            announce(self._redis, self._status())
+
+    def _publish_bundle(self) -> None:
         # Not part of `_beat`, whose frame would keep a replaced engine in memory until the next beat.
         if engine := self._champion.engine:
-            self._drift.publish(engine.bundle.id, engine.bundle.reference)
+            bundle = engine.bundle
+            self._drift.publish(bundle.id, bundle.reference)
+            published = PublishedBundle(bundle.id, bundle.taxonomy, bundle.codes)
+            self._taxonomies.publish(published, taken_over=bundle.id != self._published)
+            self._published = bundle.id
 
     def _status(self) -> WorkerStatus:
         engine = self._champion.engine

@@ -1,6 +1,7 @@
 """Logs each finished job as one run in MLflow, away from the workers that classify."""
 
 import logging
+import re
 from collections import Counter
 from datetime import UTC, datetime
 
@@ -11,7 +12,7 @@ from mlflow.exceptions import MlflowException
 from redis import Redis
 
 from shared.ledger import ItemStatus, Job, JobNotFoundError, Ledger, Outbox, Outcome, Results, ResultsGoneError
-from shared.registry.mlflow import client, ensure_experiment
+from shared.registry.mlflow import client, ensure_experiment, reason
 from shared.settings import Settings
 from shared.telemetry.logs import bound
 from shared.telemetry.tracing import span
@@ -25,6 +26,12 @@ _ABOUT = (
     "each category and each error got. The tag `job` is the job's id, `bundle` names the model that answered."
 )
 _RETRY_S = 60.0
+_CATEGORIES = 200
+"""Categories of a job that have a figure of their own, the most frequent ones."""
+_UNNAMEABLE = re.compile(r"[^\w\-. /]", re.ASCII)
+"""What MLflow takes in no metric's name."""
+_INVALID = "INVALID_PARAMETER_VALUE"
+"""MLflow's word for what it would refuse again."""
 
 
 class JobTracking:
@@ -42,7 +49,7 @@ class JobTracking:
     def track(self, job_id: str) -> None:
         """Log the job once; if MLflow cannot be reached, the courier tries again after a minute.
 
-        A job whose record or results are no longer kept is not logged, ever.
+        A job whose record or results are no longer kept is not logged, ever, nor one whose figures MLflow refuses.
         """
         with bound(job=job_id):
             try:
@@ -54,10 +61,13 @@ class JobTracking:
                 log.warning("job %s is never logged to MLflow: its results are no longer kept", job_id)
                 metrics.GONE.inc()
             except MlflowException as error:
-                log.warning("job %s is not logged to MLflow yet: %s", job_id, error)
-                self._outbox.postpone(job_id, _RETRY_S)
-                metrics.POSTPONED.inc()
-                return
+                if error.error_code != _INVALID:
+                    log.warning("job %s is not logged to MLflow yet: %s", job_id, reason(error))
+                    self._outbox.postpone(job_id, _RETRY_S)
+                    metrics.POSTPONED.inc()
+                    return
+                log.warning("job %s is never logged to MLflow, which refuses its figures: %s", job_id, reason(error))
+                metrics.REFUSED.inc()
             self._outbox.settle(job_id)
 
     def _log(self, job: Job) -> None:
@@ -70,7 +80,12 @@ class JobTracking:
         tags = {"job": job.id, "tenant": job.tenant, "state": job.state.value, "lane": job.lane}
         tags["bundle"] = ",".join(bundles)
         run = mlflow.create_run(experiment, tags=tags, run_name=_name(job))
-        _log_metrics(mlflow, run.info.run_id, _figures(job, [outcome for _, outcome in results]))
+        try:
+            _log_metrics(mlflow, run.info.run_id, _figures(job, [outcome for _, outcome in results]))
+        except MlflowException as error:
+            if error.error_code == _INVALID:
+                mlflow.set_terminated(run.info.run_id, status="FAILED")
+            raise
         mlflow.set_terminated(run.info.run_id)
         metrics.LOGGED.inc()
 
@@ -96,9 +111,17 @@ def _figures(job: Job, outcomes: list[Outcome]) -> dict[str, float]:
         confidences = [guess.confidence for guess in best]
         figures["confidence.mean"] = float(np.mean(confidences))
         figures |= {f"confidence.p{p}": float(np.percentile(confidences, p)) for p in (10, 50, 90)}
-    figures |= {f"type.{code}": count for code, count in Counter(guess.code for guess in best).items()}
+    figures |= _by_category(Counter(guess.code for guess in best))
     errors = Counter(outcome.error for outcome in outcomes if outcome.status is ItemStatus.FAILED)
     return figures | {f"error.{error}": count for error, count in errors.items()}
+
+
+def _by_category(items: Counter[str]) -> dict[str, float]:
+    """The number of items of the most frequent categories, under names that MLflow accepts."""
+    figures: Counter[str] = Counter()
+    for code, count in items.most_common(_CATEGORIES):
+        figures[f"type.{_UNNAMEABLE.sub('_', code)}"] += count
+    return dict(figures)
 
 
 def _log_metrics(mlflow: MlflowClient, run_id: str, figures: dict[str, float]) -> None:

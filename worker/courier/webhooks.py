@@ -4,13 +4,10 @@ import json
 import logging
 import random
 import time
-from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 
-import httpx
 from standardwebhooks import Webhook
 
 from shared.ledger import (
@@ -25,7 +22,17 @@ from shared.ledger import (
     Outbox,
     WebhookState,
 )
-from shared.network.outbound import outbound_client, within
+from shared.network.outbound import (
+    REDIRECTS,
+    Answer,
+    LateError,
+    NoConnectionError,
+    OutboundClient,
+    OutboundError,
+    within,
+)
+from shared.network.retry_after import retry_after
+from shared.network.urls import UnusableURLError, WebUrl
 from shared.queues import TRAINING
 from shared.settings import Settings
 from shared.telemetry.logs import bound
@@ -38,6 +45,8 @@ log = logging.getLogger(__name__)
 _AT_ONCE = 4
 """Concurrent attempts per receiver, so that one that hangs leaves threads for the others."""
 _GRACE_S = 5
+_HINDERED = "the service lacks what it needs to send anything now"
+_HINDERED_S = 15
 _JITTER = 0.2
 _LONGEST_RETRY_AFTER_S = 24 * 3600
 _THROTTLING = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
@@ -85,7 +94,7 @@ class Webhooks:
         self._breaker = Breaker(settings.webhook_breaker_failures, settings.webhook_breaker_pause_s)
         self._public_url = settings.public_url.rstrip("/")
         self._timeout_s = settings.webhook_timeout_s
-        self._http = outbound_client(timeout_s=settings.webhook_timeout_s, allowed=settings.allowed_networks)
+        self._http = OutboundClient(settings.allowed_networks)
 
     def deliver_due(self) -> None:
         """Make an attempt for the next job that is due, if there is one."""
@@ -134,7 +143,10 @@ class Webhooks:
 
     def _attempt(self, job: Job, admission: Admission) -> _Answer:
         begun = time.monotonic()
-        answer = self._post(job, admission.at)
+        try:
+            answer = self._post(job, admission.at)
+        except OSError as error:
+            return self._hindered(job, admission, error)
         took_s = time.monotonic() - begun
         metrics.WEBHOOK_SECONDS.observe(took_s)
         outcome = DeliveryOutcome.DELIVERED if answer.error is None else DeliveryOutcome.FAILED
@@ -157,6 +169,15 @@ class Webhooks:
         self._deliveries.report(job, admission, attempt, state, pause_s=pause, breaker=self._breaker)
         return answer
 
+    def _hindered(self, job: Job, admission: Admission, error: OSError) -> _Answer:
+        """Put the attempt off: this machine lacks something, which is not the receiver's fault."""
+        log.error("job %s: no webhook can be sent from here: %s", job.id, error)
+        metrics.webhook(metrics.WebhookEnd.HINDERED)
+        state = WebhookState.RETRYING if admission.tries > 1 else WebhookState.WAITING
+        attempt, pause = admission.attempt(DeliveryOutcome.POSTPONED, error=_HINDERED), _HINDERED_S * _jitter()
+        self._deliveries.report(job, admission, attempt, state, pause_s=pause, breaker=self._breaker, made=False)
+        return _Answer(error=_HINDERED)
+
     def _post(self, job: Job, at: float) -> _Answer:
         """Send the webhook; the error quotes nothing from the answer, and nothing of the URL but its host."""
         signers = [Webhook(key.get_secret_value()) for key in signing_secrets(self._masters, job.tenant)]
@@ -173,20 +194,17 @@ class Webhooks:
         if parent := traceparent():
             headers["traceparent"] = parent  # random numbers that reveal nothing else about the trace
         try:
-            url = httpx.URL(job.webhook_url)
-            # Credentials go only into their header, because httpx logs the URLs of its requests.
-            auth = httpx.BasicAuth(url.username, url.password) if url.userinfo else None
-            request = self._http.build_request("POST", url.copy_with(userinfo=b""), content=body, headers=headers)
-            with within(self._timeout_s), closing(self._http.send(request, auth=auth, stream=True)) as response:
+            url = WebUrl.read(job.webhook_url)
+            with within(self._timeout_s), self._http.post(url, headers, body.encode()) as response:
                 return _read(response, at)
-        except httpx.TimeoutException:
-            return _Answer(error=f"no answer within {self._timeout_s:g} s")
-        except httpx.InvalidURL:
+        except UnusableURLError:
             return _Answer(error="the URL is malformed")
-        except (httpx.ConnectError, httpx.UnsupportedProtocol) as error:
+        except LateError:
+            return _Answer(error=f"no answer within {self._timeout_s:g} s")
+        except NoConnectionError as error:
             return _Answer(error=f"cannot be reached: {error}")
-        except httpx.HTTPError as error:
-            return _Answer(error=f"the connection broke off ({type(error).__name__})")
+        except OutboundError as error:
+            return _Answer(error=f"the connection broke off ({error})")
 
     def _payload(self, job: Job) -> dict[str, object]:
         """Return the same small payload for each attempt; the receiver fetches the rest."""
@@ -206,23 +224,14 @@ def _kind(job: Job) -> str:
     return "training" if job.lane == TRAINING else "job"
 
 
-def _read(response: httpx.Response, at: float) -> _Answer:
+def _read(response: Answer, at: float) -> _Answer:
     """Judge the answer by its status and headers; the body is not read."""
-    status = response.status_code
+    status = response.status
     if response.is_success:
         return _Answer(status)
-    error = f"it answered {status}" + ("; redirects are not followed" if response.is_redirect else "")
-    return _Answer(status, error, _retry_after(response, at) if status in _THROTTLING else 0)
-
-
-def _retry_after(response: httpx.Response, at: float) -> float:
-    """Return the seconds from `at` that the header asks for, at most a day; 0 without a valid header."""
-    header = response.headers.get("Retry-After", "").strip()
-    try:
-        seconds = float(header) if header.isdecimal() else parsedate_to_datetime(header).timestamp() - at
-    except (ValueError, OverflowError):
-        return 0
-    return min(max(seconds, 0), _LONGEST_RETRY_AFTER_S)
+    error = f"it answered {status}" + ("; redirects are not followed" if status in REDIRECTS else "")
+    asked = retry_after(response.header("Retry-After"), at) if status in _THROTTLING else 0
+    return _Answer(status, error, min(asked, _LONGEST_RETRY_AFTER_S))
 
 
 def _jitter() -> float:

@@ -114,6 +114,8 @@ class WebhookEnd(StrEnum):
     """No attempt was made: the receiver kept failing, so its circuit breaker is open."""
     BUSY = "busy"
     """No attempt was made: other deliveries to the same receiver are under way."""
+    HINDERED = "hindered"
+    """No attempt was made: the courier lacks descriptors, memory or a name server."""
 
 
 _WEBHOOKS = Counter("catalog_webhook_attempts", "Deliveries that were due, by outcome.", ("outcome",))
@@ -123,7 +125,7 @@ WEBHOOK_SECONDS = Histogram(
     buckets=_SECONDS,
 )
 _TRACKED = Counter("catalog_tracked_jobs", "Jobs that were to be logged to MLflow, by outcome.", ("outcome",))
-LOGGED, POSTPONED, GONE = (_TRACKED.labels(outcome) for outcome in ("logged", "postponed", "gone"))
+LOGGED, POSTPONED, GONE, REFUSED = (_TRACKED.labels(outcome) for outcome in ("logged", "postponed", "gone", "refused"))
 
 for _webhook in WebhookEnd:
     _WEBHOOKS.labels(_webhook)

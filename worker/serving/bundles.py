@@ -13,6 +13,7 @@ from pathlib import Path
 from redis import Redis
 
 from shared.model.bundle import Bundle, BundleError, UnreachableError, is_bundle_id
+from shared.registry.account import client_variables
 from shared.registry.state import CHAMPION, PREVIOUS, Models, ModelVersion
 from shared.settings import REGISTRY_SCHEME, ROOT, Settings, local_bundle
 
@@ -100,7 +101,11 @@ class Bundles:
 
     def _fetched(self, uri: str) -> Path:
         command = [sys.executable, "-m", "shared.registry.mlflow", uri, str(self._settings.model_cache)]
-        env = {**os.environ, "CATALOG_MLFLOW_TRACKING_URI": self._settings.mlflow_tracking_uri}
+        env = {
+            **os.environ,
+            **client_variables(self._settings),
+            "CATALOG_MLFLOW_TRACKING_URI": self._settings.mlflow_tracking_uri,
+        }
         try:
             ran = subprocess.run(  # noqa: S603  # ours
                 command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=_FETCH_S, check=False

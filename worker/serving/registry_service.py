@@ -2,8 +2,6 @@
 
 import logging
 from collections.abc import Callable
-from pathlib import Path
-from urllib.parse import urlparse
 
 from mlflow.exceptions import MlflowException
 from redis import Redis
@@ -66,11 +64,17 @@ class RegistryService:
         return self._bundles.fetch(self._bundles.wanted()[0])
 
     def refresh_models(self) -> None:
-        """Do the same as `refresh`, but leave the copy as it is if the registry cannot be reached."""
+        """Do the same as `refresh`, but leave the copy as it is if the registry cannot be reached.
+
+        A refused account is reported for `/health`: only a person can mend it.
+        """
+        trouble = None
         try:
             self.refresh()
         except (MlflowException, RegistryError, OSError) as error:
-            log.warning("the registry cannot be read, its copy stays as it was: %s", error)
+            log.warning("the registry cannot be read, its copy stays as it was: %s", registry.reason(error))
+            trouble = registry.reason(error) if registry.is_refused(error) else None
+        self._models.report_trouble(trouble)
 
     def change_model(self, ticket: str) -> None:
         """Carry out the requested change and answer its waiting client, with the problem if it fails."""
@@ -84,7 +88,8 @@ class RegistryService:
             answer = ChangeAnswer(state=None, problem=str(error), refused=True)
         except Exception as error:
             log.exception("%s was not done", request)
-            answer = ChangeAnswer(state=None, problem=f"{type(error).__name__}: {error}")
+            problem = registry.reason(error) if registry.is_refused(error) else f"{type(error).__name__}: {error}"
+            answer = ChangeAnswer(state=None, problem=problem)
         self._models.answer(ticket, answer)
 
     def _done(self, request: ChangeRequest) -> RegistryState:
@@ -95,10 +100,10 @@ class RegistryService:
         return self.promote(request.version, request.by, request.why)
 
     def _read(self) -> RegistryState:
-        store = urlparse(self._settings.mlflow_tracking_uri)
-        if store.scheme == "sqlite" and not Path(store.path[1:]).exists():  # reading would create the file
+        database = registry.sqlite_file(self._settings.mlflow_tracking_uri)
+        if database is not None and not database.exists():  # reading would create the file
             if (copy := self._models.copy()) is not None and copy.state.versions:
-                raise FileNotFoundError(f"{store.path[1:]} is gone, and there were versions in it")
+                raise FileNotFoundError(f"{database} is gone, and there were versions in it")
             return RegistryState(name=self._settings.registered_model)
         return registry.state(self._settings.registered_model)
 

@@ -1,5 +1,6 @@
 """The folder that each training has for itself: a workspace, its log and its progress."""
 
+import json
 import logging
 import shutil
 from collections.abc import Callable, Mapping
@@ -14,7 +15,7 @@ from shared.ledger import TrainingRequest
 from shared.pipeline import workspace
 from shared.pipeline.dvc_remote import connect
 from shared.pipeline.params import PATH, check_no_places, overridden
-from shared.pipeline.stages import FEATURE_STORE
+from shared.pipeline.stages import FEATURE_STORE, FETCHED, LAST_IMPORTS, LIST_INPUTS, SOURCE_CHANGES
 from shared.pipeline.workspace import WorkspaceError
 from shared.settings import Settings
 from shared.stores.labels import LabelStore
@@ -62,6 +63,21 @@ class Checkout:
         """The labels that were copied when it was made."""
         return label_snapshot.snapshot_in(self.repository)
 
+    @property
+    def lists_inputs(self) -> bool:
+        """Whether the revision's pipeline lists what lies outside git and DVC; an older one's does not."""
+        pipeline = yaml.safe_load((self.repository / "dvc.yaml").read_text(encoding="utf-8"))
+        return LIST_INPUTS in pipeline["stages"]
+
+    @property
+    def source_changes(self) -> dict[str, Any] | None:
+        """How many products and files the source has, and what is new, changed and gone; `None` if it is not known."""
+        try:
+            changes = json.loads((self.repository / SOURCE_CHANGES).read_text(encoding="utf-8"))
+        except (FileNotFoundError, ValueError):
+            return None
+        return changes if isinstance(changes, dict) else None
+
 
 def workspace_of(settings: Settings, training: str) -> Checkout:
     return Checkout(settings.training_workspaces.resolve() / training)
@@ -80,7 +96,8 @@ def check_out(checkout: Checkout, request: TrainingRequest, settings: Settings) 
     shutil.rmtree(unfinished, ignore_errors=True)
     checkout.home.mkdir(parents=True, exist_ok=True)
     workspace.clone(repository, request.revision or "HEAD", unfinished)
-    _share_features(repository, unfinished)
+    for kept in (FEATURE_STORE, FETCHED, LAST_IMPORTS):
+        _share(kept, repository, unfinished)
     if settings.dvc_remote is not None:
         connect(unfinished, settings.dvc_remote)
     _set_params(repository, unfinished, request.params, sources)
@@ -111,11 +128,11 @@ def prune(settings: Settings, ended: Callable[[str], bool]) -> None:
         log.info("the workspace of training %s is removed", home.name)
 
 
-def _share_features(repository: Path, clone: Path) -> None:
-    features = repository / FEATURE_STORE
-    features.mkdir(parents=True, exist_ok=True)
-    (clone / FEATURE_STORE).parent.mkdir(parents=True, exist_ok=True)
-    (clone / FEATURE_STORE).symlink_to(features, target_is_directory=True)
+def _share(kept: Path, repository: Path, clone: Path) -> None:
+    """Let the clone use a folder of the repository that is the output of no stage."""
+    (repository / kept).mkdir(parents=True, exist_ok=True)
+    (clone / kept).parent.mkdir(parents=True, exist_ok=True)
+    (clone / kept).symlink_to(repository / kept, target_is_directory=True)
 
 
 def _sources(request: TrainingRequest, settings: Settings) -> dict[str, Any]:
@@ -156,6 +173,9 @@ def _set_params(repository: Path, clone: Path, overrides: Mapping[str, Any], sou
     path = clone / PATH
     before = yaml.safe_load(path.read_text(encoding="utf-8"))
     values = overridden(overridden(before, overrides), {"import_data": sources})
+    if "source" in sources:  # what params.yaml names beside its own source belongs to that alone
+        beside = {name: None for name in ("taxonomy", "pictures") if name in before["import_data"]}
+        values = overridden(values, {"import_data": beside})
     values = overridden(values, {"import_data": _located(values["import_data"], repository, clone)})
     if values == before:
         return
@@ -171,8 +191,9 @@ def _located(params: Mapping[str, Any], repository: Path, clone: Path) -> dict[s
         return place if elsewhere else str(repository / place)
 
     located: dict[str, Any] = {}
-    if source := params.get("source"):
-        located["source"] = find(source)
+    for name in ("source", "taxonomy", "pictures"):
+        if place := params.get(name):
+            located[name] = find(place)
     if unlabelled := params.get("unlabelled"):
         located["unlabelled"] = [find(place) for place in unlabelled]
     return located

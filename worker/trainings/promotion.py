@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 class RegistryAwayError(RuntimeError):
-    """MLflow does not answer now."""
+    """MLflow does not answer now, or refuses the account."""
 
 
 class Promotion:
@@ -58,12 +58,13 @@ class Promotion:
 
     @staticmethod
     def _answered(step: Callable[[], T]) -> T:
-        from shared.registry.mlflow import is_away
+        from shared.registry.mlflow import is_away, is_refused, reason
 
         try:
             return step()
         except Exception as error:
-            # A courier that waits for MLflow holds the registry's lock meanwhile.
-            if is_away(error) or isinstance(error.__cause__, LockError):
-                raise RegistryAwayError(str(error)) from error
+            # A courier that waits for MLflow holds the registry's lock meanwhile. A refused account is the operator's
+            # to mend, and no reason to lose a training.
+            if is_away(error) or is_refused(error) or isinstance(error.__cause__, LockError):
+                raise RegistryAwayError(reason(error)) from error
             raise

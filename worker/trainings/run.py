@@ -19,10 +19,24 @@ from shared.model.bundle import Bundle
 from shared.pipeline import dvc_remote as remote
 from shared.pipeline.environment import tool_env
 from shared.pipeline.params import without_passwords
-from shared.pipeline.stages import BUNDLE, GATE, PROGRESS_FILE, STAGES, VERDICT, GateVerdict, Progress, PromotePolicy
+from shared.pipeline.stages import (
+    BUNDLE,
+    GATE,
+    IMPORTED_TAXONOMY,
+    LIST_INPUTS,
+    PROGRESS_FILE,
+    STAGES,
+    VERDICT,
+    GateVerdict,
+    Progress,
+    PromotePolicy,
+)
 from shared.pipeline.workspace import DVC
+from shared.registry.account import client_variables
 from shared.registry.waiting import PATIENT
 from shared.settings import Settings
+from shared.taxonomy import from_json
+from shared.taxonomy.writing import digest
 from shared.telemetry.tracing import span
 from worker.trainings.checkouts import Checkout, check_out, workspace_of, write_conditions
 from worker.trainings.process_tree import ProcessTree, end_marked
@@ -102,7 +116,7 @@ class TrainingRunner:
         repro = [*_REPRO, remote.PULL] if self._run_on_remote(remote.FETCH) else _REPRO
         for stage in STAGES:
             if stage not in done:
-                self._stage(stage, [*repro, stage])
+                self._stage(stage, [*repro, *self._targets(stage)])
         bundle = Bundle.load(self._checkout.repository / BUNDLE)
         self._report(bundle=bundle.id, data=self._data())
         promotion = Promotion(self._settings, self._redis)
@@ -114,6 +128,12 @@ class TrainingRunner:
         self._report(promoted=self._awaited(GATE, lambda: promotion.settle(training, version, verdict)))
         self._run_on_remote(remote.PUSH)
         self._trainings.complete(lease, bundle.id)
+
+    def _targets(self, stage: str) -> Sequence[str]:
+        """Return DVC's arguments for a stage: before the import, what lies outside git and DVC is listed."""
+        if stage != STAGES[0]:
+            return (stage,)
+        return (LIST_INPUTS, stage) if self._checkout.lists_inputs else ("--force", stage)
 
     def _run_on_remote(self, command: Sequence[str]) -> bool:
         """Run a DVC command on the remote; returns whether it succeeded, `False` if no remote is set.
@@ -183,7 +203,8 @@ class TrainingRunner:
                 raise StageError(stage, f"the stage {stage} ended with status {status}:\n{end}")
             cached = stage in STAGES and f"Running stage '{stage}':" not in output
             step.set_attribute("catalog.cached", cached)
-            self._report(stages={stage: {"state": StageState.DONE, "cached": cached}}, log=self._log_tail())
+            facts = {"data": self._data()} if stage == STAGES[0] else {}
+            self._report(stages={stage: {"state": StageState.DONE, "cached": cached}}, log=self._log_tail(), **facts)
 
     def _watch(self, stage: str, command: Sequence[str]) -> int:
         lease = self._held.lease
@@ -208,6 +229,7 @@ class TrainingRunner:
             **tool_env(self._settings.training_environment),
             "CATALOG_ALLOWED_NETWORKS": json.dumps([str(network) for network in self._settings.allowed_networks]),
             **PATIENT,
+            **client_variables(self._settings),
             "CATALOG_MLFLOW_TRACKING_URI": self._settings.mlflow_tracking_uri,
             "CATALOG_REGISTERED_MODEL": self._settings.registered_model,
             "CATALOG_TRIAL": str(self._trial),
@@ -289,9 +311,19 @@ class TrainingRunner:
         return "\n".join(self._log_from(self._log_size() - _SHOWN_BYTES).splitlines()[-_SHOWN_LINES:])
 
     def _data(self) -> dict[str, Any]:
-        """Return the hashes of the data by path, as far as the stages have run, and which labels went into it."""
+        """Return what the training learns from, as far as the stages have run.
+
+        The hashes of the data by path, the labels, the source's changes, and the digest of the taxonomy.
+        """
         labels, lock = self._checkout.labels, self._checkout.repository / "dvc.lock"
         stages = yaml.safe_load(lock.read_text(encoding="utf-8"))["stages"] if lock.exists() else {}
         outs = [out for stage in STAGES[:2] for out in stages.get(stage, {}).get("outs", ())]
         last = labels.last and labels.last.isoformat()
-        return {**{out["path"]: out["md5"] for out in outs}, "labels": {**asdict(labels), "last": last}}
+        hashes = {out["path"]: out["md5"] for out in outs}
+        imported = self._checkout.repository / IMPORTED_TAXONOMY
+        return {
+            **hashes,
+            "labels": {**asdict(labels), "last": last},
+            "source": self._checkout.source_changes,
+            "taxonomy": digest(from_json(imported.read_bytes())) if imported.exists() else None,
+        }

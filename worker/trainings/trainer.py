@@ -6,6 +6,7 @@ import threading
 from redis import RedisError
 
 from shared.ledger import JobNotFoundError, Lease, Ledger, Trainings
+from shared.pipeline.params import without_passwords
 from shared.pipeline.workspace import WorkspaceError
 from shared.settings import Settings
 from shared.stores.files import StoreUnavailableError
@@ -16,6 +17,7 @@ from shared.telemetry.worker_status import TrainerStatus, announce, withdraw
 from worker.process import metrics
 from worker.process.heartbeat import Heartbeat
 from worker.trainings.checkouts import prune
+from worker.trainings.failures import told
 from worker.trainings.full_disk import full_disk
 from worker.trainings.run import HeldTraining, StageError, StoppedError, TrainingRunner
 
@@ -108,7 +110,7 @@ class Trainer:
         lease = held.lease
         try:
             if lease.losses >= _MOST_LOSSES:
-                self._trainings.fail(lease, f"its trainer vanished {lease.losses} times, so it is not tried again")
+                self._fail(lease, f"its trainer vanished {lease.losses} times, so it is not tried again")
                 return
             facts: Facts = {"catalog.training": lease.job_id, "catalog.attempt": lease.attempt}
             with span("train", facts, kind=SpanKind.CONSUMER, within=lease.traceparent):
@@ -118,18 +120,23 @@ class Trainer:
             if self._stopped.is_set():
                 self._trainings.release(lease)
         except StageError as error:
-            self._trainings.fail(lease, full_disk(error, self._settings) or str(error), error.stage)
+            self._fail(lease, full_disk(error, self._settings) or str(error), error.stage)
         except WorkspaceError as error:
-            self._trainings.fail(lease, full_disk(error, self._settings) or str(error))
+            self._fail(lease, full_disk(error, self._settings) or str(error))
         except StoreUnavailableError as error:
             log.warning("training %s begins again in %.0f s: %s", lease.job_id, _STORE_PAUSE_S, error)
             self._ledger.defer(lease, _STORE_PAUSE_S, lost=False)
         except RedisError:
             raise
         except Exception as error:
-            log.exception("training %s failed", lease.job_id)
+            log.exception("training %s failed in the trainer", lease.job_id)
             message = full_disk(error, self._settings) or f"the trainer failed: {type(error).__name__}: {error}"
-            self._trainings.fail(lease, message)
+            self._fail(lease, message)
+
+    def _fail(self, lease: Lease, message: str, stage: str | None = None) -> None:
+        """End the training. The operator's log has the message with its folders, the client's record without them."""
+        log.error("training %s failed: %s", lease.job_id, without_passwords(message))
+        self._trainings.fail(lease, told(message), stage)
 
     def _prune(self) -> None:
         def ended(job_id: str) -> bool:

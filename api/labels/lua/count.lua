@@ -1,4 +1,4 @@
--- KEYS: files (hash: name → its conflicts), items (hash: identity → its codes), counts (hash).
+-- KEYS: files (hash: name → its conflicts), items (hash: identity → its codes, each behind a line break), counts (hash).
 -- ARGV: a file's name, then identity, code and kind of each of its labels. Counts a file once; returns the number of its
 -- labels that contradict an earlier one.
 local files, items, counts, name = KEYS[1], KEYS[2], KEYS[3], ARGV[1]
@@ -13,15 +13,15 @@ for at = 2, #ARGV, 3 do
     redis.call('HINCRBY', counts, 'items', 1)
   else
     local codes, same = 0, false
-    for other in string.gmatch(given, '%d+') do
+    for other in string.gmatch(given, '[^\n]+') do
       codes, same = codes + 1, same or other == code
     end
-    if not same then redis.call('HSET', items, identity, given .. ' ' .. code) end
+    if not same then redis.call('HSET', items, identity, given .. '\n' .. code) end
     if codes > 1 or not same then conflicts = conflicts + 1 end
     if codes == 1 and not same then redis.call('HINCRBY', counts, 'conflicts', 1) end
   end
   redis.call('HINCRBY', counts, 'labels', 1)
-  redis.call('HINCRBY', counts, code, 1)
+  redis.call('HINCRBY', counts, 'code:' .. code, 1)
   if kind ~= '' then redis.call('HINCRBY', counts, kind, 1) end
 end
 redis.call('HSET', files, name, conflicts)

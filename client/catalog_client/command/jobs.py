@@ -1,48 +1,66 @@
 """The commands of `catalog` that classify: jobs, their results, and single products."""
 
 import itertools
-import json
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.progress import TimeRemainingColumn
 
-from catalog_client import Catalog, Job, count_items, read_items
-from catalog_client.command.options import DEFAULT_URL, Key, Url, brief_catalog, console, progress_bars
-from catalog_client.command.output import SHOWN, deliver, results_table
+from catalog_client import Catalog, CatalogError, Job, ServiceUnreachableError, Table, count_items, read_items
+from catalog_client.command.exits import exit_after, saying_at_break
+from catalog_client.command.options import (
+    DEFAULT_URL,
+    AsJson,
+    Format,
+    IdempotencyKey,
+    Key,
+    Map,
+    Products,
+    Url,
+    brief_catalog,
+    mapping,
+    progress_bars,
+    say,
+    say_trouble,
+    show,
+    show_json,
+    tell_form,
+)
+from catalog_client.command.results import Target
+from catalog_client.command.tables import SHOWN, jobs_table, results_table
 
 app = typer.Typer()
 
-
-def _writable(output: Path | None) -> Path | None:
-    """Refuse a file that cannot be made before anything is sent."""
-    if output is not None and not output.parent.is_dir():
-        raise typer.BadParameter(f"there is no folder {output.parent}")
-    return output
-
+_SHOWN_TITLE = 60
+"""Characters of the first title that are shown."""
 
 Output = Annotated[
     Path | None,
     typer.Option(
         "--output",
         "-o",
-        dir_okay=False,
-        callback=_writable,
-        help="The file for the results, as CSV if its name ends in .csv, else as NDJSON.",
+        help="The file for the results: CSV or Parquet if its name ends in .csv or .parquet, else NDJSON; - is the "
+        "standard output. An interrupted download goes on with the same file.",
     ),
 ]
-Challenge = Annotated[bool, typer.Option("--challenge", help="Write only the columns row and prdtypecode.")]
+Challenge = Annotated[bool, typer.Option("--challenge", help="Write only the columns row and prdtypecode, as CSV.")]
+Wait = Annotated[
+    bool, typer.Option(help="Wait for the job's end, with a progress bar; otherwise only the job's id is printed.")
+]
 JobId = Annotated[str, typer.Argument(metavar="JOB", help="The job's id.")]
 
 
 @app.command()
 def submit(
-    table: Annotated[
-        Path, typer.Argument(exists=True, dir_okay=False, help="The table of products, a .csv or .ndjson file.")
-    ],
+    table: Products,
+    idempotency_key: IdempotencyKey,
+    map_: Map = None,
+    format_: Format = None,
     pictures: Annotated[
         Path | None, typer.Option(exists=True, file_okay=False, help="The folder with the pictures.")
     ] = None,
@@ -59,20 +77,24 @@ def submit(
     error_budget: Annotated[
         float | None, typer.Option(help="Percentage of failed items above which the job fails.")
     ] = None,
-    wait: Annotated[bool, typer.Option(help="Wait for the job's end, with a progress bar.")] = True,
+    wait: Wait = True,
+    as_json: AsJson = False,
     url: Url = DEFAULT_URL,
     key: Key = None,
 ) -> None:
     """Send a table of products as one job, wait for it, and show or save its results."""
-    with Catalog(url, key) as catalog:
-        total = min(count_items(table), limit or sys.maxsize)
+    target = Target(output, challenge, as_json)
+    target.check()
+    with Catalog(url, key) as catalog, Table(table, format=format_, mapping=mapping(map_)) as source:
+        total = min(count_items(source), limit or sys.maxsize)
+        tell_form(source)
         titles: dict[str, str] = {}
-        with progress_bars(TimeRemainingColumn()) as progress:
+        with _naming(idempotency_key), progress_bars(TimeRemainingColumn()) as progress:
             bar = progress.add_task("sending", total=total)
 
             def items() -> Iterable[dict[str, Any]]:
                 progress.reset(bar)
-                chosen = itertools.islice(read_items(table, pictures), limit)
+                chosen = itertools.islice(read_items(source, pictures), limit)
                 return progress.track(_noting_titles(chosen, titles), task_id=bar)
 
             job = catalog.submit(
@@ -81,86 +103,183 @@ def submit(
                 on_invalid="skip" if skip_invalid else None,
                 deadline_s=deadline,
                 error_budget=error_budget,
+                idempotency_key=idempotency_key,
             )
-        console.print(f"job [bold]{job.id}[/bold]: {job.counts.total} items accepted")
-        if wait:
-            _follow(catalog, job)
-            deliver(catalog.results(job), output, challenge, titles)
+        first = next(iter(titles.values()), "")[:_SHOWN_TITLE]
+        say(f"job {job.id}: {job.counts.total} items accepted" + (f"; the first is {first}" if first else ""))
+        _finish(catalog, job, replace(target, titles=titles, table=source), wait=wait)
+
+
+@app.command()
+def wait(
+    job: JobId,
+    output: Output = None,
+    challenge: Challenge = False,
+    timeout: Annotated[float | None, typer.Option(min=0, help="Seconds to wait at most.")] = None,
+    as_json: AsJson = False,
+    url: Url = DEFAULT_URL,
+    key: Key = None,
+) -> None:
+    """Wait for a job's end, and show or save its results: the way back to a job after Ctrl-C."""
+    target = Target(output, challenge, as_json)
+    target.check()
+    with Catalog(url, key) as catalog:
+        _finish(catalog, catalog.job(job), target, timeout=timeout)
+
+
+@app.command("jobs")
+def list_jobs(
+    limit: Annotated[int, typer.Option(min=1, help="How many jobs to list.")] = 20,
+    state: Annotated[str | None, typer.Option(help="Only jobs in this state, such as running.")] = None,
+    as_json: AsJson = False,
+    url: Url = DEFAULT_URL,
+    key: Key = None,
+) -> None:
+    """List your jobs, the newest first."""
+    with brief_catalog(url, key) as catalog:
+        jobs = catalog.jobs(limit=limit, state=state)
+    if as_json:
+        show_json([job.document for job in jobs])
+    else:
+        show(jobs_table(jobs))
 
 
 @app.command()
 def status(job: JobId, url: Url = DEFAULT_URL, key: Key = None) -> None:
     """Print a job's state as JSON."""
     with brief_catalog(url, key) as catalog:
-        typer.echo(json.dumps(catalog.job(job).document, indent=2))
+        show_json(catalog.job(job).document)
 
 
 @app.command()
 def results(
-    job: JobId, output: Output = None, challenge: Challenge = False, url: Url = DEFAULT_URL, key: Key = None
+    job: JobId,
+    output: Output = None,
+    challenge: Challenge = False,
+    as_json: AsJson = False,
+    url: Url = DEFAULT_URL,
+    key: Key = None,
 ) -> None:
     """Show or save the results that a job has so far."""
-    with brief_catalog(url, key) as catalog:
-        deliver(catalog.results(job), output, challenge)
+    target = Target(output, challenge, as_json)
+    target.check()
+    with Catalog(url, key) as catalog:
+        _deliver(catalog, catalog.job(job), target)
 
 
 @app.command()
-def cancel(job: JobId, url: Url = DEFAULT_URL, key: Key = None) -> None:
+def cancel(job: JobId, as_json: AsJson = False, url: Url = DEFAULT_URL, key: Key = None) -> None:
     """End a job now; its results so far can still be read."""
     with brief_catalog(url, key) as catalog:
-        counts = catalog.cancel(job).counts
-    console.print(f"cancelled: {counts.succeeded} were classified, {counts.cancelled} were not")
+        cancelled = catalog.cancel(job)
+    say(f"cancelled: {cancelled.counts.succeeded} were classified, {cancelled.counts.cancelled} were not")
+    if as_json:
+        show_json(cancelled.document)
 
 
 @app.command()
-def retry(job: JobId, output: Output = None, url: Url = DEFAULT_URL, key: Key = None) -> None:
+def retry(
+    job: JobId,
+    idempotency_key: IdempotencyKey,
+    output: Output = None,
+    wait: Wait = True,
+    as_json: AsJson = False,
+    url: Url = DEFAULT_URL,
+    key: Key = None,
+) -> None:
     """Classify the failed and expired items of an ended job again, as a new job."""
+    target = Target(output, as_json=as_json)
+    target.check()
     with Catalog(url, key) as catalog:
-        child = catalog.retry(job)
-        console.print(f"job [bold]{child.id}[/bold]: {child.counts.total} items of {job} again")
-        _follow(catalog, child)
-        deliver(catalog.results(child), output, challenge=False)
+        with _naming(idempotency_key):
+            child = catalog.retry(job, idempotency_key=idempotency_key)
+        say(f"job {child.id}: {child.counts.total} items of {job} again")
+        _finish(catalog, child, target, wait=wait)
 
 
 @app.command()
 def deliveries(job: JobId, url: Url = DEFAULT_URL, key: Key = None) -> None:
     """Print the attempts to deliver a job's webhook as JSON."""
     with brief_catalog(url, key) as catalog:
-        typer.echo(json.dumps(catalog.deliveries(job).document, indent=2))
+        show_json(catalog.deliveries(job).document)
 
 
 @app.command()
 def predict(
     description: Annotated[str | None, typer.Argument(help="The product's title or description.")] = None,
     image: Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="The product's picture.")] = None,
+    as_json: AsJson = False,
     url: Url = DEFAULT_URL,
     key: Key = None,
 ) -> None:
     """Classify one product at once, and print the answer."""
     with brief_catalog(url, key) as catalog:
-        console.print(results_table([catalog.predict(description, image=image).result]))
+        prediction = catalog.predict(description, image=image)
+    if as_json:
+        show_json(prediction.document)
+    else:
+        show(results_table([prediction.result]))
 
 
-def _follow(catalog: Catalog, job: Job) -> None:
+def _finish(
+    catalog: Catalog,
+    job: Job,
+    target: Target,
+    *,
+    wait: bool = True,
+    timeout: float | None = None,
+) -> None:
+    """Wait for the job's end and deliver its results, or print its id alone; ends with the status of `Exit`."""
+    if not wait:
+        if target.as_json:
+            show_json(job.document)
+        else:
+            typer.echo(job.id)
+        return
+    with _coming_back(f"catalog wait {job.id}{target.as_option}"):
+        ended = _follow(catalog, job, timeout)
+    _deliver(catalog, ended, target)
+
+
+def _deliver(catalog: Catalog, job: Job, target: Target) -> None:
+    with _coming_back(f"catalog results {job.id}{target.as_option}"):
+        target.deliver(catalog, job)
+    raise typer.Exit(exit_after(job))
+
+
+def _coming_back(command: str) -> AbstractContextManager[None]:
+    """Say how to come back to a job that the person or an error leaves; it goes on."""
+    hint = f"The job goes on without this command, and its results are kept. To come back: {command}"
+    return saying_at_break(hint, CatalogError)
+
+
+def _naming(idempotency_key: str) -> AbstractContextManager[None]:
+    """Say how to send the same again where it is not known whether it has arrived."""
+    hint = f"It may have arrived. With --idempotency-key {idempotency_key} the same command makes no second job."
+    return saying_at_break(hint, ServiceUnreachableError)
+
+
+def _follow(catalog: Catalog, job: Job, timeout: float | None) -> Job:
     """Wait for the job's end with a progress bar, and print how it ended."""
     with progress_bars(TimeRemainingColumn()) as progress:
         bar = progress.add_task("classifying", total=None)
 
-        def show(current: Job) -> None:
+        def show_progress(current: Job) -> None:
             progress.update(bar, completed=current.counts.total - current.counts.pending, total=current.counts.total)
 
-        ended = catalog.wait(job, progress=show)
+        ended = catalog.wait(job, timeout_s=timeout, progress=show_progress, trouble=say_trouble)
     counts = ended.counts
     figures = [f"{counts.succeeded} classified", f"{counts.failed} failed", f"{counts.cancelled} cancelled"]
     figures += [
         f"{count} {name}" for name, count in (("invalid", counts.invalid), ("expired", counts.expired)) if count
     ]
-    console.print(f"{ended.state}: {', '.join(figures)}")
+    say(f"{ended.state}: {', '.join(figures)}")
+    return ended
 
 
 def _noting_titles(items: Iterable[dict[str, Any]], titles: dict[str, str]) -> Iterator[dict[str, Any]]:
     """Pass the items on, and keep the first titles to show them beside the results."""
     for item in items:
         if len(titles) < SHOWN and "id" in item:
-            titles[str(item["id"])] = str(item.get("title", ""))
+            titles[str(item["id"])] = str(item.get("title") or "")
         yield item

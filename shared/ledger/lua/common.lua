@@ -100,6 +100,16 @@ local function let_expired_go(tenant)
   end
 end
 
+-- Add a job to its tenant's list. Records expire: for each that is added, two old ones are looked at, so that the list
+-- shrinks faster than it grows, and a list to which nothing is added expires after its last record.
+local function enlist(list, id, time, lasts)
+  redis.call('ZADD', list, time, id)
+  for _, oldest in ipairs(redis.call('ZRANGE', list, 0, 1)) do
+    if redis.call('EXISTS', job(oldest)) == 0 then redis.call('ZREM', list, oldest) end
+  end
+  if redis.call('TTL', list) < lasts + READING then redis.call('EXPIRE', list, lasts + READING) end
+end
+
 -- Items without an outcome expire or are cancelled with their job. Their chunks come last in the list of results.
 local function give_up_rest(id, state)
   local total, succeeded, failed, invalid = counts(id)

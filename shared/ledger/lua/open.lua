@@ -22,10 +22,20 @@ local facts = {
   keep_inputs = new.keep_inputs, webhook_url = new.webhook_url, error_budget = new.error_budget, parent = new.parent,
   traceparent = new.traceparent,
 }
-for name, value in pairs(facts) do redis.call('HSET', job(id), name, value) end
+local fields = {}
+for name, value in pairs(facts) do
+  fields[#fields + 1] = name
+  fields[#fields + 1] = value
+end
+redis.call('HSET', job(id), unpack(fields))
 redis.call('PERSIST', part(id, 'input'))
 redis.call('PERSIST', part(id, 'results'))
-if redis.call('PERSIST', part(id, 'training')) == 1 then redis.call('ZADD', 'catalog:trainings:' .. new.tenant, time, id) end
+local lasts = math.ceil(new.deadline_s + new.keep + new.keep_record)
+if redis.call('PERSIST', part(id, 'training')) == 1 then
+  enlist('catalog:trainings:' .. new.tenant, id, time, lasts)
+elseif new.listed then
+  enlist('catalog:jobs:' .. new.tenant, id, time, lasts)
+end
 for chunk = 0, new.chunks - 1 do
   local invalid = redis.call('HEXISTS', part(id, 'results'), chunk) == 1
   redis.call('RPUSH', part(id, invalid and 'order' or 'ready'), chunk)

@@ -1,5 +1,5 @@
 -- ARGV: report on an admitted delivery as JSON: job, endpoint, round, attempt, state, pause_s (if there is to be a next
--- attempt), breaker. Frees the slot, updates the endpoint and the log, and the job's webhook unless a redelivery was
+-- attempt), breaker, unmade (if an admitted attempt was not made, so it does not count). Frees the slot, updates the endpoint and the log, and the job's webhook unless a redelivery was
 -- requested meanwhile. Returns whether the job still exists.
 
 local KEEP, LONGEST_PAUSE, LOGGED = 30 * 24 * 3600, 15 * 60, 200
@@ -30,6 +30,10 @@ redis.call('EXPIRE', endpoint, KEEP)
 if redis.call('EXISTS', job(id)) == 0 then return 0 end
 if tonumber(redis.call('HGET', job(id), 'webhook_round') or 0) == report.round then
   redis.call('HSET', job(id), 'webhook_state', report.state)
+  if report.unmade then
+    redis.call('HINCRBY', job(id), 'webhook_attempts', -1)
+    redis.call('HINCRBY', job(id), 'webhook_tries', -1)
+  end
   if report.pause_s then
     attempt.next_attempt_at = time + report.pause_s
     redis.call('HSET', job(id), 'webhook_due', attempt.next_attempt_at)

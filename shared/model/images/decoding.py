@@ -1,6 +1,7 @@
 """Decodes a picture, here or apart, as its form demands."""
 
 from shared.model.images.errors import UnreadableImageError
+from shared.model.images.essentials import essentials
 from shared.model.images.forms import is_plain
 from shared.model.images.pillow import Pixels, attempt, is_small
 from shared.model.images.process import DecodingProcess
@@ -16,14 +17,18 @@ def decode(data: bytes, size: int = SIZE, max_pixels: int = MAX_PIXELS) -> Pixel
     """Decode a picture to pixels of shape (size, size, 3), RGB, 0 to 255.
 
     The whole picture is squeezed into the square, as in the original project; transparency becomes white. An animation
-    is reduced to its first frame. A large or unusual picture is decoded in a process of its own, within a budget.
+    is reduced to its first frame. What makes no pixels, such as metadata, may be damaged or missing, and so may the
+    last rows. A large or unusual picture is decoded in a process of its own, within a budget.
 
     Raises:
-        UnreadableImageError: It is not a JPEG, PNG, WebP or GIF, is truncated or damaged, exceeds `max_pixels`, or
+        UnreadableImageError: It is not a JPEG, PNG, WebP or GIF, is cut off or damaged, exceeds `max_pixels`, or
             takes too long.
         OSError: That process cannot be started.
     """
-    outcome = attempt(data, size, max_pixels, is_small) if is_plain(data) else None
+    plain = is_plain(data)
+    if not plain and (rest := essentials(data)) is not None and is_plain(rest):
+        data, plain = rest, True
+    outcome = attempt(data, size, max_pixels, is_small) if plain else None
     if outcome is None:
         return _apart.decode(data, size, max_pixels)
     if isinstance(outcome, UnreadableImageError):

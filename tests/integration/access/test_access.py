@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from http import HTTPStatus
 from ipaddress import ip_address, ip_network
 from pathlib import Path
@@ -20,7 +21,7 @@ from shared.settings import ROOT, Settings
 from shared.tenants.api_keys import KeyStore, Scope
 from stack.processes import Process, free_port
 from tests.http import client_of, local_client
-from tests.redis_state import change_admin_log
+from tests.redis_state import change_admin_log, end_key
 
 OPEN = {
     "/health", "/health/live", "/health/ready",
@@ -50,16 +51,18 @@ def keys(redis: Redis) -> KeyStore:
     return KeyStore(redis)
 
 
-FOR_ANY_KEY = {("GET", "/v1/models"), ("GET", "/v1/quota")}
-"""Which model serves is in every result anyway; a quota is the caller's own."""
+FOR_ANY_KEY = {("GET", "/v1/models"), ("GET", "/v1/quota"), ("GET", "/v1/taxonomy")}
+"""Which model serves and the categories are in results anyway; a quota is the caller's own."""
 
 
-def test_closed_routes_refuse_every_wrong_key(redis_port: int, keys: KeyStore) -> None:
+def test_closed_routes_refuse_every_wrong_key(redis_port: int, redis: Redis, keys: KeyStore) -> None:
     url = f"redis://127.0.0.1:{redis_port}"
     app = create_app(Settings(redis_url=f"{url}/0", broker_url=f"{url}/1"))
     key, text = keys.create("shop", set(Scope))
     revoked, revoked_text = keys.create("shop", set(Scope))
     keys.revoke(revoked.id)
+    ended, ended_text = keys.create("shop", set(Scope), expires_at=keys.now() + timedelta(days=90))
+    end_key(redis, ended.id)
     unknown = f"cat_{'0' * 16}_{'0' * 64}"
     wrong = {
         "none": {},
@@ -76,6 +79,7 @@ def test_closed_routes_refuse_every_wrong_key(redis_port: int, keys: KeyStore) -
         "unknown id": {"Authorization": f"Bearer {unknown}"},
         "wrong secret": {"Authorization": f"Bearer cat_{key.id}_{'0' * 64}"},
         "revoked": {"Authorization": f"Bearer {revoked_text}"},
+        "ended": {"Authorization": f"Bearer {ended_text}"},
     }
     tried, address = set(), ip_address("198.18.0.0")
     with client_of(app):
@@ -200,6 +204,18 @@ def test_first_key_closes_the_api_to_callers_without_one(app: FastAPI, keys: Key
     keys.revoke(key.id)
     assert client_of(app, key=text).post("/predict", json=[]).status_code == 401
     assert local.post("/predict", json=[]).status_code == 401
+
+
+def test_only_the_holder_of_a_key_is_told_that_it_has_ended(app: FastAPI, redis: Redis, keys: KeyStore) -> None:
+    key, text = keys.create("shop", [Scope.CLASSIFY], expires_at=keys.now() + timedelta(days=90))
+    assert _let_in(client_of(app, ELSEWHERE, text))
+    end_key(redis, key.id)
+    holder, stranger = client_of(app, ELSEWHERE, text), client_of(app, ELSEWHERE, f"cat_{key.id}_{'0' * 64}")
+    refused = holder.post("/predict", json=[])
+    assert (refused.status_code, refused.json()["type"]) == (401, "urn:rakuten-catalog:problem:unauthorized")
+    assert refused.json()["detail"] == "The API key ended at 2026-01-02T03:04:05Z: ask the operator for a new one."
+    assert "ended" not in stranger.post("/predict", json=[]).text
+    assert client_of(app).post("/predict", json=[]).status_code == 401, "the API stays closed"
 
 
 def test_health_shows_details_only_to_known_callers(app: FastAPI, keys: KeyStore) -> None:
@@ -398,6 +414,22 @@ def test_catalog_keys_finds_a_changed_administrative_log(redis_port: int, redis:
     assert "Traceback" not in broken.stderr
 
 
+def test_catalog_keys_tells_when_a_key_ends(redis_port: int, redis: Redis, keys: KeyStore) -> None:
+    env = {**os.environ, "CATALOG_REDIS_URL": f"redis://127.0.0.1:{redis_port}/0"}
+    create = ("create", "--tenant", "shop", "--scope", "classify", "--expires")
+    assert "active until 2999-01-31 00:00 UTC" in _catalog_keys(env, *create, "2999-01-31").stderr
+    text = _catalog_keys(env, *create, "90d").stdout.strip()
+    key = keys.find(text)
+    assert key is not None
+    assert key.expires_at is not None
+    assert timedelta(days=89) < key.expires_at - keys.now() < timedelta(days=90)
+    end_key(redis, key.id)
+    first, second = _catalog_keys(env, "list").stdout.splitlines()
+    assert "  active until 2999-01-31 00:00 UTC  " in first
+    assert "  ended 2026-01-02 03:04 UTC  " in second
+    assert "expires_at=2999-01-31T00:00:00+00:00" in _catalog_keys(env, "audit").stdout
+
+
 def test_catalog_keys_explains_errors(redis_port: int, redis: Redis) -> None:
     env = {**os.environ, "CATALOG_REDIS_URL": f"redis://127.0.0.1:{redis_port}/0"}
     away = {**env, "CATALOG_REDIS_URL": f"redis://:pass-word@127.0.0.1:{free_port()}/0"}
@@ -405,6 +437,8 @@ def test_catalog_keys_explains_errors(redis_port: int, redis: Redis) -> None:
     for arguments, environment, message in (
         (("create", "--tenant", "local", "--scope", "classify"), env, "the tenant 'local' is for callers without"),
         (("create", "--tenant", "A B", "--scope", "classify"), env, "'A B' cannot name a tenant"),
+        (("create", "--tenant", "a", "--scope", "train", "--expires", "90"), env, "--expires takes 1d to 9999d, 1h"),
+        (("create", "--tenant", "a", "--scope", "train", "--expires", "2026-01-02"), env, "the key's end, 2026-01-02"),
         (("revoke", "*"), env, "there is no key with the id '*'"),
         (("list",), away, "Redis cannot be used, check CATALOG_REDIS_URL"),
     ):

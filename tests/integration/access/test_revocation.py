@@ -17,6 +17,7 @@ from shared.settings import ROOT
 from shared.tenants.api_keys import KeyStore, Scope
 from stack.services import Stack, pick_ports
 from tests.jobs import leased, opened
+from tests.redis_state import end_key
 from tests.waiting import wait_for
 
 ITEM = {"items": [{"title": "Lampe"}]}
@@ -94,6 +95,17 @@ def test_wait_ends_when_its_key_is_revoked(store: Redis, holder: Holder, waiting
         wait_for("the API waits", lambda: _waiting(store) > before)
         holder.revoke()
         _assert_revoked(answer.result())
+
+
+def test_wait_ends_with_its_key(store: Redis, holder: Holder) -> None:
+    job = holder.job()
+    before = _waiting(store)
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(holder.api.get, job, params={"wait": 30})
+        wait_for("the API waits", lambda: _waiting(store) > before)
+        end_key(store, holder.key_id)
+        assert answer.result().status_code == 401
+        assert "has ended" in answer.result().json()["detail"]
 
 
 def test_download_breaks_off_when_its_key_is_revoked(stack: Stack, store: Redis, holder: Holder) -> None:

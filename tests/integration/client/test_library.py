@@ -161,6 +161,22 @@ def test_results_are_paged_and_filtered(catalog: Catalog) -> None:
     assert list(catalog.results(job, status="failed")) == []
 
 
+def test_jobs_are_listed_in_as_many_pages_as_it_takes(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    jobs = [catalog.submit(_items()).id for _ in range(5)][::-1]
+    assert [job.id for job in catalog.jobs(limit=5)] == jobs
+    monkeypatch.setattr("catalog_client._calls._JOBS_A_PAGE", 2)
+    assert [job.id for job in catalog.jobs(limit=5)] == jobs
+    assert [job.id for job in catalog.jobs(limit=3)] == jobs[:3]
+    for job in jobs:
+        catalog.wait(job, timeout_s=WAIT_S)
+    listed = catalog.jobs(limit=5, state="completed")
+    assert [job.id for job in listed] == jobs
+    assert (listed[0].counts.succeeded, listed[0].queue) == (len(TITLES), None)
+    assert not {job.id for job in catalog.jobs(limit=100, state=("queued", "running"))} & {*jobs}
+    with pytest.raises(ProblemError, match="limit"):
+        catalog.jobs(limit=0)
+
+
 def test_a_problem_says_what_is_wrong_with_which_item(catalog: Catalog) -> None:
     with pytest.raises(ProblemError, match=r"item 1, line 2 \(id b\)") as refused:
         catalog.submit([{"id": "a", "title": "A"}, {"id": "b"}])
@@ -214,7 +230,7 @@ def test_the_same_key_leads_to_the_same_job(catalog: Catalog) -> None:
 def test_one_product_is_classified_at_once(catalog: Catalog) -> None:
     prediction = catalog.predict("Poupée en bois", image=jpeg())
     assert prediction.result.category is not None
-    assert prediction.category_id == prediction.result.category.code
+    assert str(prediction.category_id) == prediction.result.category.code
     with pytest.raises(InputError, match="fetches no URL"):
         catalog.predict(image="https://example.com/a.jpg")
 
@@ -281,7 +297,11 @@ def test_a_webhook_is_verified_end_to_end(catalog: Catalog, stack: Stack) -> Non
         assert again.id == event.id
 
 
-def test_the_asynchronous_client_does_the_same(stack: Stack, tmp_path: Path) -> None:
+def test_the_asynchronous_client_does_the_same(stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("catalog_client._calls._JOBS_A_PAGE", 2)
+
+    submitted = set[str]()
+
     async def generated() -> AsyncIterator[Item]:
         for item in _items():
             yield Item(id=item["id"], title=item["title"])
@@ -289,6 +309,7 @@ def test_the_asynchronous_client_does_the_same(stack: Stack, tmp_path: Path) -> 
     async def classified(catalog: AsyncCatalog, items: Any) -> list[str]:
         seen: list[Job] = []
         job = await catalog.submit(items)
+        submitted.add(job.id)
         ended = await catalog.wait(job, timeout_s=WAIT_S, progress=seen.append)
         assert ended.state == "completed"
         assert seen[-1] == ended
@@ -304,6 +325,8 @@ def test_the_asynchronous_client_does_the_same(stack: Stack, tmp_path: Path) -> 
             sources = (generated(), _items(), iter(_items()), table, pd.DataFrame(_items()))
             together = await asyncio.gather(*(classified(catalog, source) for source in sources))
             assert all(one == other for one, other in itertools.pairwise(together))
+            listed = await catalog.jobs(limit=len(sources), state="completed")
+            assert {job.id for job in listed} == submitted
             prediction = await catalog.predict("Poupée en bois")
             assert prediction.result.category is not None
             with pytest.raises(ProblemError, match="There is no job nope"):

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Iterator
 from email.utils import formatdate
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from catalog_client import (
     AnswerTooLargeError,
     AsyncCatalog,
     Catalog,
+    CatalogError,
     ConfigurationError,
     ProblemError,
     ServiceUnreachableError,
@@ -35,7 +37,9 @@ KEY = "cat_0123_secret"
         LOST,
         Fault(cut=20),
         Fault(429, {"Retry-After": "1"}),
+        Fault(502),
         Fault(503),
+        Fault(504, {"Content-Type": "text/html"}, b"<html>timeout</html>"),
         Fault(503, {"Retry-After": "soon"}),
         Fault(503, {"Retry-After": formatdate(time.time() + 3600, usegmt=True)}, b"<html>away</html>"),
     ],
@@ -76,6 +80,94 @@ def test_a_wait_outlives_what_happens_meanwhile(stack: Stack) -> None:
     with Unreliable(stack.url, Fault(503), Fault(), LOST) as server, Catalog(server.url, **QUICK) as catalog:
         assert catalog.wait(job, timeout_s=120).ended
         assert not server.faults
+
+
+HOTEL = Fault(200, {"Content-Type": "text/html; charset=utf-8"}, b"<html>Welcome to the hotel</html>")
+ELSEWHERE = Fault(302, {"Location": "https://login.example/"})
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [Fault(), LOST, Fault(500), Fault(502), Fault(504), HOTEL, ELSEWHERE, Fault(403, body=b"<html>proxy</html>")],
+)
+def test_a_wait_outlives_an_outage_that_is_longer_than_the_tries(stack: Stack, fault: Fault) -> None:
+    told: list[CatalogError] = []
+    with Catalog(stack.url) as direct:
+        job = direct.submit(ITEMS)
+    with Unreliable(stack.url, *[fault] * 12) as server, Catalog(server.url, tries=2, **QUICK) as catalog:
+        assert catalog.wait(job, timeout_s=120, trouble=told.append).ended
+        assert not server.faults
+    assert told
+
+    async def wait(url: str) -> None:
+        async with AsyncCatalog(url, tries=2, **QUICK) as catalog:
+            assert (await catalog.wait(job, timeout_s=120)).ended
+
+    with Unreliable(stack.url, *[fault] * 12) as server:
+        asyncio.run(wait(server.url))
+        assert not server.faults
+
+
+def test_an_outage_ends_a_wait_at_last(stack: Stack) -> None:
+    with Catalog(stack.url) as direct:
+        job = direct.submit(ITEMS)
+    with (
+        Unreliable(stack.url, *[HOTEL] * 1000) as server,
+        Catalog(server.url, outage_s=0.2, **QUICK) as catalog,
+        pytest.raises(UnexpectedAnswerError, match="Welcome to the hotel"),
+    ):
+        catalog.wait(job)
+    with (
+        Unreliable(stack.url, *[Fault(503)] * 1000) as server,
+        Catalog(server.url, **QUICK) as catalog,
+        pytest.raises(ProblemError, match="not now"),
+    ):
+        catalog.wait(job, timeout_s=0.2)
+
+
+@pytest.mark.parametrize(
+    "fault", [Fault(404, body=b'{"detail": "gone"}'), Fault(401, body=b'{"detail": "no"}'), Fault(200, body=b"[1]")]
+)
+def test_what_will_not_pass_ends_a_wait_at_once(stack: Stack, fault: Fault) -> None:
+    with Catalog(stack.url) as direct:
+        job = direct.submit(ITEMS)
+    with Unreliable(stack.url, fault) as server, Catalog(server.url, **QUICK) as catalog:
+        awaited: Any = job.id if fault.status == 200 else job  # an id: nothing has answered for it yet
+        with pytest.raises(CatalogError):
+            catalog.wait(awaited)
+        assert len(server.requests) == 1
+
+
+def test_a_page_in_the_place_of_results_is_not_taken_for_them(stack: Stack, tmp_path: Path) -> None:
+    with Catalog(stack.url) as direct:
+        job = direct.wait(direct.submit(ITEMS))
+    with Unreliable(stack.url, HOTEL, Fault(502), HOTEL) as server, Catalog(server.url, **QUICK) as catalog:
+        assert len(list(catalog.results(job))) == len(ITEMS)
+        catalog.download(job, tmp_path / "first.csv")
+    with Unreliable(stack.url, *[HOTEL] * 9) as server, Catalog(server.url, tries=2, **QUICK) as catalog:
+        with pytest.raises(UnexpectedAnswerError, match="web page"):
+            list(catalog.results(job))
+        with pytest.raises(UnexpectedAnswerError, match="web page"):
+            catalog.download(job, tmp_path / "results.csv")
+    assert [path.name for path in tmp_path.iterdir()] == ["first.csv"]
+
+
+def test_a_file_that_breaks_off_is_read_anew(stack: Stack, tmp_path: Path) -> None:
+    with Catalog(stack.url) as direct:
+        job = direct.wait(direct.submit({"title": f"Livre {number}"} for number in range(200)), timeout_s=120)
+        direct.download(job, tmp_path / "direct.csv")
+    with Unreliable(stack.url, Fault(cut=3_000), Fault(cut=100)) as server, Catalog(server.url, **QUICK) as catalog:
+        catalog.download(job, tmp_path / "broken.csv")
+        assert len(server.requests) == 3
+    with Unreliable(stack.url, Fault(cut=3_000)) as server:
+
+        async def download() -> None:
+            async with AsyncCatalog(server.url, **QUICK) as catalog:
+                await catalog.download(job, tmp_path / "asynchronous.csv")
+
+        asyncio.run(download())
+    contents = {path.read_bytes() for path in tmp_path.iterdir()}
+    assert (len(contents), len([*tmp_path.iterdir()])) == (1, 3)
 
 
 def test_a_stream_of_results_is_taken_up_where_it_broke_off(stack: Stack) -> None:
@@ -192,6 +284,31 @@ def test_an_unusable_environment_is_named(monkeypatch: pytest.MonkeyPatch, varia
     monkeypatch.setenv(variable, value)
     with pytest.raises(ConfigurationError, match=variable):
         Catalog("https://catalog.example")
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("ALL_PROXY", "socks5://127.0.0.1:1"),
+        ("HTTP_PROXY", "http://127.0.0.1:1"),
+        ("HTTP_PROXY", "proxy.example:3128"),
+        ("SSL_CERT_FILE", "/nowhere/cert.pem"),
+        ("NO_PROXY", "::1, [::1]:80"),
+    ],
+)
+def test_the_loopback_interface_is_reached_without_what_the_environment_names(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    for url in (stack.url, stack.url.replace("127.0.0.1", "localhost")):
+        with Catalog(url, tries=1) as catalog:
+            assert catalog.submit(ITEMS).counts.total == len(ITEMS)
+
+    async def submit() -> int:
+        async with AsyncCatalog(stack.url, tries=1) as catalog:
+            return (await catalog.submit(ITEMS)).counts.total
+
+    assert asyncio.run(submit()) == len(ITEMS)
 
 
 def test_no_credential_is_shown(stack: Stack, caplog: pytest.LogCaptureFixture) -> None:

@@ -38,11 +38,13 @@ def _asked(server: Server, version: str = "1.1", headers: dict[str, object] | No
     return server.ask(head("GET", "/v1/models", {"Connection": "close", **(headers or {})}, version))
 
 
-def test_http_1_0_is_a_proxy(keyless: Server) -> None:
+def test_http_1_0_that_closes_its_connection_is_a_proxy(keyless: Server) -> None:
     """nginx's plain `proxy_pass` speaks it, with the upstream's name as Host and no header of its own."""
     assert _asked(keyless).status == 200
     refused = _asked(keyless, version="1.0")
     assert (refused.status, refused.problem) == (403, "loopback-only")
+    caller = keyless.ask(head("GET", "/v1/models", {}, "1.0"))
+    assert (caller.status, "transfer-encoding" in caller.headers) == (200, False)
 
 
 @pytest.mark.parametrize("headers", [{"X-Client-IP": "203.0.113.9"}, {"Sec-Fetch-Site": "cross-site"}])

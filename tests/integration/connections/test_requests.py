@@ -1,5 +1,6 @@
 """What is read of a request, and in which order: its head, the key, its body; each within a bound."""
 
+import gzip
 import json
 import os
 from collections.abc import Iterator
@@ -56,6 +57,34 @@ def test_large_bodies_cost_no_memory(service: Service) -> None:
             answer = service.server.ask([head("POST", path, headers | service.authorization), *body])
             assert (answer.status, answer.problem) == (413, "body-too-large"), path
     assert service.resident_mb() - before < 200
+
+
+@pytest.mark.parametrize("path", ["/v1/trainings", "/v1/models/rollback", "/predict"])
+def test_a_body_that_grows_a_thousandfold_costs_no_memory(service: Service, http: httpx.Client, path: str) -> None:
+    packed = gzip.compress(bytes(60 * MB))
+    assert len(packed) < 60_000
+    before = service.resident_mb()
+    answer = http.post(path, content=packed, headers={**JSON, "Content-Encoding": "gzip"})
+    assert (answer.status_code, answer.json()["type"].endswith(":body-too-large")) == (413, True)
+    assert service.resident_mb() - before < 40
+
+
+@pytest.mark.parametrize("coding", ["br", "deflate", "zstd", "gzip, gzip"])
+def test_another_coding_is_refused_with_those_that_are_read(http: httpx.Client, coding: str) -> None:
+    for path in ("/v1/jobs", "/v1/labels", "/v1/trainings", "/predict"):
+        answer = http.post(path, content=_ITEM, headers={**JSON, "Content-Encoding": coding})
+        assert (answer.status_code, answer.headers["accept-encoding"]) == (415, "gzip, identity")
+        assert answer.json()["type"].endswith(":unsupported-content-encoding")
+
+
+def test_a_compressed_request_is_the_same_as_one_that_is_not(http: httpx.Client) -> None:
+    key = {"Idempotency-Key": "packed-or-not"}
+    first = http.post("/v1/jobs", content=_ITEM, headers=JSON | key)
+    for coding in ("gzip", "X-GZIP"):
+        headers = {**JSON, **key, "Content-Encoding": coding}
+        again = http.post("/v1/jobs", content=gzip.compress(_ITEM), headers=headers)
+        assert (again.status_code, again.json()["id"]) == (202, first.json()["id"])
+    assert again.headers["idempotency-replayed"] == "true"
 
 
 @pytest.mark.parametrize(

@@ -1,27 +1,22 @@
 """The running API against its own OpenAPI document: Schemathesis sends what it allows, and what it forbids."""
 
-import threading
-from collections.abc import Iterator
-from dataclasses import dataclass
+from random import Random
 from typing import Any
 
 import httpx
 import pytest
 import schemathesis
-from hypothesis import HealthCheck, settings
-from redis import Redis
+from hypothesis import HealthCheck, given, settings, strategies
+from hypothesis.strategies import SearchStrategy
 from schemathesis.config import ChecksConfig, GenerationConfig, ProjectConfig, ProjectsConfig, SchemathesisConfig
+from schemathesis.core.result import Ok
 
 from api.app import create_app
-from shared.ledger import Ledger
-from shared.queues import DELIVERY, TRAINING, Lane
-from shared.registry.state import ChangeAnswer, Models
-from shared.settings import ROOT, Settings
-from shared.tenants.api_keys import KeyStore, Scope
-from stack.processes import free_port
-from stack.services import Ports, Stack
-from tests.jobs import outcomes_of
-from tests.redis_state import queue_key, tickets
+from shared.settings import Settings
+from shared.taxonomy import RAKUTEN
+from shared.taxonomy.writing import rows
+from tests.integration.contract.conftest import UNFINISHED, Api
+from tests.rakuten import CODES
 from tests.waiting import finished
 
 NOT_CHECKED = {
@@ -39,66 +34,29 @@ _PROJECT = ProjectConfig(
 )
 _CONFIG = SchemathesisConfig(projects=ProjectsConfig(default=_PROJECT), seed=1)
 DOCUMENT = schemathesis.openapi.from_dict(create_app(Settings()).openapi(), config=_CONFIG)
+_OPERATIONS = [found.ok() for found in DOCUMENT.get_all_operations() if isinstance(found, Ok)]
 schemathesis.serializer.alias("application/x-ndjson", "application/json")  # one line of it
 
 
-@dataclass(frozen=True)
-class Api:
-    url: str
-    headers: dict[str, str]
-
-
 @pytest.fixture(scope="module")
-def api(redis_port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
-    """A process, beside which somebody does the work."""
-    ports = Ports(redis=redis_port, api=free_port(), mlflow=None)
-    settings = {"CATALOG_RATE_LIMIT": "1000000/minute", "CATALOG_CONFIRM_ON_DISK": "false"}
-    stopping = threading.Event()
-    with Redis(port=redis_port) as redis, Redis(port=redis_port, db=1) as broker:
-        redis.flushall()
-        _, key = KeyStore(redis).create("fuzz", set(Scope))
-        helpers = [
-            threading.Thread(target=_work, args=(Ledger(redis), broker, stopping)),
-            threading.Thread(target=_refuse, args=(redis, broker, stopping)),
-        ]
-        for helper in helpers:
-            helper.start()
-        stack = Stack(ROOT, tmp_path_factory.mktemp("fuzz"), ports, settings)
-        process = stack.start_api()
-        yield Api(stack.url, {"Authorization": f"Bearer {key}"})
-        process.stop()
-        stopping.set()
-        for helper in helpers:
-            helper.join()
-
-
-def _work(ledger: Ledger, broker: Redis, stopping: threading.Event) -> None:
-    """Each wake-up is followed; of several items one fails, so that there is something to retry."""
-    while not stopping.is_set():
-        if broker.brpop([queue_key(lane) for lane in (*Lane, TRAINING)], timeout=1):
-            for lane in (*Lane, TRAINING):
-                while lease := ledger.lease(lane):
-                    ledger.commit(lease, "v1", outcomes_of(lease, failing=len(lease.items) > 1))
-
-
-def _refuse(redis: Redis, broker: Redis, stopping: threading.Event) -> None:
-    """The courier's part: each request to change the model is answered."""
-    models = Models(redis)
-    while not stopping.is_set():
-        if broker.brpop([queue_key(DELIVERY)], timeout=1):
-            for ticket in tickets(redis):
-                if models.take(ticket):
-                    models.answer(ticket, ChangeAnswer(state=None, problem="nothing was ever promoted", refused=True))
-
-
-@pytest.fixture(scope="module")
-def job(api: Api) -> str:
-    """One that has ended, with a failed item and a webhook."""
-    body = {"items": [{"title": "Livre"}, {"title": "Lampe"}], "webhook_url": "https://shop.example/hook"}
+def states(api: Api) -> dict[str, list[str]]:
+    """By path parameter: jobs that have ended, with a failed item and a webhook, are cancelled, and run; and so on."""
     with httpx.Client(base_url=api.url, headers=api.headers) as client:
-        job = client.post("/v1/jobs", json=body).raise_for_status().json()
-        assert finished(client, job["url"])["state"] == "partial"
-    return str(job["id"])
+
+        def job(*ids: str) -> str:
+            items = [{"id": name, "title": "Livre"} for name in ids]
+            body = {"items": items, "webhook_url": "https://shop.example/hook"}
+            return str(client.post("/v1/jobs", json=body).raise_for_status().json()["id"])
+
+        def training(revision: str) -> str:
+            return str(client.post("/v1/trainings", json={"revision": revision}).raise_for_status().json()["id"])
+
+        jobs = [job("1", "2"), job(UNFINISHED), job(UNFINISHED)]
+        trainings = [training("main"), training(UNFINISHED), training(UNFINISHED)]
+        client.post(f"/v1/jobs/{jobs[2]}/cancel").raise_for_status()
+        client.post(f"/v1/trainings/{trainings[2]}/cancel").raise_for_status()
+        assert finished(client, f"/v1/jobs/{jobs[0]}")["state"] == "partial"
+    return {"job_id": jobs, "training_id": trainings, "version": ["1"]}
 
 
 @DOCUMENT.parametrize()
@@ -106,10 +64,59 @@ def test_every_operation_answers_as_the_document_says(case: schemathesis.Case[An
     case.call_and_validate(api.url, headers=api.headers)
 
 
-@DOCUMENT.include(path_regex="job_id").parametrize()
-def test_so_does_each_for_a_job_that_is_there(case: schemathesis.Case[Any], api: Api, job: str) -> None:
-    case.path_parameters["job_id"] = job
-    case.call_and_validate(api.url, headers=api.headers)
+@DOCUMENT.include(path_regex="{").parametrize()
+def test_so_does_each_for_what_is_there(case: schemathesis.Case[Any], api: Api, states: dict[str, list[str]]) -> None:
+    for name in case.path_parameters:
+        for value in states[name]:
+            _send(case, api, {name: value})
+
+
+_TITLES = strategies.text(min_size=1, max_size=50).filter(lambda title: title.strip().isprintable())
+_ITEMS = strategies.builds(lambda title: {"title": title}, _TITLES)
+_LABELS = strategies.builds(lambda title, code: {"title": title, "code": code}, _TITLES, strategies.sampled_from(CODES))
+ACCEPTED: dict[tuple[str, str | None], SearchStrategy[Any] | None] = {
+    ("POST /v1/jobs", "application/json"): strategies.lists(_ITEMS, min_size=1).map(lambda items: {"items": items}),
+    ("POST /v1/jobs", "application/x-ndjson"): _ITEMS,
+    ("POST /v1/jobs", "text/csv"): _TITLES.map(lambda title: "title\n" + title.replace('"', "").join('""')),
+    ("POST /v1/labels", "application/json"): strategies.lists(_LABELS, min_size=1).map(lambda few: {"labels": few}),
+    ("POST /v1/labels", "application/x-ndjson"): _LABELS,
+    ("PUT /v1/taxonomy", "application/json"): strategies.just({"categories": list(rows(RAKUTEN))}),
+    ("POST /predict", "application/json"): strategies.builds(lambda title: {"description": title}, _TITLES),
+    **{(operation.label, None): None for operation in _OPERATIONS if not operation.body},
+    **{(label, "application/json"): None for label in ("POST /v1/trainings", "POST /v1/models/{version}/promote")},
+}
+"""Bodies for which an operation should do what it is for, which few do that only fit the document."""
+
+
+@pytest.mark.parametrize(("label", "media_type"), ACCEPTED)
+def test_so_does_each_when_it_is_done(
+    label: str, media_type: str | None, api: Api, states: dict[str, list[str]]
+) -> None:
+    operation: Any = next(operation for operation in _OPERATIONS if operation.label == label)
+    bodies = ACCEPTED[label, media_type]
+    answers: list[int] = []
+
+    @settings(max_examples=20, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(
+        operation.as_strategy(media_type=media_type),
+        strategies.none() if bodies is None else bodies,
+        strategies.randoms(),
+    )
+    def send(case: schemathesis.Case[Any], body: Any, random: Random) -> None:
+        if bodies is not None:
+            case.body = body
+        answers.append(_send(case, api, {name: random.choice(states[name]) for name in case.path_parameters}))
+
+    send()
+    assert [status for status in answers if status < 300], answers
+
+
+def _send(case: schemathesis.Case[Any], api: Api, there: dict[str, str]) -> int:
+    """Ask about what is there, without waiting for the end of what has none; return the answer's status."""
+    case.path_parameters |= there
+    if str(case.query.get("wait", "")).replace(".", "").isdecimal():
+        case.query["wait"] = 0
+    return case.call_and_validate(api.url, headers=api.headers).status_code
 
 
 def test_so_do_operations_on_what_earlier_ones_led_to(api: Api) -> None:

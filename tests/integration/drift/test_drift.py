@@ -19,12 +19,12 @@ from shared.drift import Drift
 from shared.drift.profile import DriftFeature, Profile, Reference, Seen
 from shared.pipeline.stages import PromotePolicy
 from shared.settings import Settings
-from shared.taxonomy import CODES
 from shared.tenants.api_keys import KeyStore, Scope
 from stack.services import Stack
 from tests.conftest import Trained
 from tests.http import client_of, local_client
 from tests.pictures import in_base64
+from tests.rakuten import CODES
 from tests.redis_state import drift_days, forget_drift, move_drift_back, reference_key
 from tests.waiting import finished, wait_for
 from tests.workspace import Workspace
@@ -58,7 +58,7 @@ def ordinary(items: int, seed: int = 0) -> Profile:
 
 def strange(items: int) -> Profile:
     """One type, unsure, texts of unknown words, no pictures."""
-    return Profile.of(Seen(10, 0.3, 8, 1.0, False) for _ in range(items))
+    return Profile.of(Seen("10", 0.3, 8, 1.0, False) for _ in range(items))
 
 
 def reference() -> Reference:
@@ -110,6 +110,34 @@ def test_items_like_the_validation_splits_are_no_alert(drift: Drift) -> None:
     drift.publish("one", reference())
     drift.count("one", ordinary(500))
     assert standing(drift) == set()
+
+
+def test_of_many_categories_only_those_that_are_compared_are_read(
+    drift: Drift, redis: Redis, front: TestClient
+) -> None:
+    codes = [f"c{number:04d}" for number in range(5000)]
+    usual = Profile.of(Seen(code, 0.9, 8, 0.0, True) for code in [*codes, *codes[:50] * 100])
+    moved = Profile.of(Seen(code, 0.9, 8, 0.0, True) for code in [*codes, *codes[:25] * 200])
+    reference = Reference(accuracy=0.9, counts=dict(usual.counts), right=dict.fromkeys(codes, 1))
+    drift.publish("one", reference)
+    for days_ago, of_worker in ((2, None), (1, reference), (0, reference)):  # the first as an earlier release counted
+        drift.count("one", moved, of_worker)
+        move_drift_back(redis, "one", days_ago)
+    assert sorted(redis.hlen(key) < 100 for key in drift_days(redis)) == [False, True, True]
+    drift.label("one", drift.today(), 0.9, right=True)
+
+    (found,) = drift.read()
+    assert [day.profile.items for day in found.days] == [10_000] * 3
+    assert all(len(day.profile.counts) < 100 for day in found.days)
+    assert found.days[-1].labels.right == 1
+    assert found.reference is not None
+    read, expected = found.days[-1].profile, found.reference.profile
+    for feature in DriftFeature:
+        assert read.histograms(feature, expected) == moved.histograms(feature, expected)
+    assert standing(drift) == {DriftFeature.TYPE}
+    series = [line for line in front.get("/metrics").text.splitlines() if 'bundle="one"' in line]
+    assert len(series) < 50, "no series per category"
+    assert len(front.get("/v1/drift").content) < 20_000
 
 
 def test_an_alert_names_the_day_since_which_it_has_stood(drift: Drift, redis: Redis) -> None:
@@ -267,7 +295,7 @@ def validation_items(workspace: Workspace, trained: Trained) -> list[dict[str, A
     items = []
     for row in trained.prepared.split(VALIDATION).rows:
         product = products.loc[row]
-        item = {"title": product["designation"], "description": product["description"]}
+        item = {"title": product["title"], "description": product["description"]}
         item = {name: text for name, text in item.items() if not pd.isna(text)}
         if not pd.isna(product["picture"]):
             item["image"] = {"base64": in_base64(pictures[product["picture"]])}

@@ -17,6 +17,7 @@ from redis import Redis
 from api.items.schemas import ItemIn
 from shared.ledger import Ledger
 from shared.settings import Settings
+from shared.stores.blobs import blob_name
 from shared.tenants.api_keys import KeyStore, Scope
 from tests.http import client_of, local_client
 from tests.jobs import outcomes_of
@@ -161,11 +162,34 @@ def test_invalid_items_are_skipped_on_request_and_each_is_a_result(api: httpx.Cl
     assert found[0]["bundle"] is None
 
 
+def test_ids_come_back_as_they_were_sent(api: httpx.Client, ledger: Ledger) -> None:
+    sent = ["SKU 1  ", "SKU 1", " SKU 2", "\u00a0x"]
+    job = api.post("/v1/jobs", json={"items": [{"id": name, "title": "Lampe"} for name in sent]}).json()
+    _work(ledger)
+    assert [result["id"] for result in api.get(job["results_url"]).json()["results"]] == sent
+    refused = api.post("/v1/jobs", json={"items": [{"id": "  ", "title": "Lampe"}]})
+    assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, "/items/0/id")
+
+
 def test_too_long_csv_cell_is_an_error_of_its_item(api: httpx.Client) -> None:
     table = b"id,title\na,A\nb," + b"x" * 140_000 + b"\n"
     response = api.post("/v1/jobs", content=table, headers={"Content-Type": "text/csv"})
     (error,) = response.json()["errors"]
     assert (error["id"], error["line"], error["pointer"], error["code"]) == ("b", 3, "/title", "string_too_long")
+
+
+def test_a_data_url_is_kept_as_a_picture_and_its_error_names_item_and_field(api: httpx.Client, ledger: Ledger) -> None:
+    picture = "data:image/jpeg;base64,/9j/"
+    wrong = api.post("/v1/jobs", json={"items": [ITEMS[0], {"id": "b", "image": {"url": "data:image/png;base64,!"}}]})
+    (error,) = wrong.json()["errors"]
+    assert (error["id"], error["pointer"], error["code"]) == ("b", "/items/1/image/url", "not_base64")
+    in_table = api.post("/v1/jobs", content=f'id,image\n1,"{picture}"\n', headers={"Content-Type": "text/csv"})
+    _submit(api, [{"id": "1", "image": {"url": picture}}])
+    assert in_table.status_code == 202
+    for _ in range(2):
+        lease = ledger.lease(INTERACTIVE)
+        assert lease is not None
+        assert [(item.blob, item.url) for item in lease.items] == [(blob_name(b"\xff\xd8\xff"), None)]
 
 
 def test_job_with_only_invalid_items_is_refused_even_with_skip(api: httpx.Client) -> None:

@@ -7,11 +7,11 @@ from typing import Any
 import httpx
 import pytest
 
-from shared.taxonomy import CODES
 from stack.receiver import WebhookReceiver
 from stack.services import Stack
 from tests.conftest import Trained
 from tests.pictures import in_base64, jpeg
+from tests.rakuten import CODES
 from tests.waiting import finished
 
 PICTURE = {"base64": in_base64(jpeg("green", (300, 300)))}
@@ -91,7 +91,7 @@ def test_a_picture_that_cannot_be_read_fails_alone(api: httpx.Client) -> None:
     assert found["good"]["status"] == "succeeded"
     errors = {name: found[name]["error"]["code"] for name in ("bad", "cut", "blank")}
     assert errors == {"bad": "image_unreadable", "cut": "image_unreadable", "blank": "nothing_to_classify"}
-    assert "not a picture" in found["bad"]["error"]["message"]
+    assert "and no JPEG" in found["bad"]["error"]["message"]
 
 
 def test_job_with_only_unreadable_pictures_fails(api: httpx.Client) -> None:

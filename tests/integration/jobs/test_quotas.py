@@ -1,7 +1,7 @@
 """What a tenant may have waiting and stored, over HTTP; each limit here is small."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from secrets import token_hex
 from typing import Any
@@ -16,6 +16,7 @@ from shared.ledger import Ledger
 from shared.settings import Settings
 from shared.tenants.api_keys import KeyStore, Scope
 from tests.http import client_of, local_client
+from tests.redis_state import end_key
 
 
 @dataclass(frozen=True)
@@ -99,11 +100,14 @@ def test_a_large_body_beyond_the_quota_is_not_read_to_its_end(tenants: Tenants) 
     assert refusal(refused) == (429, "quota-exceeded")
 
 
-def test_a_tenant_alone_may_use_everything(tenants: Tenants, redis: Redis, settings: Settings) -> None:
-    """Neither keys that cannot submit nor revoked ones make another tenant."""
+@pytest.mark.parametrize("end", [lambda redis, key_id: KeyStore(redis).revoke(key_id), end_key])
+def test_a_tenant_alone_may_use_everything(
+    tenants: Tenants, redis: Redis, settings: Settings, end: Callable[[Redis, str], object]
+) -> None:
+    """Neither keys that cannot submit nor revoked or ended ones make another tenant."""
     keys = KeyStore(redis)
     (small,) = [key for key in keys.list() if key.tenant == "small"]
-    keys.revoke(small.id)
+    end(redis, small.id)
     keys.create("monitoring", [Scope.OBSERVE])
     assert quota(tenants.large)["items"]["bulk"] == {"used": 0, "limit": settings.max_queued_items}
     assert send(tenants.large, 15).status_code == 202

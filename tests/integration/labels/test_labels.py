@@ -22,7 +22,7 @@ from tests.jobs import outcomes_of
 from tests.pictures import in_base64, jpeg
 from tests.redis_state import as_an_older_release_counted, claims, expire_results, lose_part
 
-SAID = 10  # what `outcomes_of` has the model say of every item
+SAID = "10"  # what `outcomes_of` has the model say of every item
 
 
 @pytest.fixture
@@ -95,7 +95,7 @@ def test_labels_of_items_are_kept_with_who_and_when(api: httpx.Client, store: La
     )
     assert (out["accepted"], out["corrections"], out["confirmations"], out["conflicts"]) == (2, 0, 0, 0)
     pool, book = store.labels()
-    assert (pool.title, pool.code, pool.by, pool.at, pool.kind) == ("Piscine ronde", 2583, "anna", said, None)
+    assert (pool.title, pool.code, pool.by, pool.at, pool.kind) == ("Piscine ronde", "2583", "anna", said, None)
     assert store.picture(str(pool.picture)) == picture
     assert (book.description, book.by, book.tenant) == ("Livre", "local", "local")
     assert before - 0.01 <= book.at.timestamp() <= ledger.now()
@@ -136,8 +136,8 @@ def test_labels_agree_in_every_form(api: httpx.Client, store: LabelStore, media_
     response = api.post("/v1/labels", content=body, headers={"Content-Type": media_type})
     assert response.status_code == 201, response.text
     assert [(label.title, label.code, label.by) for label in store.labels()] == [
-        ("Livre", 10, "local"),
-        ("Lampe", 2060, "anna"),
+        ("Livre", "10", "local"),
+        ("Lampe", "2060", "anna"),
     ]
 
 
@@ -148,7 +148,7 @@ def _invalid_labels(job: str) -> list[tuple[dict[str, Any], str, str]]:
     """Labels that cannot be accepted, each with the pointer below it and the code of its error."""
     tomorrow = (datetime.now(UTC) + timedelta(days=1)).isoformat()
     return [
-        ({"title": "Livre", "code": 11}, "/code", "value_error"),
+        ({"title": "Livre", "code": 11}, "/code", "unknown_category"),
         ({"title": "Livre"}, "/code", "missing"),
         ({"code": 10}, "", "value_error"),
         ({"title": "Livre", "job_id": job, "item_id": "a", "code": 10}, "", "value_error"),
@@ -171,8 +171,10 @@ def test_invalid_labels_are_named_and_none_is_stored(api: httpx.Client, store: L
     assert store.names() == []
 
 
-def test_unknown_category_of_a_label_lists_the_known_ones(api: httpx.Client) -> None:
-    assert "2905" in _send(api, {"title": "Livre", "code": 11}).json()["errors"][0]["detail"]
+def test_unknown_category_of_a_label_is_answered_with_similar_ones(api: httpx.Client) -> None:
+    (error,) = _send(api, {"title": "Livre", "code": "Piscine et accessoire"}).json()["errors"]
+    assert "did you mean '2583' (Piscines et accessoires)" in error["detail"]
+    assert error["detail"].count("(") <= 3, "only a few are named"
 
 
 def test_invalid_labels_are_skipped_on_request(api: httpx.Client, ledger: Ledger) -> None:
@@ -242,7 +244,21 @@ def test_label_conflicts_are_counted_by_item(api: httpx.Client) -> None:
     counts = api.get("/v1/labels").json()
     assert (counts["labels"], counts["items"], counts["conflicts"]) == (6, 2, 2)
     assert counts["codes"] == {"10": 2, "2705": 1, "2060": 2, "1560": 1}
+    assert counts["other_codes"] == 0
     assert counts["newest"] is not None
+
+
+def test_of_many_codes_those_with_most_labels_are_counted_one_by_one(api: httpx.Client, store: LabelStore) -> None:
+    codes = [f"c{number:04d}" for number in range(1200)]
+    labels = [
+        Label(index, code, by="anna", at=datetime.now(UTC), tenant="local", title=f"{code} {index}")
+        for index, code in enumerate([*codes, *codes[300:400]])
+    ]
+    store.append(LabelStore.name(1, f"{1:024x}"), labels)
+    counts = api.get("/v1/labels").raise_for_status().json()
+    assert (counts["labels"], len(counts["codes"]), counts["other_codes"]) == (1300, 1000, 200)
+    assert {code for code, count in counts["codes"].items() if count == 2} == set(codes[300:400])
+    assert list(counts["codes"]) == sorted(counts["codes"])
 
 
 def test_a_tenant_is_told_nothing_of_another_ones_labels(api: httpx.Client) -> None:
@@ -311,7 +327,7 @@ def test_labels_of_a_request_that_died_before_its_answer_are_stored_once(
 
 
 def test_concurrent_label_indexes_count_each_file_once(settings: Settings, redis: Redis, store: LabelStore) -> None:
-    label = Label(index=0, code=10, by="anna", at=datetime.now(UTC), tenant="local", title="Livre")
+    label = Label(index=0, code="10", by="anna", at=datetime.now(UTC), tenant="local", title="Livre")
     one, other = LabelIndex(redis, store), LabelIndex(redis, LabelStore(settings.labels_url))
     names = [LabelStore.name(moment, f"{moment:024x}") for moment in (1, 2)]
     for name in names:

@@ -14,7 +14,9 @@ from tests.workspace import Workspace
 from training.pipeline.layout import IMPORTED
 from worker.trainings.label_snapshot import LabelSnapshot, snapshot_in, take
 
-_LABEL = Label(index=0, code=40, by="anna", at=datetime(2026, 1, 1, tzinfo=UTC), tenant="local", title="Jeu jamais vu")
+_LABEL = Label(
+    index=0, code="40", by="anna", at=datetime(2026, 1, 1, tzinfo=UTC), tenant="local", title="Jeu jamais vu"
+)
 
 
 def test_a_training_sees_the_labels_of_its_start(workspace: Workspace, tmp_path: Path) -> None:
@@ -34,7 +36,7 @@ def test_a_training_sees_the_labels_of_its_start(workspace: Workspace, tmp_path:
     assert "Running stage 'import_data'" in checkout.run("dvc", "repro", "import_data")
     after = pd.read_parquet(checkout.folder / IMPORTED / "products.parquet")
     assert len(after) == len(before) + 1
-    assert after.iloc[-1][["designation", "prdtypecode"]].tolist() == ["Jeu jamais vu", 40]
+    assert after.iloc[-1][["title", "category"]].tolist() == ["Jeu jamais vu", "40"]
 
 
 def test_results_of_the_running_service_are_corrected_by_their_ids(

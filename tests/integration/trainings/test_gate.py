@@ -16,8 +16,8 @@ from shared.model.bundle import GOLDEN, INT8, KNOWN, Bundle
 from shared.pipeline.params import GateParams, load_params
 from shared.pipeline.stages import VERDICT, GateCheck, GateVerdict
 from shared.settings import get_settings
-from shared.taxonomy import CODES
 from tests.conftest import Trained
+from tests.rakuten import CATEGORIES, CODES
 from tests.workspace import Workspace
 from training.catalogue.challenge import LABELS_FILE
 from training.gate import GateError, Judgement, judge
@@ -87,7 +87,7 @@ def poisoned(workspace: Workspace, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 def catalogue(
-    workspace: Workspace, folder: Path, name: str, seed: int, changed: Mapping[int, int] | None = None, *, stage: str
+    workspace: Workspace, folder: Path, name: str, seed: int, changed: Mapping[str, str] | None = None, *, stage: str
 ) -> Workspace:
     """A copy of the workspace in which the pipeline has run up to the stage, on another source.
 
@@ -123,7 +123,7 @@ def protected(workspace: Workspace, tmp_path_factory: pytest.TempPathFactory) ->
     """Products that are in no catalogue."""
     folder = tmp_path_factory.mktemp("protected")
     generate(folder / "source", per_type=2, test_items=0, seed=99)
-    return read_protected(str(folder / "source"), folder / "read")
+    return read_protected(str(folder / "source"), folder / "read", CATEGORIES)
 
 
 def as_if_trained(bundle: Bundle, workspace: Workspace, folder: Path) -> Bundle:
@@ -131,11 +131,11 @@ def as_if_trained(bundle: Bundle, workspace: Workspace, folder: Path) -> Bundle:
     return altered(bundle, folder, data=Prepared(workspace.folder / PREPARED).digest)
 
 
-def relabel(path: Path, changed: Mapping[int, int]) -> None:
+def relabel(path: Path, changed: Mapping[str, str]) -> None:
     with path.open(newline="") as file:
         header, *rows = csv.reader(file)
     with path.open("w", newline="") as file:
-        csv.writer(file).writerows([header, *((row, changed.get(int(code), int(code))) for row, code in rows)])
+        csv.writer(file).writerows([header, *((row, changed.get(code, code)) for row, code in rows)])
 
 
 def shuffle_labels(path: Path, share: float) -> None:
@@ -186,7 +186,8 @@ def test_gate_does_not_judge_on_changed_labels(poisoned: Workspace, trained: Tra
     figures = found["held_out"].figures
     assert figures["disputed"] > 0
     assert figures["confirmed"] == figures["items"]
-    assert figures["learned"] == 0
+    # Of each category one item is held out whatever its hash is: with other labels it may be another one.
+    assert figures["learned"] <= len(CODES)
     assert found["weighted_f1"].figures["gain"] < 0
 
 
@@ -256,7 +257,7 @@ def test_a_protected_set_that_a_model_has_learned_does_not_judge(
 ) -> None:
     sample = load_params(workspace.folder / "params.yaml").import_data.sample
     generate(tmp_path / "source", per_type=sample.per_type, test_items=0, seed=sample.seed)
-    learned = read_protected(str(tmp_path / "source"), tmp_path / "read")
+    learned = read_protected(str(tmp_path / "source"), tmp_path / "read", CATEGORIES)
     found = by_name(judged(workspace, trained.bundle, protected=learned))["held_out"]
     assert found.figures["items"] == len(trained.prepared.split(TEST).where(held_out_by(trained)))
     assert found.figures["items"] < len(learned.items) / 2

@@ -51,7 +51,7 @@ class Service:
 @pytest.fixture(scope="module")
 def service(workspace: Workspace, trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """All but a worker; in the repository everything is trained already."""
-    folder = tmp_path_factory.mktemp("mlflow-away")
+    folder = tmp_path_factory.mktemp("été à 50 % #1")
     repository = workspace.copy(folder / "repository")
     repository.commit_all()
     settings = {

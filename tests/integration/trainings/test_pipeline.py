@@ -43,7 +43,12 @@ def test_the_plots_can_be_drawn(workspace: Workspace) -> None:
     workspace.run("dvc", "plots", "show", "--out", "plots")
     page = (workspace.folder / "plots/index.html").read_text()
     assert "failed to load" not in page
-    titles = ("Confusion on the test split", "F1 per product type", "Loss by epoch", "Accuracy by epoch")
+    titles = (
+        "Confusion on the test split",
+        "F1 per category, of the most frequent",
+        "Loss by epoch",
+        "Accuracy by epoch",
+    )
     assert all(title in page for title in titles)
     for name in ("confusion", "reliability", "coverage", "learning_curves", "mistakes"):
         assert f"workspace_data_evaluation_{name}.png" in page

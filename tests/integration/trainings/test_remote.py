@@ -1,5 +1,6 @@
 """What one machine has trained reaches another through DVC's remote."""
 
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -9,6 +10,7 @@ import pytest
 
 from shared.model.bundle import Bundle
 from shared.pipeline.dvc_remote import FETCH, PULL, PUSH, connect
+from shared.pipeline.stages import LIST_INPUTS
 from shared.pipeline.workspace import WorkspaceError
 from tests import seaweedfs
 from tests.conftest import Trained
@@ -26,7 +28,7 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def url(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """URL of a remote that is empty at first."""
     if request.param == "folder":
-        return str(tmp_path / "remote")
+        return str(tmp_path / "dépôt à 50 % #1")
     monkeypatch.setenv("AWS_ENDPOINT_URL", request.getfixturevalue("s3_server"))
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", seaweedfs.ACCESS_KEY)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", seaweedfs.SECRET_KEY)
@@ -46,13 +48,13 @@ def test_remote_run_cache_saves_training_again(
     run(with_lock, FETCH)
     with_lock.run("dvc", "checkout")
     assert Bundle.load(with_lock.folder / BUNDLE).id == trained.bundle.id
-    assert with_lock.run("dvc", "repro").endswith("Data and pipelines are up to date.\n")
+    assert stages_run(with_lock.run("dvc", "repro")) == [LIST_INPUTS]
 
     # A training's checkout: dvc.lock is not in git.
     without = newcomer(origin, tmp_path / "without")
     connect(without.folder, url)
     run(without, FETCH)
-    assert "Running stage" not in without.run("dvc", "repro", PULL)
+    assert stages_run(without.run("dvc", "repro", PULL)) == [LIST_INPUTS]
     assert Bundle.load(without.folder / BUNDLE).id == trained.bundle.id
 
 
@@ -73,10 +75,15 @@ def test_a_remote_can_be_one_that_the_repository_names(workspace: Workspace, tmp
 
 
 def newcomer(origin: Workspace, folder: Path) -> Workspace:
-    """A clone with the origin's parameters and an empty cache."""
+    """A clone with the origin's parameters, the files that they name, and an empty cache."""
     subprocess.run(["git", "clone", "--quiet", str(origin.folder), str(folder)], check=True)
     shutil.copy2(origin.folder / "params.yaml", folder)
+    shutil.copytree(origin.folder / "unlabelled", folder / "unlabelled", dirs_exist_ok=True)
     return Workspace(folder)
+
+
+def stages_run(told: str) -> list[str]:
+    return re.findall(r"Running stage '(\w+)'", told)
 
 
 def run(workspace: Workspace, command: Sequence[str]) -> None:

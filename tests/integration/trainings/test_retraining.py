@@ -1,13 +1,9 @@
 """The whole loop on real processes: corrections, a training over HTTP, its verdict, its model in service, and back."""
 
 import csv
-import json
-import os
 import random
-import subprocess
-import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,12 +13,13 @@ import pytest
 
 from shared.pipeline.stages import GATE
 from shared.settings import ROOT
-from shared.taxonomy import CODES
 from stack.processes import free_port
 from stack.services import Ports, Stack
 from tests.late_picture import late_picture
 from tests.pictures import in_base64
-from tests.waiting import finished, wait_for
+from tests.rakuten import CODES
+from tests.training_loop import Loop, check_of
+from tests.waiting import wait_for
 from tests.workspace import Workspace
 from training.catalogue.challenge import LABELS_FILE, PICTURES_FOLDER, PRODUCTS_FILE, picture_name
 from training.sample.catalogue import generate
@@ -42,7 +39,6 @@ GATE_OF_A_SMALL_CATALOGUE = {
     "contradicted": {"share": 0.8, "share_of_class": 1.0},
 }
 
-NDJSON = {"Content-Type": "application/x-ndjson"}
 BULK_ITEMS = 300
 
 pytestmark = pytest.mark.timeout(900)  # three trainings, behind that of the workspace
@@ -52,59 +48,14 @@ pytestmark = pytest.mark.timeout(900)  # three trainings, behind that of the wor
 class Product:
     id: str
     item: dict[str, Any]
-    code: int
+    code: str
     """The product type that it has."""
 
 
 @dataclass(frozen=True)
-class Loop:
-    api: httpx.Client
+class ProductLoop(Loop):
     products: list[Product]
     """Products that no model was trained on."""
-
-    def classify(self, items: Iterable[dict[str, Any]]) -> str:
-        """The job's URL."""
-        lines = "".join(json.dumps(item) + "\n" for item in items)
-        return str(self.api.post("/v1/jobs", content=lines, headers=NDJSON).raise_for_status().json()["url"])
-
-    def results(self, job: str) -> dict[str, dict[str, Any]]:
-        """By item, once it has ended."""
-        finished(self.api, job, 240)
-        lines = self.api.get(f"{job}/results", params={"format": "ndjson"}).raise_for_status().text.splitlines()
-        results = [json.loads(line) for line in lines]
-        assert len({result["id"] for result in results}) == len(results), "an item was answered twice"
-        return {result["id"]: result for result in results}
-
-    def label(self, labels: Iterable[dict[str, Any]]) -> dict[str, Any]:
-        lines = "".join(json.dumps(label) + "\n" for label in labels)
-        answer: dict[str, Any] = self.api.post("/v1/labels", content=lines, headers=NDJSON).raise_for_status().json()
-        return answer
-
-    def train(self, **asked: Any) -> str:
-        """The training's URL."""
-        return str(self.api.post("/v1/trainings", json=asked).raise_for_status().json()["url"])
-
-    def training(self, url: str) -> dict[str, Any]:
-        found: dict[str, Any] = self.api.get(url).raise_for_status().json()
-        return found
-
-    def trained(self, url: str) -> dict[str, Any]:
-        """Once it has ended, which it must have as completed."""
-
-        def ended() -> dict[str, Any] | None:
-            training = self.training(url)
-            return training if training["finished_at"] else None
-
-        training = wait_for(f"{url} ends", ended, 300, pause_s=0.5)
-        assert training["state"] == "completed", training["error"]
-        return training
-
-    def models(self) -> dict[str, Any]:
-        found: dict[str, Any] = self.api.get("/v1/models").raise_for_status().json()
-        return found
-
-    def served(self, bundle: str) -> None:
-        wait_for(f"bundle {bundle} is served", lambda: self.api.get("/health").json()["bundles"] == [bundle], 30)
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +63,7 @@ def products(tmp_path_factory: pytest.TempPathFactory) -> list[Product]:
     folder = tmp_path_factory.mktemp("products")
     generate(folder, per_type=3, test_items=0, seed=11)
     with (folder / PRODUCTS_FILE).open(newline="") as titles, (folder / LABELS_FILE).open(newline="") as labels:
-        codes = [int(row["prdtypecode"]) for row in csv.DictReader(labels)]
+        codes = [row["prdtypecode"] for row in csv.DictReader(labels)]
         rows = list(csv.DictReader(titles))
     return [Product(row[""], _item(row, folder), code) for row, code in zip(rows, codes, strict=True)]
 
@@ -126,7 +77,9 @@ def _item(row: dict[str, str], folder: Path) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def loop(workspace: Workspace, products: list[Product], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loop]:
+def loop(
+    workspace: Workspace, products: list[Product], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ProductLoop]:
     """The whole service, following the registry; trainings run in clones of a copy of the project."""
     folder = tmp_path_factory.mktemp("loop")
     repository = workspace.copy(folder / "repository")
@@ -146,11 +99,11 @@ def loop(workspace: Workspace, products: list[Product], tmp_path_factory: pytest
         Stack(ROOT, folder / "stack", ports, settings, trainer=True) as stack,
         httpx.Client(base_url=stack.url, timeout=60) as api,
     ):
-        yield Loop(api, products)
+        yield ProductLoop(api, products)
 
 
 @pytest.fixture(scope="module")
-def first(loop: Loop) -> dict[str, Any]:
+def first(loop: ProductLoop) -> dict[str, Any]:
     """A training of a small model, whose promotion was forced."""
     training = loop.trained(loop.train(params=SMALL, promote="never"))
     assert training["promoted"] is False
@@ -182,7 +135,7 @@ class Retraining:
 
 
 @pytest.fixture(scope="module")
-def second(loop: Loop, first: dict[str, Any]) -> Retraining:
+def second(loop: ProductLoop, first: dict[str, Any]) -> Retraining:
     before = loop.classify(product.item for product in loop.products)
     answers, job_id = loop.results(before), before.rpartition("/")[2]
     labels = loop.label(
@@ -202,19 +155,23 @@ def second(loop: Loop, first: dict[str, Any]) -> Retraining:
     return Retraining(answers, labels, shown, training, loop.api.get(bulk).raise_for_status().json(), results)
 
 
-def test_labels_count_as_corrections_or_confirmations(loop: Loop, first: dict[str, Any], second: Retraining) -> None:
+def test_labels_count_as_corrections_or_confirmations(
+    loop: ProductLoop, first: dict[str, Any], second: Retraining
+) -> None:
     assert {answer["bundle"] for answer in second.answers.values()} == {first["bundle"]}
     right = sum(second.answers[product.id]["category"]["code"] == product.code for product in loop.products)
     assert (second.labels["accepted"], second.labels["confirmations"]) == (len(loop.products), right)
     assert second.labels["corrections"] == len(loop.products) - right > 0
 
 
-def test_a_training_on_corrections_beats_the_champion(loop: Loop, first: dict[str, Any], second: Retraining) -> None:
+def test_a_training_on_corrections_beats_the_champion(
+    loop: ProductLoop, first: dict[str, Any], second: Retraining
+) -> None:
     assert {name for name, _ in second.shown} >= {"import_data", "preprocess", "train", "evaluate"}
     assert any(name == "train" and total for name, total in second.shown), "no epochs were counted"
     assert second.training["verdict"]["passed"]
     assert second.training["verdict"]["champion"] == first["bundle"]
-    assert _check(second.training, "weighted_f1")["figures"]["gain"] > 0
+    assert check_of(second.training, "weighted_f1")["figures"]["gain"] > 0
     assert second.training["data"]["labels"]["count"] == len(loop.products)
 
 
@@ -224,7 +181,9 @@ def test_a_job_that_runs_during_the_swap_has_results_of_both_models(first: dict[
     assert second.job["bundles"] == second.results
 
 
-def test_the_promoted_model_serves_until_a_rollback(loop: Loop, first: dict[str, Any], second: Retraining) -> None:
+def test_the_promoted_model_serves_until_a_rollback(
+    loop: ProductLoop, first: dict[str, Any], second: Retraining
+) -> None:
     bundle = second.training["bundle"]
     after = loop.results(loop.classify(product.item for product in loop.products))
     assert {answer["bundle"] for answer in after.values()} == {bundle}
@@ -241,7 +200,7 @@ def test_the_promoted_model_serves_until_a_rollback(loop: Loop, first: dict[str,
     loop.served(bundle)
 
 
-def test_poisoned_labels_are_refused_and_the_champion_stays(loop: Loop, second: Retraining) -> None:
+def test_poisoned_labels_are_refused_and_the_champion_stays(loop: ProductLoop, second: Retraining) -> None:
     champion = loop.models()["champion"]
     dice = random.Random(3)
     wrong = [
@@ -253,7 +212,7 @@ def test_poisoned_labels_are_refused_and_the_champion_stays(loop: Loop, second: 
     training = loop.trained(loop.train(promote="auto"))
     assert training["promoted"] is False
     assert training["verdict"]["passed"] is False
-    assert not _check(training, "labels")["passed"]
+    assert not check_of(training, "labels")["passed"]
     assert "another label" in training["verdict"]["detail"]
     models = loop.models()
     assert models["champion"] == champion
@@ -262,8 +221,9 @@ def test_poisoned_labels_are_refused_and_the_champion_stays(loop: Loop, second: 
     assert refused["gate"]["passed"] is False
 
 
-def test_client_commands_of_the_training_loop(loop: Loop, second: Retraining, tmp_path: Path) -> None:
-    printed = _catalog(loop, "train", "--promote", "never")
+def test_client_commands_of_the_training_loop(loop: ProductLoop, second: Retraining, tmp_path: Path) -> None:
+    ran = loop.catalog("train", "--promote", "never")
+    printed = ran.stdout + ran.stderr
     assert "train: unchanged" in printed, "nothing had changed since the last one"
     assert "not promoted" in printed
     assert "another label" in printed
@@ -272,26 +232,18 @@ def test_client_commands_of_the_training_loop(loop: Loop, second: Retraining, tm
     loop.results(job)
     table = tmp_path / "corrections.csv"
     table.write_text(f"id,code\n{product.id},{product.code}\n")
-    assert "1 accepted" in _catalog(loop, "label", str(table), "--job", job.rpartition("/")[2])
+    assert "1 accepted" in loop.catalog("label", str(table), "--job", job.rpartition("/")[2]).stderr
 
     before = loop.models()
-    assert "champion" in _catalog(loop, "models")
-    _catalog(loop, "rollback", "--reason", "from the client")
+    assert "champion" in loop.catalog("models").stdout
+    loop.catalog("rollback", "--reason", "from the client")
     assert loop.models()["champion"] == before["previous"]
-    _catalog(loop, "promote", before["champion"], "--force", "--reason", "from the client")
+    loop.catalog("promote", before["champion"], "--force", "--reason", "from the client")
     assert loop.models()["champion"] == before["champion"]
     assert loop.models()["history"][0]["why"] == "from the client"
 
 
-def _catalog(loop: Loop, *arguments: str) -> str:
-    """What the command prints for its user."""
-    command = [sys.executable, "-m", "catalog_client", *arguments, "--url", str(loop.api.base_url)]
-    ran = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, "COLUMNS": "200"})
-    assert ran.returncode == 0, ran.stderr
-    return ran.stderr
-
-
-def _shown_until(loop: Loop, url: str, last: str) -> set[tuple[str, int | None]]:
+def _shown_until(loop: ProductLoop, url: str, last: str) -> set[tuple[str, int | None]]:
     """The stages that ran, and what they counted to, until the stage `last` runs."""
     shown: set[tuple[str, int | None]] = set()
 
@@ -305,8 +257,3 @@ def _shown_until(loop: Loop, url: str, last: str) -> set[tuple[str, int | None]]
 
     wait_for(f"{url} comes to {last}", reached, 300, pause_s=0.2)
     return shown
-
-
-def _check(training: dict[str, Any], name: str) -> dict[str, Any]:
-    (found,) = [check for check in training["verdict"]["checks"] if check["name"] == name]
-    return dict(found)

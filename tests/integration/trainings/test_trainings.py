@@ -183,7 +183,7 @@ def test_training_runs_only_changed_stages_and_promotes(service: Service, collec
     assert any(stage(progress, "train")["total"] for progress in shown), "no epochs were counted"
     assert training["commit"] == service.repository.git("rev-parse", "HEAD").strip()
     assert service.pushed(url, BUNDLE)
-    assert training["data"].keys() == {"data/imported", "data/prepared", "labels"}
+    assert training["data"].keys() == {"data/imported", "data/prepared", "labels", "source", "taxonomy"}
     assert training["data"]["labels"]["count"] == 0
     assert "Running stage 'train'" in service.api.get(f"{url}/log", params={"lines": 1000}).text
     assert service.repository.git("status", "--porcelain") == before
@@ -270,6 +270,22 @@ def test_a_training_learns_from_the_named_source_and_texts(service: Service) -> 
     wait_for("all processes end", lambda: not processes_of(url), 10)
 
 
+def test_products_added_to_a_source_are_in_the_next_training(service: Service) -> None:
+    spring = service.workspaces.parent / "spring"
+    with (spring / PRODUCTS_FILE).open("a") as texts, (spring / LABELS_FILE).open("a") as labels:
+        texts.write("108,piscine toute neuve,,999999001,999999002\n")
+        labels.write("108,2583\n")
+    url = service.ask(source="spring", promote="never")
+    wait_for("it is imported", lambda: stage(service.get(url), "import_data")["state"] == StageState.DONE, 120)
+    service.api.post(f"{url}/cancel").raise_for_status()
+    training, log = service.get(url), service.api.get(f"{url}/log", params={"lines": 1000}).text
+    assert not stage(training, "import_data")["cached"]
+    assert "109 of 109 rows imported" in log
+    assert "1 new of the products (999999001)" in log
+    assert training["data"]["source"]["products"] == {"count": 109, "new": 1, "changed": 0, "gone": 0}
+    wait_for("all processes end", lambda: not processes_of(url), 10)
+
+
 def test_a_source_that_is_no_catalogue_is_not_quoted(service: Service) -> None:
     training = service.ended(service.ask(source="letters"))
     assert (training["state"], training["error"]["stage"]) == ("failed", "import_data")
@@ -282,8 +298,8 @@ def test_a_source_that_is_no_catalogue_is_not_quoted(service: Service) -> None:
 @pytest.mark.parametrize(
     ("request_", "why"),
     [
-        (TrainingRequest({}, source="/etc/passwd"), "this trainer knows no source '/etc/passwd'"),
-        (TrainingRequest({}, unlabelled=("/etc/passwd",)), "this trainer knows no source '/etc/passwd'"),
+        (TrainingRequest({}, source="/etc/passwd"), "this trainer knows no source '…/passwd'"),
+        (TrainingRequest({}, unlabelled=("/etc/passwd",)), "this trainer knows no source '…/passwd'"),
         (
             TrainingRequest({"import_data": {"source": "/etc/passwd"}}),
             "import_data.source: a request cannot set",

@@ -4,6 +4,7 @@ import os
 import re
 import sys
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,6 +31,12 @@ def _csv() -> Iterator[bytes]:
     yield b"id,title\n"
     for index in range(_ITEMS):
         yield f'sku-{index},"Piscine gonflable, ronde {index}"\n'.encode()
+
+
+def _gzip() -> Iterator[bytes]:
+    packing = zlib.compressobj(wbits=31)
+    yield from map(packing.compress, _json())
+    yield packing.flush()
 
 
 def _part(name: str, filename: str) -> bytes:
@@ -76,18 +83,20 @@ def _resident(which: str) -> int:
 def main(form: str, folder: Path) -> None:
     pieces, content_type = {
         "json": (_json, JSON),
+        "gzip": (_gzip, JSON),
         "ndjson": (lambda: (line + b"\n" for line in _lines()), NDJSON),
         "csv": (_csv, CSV),
         "parts": (_parts, _MULTIPART),
         "zip": (lambda: _zip(folder / "all.zip"), _MULTIPART),
     }[form]
+    headers = {"content-encoding": "gzip"} if form == "gzip" else {}
     if form == "zip":
         _packed(folder / "all.zip")
     settings = Settings()
     counting(request([b"id,title\n1,a\n"], CSV), settings)  # whatever is loaded late
     Path("/proc/self/clear_refs").write_text("5")  # the highest value is the present one
     before = _resident("VmRSS")
-    counted = counting(request(pieces(), content_type), settings)
+    counted = counting(request(pieces(), content_type, headers=headers), settings)
     assert counted == (_ITEMS, _PICTURES if content_type == _MULTIPART else 0)
     sys.stdout.write(str(_resident("VmHWM") - before))
 

@@ -90,12 +90,13 @@ def test_rows_in_csv_come_out_with_the_line_where_they_begin(
     dialect = {"delimiter": delimiter, "lineterminator": newline, "quoting": 1}
     body = b"\xef\xbb\xbf" * bom + csv_table(rows, columns, **dialect).encode()
     taken = take(request(cut(body, sizes), CSV), SETTINGS)
-    expected: list[dict[str, Any]] = [{name: cell for name, cell in row.items() if cell} for row in rows]
+    filled = [index for index, row in enumerate(rows) if any(map(str.strip, row.values()))]
+    expected: list[dict[str, Any]] = [{name: cell for name, cell in rows[index].items() if cell} for index in filled]
     for fields in expected:
         if image := fields.get("image"):
             fields["image"] = {"file": image}
     assert fields_of(taken.items) == expected
-    begins = [csv_table(rows[:before], columns, **dialect).count("\n") + 1 for before in range(len(rows))]
+    begins = [csv_table(rows[:index], columns, **dialect).count("\n") + 1 for index in filled]
     assert [item.line for item in taken.items] == begins
     assert taken.fingerprint == drain(request([body], CSV), SETTINGS)
 
@@ -248,7 +249,11 @@ def test_a_wrong_line_of_ndjson_is_named(body: bytes, line: int, said: str) -> N
         (b"id,id\n", 1, "each at most once"),
         (b"id,title\n1,2\n1,2,3\n", 3, "Line 3 of the table has 3 cells, but the heading has 2"),
         (b'id,title\n1,"a\nb\nc', 2, "begins in line 2 is not closed"),
-        (b'id,title\n1,"a" b\n', 2, "Line 2 of the table"),
+        (b'id,title\n1,"a" b\n', 2, "Line 2 of the table: text after a closing quote at its character 6"),
+        (b'id,title\n1,"a\nb" c\n', 2, "at its character 3 of line 3"),
+        (b"id,title\n1,a\rb\n", 2, "a carriage return that ends no line at its character 4"),
+        (b"id,title,\n1,a,b\n", 2, "has 3 cells, but the heading has 2"),
+        (b"sep=:\nid:title\n", 1, "names the separator ':'; commas, semicolons, tabs, vertical bars are taken"),
         (b"id,title\n1,caf\xe9\n", 2, "Line 2 of the table is not UTF-8 at its byte 6"),
     ],
 )
@@ -258,6 +263,25 @@ def test_a_wrong_line_of_csv_is_named(body: bytes, line: int, said: str) -> None
     assert said in str(found)
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"id\ttitle\r\n1\ta;b,c\r\n2\td\r\n",
+        b"id|title\n1|a;b,c\n2|d\n",
+        b'"id";title\n1;"a;b,c"\n2;d\n',
+        b'sep=;\r\nid;title\r\n1;"a;b,c"\r\n2;d\r\n',
+        b'id,title\r1,"a;b,c"\r2,d\r',
+        b'id,title,,\r\n1,"a;b,c",,\r\n2,d,,,,\r\n,,,\r\n , \r\n',
+        b'\n\n ID , Title\n1,"a;b,c"\n,\n2,d',
+        *('id;title\r\n1;"a;b,c"\r\n2;d\r\n'.encode(charset) for charset in ("utf-8-sig", "utf-16", "utf-32")),
+    ],
+)
+def test_csv_is_read_as_programs_write_it(body: bytes) -> None:
+    for sizes in ([1], [1000]):
+        taken = take(request(cut(body, sizes), CSV), SETTINGS)
+        assert fields_of(taken.items) == [{"id": "1", "title": "a;b,c"}, {"id": "2", "title": "d"}]
+
+
 def test_csv_quote_inside_a_cell_is_no_quoting() -> None:
     body = b'id,title\na,12" x\nb,"12"" y"\nc,5" z\n'
     taken = take(request([body], CSV), SETTINGS)
@@ -265,8 +289,9 @@ def test_csv_quote_inside_a_cell_is_no_quoting() -> None:
 
 
 def test_a_url_in_csv_is_no_file_name() -> None:
-    taken = take(request([b"image\nhttps://a.example/x.jpg\nHTTP://a.example/y\nhttp.jpg\n"], CSV), SETTINGS)
-    assert [list(item.fields["image"]) for item in taken.items] == [["url"], ["url"], ["file"]]
+    table = b'image\nhttps://a.example/x.jpg\nHTTP://a.example/y\n"data:image/png;base64,/9j/"\nhttp.jpg\n'
+    taken = take(request([table], CSV), SETTINGS)
+    assert [list(item.fields["image"]) for item in taken.items] == [["url"], ["url"], ["url"], ["file"]]
 
 
 def test_json_with_half_a_surrogate_pair_is_left_to_the_schema() -> None:

@@ -1,7 +1,9 @@
 """A table and its pictures in one body: real requests, cut anyhow."""
 
 import asyncio
+import io
 import json
+import re
 import subprocess
 import sys
 import zipfile
@@ -59,8 +61,9 @@ def test_multipart_gives_the_table_and_its_pictures(
     as_json = table_name != "items.ndjson" and len(sizes) > 2
     table = json.dumps({"items": items}).encode() if as_json or table_name == "items.json" else ndjson(items)
     pictures = [("images", name, content) for name, content in files.items()]
+    folder = "folder/" if as_zip else ""
     if as_zip:
-        inside = [(f"folder/{name}", content) for name, content in files.items()]
+        inside = [(f"{folder}{name}", content) for name, content in files.items()]
         ignored = [("folder/", b""), ("__MACOSX/folder/x.jpg", b"?"), ("folder/.x.jpg", b"?")]
         pictures = [("images", "all.ZIP", zipped([*inside, *ignored]))]
     fields: list[Field] = [*pictures, ("on_invalid", None, b"skip"), ("images", "", b"")]
@@ -69,8 +72,8 @@ def test_multipart_gives_the_table_and_its_pictures(
     taken = take(request(cut(body, sizes), content_type), SETTINGS)
     assert [item.fields for item in taken.items] == items
     assert taken.options == {"on_invalid": "skip"}
-    assert taken.pictures == {name: sha256(content).hexdigest() for name, content in files.items()}
-    assert all(taken.contents[str(taken.pictures[name])] == content for name, content in files.items())
+    assert taken.pictures == {f"{folder}{name}": sha256(content).hexdigest() for name, content in files.items()}
+    assert all(taken.contents[str(taken.pictures[folder + name])] == content for name, content in files.items())
     again, content_type = multipart(fields, "another-boundary")
     assert take(request([again], content_type), SETTINGS).fingerprint == taken.fingerprint
     assert drain(request(cut(again, [11]), content_type), SETTINGS) == taken.fingerprint
@@ -107,7 +110,7 @@ def test_multipart_table_form_follows_from_its_name_or_beginning(table: Field, o
         ([TABLE, ("on_invalid", None, b"a"), ("on_invalid", None, b"b")], "'on_invalid' occurs twice"),
         ([TABLE, ("colour", None, b"red")], "Unknown field 'colour'"),
         ([TABLE, ("webhook_url", None, b"\xff")], "'webhook_url' is not UTF-8"),
-        ([TABLE, ("images", "x/a.jpg", b"1"), ("images", "y/a.jpg", b"2")], "Two pictures are named 'a.jpg'"),
+        ([TABLE, ("images", "x/a.jpg", b"1"), ("images", "x\\a.jpg", b"2")], "Two pictures are named 'x/a.jpg'"),
         ([TABLE, ("images", "a.jpg", b"1"), ("images", "a.zip", ARCHIVE)], "Two pictures are named 'a.jpg'"),
         ([TABLE, ("images", "", b"1")], "has no file name"),
         ([TABLE, ("images", "a.zip", b"no zip")], "The zip cannot be read"),
@@ -119,6 +122,71 @@ def test_a_wrong_body_is_explained(fields: list[Field], said: str) -> None:
     found = refused(*fields)
     assert (found.status, found.kind) == (400, "malformed-body")
     assert said in str(found)
+
+
+@pytest.mark.parametrize("name", ["items.csv", "shop/Items.CSV", "items.ndjson", "items.jsonl", "items.json"])
+def test_a_table_in_a_zip_lists_the_items(name: str) -> None:
+    csv = name.lower().endswith(".csv")
+    lines = b"title,image\na,sku/a.jpg\n" if csv else b'{"title": "a", "image": {"file": "sku/a.jpg"}}'
+    table = b"\xef\xbb\xbf" + (b"[" + lines + b"]" if name.endswith(".json") else lines)
+    archive = zipped([("__MACOSX/._items.csv", b"?"), ("sku/a.jpg", b"picture"), (name, table), ("Thumbs.db", b"?")])
+    body, content_type = multipart([("images", "all.zip", archive), ("on_invalid", None, b"skip")])
+    taken = take(request(cut(body, [50]), content_type), SETTINGS)
+    assert [item.fields for item in taken.items] == [{"title": "a", "image": {"file": "sku/a.jpg"}}]
+    assert list(taken.pictures) == ["sku/a.jpg"]
+
+
+def test_a_table_in_a_zip_gives_way_to_the_field_and_must_be_the_only_one() -> None:
+    two = ("images", "all.zip", zipped([("old.csv", b"title\nb\n"), ("x/new.json", b"[]")]))
+    for fields in ([two, TABLE], [TABLE, two]):
+        body, content_type = multipart(fields)
+        assert len(take(request([body], content_type), SETTINGS).items) == 1
+    assert "several tables, such as 'old.csv' and 'x/new.json'" in str(refused(two))
+    large = ("images", "all.zip", zipped([("items.ndjson", b"\n" * (SETTINGS.max_body_bytes + 1))]))
+    assert refused(large).kind == "body-too-large"
+
+
+def test_files_that_systems_leave_are_no_pictures() -> None:
+    left = [("images", name, b"?") for name in ("a/Thumbs.db", "b/Thumbs.db", ".DS_Store", "desktop.ini")]
+    body, content_type = multipart([*left, TABLE, ("images", "a.jpg", b"picture")])
+    assert list(take(request([body], content_type), SETTINGS).pictures) == ["a.jpg"]
+
+
+def test_a_zip_that_was_written_as_a_stream_is_read() -> None:
+    """Its sizes follow each file's data."""
+
+    class Pipe(io.RawIOBase):
+        written = b""
+
+        def writable(self) -> bool:
+            return True
+
+        def write(self, data: Any) -> int:
+            Pipe.written += bytes(data)
+            return len(data)
+
+    with zipfile.ZipFile(Pipe(), "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.jpg", b"picture" * 20)
+    assert b"PK\x07\x08" in Pipe.written
+    body, content_type = multipart([TABLE, ("images", "a.ZIP", Pipe.written)])
+    assert list(take(request([body], content_type), SETTINGS).pictures) == ["a.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("header", "name"),
+    [
+        (b"form-data; name=images; filename=\"=?utf-8?B?w6kuanBn?=\"; filename*=utf-8''%C3%A9.jpg", "é.jpg"),
+        (b"form-data; name=images; filename*=UTF-8''%C3%A9.jpg", "é.jpg"),
+        ('form-data; name="images"; filename="é.jpg"'.encode(), "é.jpg"),
+        ('form-data; name="images"; filename="é.jpg"'.encode("cp1252"), "é.jpg"),
+        (b'form-data; name="images"; filename="12%22.jpg"', '12".jpg'),
+        (b'form-data; name="images"; filename="C:\\pics\\a.jpg"', "a.jpg"),
+    ],
+)
+def test_a_parts_name_is_read_as_clients_write_it(header: bytes, name: str) -> None:
+    body, content_type = multipart([TABLE, ("images", "NAME", b"picture")])
+    body = re.sub(rb'form-data; name="images"; filename="NAME"', lambda _: header, body)
+    assert list(take(request([body], content_type), SETTINGS).pictures) == [name]
 
 
 def test_an_encrypted_zip_is_refused() -> None:
@@ -216,7 +284,7 @@ def test_a_small_form_is_texts_and_bytes() -> None:
         asyncio.run(ingest.small_form(request(cut(body, [3]), content_type), 100))
 
 
-@pytest.mark.parametrize("form", ["json", "ndjson", "csv", "parts", "zip"])
+@pytest.mark.parametrize("form", ["json", "gzip", "ndjson", "csv", "parts", "zip"])
 def test_memory_of_ingest_stays_small(form: str, tmp_path: Path) -> None:
     """100,000 texts, or 300 MB of pictures."""
     script = [sys.executable, "-m", "tests.unit.api.ingest_memory", form, str(tmp_path)]

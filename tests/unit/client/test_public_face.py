@@ -10,7 +10,17 @@ import catalog_client
 from catalog_client import AsyncCatalog, Catalog, CatalogError, Job, ProblemError, QuotaExceededError, WaitTimeoutError
 
 NAMES = [
-    *("Alert", "AnswerTooLargeError", "AsyncCatalog", "Branches", "BundleDrift", "Catalog", "CatalogError", "Category"),
+    *(
+        "Alert",
+        "AnsweredCategory",
+        "AnswerTooLargeError",
+        "AsyncCatalog",
+        "Branches",
+        "BundleDrift",
+        "Catalog",
+        "CatalogError",
+        "Category",
+    ),
     *("Change", "Check", "ConfigurationError", "Counts", "Deliveries", "Delivery", "Distance", "Drift", "Estimate"),
     *("Health", "InputError", "Item", "ItemError", "Job", "Label", "LabelCounts", "LabelSummary", "LabelledAccuracy"),
     *(
@@ -34,7 +44,10 @@ NAMES = [
         "UnexpectedAnswerError",
         "Verdict",
     ),
-    *("WaitTimeoutError", "WebhookError", "WebhookStatus", "count_items", "read_items", "read_labels", "webhooks"),
+    *("WaitTimeoutError", "WebhookError", "WebhookStatus", "count_items", "read_items", "read_labels", "tables"),
+    *("Table", "TableForm"),
+    *("CategoryChange", "Taxonomy", "TaxonomyAcceptance", "TaxonomyCategory", "TaxonomyChanges"),
+    "webhooks",
 ]
 
 

@@ -18,7 +18,7 @@ from training.pipeline.layout import STARTER
 
 
 def sealed_again(bundle: Bundle) -> Bundle:
-    return Bundle.seal(bundle.folder, **bundle.manifest.model_dump(exclude={"format", "files"}))
+    return Bundle.seal(bundle.folder, bundle.taxonomy, **bundle.manifest.model_dump(exclude={"format", "files"}))
 
 
 @pytest.fixture(scope="module")

@@ -57,16 +57,16 @@ def test_a_rotated_photograph_is_set_upright() -> None:
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-@pytest.mark.parametrize("kind", ["PNG", "WEBP"])
+@pytest.mark.parametrize("kind", ["PNG", "WEBP", "JPEG"])
 def test_every_orientation_is_undone(orientation: int, kind: str) -> None:
     """Rotation as in every viewer: the red corner ends where the standard says."""
     image = Image.new("RGB", (40, 40), "white")
     image.paste("red", (0, 0, 20, 20))
     exif = Image.Exif()
     exif[0x0112] = orientation
-    pixels = decode(_encoded(image, kind, exif=exif, lossless=True))
+    pixels = decode(_encoded(image, kind, exif=exif, **({} if kind == "JPEG" else {"lossless": True})))
     corners = {(0, 0): {1, 5}, (0, -1): {2, 6}, (-1, -1): {3, 7}, (-1, 0): {4, 8}}
-    red = [corner for corner in corners if tuple(pixels[corner]) == (255, 0, 0)]
+    red = [corner for corner in corners if pixels[corner][1] < 128]
     assert [orientation in corners[corner] for corner in red] == [True]
 
 

@@ -1,12 +1,16 @@
 import hashlib
 import re
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from redis import Redis
 
-from shared.tenants.api_keys import KeyNotFoundError, KeyStore, Scope
+from api.access.keys_cli import end_of
+from shared.tenants.admin_log import AdminLog
+from shared.tenants.api_keys import KeyEndedError, KeyNotFoundError, KeyStore, Scope
+from tests.redis_state import end_key
 
 
 @pytest.fixture
@@ -37,6 +41,68 @@ def test_a_revoked_key_is_not_found_but_listed(keys: KeyStore) -> None:
     assert keys.find(text) is None
     assert keys.list() == [revoked] == [keys.revoke(key.id)]  # a second time changes nothing
     assert keys.configured()
+
+
+def test_a_key_with_an_end_is_found_until_then(keys: KeyStore, redis: Redis) -> None:
+    end = keys.now() + timedelta(days=90)
+    key, text = keys.create("a", [Scope.CLASSIFY], expires_at=end)
+    assert keys.find(text) == key
+    assert (key.expires_at, keys.list(), keys.valid(), keys.refused([key.id])) == (end, [key], [key], set())
+
+    end_key(redis, key.id)
+    with pytest.raises(KeyEndedError, match=r"^The API key ended at 2026-01-02T03:04:05Z: ask the operator"):
+        keys.find(text)
+    assert keys.find(text[:-8] + "00000000") is None, "only its holder is told that it has ended"
+    assert (len(keys.list()), keys.valid(), keys.refused([key.id])) == (1, [], {key.id})
+
+    keys.revoke(key.id)
+    assert keys.find(text) is None
+
+
+def test_a_key_has_no_end_by_default_and_none_in_the_past(keys: KeyStore, redis: Redis) -> None:
+    for past in (keys.now(), datetime(2026, 1, 1, tzinfo=UTC)):
+        with pytest.raises(ValueError, match="is not in the future"):
+            keys.create("a", [Scope.CLASSIFY], expires_at=past)
+    assert not keys.configured()
+    key, _ = keys.create("a", [Scope.CLASSIFY])
+    assert (key.expires_at, keys.list()) == (None, [key])
+    other, _ = keys.create("a", [Scope.CLASSIFY], expires_at=datetime(2999, 1, 31, tzinfo=UTC))
+    assert keys.list() == [key, other]
+    without, with_end = AdminLog(redis).entries()
+    assert "expires_at" not in without.facts
+    assert with_end.facts["expires_at"] == "2999-01-31T00:00:00+00:00"
+
+
+NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("text", "end"),
+    [
+        ("90d", NOW + timedelta(days=90)),
+        ("12h", NOW + timedelta(hours=12)),
+        ("2027-01-31", datetime(2027, 1, 31, tzinfo=UTC)),
+        ("2027-01-31T18:00", datetime(2027, 1, 31, 18, tzinfo=UTC)),
+        ("2027-01-31T18:00+09:00", datetime(2027, 1, 31, 9, tzinfo=UTC)),
+    ],
+)
+def test_an_end_is_a_time_from_now_or_a_date(text: str, end: datetime) -> None:
+    assert end_of(text, NOW) == end
+    assert end_of(text, NOW).tzinfo is UTC
+
+
+@given(
+    st.text() | st.from_regex("[0-9٣]{0,6}[dhwm]?", fullmatch=True) | st.datetimes(timezones=st.timezones()).map(str)
+)
+@example("0d")
+@example("-1d")
+@example("9999-12-31T23:59:59-01:00")
+@example("0001-01-01T00:00:00+01:00")
+def test_any_other_end_is_refused_with_what_it_may_be(text: str) -> None:
+    try:
+        assert end_of(text, NOW).tzinfo is UTC
+    except ValueError as error:
+        assert str(error).startswith("--expires takes 1d to 9999d")  # noqa: PT017
 
 
 @pytest.mark.parametrize("identifier", ["", "ids", "*", "0" * 16, "../ids", "é" * 16])

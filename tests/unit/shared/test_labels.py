@@ -11,17 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.stores.labels import Label, LabelKind, LabelStore, arrival, identity
-from shared.taxonomy import CODES
 from tests.pictures import jpeg
+from tests.rakuten import CODES
 from tests.unit.training.catalogue_files import X, products, read
 from training.catalogue.merging import by_item, merge
 from training.catalogue.pictures import iter_pictures
 from training.catalogue.product import Product
 from training.catalogue.quality import write_quality
+from training.catalogue.sources import open_source
 from training.import_data import import_catalogue
 
 _NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
-_LABEL = Label(index=0, code=10, by="anna", at=_NOON, tenant="local", title="Livre")
+_LABEL = Label(index=0, code="10", by="anna", at=_NOON, tenant="local", title="Livre")
 
 
 def _name(moment: int) -> str:
@@ -40,7 +41,7 @@ _LABELS = st.lists(
     ),
     max_size=12,
 ).map(lambda labels: [replace(label, index=index) for index, label in enumerate(labels)])
-_PRODUCTS = [Product(row, title, None, row, row, CODES[0]) for row, title in enumerate(["Lampe", "Table", "LAMPE"])]
+_PRODUCTS = [Product(row, str(row), title, None, CODES[0]) for row, title in enumerate(["Lampe", "Table", "LAMPE"])]
 
 
 def _plain(title: str | None) -> str:
@@ -60,10 +61,7 @@ def test_merging_labels_does_not_depend_on_their_order(labels: list[Label], dice
 @given(_LABELS)
 def test_the_latest_label_of_an_item_wins_and_all_are_reported(labels: list[Label]) -> None:
     merged = merge(_PRODUCTS, labels)
-    code = {
-        product.designation and product.designation.lower().strip("!"): product.prdtypecode
-        for product in merged.products
-    }
+    code = {product.title and product.title.lower().strip("!"): product.category for product in merged.products}
     for label in labels:
         same = [other for other in labels if other.identity == label.identity]
         latest = max(same, key=lambda other: (other.at, other.file, other.index))
@@ -75,10 +73,10 @@ def test_the_latest_label_of_an_item_wins_and_all_are_reported(labels: list[Labe
 
 
 def test_a_later_label_wins_even_if_it_arrived_earlier() -> None:
-    early = replace(_LABEL, code=40, at=_NOON + timedelta(hours=1), file=_name(1))
-    late = replace(_LABEL, code=10, at=_NOON, file=_name(2))
+    early = replace(_LABEL, code="40", at=_NOON + timedelta(hours=1), file=_name(1))
+    late = replace(_LABEL, code="10", at=_NOON, file=_name(2))
     (said,) = by_item([early, late]).values()
-    assert [label.code for label in said] == [40, 10]
+    assert [label.code for label in said] == ["40", "10"]
 
 
 def test_the_identity_of_an_item_is_its_words_and_picture() -> None:
@@ -95,8 +93,8 @@ def test_a_label_is_read_as_it_was_stored(tmp_path: Path) -> None:
     store = LabelStore((tmp_path / "store").as_uri())
     assert (store.names(), list(store.labels())) == ([], [])
     whole = Label(
-        3, 40, "anna", _NOON, "shop", "Jeu\u2028vidéo", "a\nb", "f" * 64, "https://a.example", LabelKind.CORRECTION,
-        "job", "sku", "v1", 10, 0.5,
+        3, "40", "anna", _NOON, "shop", "Jeu\u2028vidéo", "a\nb", "f" * 64, "https://a.example", LabelKind.CORRECTION,
+        "job", "sku", "v1", "10", 0.5,
     )  # fmt: skip
     for name, labels in ((_name(2), [_LABEL]), (_name(1), [whole])):
         store.append(name, labels)
@@ -140,34 +138,34 @@ def store(tmp_path: Path) -> LabelStore:
 
 def test_labels_are_merged_into_the_catalogue_and_reported(catalogue: Path, tmp_path: Path, store: LabelStore) -> None:
     output, labels = tmp_path / "imported", tmp_path / "labels"
-    import_catalogue(str(catalogue), output, labels)
+    import_catalogue(open_source(str(catalogue)), output, labels)
     before = products(output)
     row = next(row for row, product in before.items() if product["picture"] is None)
     _, title, description, productid, _ = read(catalogue / X)[row + 1]
-    code = before[row]["prdtypecode"]
+    code = before[row]["category"]
     other = next(known for known in CODES if known != code)
     known = replace(_LABEL, title=title.upper(), description=description or None)
     picture, broken = store.put_picture(jpeg("teal", (20, 20))), store.put_picture(b"no picture")
     store.append(
-        _name(1), [replace(known, code=int(str(code))), replace(_LABEL, title="Tout neuf", picture=picture, code=40)]
+        _name(1), [replace(known, code=str(code)), replace(_LABEL, title="Tout neuf", picture=picture, code="40")]
     )
     store.append(
         _name(2),
         [
             replace(known, code=other, by="bruno", at=_NOON + timedelta(hours=1)),
-            replace(_LABEL, title="Sans image", picture=broken, code=50),
-            replace(_LABEL, title=None, picture=broken, code=50),
+            replace(_LABEL, title="Sans image", picture=broken, code="50"),
+            replace(_LABEL, title=None, picture=broken, code="50"),
         ],
     )
-    report = import_catalogue(str(catalogue), output, labels)
+    report = import_catalogue(open_source(str(catalogue)), output, labels)
     after = products(output)
     assert report.labels == {
         "labels": 4, "items": 3, "rows_added": 2, "rows_overruled": 1, "items_with_conflicting_labels": 1,
     }  # fmt: skip
-    assert after[row] == before[row] | {"prdtypecode": other}
+    assert after[row] == before[row] | {"category": other}
     new, bare = after[108], after[109]
-    assert (new["designation"], new["prdtypecode"], new["picture"]) == ("Tout neuf", 40, picture)
-    assert (bare["designation"], bare["prdtypecode"], bare["picture"]) == ("Sans image", 50, None)
+    assert (new["title"], new["category"], new["picture"]) == ("Tout neuf", "40", picture)
+    assert (bare["title"], bare["category"], bare["picture"]) == ("Sans image", "50", None)
     assert {number: product for number, product in after.items() if number < 108 and number != row} == {
         number: product for number, product in before.items() if number != row
     }
@@ -176,7 +174,7 @@ def test_labels_are_merged_into_the_catalogue_and_reported(catalogue: Path, tmp_
     assert broken not in stored
     with (output / "labels.csv").open(newline="") as file:
         lines = list(csv.DictReader(file))
-    about = [line for line in lines if line["productid"] == productid]
+    about = [line for line in lines if line["id"] == productid]
     assert [(line["code"], line["by"], line["won"], line["source_code"]) for line in about] == [
         (str(other), "bruno", "yes", str(code)),
         (str(code), "anna", "no", str(code)),
@@ -188,7 +186,14 @@ def test_labels_are_merged_into_the_catalogue_and_reported(catalogue: Path, tmp_
     assert "Tout neuf" not in page + (output / "labels.csv").read_text()
 
 
+def test_no_author_of_a_label_is_a_formula_in_the_report(tmp_path: Path) -> None:
+    merge([], [replace(_LABEL, by='=HYPERLINK("http://example.org")')]).write(tmp_path)
+    with (tmp_path / "labels.csv").open(newline="") as file:
+        (line,) = csv.DictReader(file)
+    assert line["by"] == '\'=HYPERLINK("http://example.org")'
+
+
 def test_the_id_of_a_new_item_is_the_same_in_every_import() -> None:
     alone = merge([], [_LABEL]).products[0]
     later = merge(_PRODUCTS, [replace(_LABEL, title="Console"), _LABEL]).products[-1]
-    assert (alone.productid, alone.row, later.row) == (later.productid, 0, 4)
+    assert (alone.id, alone.row, later.row) == (later.id, 0, 4)

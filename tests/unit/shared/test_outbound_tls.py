@@ -14,7 +14,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from shared.network.outbound import FetchError, fetch, outbound_client
+from shared.network.fetching import FetchError, fetch
+from shared.network.outbound import OutboundClient
 
 HERE = "127.0.0.1"
 
@@ -59,7 +60,7 @@ def test_a_server_whose_certificate_nobody_vouches_for_is_asked_nothing(
     site, paths = asked
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))  # which would make it known
     with (
-        outbound_client(timeout_s=10, allowed=[ip_network(HERE)]) as client,
+        OutboundClient([ip_network(HERE)]) as client,
         pytest.raises(FetchError, match=r"(?i)certificate.verify.failed"),
     ):
         fetch(client, f"{site}/picture", max_bytes=1000, timeout_s=10)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 from pydantic import BaseModel, ValidationError
@@ -28,9 +28,14 @@ def test_each_text_is_the_operators_alone_or_only_printed() -> None:
     found = set(texts(Params))
     assert found >= {"import_data.source", "import_data.unlabelled", "preprocess.vgg16_weights"} | FREE_TEXT
     for name in found - FREE_TEXT:
-        section, parameter = name.split(".")
-        with pytest.raises(ValidationError, match="cannot set a path or URL"):
-            check_no_places({section: {parameter: "/etc/passwd"}})
+        overrides: dict[str, Any] = {}
+        *sections, parameter = name.split(".")
+        inner = overrides
+        for section in sections:
+            inner = inner.setdefault(section, {})
+        inner[parameter] = "/etc/passwd"
+        with pytest.raises(ValidationError, match=r"a request cannot set (a path or URL|the columns of a table)"):
+            check_no_places(overrides)
 
 
 def test_messages_of_tools_show_no_password(tmp_path: Path) -> None:
@@ -40,6 +45,7 @@ def test_messages_of_tools_show_no_password(tmp_path: Path) -> None:
     assert "geheim" not in str(raised.value)
     assert "ann:" not in str(raised.value)
     assert without_passwords("s3://a:b@host/c and d@e") == "s3://host/c and d@e"
+    assert without_passwords("s3://a:b@c@host/d@e") == "s3://host/d@e"
 
 
 def test_the_repositorys_own_parameters_are_within_the_bounds() -> None:

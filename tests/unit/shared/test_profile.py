@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.drift.profile import BINS, DriftFeature, Profile, Reference, Seen
+from shared.drift.profile import OTHER_CATEGORIES, DriftFeature, Profile, Reference, Seen
 from shared.model.bundle import REFERENCE, Bundle
 from shared.model.text import TextEncoder, unknown_share
-from shared.taxonomy import CODES
 from tests.conftest import Trained
+from tests.rakuten import CODES
 from training.pipeline.splits import VALIDATION
 
 SEEN = st.lists(
@@ -34,11 +34,33 @@ def test_the_sum_of_profiles_is_the_profile_of_all_items(a: list[Seen], b: list[
     assert one + Profile() == one
 
 
+def bins(profile: Profile, feature: DriftFeature, reference: Profile | None = None) -> dict[str, int]:
+    return {name: count for name, count, _ in profile.histograms(feature, profile if reference is None else reference)}
+
+
+def test_an_answer_outside_the_references_categories_counts_with_all_others() -> None:
+    here, there = Profile.of([Seen("new", 0.5, 8, 0.1, True)]), Profile.of([Seen("old", 0.5, 8, 0.1, True)])
+    assert here.histograms(DriftFeature.TYPE, there) == [("old", 0, 1), (OTHER_CATEGORIES, 1, 0)]
+
+
+def test_of_many_categories_the_most_frequent_are_compared_one_by_one() -> None:
+    items = [Seen(f"c{number}", 0.5, 8, 0.1, True) for number in range(5000) for _ in range(1 + (number < 50))]
+    found = bins(Profile.of(items), DriftFeature.TYPE)
+    assert len(found) == 51
+    assert found.pop(OTHER_CATEGORIES) == 4950
+    assert found == {f"c{number}": 2 for number in range(50)}
+
+
+def test_counts_of_an_earlier_release_are_read_under_todays_names() -> None:
+    reference = Reference(accuracy=0.8, counts={"items": 3, "type:0": 1, "type:26": 1, "category:2905": 1})
+    assert reference.profile.categories == {"10": 1, "2905": 2}
+
+
 @given(SEEN)
 def test_every_item_is_in_one_bin_of_each_feature(items: list[Seen]) -> None:
     profile = Profile.of(items)
     with_text = sum(item.words > 0 for item in items)
-    assert {feature: sum(profile.histogram(feature)) for feature in DriftFeature} == {
+    assert {feature: sum(bins(profile, feature).values()) for feature in DriftFeature} == {
         feature: with_text if feature is DriftFeature.UNKNOWN else len(items) for feature in DriftFeature
     }
 
@@ -59,24 +81,24 @@ def test_a_profile_of_no_items_has_no_confidence() -> None:
 @pytest.mark.parametrize(
     ("feature", "seen", "name"),
     [
-        (DriftFeature.TYPE, Seen(2583, 0.5, 3, 0.0, True), "2583"),
-        (DriftFeature.CONFIDENCE, Seen(10, 0.0999, 3, 0.0, True), "below 0.1"),
-        (DriftFeature.CONFIDENCE, Seen(10, 0.1, 3, 0.0, True), "0.1 to 0.2"),
-        (DriftFeature.CONFIDENCE, Seen(10, 1.0, 3, 0.0, True), "0.99 and more"),
-        (DriftFeature.WORDS, Seen(10, 0.5, 0, 0.0, True), "none"),
-        (DriftFeature.WORDS, Seen(10, 0.5, 7, 0.0, True), "4 to 8"),
-        (DriftFeature.WORDS, Seen(10, 0.5, 9999, 0.0, True), "256 and more"),
-        (DriftFeature.UNKNOWN, Seen(10, 0.5, 3, 0.0, True), "none"),
-        (DriftFeature.UNKNOWN, Seen(10, 0.5, 512, 1 / 512, True), "below 0.05"),
-        (DriftFeature.UNKNOWN, Seen(10, 0.5, 3, 0.05, True), "0.05 to 0.1"),
-        (DriftFeature.UNKNOWN, Seen(10, 0.5, 3, 2 / 3, True), "0.5 to 0.75"),
-        (DriftFeature.UNKNOWN, Seen(10, 0.5, 3, 1.0, True), "all"),
-        (DriftFeature.PICTURE, Seen(10, 0.5, 3, 0.0, False), "without"),
-        (DriftFeature.PICTURE, Seen(10, 0.5, 3, 0.0, True), "with"),
+        (DriftFeature.TYPE, Seen("2583", 0.5, 3, 0.0, True), "2583"),
+        (DriftFeature.CONFIDENCE, Seen("10", 0.0999, 3, 0.0, True), "below 0.1"),
+        (DriftFeature.CONFIDENCE, Seen("10", 0.1, 3, 0.0, True), "0.1 to 0.2"),
+        (DriftFeature.CONFIDENCE, Seen("10", 1.0, 3, 0.0, True), "0.99 and more"),
+        (DriftFeature.WORDS, Seen("10", 0.5, 0, 0.0, True), "none"),
+        (DriftFeature.WORDS, Seen("10", 0.5, 7, 0.0, True), "4 to 8"),
+        (DriftFeature.WORDS, Seen("10", 0.5, 9999, 0.0, True), "256 and more"),
+        (DriftFeature.UNKNOWN, Seen("10", 0.5, 3, 0.0, True), "none"),
+        (DriftFeature.UNKNOWN, Seen("10", 0.5, 512, 1 / 512, True), "below 0.05"),
+        (DriftFeature.UNKNOWN, Seen("10", 0.5, 3, 0.05, True), "0.05 to 0.1"),
+        (DriftFeature.UNKNOWN, Seen("10", 0.5, 3, 2 / 3, True), "0.5 to 0.75"),
+        (DriftFeature.UNKNOWN, Seen("10", 0.5, 3, 1.0, True), "all"),
+        (DriftFeature.PICTURE, Seen("10", 0.5, 3, 0.0, False), "without"),
+        (DriftFeature.PICTURE, Seen("10", 0.5, 3, 0.0, True), "with"),
     ],
 )
 def test_the_names_of_bins(feature: DriftFeature, seen: Seen, name: str) -> None:
-    assert dict(zip(BINS[feature], Profile.of([seen]).histogram(feature), strict=True))[name] == 1
+    assert bins(Profile.of([seen]), feature)[name] == 1
 
 
 def test_a_word_is_unknown_when_only_its_parts_are_known() -> None:
@@ -95,12 +117,15 @@ def test_a_trained_bundle_carries_the_profile_of_its_validation_split(trained: T
     assert REFERENCE in trained.bundle.manifest.files
     assert reference.profile.items == len(items.words)
     assert reference.accuracy == pytest.approx(trained.bundle.manifest.metrics["fusion"]["accuracy"])
-    assert dict(zip(BINS[DriftFeature.PICTURE], reference.profile.histogram(DriftFeature.PICTURE), strict=True)) == {
+    right, answers = reference.right or {}, reference.profile.categories
+    assert sum(right.values()) == round(reference.accuracy * reference.profile.items)
+    assert all(0 < count <= answers[code] for code, count in right.items())
+    assert bins(reference.profile, DriftFeature.PICTURE) == {
         "with": items.has_image.sum(),
         "without": (~items.has_image).sum(),
     }
     lengths = [bisect_right((1, 2, 4, 8, 12, 16, 24, 32, 48, 64, 96, 128, 256), len(text)) for text in items.words]
-    assert reference.profile.histogram(DriftFeature.WORDS) == np.bincount(lengths, minlength=14).tolist()
+    assert list(bins(reference.profile, DriftFeature.WORDS).values()) == np.bincount(lengths, minlength=14).tolist()
 
 
 def test_an_older_bundle_has_no_reference(trained: Trained) -> None:
@@ -110,5 +135,7 @@ def test_an_older_bundle_has_no_reference(trained: Trained) -> None:
 
 
 def test_a_reference_is_read_as_it_was_written() -> None:
-    reference = Reference(accuracy=0.8, counts=dict(Profile.of([Seen(10, 0.75, 3, 0.5, True)]).counts))
-    assert Reference.model_validate_json(reference.model_dump_json()).profile == reference.profile
+    counts = dict(Profile.of([Seen("10", 0.75, 3, 0.5, True)]).counts)
+    for right in (None, {"10": 1}):
+        reference = Reference(accuracy=0.8, counts=counts, right=right)
+        assert Reference.model_validate_json(reference.model_dump_json()) == reference

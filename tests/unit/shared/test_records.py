@@ -1,11 +1,14 @@
+import json
+import zlib
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.ledger import TERMINAL, TRANSITIONS, Guess, ItemStatus, JobState, Outcome, QueuedItem
-from shared.ledger.records import pack_items, pack_outcomes, unpack_items, unpack_outcomes
+from shared.ledger.packing import pack_items, pack_outcomes, unpack_items, unpack_outcomes
 
 _TEXT = st.text(max_size=30)
-_GUESS = st.builds(Guess, st.integers(0, 3000), st.floats(0, 1))
+_GUESS = st.builds(Guess, st.text(min_size=1, max_size=128), st.floats(0, 1))
 _ITEM = st.builds(QueuedItem, st.integers(0), _TEXT, *[st.none() | _TEXT] * 4)
 _SUCCEEDED = st.builds(
     Outcome,
@@ -13,6 +16,8 @@ _SUCCEEDED = st.builds(
     id=_TEXT,
     guesses=st.lists(_GUESS, max_size=4).map(tuple),
     needs_review=st.booleans(),
+    path=st.lists(_GUESS, max_size=3).map(tuple),
+    sure=st.integers(0, 4),
     text=st.none() | _GUESS,
     image=st.none() | _GUESS,
     weights=st.none() | st.tuples(st.floats(0, 1), st.floats(0, 1)),
@@ -38,6 +43,20 @@ def test_items_are_unpacked_as_they_were_packed(items: list[QueuedItem]) -> None
 @given(st.lists(_SUCCEEDED | _OTHER, max_size=5))
 def test_outcomes_are_unpacked_as_they_were_packed(outcomes: list[Outcome]) -> None:
     assert unpack_outcomes(pack_outcomes("v1", outcomes)) == ("v1", outcomes)
+
+
+def test_readers_of_before_find_outcomes_without_their_paths() -> None:
+    """They decompress one stream, and take rows of eight cells; what they pack has no paths."""
+    guesses = (Guess("boots", 0.4), Guess("2583", 0.3), Guess("007", 0.2))
+    outcome = Outcome(0, "a", guesses=guesses, needs_review=True, path=(Guess("shoes", 0.9),), sure=1)
+    packed = pack_outcomes("v1", [outcome])
+    bundle, (row,) = json.loads(zlib.decompress(packed))
+    assert (bundle, row) == ("v1", [0, "a", True, False, None, [["boots", 0.4], [2583, 0.3], ["007", 0.2]], None, None])
+    of_before = zlib.compress(json.dumps([bundle, [row, [1, "b", False, *row[3:]]]]).encode())
+    assert unpack_outcomes(of_before) == (
+        "v1",
+        [Outcome(0, "a", guesses=guesses, needs_review=True), Outcome(1, "b", guesses=guesses, sure=1)],
+    )
 
 
 def test_the_table_of_transitions_has_every_state() -> None:

@@ -11,7 +11,7 @@ from shared.settings import ROOT, Settings
 
 RUNNING = (ROOT / "docs/running.md").read_text(encoding="utf-8")
 ELSEWHERE = {
-    *("CATALOG_API_KEY", "CATALOG_URL"),  # the client
+    *("CATALOG_API_KEY", "CATALOG_WEBHOOK_SECRET", "CATALOG_URL"),  # the client
     *("CATALOG_IMAGES", "CATALOG_GPU_IMAGE", "CATALOG_TAG"),  # Compose
     *("CATALOG_FIGURES", "CATALOG_PRODUCTS", "CATALOG_STAND_INS"),  # tests and benchmarks
     "CATALOG_PROGRESS_FILE",  # a stage

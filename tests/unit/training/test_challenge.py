@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from training.catalogue.challenge import CatalogueError, Source
+from training.catalogue.challenge import Source
+from training.catalogue.errors import CatalogueError
 
 COLUMNS = ("designation", "productid")
 SOUND = b',designation,description,productid\n7,Th\xc3\xa9 vert,,12\n3,"Lot, de\n2",x,13\n'

@@ -7,19 +7,23 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.sparse import csr_matrix
 
+from benchmarks.invented_catalogue import taxonomy
 from shared.model.bundle import Bundle
 from shared.model.review import Review
 from shared.pipeline.stages import GateCheck, GateVerdict
 from shared.settings import ROOT
-from shared.taxonomy import CODES
 from tests.pictures import jpeg
+from tests.rakuten import CATEGORIES, CODES
 from training.catalogue.pictures import Picture, PictureWriter
 from training.judge.comparison import Compared, write_comparison
 from training.judge.comparison.flips import SHOWN, categories, find_flips
 from training.judge.gate_checks import Answers
+from training.judge.levels import tree_figures
 from training.judge.report.model_card import bundle_of, model_card
 from training.judge.scores import confusion, per_class, score
+from training.pipeline.categories import Categories
 from training.pipeline.layout import STARTER
 from training.pipeline.prepared import Items
 
@@ -43,7 +47,7 @@ def imported(tmp_path: Path) -> Path:
         pictures.add(Picture("ab" * 32, jpeg("red", (900, 700))))
     titles = [EVIL if row == 0 else f"Poup&eacute;e {row}" for row in range(ITEMS)]
     shown = ["ab" * 32 if row % 2 else None for row in range(ITEMS)]
-    products = pd.DataFrame({"row": range(ITEMS), "designation": titles, "picture": shown})
+    products = pd.DataFrame({"row": range(ITEMS), "title": titles, "picture": shown})
     products.to_parquet(folder / "products.parquet")
     return folder
 
@@ -58,6 +62,7 @@ def compared() -> Compared:
         words=[["word"]] * ITEMS,
         features=np.full((ITEMS, 1), np.nan, np.float16),
         classes=classes,
+        categories=CATEGORIES,
     )
     rows = np.arange(ITEMS)
     return Compared(items, _answers(rows < 50, classes), _answers(rows >= 40, classes))
@@ -139,7 +144,7 @@ def test_the_card_says_what_one_must_know(compared: Compared) -> None:
     fused, classes = compared.challenger.fused, compared.items.classes
     figures = {**score(fused, classes), "review_coverage": 0.5, "review_precision": 0.9}
     metrics = {"text": {"items": 0.0}, "image": score(fused, classes), "fusion": figures}
-    table = per_class(confusion(fused, classes))
+    table = per_class(confusion(fused, classes), CATEGORIES)
     card = model_card(bundle, {"train": 900, "test": 60}, metrics, table, "s3://shop/`catalogue`", None)
     assert bundle_of(card) == bundle.id
     for heading in ("Data", "Figures on the test split", "Review threshold", "Figures by category", "Limits"):
@@ -149,3 +154,85 @@ def test_the_card_says_what_one_must_know(compared: Compared) -> None:
     assert "| text alone |  |  |  |  | 0 |" in card
     assert bundle.manifest.code in card
     assert "50.0% of the items are above it, and 90.0% of these answers are right" in card
+
+
+def test_the_card_says_how_much_is_sure_on_each_level(compared: Compared) -> None:
+    starter = Bundle.load(ROOT / STARTER)
+    review = starter.manifest.review.model_copy(update={"levels": (0.7123, None)})
+    bundle = Bundle(starter.folder, starter.manifest.model_copy(update={"review": review}))
+    fused, items = compared.challenger.fused, compared.items
+    levels = items.categories.levels
+    figures = {
+        **score(fused, items.classes),
+        **tree_figures(fused, items.classes, levels),
+        "review_coverage": 0.5,
+        "review_precision": 0.9,
+        "level_1_coverage": 0.8,
+        "level_1_precision": 0.951,
+        "level_2_coverage": 0.0,
+    }
+    metrics = {"text": {"items": 0.0}, "image": {"items": 0.0}, "fusion": figures}
+    table = per_class(confusion(fused, items.classes), CATEGORIES)
+    card = model_card(bundle, {"train": 900, "test": 60}, metrics, table, "", None)
+    assert f"| {figures['hierarchical_f1']:.3f} |" in card
+    assert "| level | threshold | items that are sure | of these right |" in card
+    assert "| 1 | 0.7123 | 80.0% | 95.1% |" in card
+    assert "| 2 | none is precise enough | 0.0% |  |" in card
+    assert f"| the answer | {review.threshold} | 50.0% | 90.0% |" in card
+
+
+def _of_many(width: int, items: int) -> tuple[Categories, pd.DataFrame]:
+    """Answers to many categories: the first ones are the most frequent, and the last of these the weakest."""
+    tree = taxonomy(width)
+    categories = Categories(tree, tuple(leaf.code for leaf in tree.leaves))
+    actual = np.repeat(np.arange(width), np.r_[np.full(100, 30), np.full(width - 100, items)])
+    wrong = (actual >= 60) & (actual < 100) & (np.arange(len(actual)) % 3 > 0)
+    counts = csr_matrix(
+        (np.ones(len(actual), np.int64), (actual, np.where(wrong, actual + 100, actual))), shape=(width, width)
+    )
+    return categories, per_class(counts, categories)
+
+
+def test_of_many_categories_the_card_lists_the_most_frequent_and_the_weakest() -> None:
+    categories, table = _of_many(5000, items=1)
+    starter = Bundle.load(ROOT / STARTER)
+    metrics = {branch: {"items": 1.0} for branch in ("text", "image", "fusion")}
+    card = model_card(starter, {"train": 900, "test": 60}, metrics, table, "", None)
+    listed = re.findall(r"^\| Category \d+ \| (LEAF-\d+) \|", card, re.MULTILINE)
+    assert listed[:40] == list(categories.codes[:40])
+    assert len(listed) == 60
+    assert set(listed[40:]) <= set(categories.codes[60:100])
+    assert "5,000 categories have test items; `per_class.csv` has the figures of each." in card
+    assert "by F1, of those with 10 items or more: Category 6" in card
+    assert len(card) < 10_000
+
+
+def test_of_many_categories_the_page_shows_the_worst_and_the_best(imported: Path, tmp_path: Path) -> None:
+    width = 600
+    known, _ = _of_many(width, items=1)
+    classes = np.arange(width)
+    items = Items(
+        rows=classes % ITEMS,
+        identities=classes.astype(np.uint64),
+        words=[["word"]] * width,
+        features=np.full((width, 1), np.nan, np.float16),
+        classes=classes,
+        categories=known,
+    )
+    before, after = (np.eye(width, dtype=np.float32) for _ in range(2))
+    before[100:200] = np.roll(before[100:200], 1, axis=0)
+    after[300:400] = np.roll(after[300:400], 1, axis=0)
+    review = Review(threshold=0.5, precision=0.95, coverage=1)
+    compared = Compared(items, Answers(before, review), Answers(after, review))
+    write_comparison(tmp_path / "page.html", _verdict(), compared, imported, tmp_path / "none")
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    shown = re.findall(r'<tr><td>Category (\d+) <span class="quiet">LEAF-', page)
+    assert len(shown) == 60
+    assert all(300 <= int(number) < 400 for number in shown[:40])
+    assert all(100 <= int(number) < 200 for number in shown[40:])
+    assert "Of 600 categories with items, the first 40 and the last 20 are shown." in page
+    write_comparison(
+        tmp_path / "page.html", _verdict(), Compared(items, None, Answers(after, review)), imported, tmp_path
+    )
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert len(re.findall(r'<span class="quiet">LEAF-', page)) == 60

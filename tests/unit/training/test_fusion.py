@@ -109,3 +109,14 @@ def test_scores_count_answered_items_only() -> None:
     figures = score(answers, np.array([0, 0, 0]))
     assert figures["items"] == 2
     assert figures["accuracy"] == 0.5
+
+
+def test_with_many_classes_the_fit_is_that_of_all_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    random = np.random.default_rng(8)
+    classes = random.integers(0, 300, 400)
+    text, image = (softmax(random.normal(size=(400, 300)) + skill * np.eye(300)[classes]) for skill in (6, 4))
+    fitted = fit_fusion(text, image, classes)
+    monkeypatch.setattr("training.fit.fusion._CANDIDATES", 1000)
+    exact = fit_fusion(text, image, classes)
+    assert (fitted.text, fitted.image) == pytest.approx((exact.text, exact.image), abs=0.02)
+    assert np.abs(np.array(fitted.bias) - exact.bias).max() < 0.05

@@ -9,7 +9,9 @@ from shared.model.known import KnownItems
 from shared.model.review import Review
 from shared.pipeline.params import GateParams, load_params
 from shared.pipeline.stages import GateCheck
-from shared.taxonomy import CODES
+from shared.taxonomy import RAKUTEN, Taxonomy
+from shared.taxonomy.categories import Category
+from tests.rakuten import CATEGORIES, CODES
 from training.judge.gate_checks import (
     Answers,
     check_calibration,
@@ -21,9 +23,11 @@ from training.judge.gate_checks import (
     check_held_out,
     check_labels,
     check_latency,
+    check_new_categories,
 )
 from training.judge.held_out import compare_labels, hold_out
 from training.judge.latency import Latency
+from training.pipeline.categories import Categories
 from training.pipeline.prepared import Items
 
 ITEMS, CLASSES = 1200, 6
@@ -33,7 +37,7 @@ ACTUAL = np.arange(ITEMS) % CLASSES
 Rows = npt.NDArray[np.int64]
 
 
-def items(classes: Rows) -> Items:
+def items(classes: Rows, categories: Categories = CATEGORIES) -> Items:
     rows = np.arange(len(classes))
     return Items(
         rows,
@@ -41,6 +45,7 @@ def items(classes: Rows) -> Items:
         words=[["mot"]] * len(rows),
         features=np.zeros((len(rows), 1), np.float16),
         classes=classes,
+        categories=categories,
     )
 
 
@@ -48,7 +53,7 @@ def known(catalogue: Items, *, learned: Rows | None = None) -> KnownItems:
     """What a training on these items leaves in its bundle."""
     taken = np.zeros(len(catalogue), bool)
     taken[[] if learned is None else learned] = True
-    return KnownItems(catalogue.identities, np.array(CODES)[catalogue.classes], taken)
+    return KnownItems(catalogue.identities, catalogue.categories.codes_of(catalogue.classes), taken)
 
 
 def answers(wrong: Rows, confidence: float = 0.9, threshold: float = 0.8) -> Answers:
@@ -119,7 +124,7 @@ def test_a_protected_set_that_was_learned_is_too_small() -> None:
 def relabelled(rows: Rows) -> bool:
     labels = ACTUAL.copy()
     labels[rows] = (labels[rows] + 1) % CLASSES
-    return check_labels(*compare_labels(known(items(labels)), known(items(ACTUAL))), PARAMS).passed
+    return check_labels(*compare_labels(known(items(labels)), known(items(ACTUAL)), RAKUTEN), CATEGORIES, PARAMS).passed
 
 
 def test_few_relabelled_items_pass_and_many_are_refused() -> None:
@@ -133,7 +138,7 @@ def test_a_relabelled_type_is_refused() -> None:
     assert relabelled(few)
     labels = np.where(np.arange(ITEMS) < 40, CLASSES, ACTUAL)  # a type of 40 items, of which 20 change
     changed = np.where(np.arange(ITEMS) < 20, 0, labels)
-    check = check_labels(*compare_labels(known(items(changed)), known(items(labels))), PARAMS)
+    check = check_labels(*compare_labels(known(items(changed)), known(items(labels)), RAKUTEN), CATEGORIES, PARAMS)
     assert check.figures["share"] < PARAMS.relabelled.share
     assert not check.passed
     assert f"of {CODES[CLASSES]} (" in check.detail
@@ -145,7 +150,7 @@ def test_two_small_types_whose_labels_were_exchanged_are_refused(changed: int, p
     labels[:4], labels[4:8] = CLASSES, CLASSES + 1  # four items each
     exchanged = labels.copy()
     exchanged[:changed], exchanged[4 : 4 + changed] = CLASSES + 1, CLASSES
-    check = check_labels(*compare_labels(known(items(exchanged)), known(items(labels))), PARAMS)
+    check = check_labels(*compare_labels(known(items(exchanged)), known(items(labels)), RAKUTEN), CATEGORIES, PARAMS)
     assert check.figures["share"] < PARAMS.relabelled.share
     assert check.passed is passed
 
@@ -153,16 +158,16 @@ def test_two_small_types_whose_labels_were_exchanged_are_refused(changed: int, p
 def test_labels_of_another_catalogue_cannot_be_compared() -> None:
     here, elsewhere = items(ACTUAL), items(ACTUAL)
     elsewhere.identities[:] += ITEMS
-    check = check_labels(*compare_labels(known(here), known(elsewhere)), PARAMS)
+    check = check_labels(*compare_labels(known(here), known(elsewhere), RAKUTEN), CATEGORIES, PARAMS)
     assert check.passed
     assert "no label can be compared" in check.detail
 
 
 def test_copies_with_several_labels_count_as_unchanged() -> None:
-    twice = KnownItems(np.array([5, 5], np.uint64), np.array([10, 40]), np.array([False, False]))
-    once = KnownItems(np.array([5], np.uint64), np.array([40]), np.array([False]))
-    assert compare_labels(once, twice)[0].changed == 0
-    assert compare_labels(twice, once)[0].changed == 0
+    twice = KnownItems(np.array([5, 5], np.uint64), np.array(["10", "40"]), np.array([False, False]))
+    once = KnownItems(np.array([5], np.uint64), np.array(["40"]), np.array([False]))
+    assert compare_labels(once, twice, RAKUTEN)[0].changed == 0
+    assert compare_labels(twice, once, RAKUTEN)[0].changed == 0
 
 
 @pytest.mark.parametrize(("champion", "challenger", "passed"), [(5, 10, True), (5, 5, True), (10, 5, False)])
@@ -188,7 +193,7 @@ def test_a_loss_on_the_items_that_judge_is_refused_whatever_is_gained_elsewhere(
 
 def contradicted(wrong: Rows, confidence: float = 0.9) -> GateCheck:
     """What the gate says of a catalogue in which these rows have another label than the champion's answer."""
-    return check_contradictions(answers(wrong, confidence), ACTUAL, PARAMS)
+    return check_contradictions(answers(wrong, confidence), ACTUAL, CATEGORIES, PARAMS)
 
 
 def test_a_catalogue_that_contradicts_a_sure_champion_is_refused() -> None:
@@ -207,7 +212,9 @@ def test_flipped_categories_are_refused_though_they_are_few() -> None:
     said = np.where(labels == 3, 4, np.where(labels == 4, 3, labels))
     fused: Probabilities = np.full((ITEMS, len(CODES)), 0.001, np.float32)
     fused[np.arange(ITEMS), said] = 0.9
-    check = check_contradictions(Answers(fused, Review(threshold=0.8, precision=0.9, coverage=1)), labels, PARAMS)
+    check = check_contradictions(
+        Answers(fused, Review(threshold=0.8, precision=0.9, coverage=1)), labels, CATEGORIES, PARAMS
+    )
     assert check.figures["share"] < PARAMS.contradicted.share
     assert not check.passed
     assert check.figures["worst_type_share"] == 1
@@ -216,7 +223,7 @@ def test_flipped_categories_are_refused_though_they_are_few() -> None:
 def test_many_categories_labelled_as_one_are_refused() -> None:
     """One in eight of each category: neither all together nor any of their answers is contradicted much."""
     labels = np.where(np.arange(ITEMS) % 8 == 0, CLASSES, ACTUAL)
-    check = check_contradictions(answers(np.array([], np.int64)), labels, PARAMS)
+    check = check_contradictions(answers(np.array([], np.int64)), labels, CATEGORIES, PARAMS)
     assert check.figures["share"] < PARAMS.contradicted.share
     assert not check.passed
     assert f"of {CODES[CLASSES]} (" in check.detail
@@ -225,9 +232,9 @@ def test_many_categories_labelled_as_one_are_refused() -> None:
 def test_a_champion_without_a_threshold_is_sure_where_it_is_as_sure_as_it_aims_at() -> None:
     confident = answers(every(1), confidence=0.95)
     aim = Answers(confident.fused, Review(threshold=None, precision=0.9, coverage=0))
-    assert not check_contradictions(aim, ACTUAL, PARAMS).passed
+    assert not check_contradictions(aim, ACTUAL, CATEGORIES, PARAMS).passed
     higher = Answers(confident.fused, Review(threshold=None, precision=0.99, coverage=0))
-    assert check_contradictions(higher, ACTUAL, PARAMS).figures["sure"] == 0
+    assert check_contradictions(higher, ACTUAL, CATEGORIES, PARAMS).figures["sure"] == 0
 
 
 def test_the_first_model_needs_a_minimum_f1() -> None:
@@ -237,15 +244,15 @@ def test_the_first_model_needs_a_minimum_f1() -> None:
 
 def test_a_type_that_loses_f1_is_refused_and_named() -> None:
     fallen = np.flatnonzero(ACTUAL == 4)[::2]
-    check = check_classes(answers(every(10)), answers(fallen), ACTUAL, PARAMS)
+    check = check_classes(answers(every(10)), answers(fallen), ACTUAL, CATEGORIES, PARAMS)
     assert not check.passed
-    assert str(CODES[4]) in check.detail
-    assert check_classes(answers(every(10)), answers(every(9)), ACTUAL, PARAMS).passed
+    assert CODES[4] in check.detail
+    assert check_classes(answers(every(10)), answers(every(9)), ACTUAL, CATEGORIES, PARAMS).passed
 
 
 def test_types_with_few_items_are_not_judged() -> None:
     strict = PARAMS.model_copy(update={"classes": PARAMS.classes.model_copy(update={"min_items": ITEMS})})
-    check = check_classes(answers(every(10)), answers(np.flatnonzero(ACTUAL == 4)), ACTUAL, strict)
+    check = check_classes(answers(every(10)), answers(np.flatnonzero(ACTUAL == 4)), ACTUAL, CATEGORIES, strict)
     assert check.passed
     assert check.figures == {"judged": 0}
 
@@ -275,3 +282,60 @@ def test_a_model_that_accepts_wrong_answers_is_refused() -> None:
 )
 def test_a_slower_model_is_refused(text: float, image: float, passed: bool) -> None:
     assert check_latency(Latency(1, 10), Latency(text, image), PARAMS).passed == passed
+
+
+# A taxonomy that was changed on purpose
+
+
+def changed(*categories: Category) -> Categories:
+    taxonomy = Taxonomy(categories)
+    return Categories(taxonomy, tuple(leaf.code for leaf in taxonomy.leaves))
+
+
+BEFORE = changed(*(Category(code, code) for code in ("shoes", "boots", "hats", "gone")))
+MERGED = changed(Category("shoes", "s"), Category("boots", "b", moved_to="shoes"), Category("hats", "h"))
+SPLIT = changed(
+    Category("shoes", "s"), Category("low", "l", parent="shoes"), Category("high", "h", parent="shoes"),
+    Category("boots", "b"), Category("hats", "h"), Category("gone", "g", retired=True),
+)  # fmt: skip
+
+
+def relabelled_by(now: Categories, moves: dict[str, str]) -> tuple[int, int, int]:
+    """Items whose label changed, of those that both know; and those held out that are disputed."""
+    before = items(np.arange(40) % 4, BEFORE)
+    labels = [moves.get(code, code) for code in BEFORE.codes_of(before.classes).tolist()]
+    kept = np.array([code in now.class_of for code in labels])
+    after = items(np.zeros(40, np.int64), now).where(kept)
+    after.classes[:] = now.classes(code for code in labels if code in now.class_of)
+    found, _ = compare_labels(known(after), known(before), now.taxonomy)
+    return found.changed, found.shared, hold_out(after, known(before)).disputed
+
+
+def test_labels_that_follow_a_merge_are_not_relabelled() -> None:
+    assert relabelled_by(MERGED, {"boots": "shoes"}) == (0, 30, 0)
+
+
+def test_labels_below_a_category_that_was_split_are_not_relabelled() -> None:
+    assert relabelled_by(SPLIT, {"shoes": "low"}) == (0, 30, 0)
+
+
+def test_labels_that_no_change_explains_are_relabelled() -> None:
+    assert relabelled_by(SPLIT, {"shoes": "low", "hats": "boots"}) == (10, 30, 10)
+    assert relabelled_by(MERGED, {"boots": "hats"}) == (10, 30, 10)
+
+
+@pytest.mark.parametrize(("right", "passed"), [(1.0, True), (0.1, False)])
+def test_categories_that_are_new_have_a_bar_of_their_own(right: float, passed: bool) -> None:
+    new = np.isin(SPLIT.codes, ["low", "high"])
+    classes = SPLIT.classes(["low", "high"] * 20)
+    fused: Probabilities = np.full((40, len(SPLIT)), 0.01, np.float32)
+    said = np.where(np.arange(40) < right * 40, classes, SPLIT.class_of["hats"])
+    fused[np.arange(40), said] = 0.9
+    check = check_new_categories(
+        Answers(fused, Review(threshold=0.8, precision=0.9, coverage=1)), classes, SPLIT, new, PARAMS
+    )
+    assert check.passed == passed
+    assert check.detail.startswith("2 categories are new to the champion (low (l), high (h)): F1 ")
+    few = check_new_categories(None, classes[:0], SPLIT, new, PARAMS)
+    assert few.passed
+    assert "0 held-out items: too few to judge them by" in few.detail

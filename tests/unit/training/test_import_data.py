@@ -3,17 +3,18 @@
 import io
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
-import fsspec
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
 from shared.pipeline.params import SampleParams
-from shared.settings import get_settings
+from shared.taxonomy import RAKUTEN, TAXONOMY_FILE, Taxonomy, from_json, to_json
 from tests.unit.training.catalogue_files import (
     DESCRIPTION,
     DESIGNATION,
@@ -30,11 +31,11 @@ from tests.unit.training.catalogue_files import (
     products,
     read,
     rows_of,
-    serve,
 )
-from training.catalogue.challenge import CatalogueError
+from training.catalogue.errors import CatalogueError
 from training.catalogue.pictures import iter_pictures
 from training.catalogue.product import FindingReason
+from training.catalogue.sources import open_source
 from training.catalogue.unlabelled import import_unlabelled
 from training.import_data import PRODUCTS_SCHEMA, import_catalogue, import_sample
 
@@ -48,24 +49,23 @@ def output(tmp_path: Path) -> Path:
 
 
 def test_every_cell_and_every_picture_arrives(catalogue: Path, output: Path) -> None:
-    report = import_catalogue(str(catalogue), output)
+    report = import_catalogue(open_source(str(catalogue)), output)
     stored = dict(iter_pictures(output / "pictures.parquet"))
     assert pq.read_schema(output / "products.parquet").equals(PRODUCTS_SCHEMA)
     assert all(sha256(data).hexdigest() == name for name, data in stored.items())
     imported, files = products(output), picture_files(catalogue)
     labels = dict(read(catalogue / Y)[1:])
     assert list(imported) == list(range(108))
-    for row, designation, description, productid, imageid in read(catalogue / X)[1:]:
+    for row, designation, description, productid, _ in read(catalogue / X)[1:]:
         product, file = imported[int(row)], files[int(row)]
         digest = product.pop("picture")
         assert (stored[str(digest)] if digest else None) == (file.read_bytes() if file.exists() else None)
         assert product == {
             "row": int(row),
-            "designation": designation,
+            "id": productid,
+            "title": designation,
             "description": description or None,
-            "productid": int(productid),
-            "imageid": int(imageid),
-            "prdtypecode": int(labels[row]),
+            "category": labels[row],
         }
     there = illustrated(catalogue)
     assert 0 < len(there) < 108
@@ -76,7 +76,7 @@ def test_every_cell_and_every_picture_arrives(catalogue: Path, output: Path) -> 
 
 def test_report_files_say_what_the_report_says(catalogue: Path, output: Path) -> None:
     edit(catalogue / Y, lambda table: table[51].__setitem__(1, "9999"))
-    report = import_catalogue(str(catalogue), output)
+    report = import_catalogue(open_source(str(catalogue)), output)
     written = json.loads((output / "report.json").read_text())
     assert written["rows_read"] == 108
     assert written["rows_kept"] == 107
@@ -85,33 +85,39 @@ def test_report_files_say_what_the_report_says(catalogue: Path, output: Path) ->
     assert written["findings"] == report.counts
     assert set(written["findings"]) == set(FindingReason)
     header, *lines = read(output / "report.csv")
-    assert header == ["row", "productid", "reason", "detail"]
+    assert header == ["row", "id", "reason", "detail"]
     assert [int(line[0]) for line in lines] == sorted(int(line[0]) for line in lines)
     assert lines == [[str(cell) for cell in finding] for finding in report.findings]
     assert [line for line in lines if line[2] == "unknown_code"] == [
-        ["50", read(catalogue / X)[51][PRODUCTID], "unknown_code", "prdtypecode 9999 is not one of the 27"]
+        [
+            "50",
+            read(catalogue / X)[51][PRODUCTID],
+            "unknown_code",
+            "'9999' is neither the code nor the name of a category",
+        ]
     ]
 
 
 def test_the_same_input_gives_the_same_bytes(catalogue: Path, output: Path, tmp_path: Path) -> None:
-    import_catalogue(str(catalogue), output)
+    import_catalogue(open_source(str(catalogue)), output)
     first = contents(output)
-    import_catalogue(str(catalogue), output)
-    import_catalogue(str(catalogue), tmp_path / "elsewhere")
-    assert set(first) == {"products.parquet", "pictures.parquet", "report.json", "report.csv", "labels.csv"}
+    import_catalogue(open_source(str(catalogue)), output)
+    import_catalogue(open_source(str(catalogue)), tmp_path / "elsewhere")
+    reports = {"report.json", "report.csv", "labels.csv"}
+    assert set(first) == {"products.parquet", "partly_labelled.parquet", "taxonomy.json", "pictures.parquet", *reports}
     assert contents(output) == contents(tmp_path / "elsewhere") == first
 
 
 def test_the_texts_nan_and_na_are_texts(catalogue: Path, output: Path) -> None:
     edit(catalogue / X, lambda table: table[1].__setitem__(slice(1, 3), ["NA", "nan"]))
-    import_catalogue(str(catalogue), output)
-    assert (products(output)[0]["designation"], products(output)[0]["description"]) == ("NA", "nan")
+    import_catalogue(open_source(str(catalogue)), output)
+    assert (products(output)[0]["title"], products(output)[0]["description"]) == ("NA", "nan")
 
 
 def test_a_picture_that_two_products_share_is_stored_once(catalogue: Path, output: Path) -> None:
     one, other = illustrated(catalogue)[:2]
     shutil.copy(picture_files(catalogue)[one], picture_files(catalogue)[other])
-    report = import_catalogue(str(catalogue), output)
+    report = import_catalogue(open_source(str(catalogue)), output)
     assert products(output)[one]["picture"] == products(output)[other]["picture"]
     names = [name for name, _ in iter_pictures(output / "pictures.parquet")]
     assert len(names) == len(set(names)) == report.distinct_pictures == report.rows_with_picture - 1
@@ -121,7 +127,7 @@ def test_a_picture_that_two_products_share_is_stored_once(catalogue: Path, outpu
 def test_a_picture_may_be_another_format_than_its_name_says(catalogue: Path, output: Path, encoding: str) -> None:
     row = illustrated(catalogue)[0]
     Image.new("RGB", (30, 20), "teal").save(picture_files(catalogue)[row], format=encoding)
-    report = import_catalogue(str(catalogue), output)
+    report = import_catalogue(open_source(str(catalogue)), output)
     assert rows_of(report, FindingReason.PICTURE_UNREADABLE) == []
     assert products(output)[row]["picture"] == sha256(picture_files(catalogue)[row].read_bytes()).hexdigest()
 
@@ -129,39 +135,15 @@ def test_a_picture_may_be_another_format_than_its_name_says(catalogue: Path, out
 # Where it comes from
 
 
-@pytest.fixture
-def elsewhere(catalogue: Path) -> Iterator[dict[str, str]]:
-    """The catalogue in other places, by kind of source."""
-    memory = fsspec.filesystem("memory")
-    memory.put(str(catalogue), "/shop/catalogue", recursive=True)
-    archive = shutil.make_archive(str(catalogue), "zip", catalogue)
-    with serve(catalogue.parent) as site:
-        yield {
-            "memory": "memory://shop/catalogue",
-            "zip": f"zip://::{archive}",
-            "http": f"{site}/catalogue/",
-            "relative": f"{catalogue.name}/",
-        }
-    memory.rm("/shop", recursive=True)
-
-
-@pytest.fixture
-def _allowed_loopback(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("CATALOG_ALLOWED_NETWORKS", '["127.0.0.0/8"]')
-    get_settings.cache_clear()
-    yield
-    get_settings.cache_clear()
-
-
 @pytest.mark.usefixtures("_allowed_loopback")
 @pytest.mark.parametrize("kind", ["memory", "zip", "http", "relative"])
 def test_any_source_gives_what_the_folder_gives(
     catalogue: Path, elsewhere: dict[str, str], output: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    import_catalogue(str(catalogue), output)
+    import_catalogue(open_source(str(catalogue)), output)
     expected = contents(output)
     monkeypatch.chdir(catalogue.parent)
-    import_catalogue(elsewhere[kind], output)
+    import_catalogue(open_source(elsewhere[kind]), output)
     assert contents(output) == expected
 
 
@@ -169,7 +151,7 @@ def test_a_web_server_in_a_private_network_is_read_only_if_the_operator_allows_i
     elsewhere: dict[str, str], output: Path
 ) -> None:
     with pytest.raises(CatalogueError, match=f"{X} in .* cannot be read: .* does not lead to a public address"):
-        import_catalogue(elsewhere["http"], output)
+        import_catalogue(open_source(elsewhere["http"]), output)
 
 
 @pytest.mark.usefixtures("_allowed_loopback")
@@ -181,9 +163,27 @@ def test_texts_without_a_label_are_read_from_any_place(
         assert import_unlabelled([place], tmp_path / "texts.parquet") == 108
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "texts"),
+    [
+        ("bom.csv", "\ufeffdesignation,description\nLampe,rouge\n".encode(), [("Lampe", "rouge")]),
+        ("bom.jsonl", '\ufeff{"text": "lampe"}\n'.encode(), [("lampe", None)]),
+        ("half.jsonl", b'{"text": "lampe \\ud83d"}\n{"text": "piscine"}\n', [("lampe ?", None), ("piscine", None)]),
+    ],
+)
+def test_texts_without_a_label_are_read_as_editors_leave_them(
+    name: str, content: bytes, texts: list[tuple[str, str | None]], tmp_path: Path
+) -> None:
+    """With a byte order mark, or with half of a character that JSON spells in two halves."""
+    (tmp_path / name).write_bytes(content)
+    assert import_unlabelled([str(tmp_path / name)], tmp_path / "texts.parquet") == len(texts)
+    read = pq.read_table(tmp_path / "texts.parquet").to_pylist()
+    assert [(text["title"], text["description"]) for text in read] == texts
+
+
 def test_the_sample_is_imported_like_any_other_catalogue(pristine: Path, output: Path, tmp_path: Path) -> None:
     import_sample(SampleParams(per_type=4, seed=11), output)
-    import_catalogue(str(pristine), tmp_path / "from-folder")
+    import_catalogue(open_source(str(pristine)), tmp_path / "from-folder")
     assert contents(output) == contents(tmp_path / "from-folder")
 
 
@@ -198,14 +198,14 @@ def test_rows_without_a_label_are_dropped(catalogue: Path, output: Path) -> None
         del table[8]
 
     edit(catalogue / Y, damage)
-    report = import_catalogue(str(catalogue), output)
+    report = import_catalogue(open_source(str(catalogue)), output)
     assert rows_of(report, FindingReason.NO_LABEL) == [2, 7]
     assert list(products(output)) == [row for row in range(108) if row not in (2, 7)]
 
 
 def test_rows_with_an_unknown_code_are_dropped(catalogue: Path, output: Path) -> None:
     edit(catalogue / Y, lambda table: table.__setitem__(slice(1, 3), [["0", "11"], ["1", "livre"]]))
-    report = import_catalogue(str(catalogue), output)
+    report = import_catalogue(open_source(str(catalogue)), output)
     assert rows_of(report, FindingReason.UNKNOWN_CODE) == [0, 1]
     assert list(products(output)) == list(range(2, 108))
 
@@ -216,7 +216,7 @@ def test_of_two_rows_with_one_product_the_first_that_has_a_label_is_kept(catalog
 
     edit(catalogue / X, damage)
     edit(catalogue / Y, lambda table: table[11].__setitem__(1, ""))
-    report = import_catalogue(str(catalogue), output)
+    report = import_catalogue(open_source(str(catalogue)), output)
     assert rows_of(report, FindingReason.NO_LABEL) == [10]
     assert rows_of(report, FindingReason.DUPLICATE_PRODUCT) == [30]
     assert 20 in products(output)
@@ -233,10 +233,10 @@ def test_rows_without_text_are_dropped_only_if_they_have_no_picture_either(catal
             table[row + 1][DESIGNATION], table[row + 1][DESCRIPTION] = "", "  \n"
 
     edit(catalogue / X, damage)
-    report = import_catalogue(str(catalogue), output)
+    report = import_catalogue(open_source(str(catalogue)), output)
     assert rows_of(report, FindingReason.EMPTY) == [missing, unreadable]
     assert set(range(108)) - set(products(output)) == {missing, unreadable}
-    assert products(output)[kept]["designation"] is None
+    assert products(output)[kept]["title"] is None
     assert products(output)[kept]["description"] is None
 
 
@@ -247,7 +247,7 @@ def test_a_missing_picture_costs_the_picture_and_not_the_row(catalogue: Path, ou
     row = illustrated(catalogue)[0]
     file = picture_files(catalogue)[row]
     file.unlink()
-    report = import_catalogue(str(catalogue), output)
+    report = import_catalogue(open_source(str(catalogue)), output)
     sought = {finding.row: finding.detail for finding in report.findings if finding.reason == "picture_missing"}
     assert sought[row] == str(file.relative_to(catalogue))
     assert products(output)[row]["picture"] is None
@@ -267,7 +267,7 @@ def test_an_unreadable_picture_costs_the_picture_and_not_the_row(
     file = picture_files(catalogue)[row]
     damaged = damage(file.read_bytes())
     file.write_bytes(damaged)
-    report = import_catalogue(str(catalogue), output)
+    report = import_catalogue(open_source(str(catalogue)), output)
     assert rows_of(report, FindingReason.PICTURE_UNREADABLE) == [row]
     assert products(output)[row]["picture"] is None
     assert damaged not in dict(iter_pictures(output / "pictures.parquet")).values()
@@ -278,7 +278,7 @@ def test_a_picture_that_is_there_but_cannot_be_fetched_stops_the_import(catalogu
     file.unlink()
     file.mkdir()
     with pytest.raises(CatalogueError, match=rf"{file.name} in .* cannot be read: .* run again"):
-        import_catalogue(str(catalogue), output)
+        import_catalogue(open_source(str(catalogue)), output)
 
 
 # Catalogues that cannot be imported
@@ -287,13 +287,13 @@ def test_a_picture_that_is_there_but_cannot_be_fetched_stops_the_import(catalogu
 def test_labels_of_rows_that_are_not_there_are_refused(catalogue: Path, output: Path) -> None:
     edit(catalogue / Y, lambda table: table.extend([["501", "10"], ["500", "10"]]))
     with pytest.raises(CatalogueError, match=f"{Y} labels 2 rows that {X} does not have, first row 500. Take both"):
-        import_catalogue(str(catalogue), output)
+        import_catalogue(open_source(str(catalogue)), output)
 
 
 def test_a_catalogue_of_which_nothing_can_be_kept_is_refused(catalogue: Path, output: Path) -> None:
     edit(catalogue / Y, lambda table: table.__delitem__(slice(1, None)))
     with pytest.raises(CatalogueError, match=r"no row that can be kept. Findings: no_label 108\."):
-        import_catalogue(str(catalogue), output)
+        import_catalogue(open_source(str(catalogue)), output)
     assert not (output / "products.parquet").exists()
 
 
@@ -302,10 +302,29 @@ def test_an_id_that_is_no_number_is_named_with_its_row(catalogue: Path, output: 
     edit(catalogue / X, lambda table: table[4].__setitem__(column, value))
     name = {PRODUCTID: "productid", IMAGEID: "imageid"}[column]
     with pytest.raises(CatalogueError, match=f"{X}, row 3, {name}: this is not a whole number"):
-        import_catalogue(str(catalogue), output)
+        import_catalogue(open_source(str(catalogue)), output)
 
 
 def test_a_catalogue_without_its_picture_folder_is_refused(catalogue: Path, output: Path) -> None:
     shutil.rmtree(catalogue / "images")
-    with pytest.raises(CatalogueError, match=f"Not one picture is in {catalogue}; .* {PICTURES}/image_"):
-        import_catalogue(str(catalogue), output)
+    with pytest.raises(
+        CatalogueError, match=f"Of 108 pictures not one was found, .* beside {catalogue} .* {PICTURES}/"
+    ):
+        import_catalogue(open_source(str(catalogue)), output)
+
+
+def test_a_taxonomy_that_was_put_stands_above_the_sources(catalogue: Path, output: Path, tmp_path: Path) -> None:
+    labels = tmp_path / "labels"
+    labels.mkdir()
+    merged = [replace(known, moved_to="2705") if known.code == "10" else known for known in RAKUTEN.categories]
+    (labels / TAXONOMY_FILE).write_text(to_json(Taxonomy(tuple(merged))), encoding="utf-8")
+    before = import_catalogue(open_source(str(catalogue)), tmp_path / "before")
+    report = import_catalogue(open_source(str(catalogue)), output, labels)
+    assert report.rows_kept == before.rows_kept
+    counts = Counter(product["category"] for product in products(output).values())
+    assert "10" not in counts
+    assert counts["2705"] == 2 * counts["40"], "labels follow the merge"
+    assert from_json((output / TAXONOMY_FILE).read_bytes()) == Taxonomy(tuple(merged))
+    (labels / TAXONOMY_FILE).write_text("{}", encoding="utf-8")
+    with pytest.raises(CatalogueError, match=r"taxonomy\.json is no taxonomy"):
+        import_catalogue(open_source(str(catalogue)), output, labels)

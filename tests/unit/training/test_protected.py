@@ -8,9 +8,14 @@ import numpy as np
 import pytest
 
 from shared.model.known import KnownItems
-from shared.taxonomy import CODES
-from training.catalogue.challenge import LABELS_FILE, PICTURES_FOLDER, PRODUCTS_FILE, CatalogueError
+from tests.rakuten import CATEGORIES, CODES
+from tests.unit.training import shop
+from training.catalogue.challenge import LABELS_FILE, PICTURES_FOLDER, PRODUCTS_FILE
+from training.catalogue.errors import CatalogueError
+from training.catalogue.places import folder
+from training.catalogue.tables import find_categories
 from training.judge.protected import ProtectedSet, read_protected
+from training.pipeline.categories import Categories
 from training.sample.catalogue import generate
 
 Rows = list[list[str]]
@@ -23,7 +28,7 @@ def source(tmp_path: Path) -> Path:
 
 
 def read(source: Path) -> ProtectedSet:
-    return read_protected(str(source), source.parent / "read")
+    return read_protected(str(source), source.parent / "read", CATEGORIES)
 
 
 def edit(path: Path, change: Callable[[Rows], object]) -> None:
@@ -91,8 +96,8 @@ def _no_row(source: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (_without_label, "row 3: the label is missing or is not one of the 27 codes"),
-        (_unknown_code, "row 3: the label is missing or is not one of the 27 codes"),
+        (_without_label, "row 3: the label is missing or is no category that this training knows"),
+        (_unknown_code, "row 3: the label is missing or is no category that this training knows"),
         (_two_labels, "rows 0, 900 are one item with different labels"),
         (_broken_picture, "cannot be decoded"),
         (_missing_file, f"{LABELS_FILE} is missing"),
@@ -103,3 +108,20 @@ def test_a_mistake_is_named(source: Path, damage: Callable[[Path], None], messag
     damage(source)
     with pytest.raises(CatalogueError, match=message):
         read(source)
+
+
+def test_a_table_with_pictures_beside_it_is_read_as_a_set(tmp_path: Path) -> None:
+    rows = shop.rows(per_leaf=3)
+    shop.write(tmp_path / "set" / "checked.xlsx", shop.HEADING, rows)
+    shop.unpacked(tmp_path / "set", shop.pictures(rows))
+    shop.write(tmp_path / "taxonomy.csv", shop.CATEGORIES[0], shop.CATEGORIES[1:])
+    named = find_categories(folder(str(tmp_path)), None)
+    assert named is not None
+    categories = Categories.of(named.read(), shop.LEAVES)
+    found = read_protected(str(tmp_path / "set" / "checked.xlsx"), tmp_path / "read", categories)
+    assert len(found.items) == 36
+    assert found.items.has_image.sum() == 24
+    assert list(np.bincount(found.items.classes)) == [3] * 12
+    fewer = Categories.of(named.read(), shop.LEAVES[1:])
+    with pytest.raises(CatalogueError, match=r"checked.xlsx, row 2: the label is missing or is no category"):
+        read_protected(str(tmp_path / "set"), tmp_path / "read", fewer)

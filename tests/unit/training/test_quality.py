@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import shutil
 from collections.abc import Callable
 from fractions import Fraction
@@ -15,7 +16,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from api.items import schemas
-from shared.taxonomy import CODES
+from benchmarks.invented_catalogue import taxonomy
+from tests.rakuten import CODES
 from tests.unit.training.catalogue_files import (
     DESCRIPTION,
     DESIGNATION,
@@ -30,11 +32,12 @@ from tests.unit.training.catalogue_files import (
     read,
 )
 from tests.unit.training.test_import_stage import run_stage
-from training.catalogue import schema
-from training.catalogue.challenge import CatalogueError
+from training.catalogue import quality_page, schema
 from training.catalogue.duplicates import ALONE, group, perceptual_hash, same, similar_pictures, similar_texts
-from training.catalogue.quality import Figures, write_quality
+from training.catalogue.errors import CatalogueError
+from training.catalogue.quality import Figures, count_classes, write_quality
 from training.catalogue.schema import SchemaError, check_schema
+from training.catalogue.sources import open_source
 from training.import_data import import_catalogue
 
 TITLE = "Housse de coussin carrée en lin lavé bleu nuit 40 x 40 cm"  # 12 words
@@ -56,7 +59,7 @@ def imported(tmp_path: Path) -> Path:
 
 
 def assess(catalogue: Path, imported: Path) -> Figures:
-    import_catalogue(str(catalogue), imported)
+    import_catalogue(open_source(str(catalogue)), imported)
     return write_quality(imported)
 
 
@@ -159,7 +162,7 @@ def test_conflicting_labels_are_listed_with_the_labels_of_their_group(catalogue:
         40: ("same_text-0", "1301 among 10, 1301"),
     }
     page = (imported / "quality.md").read_text(encoding="utf-8")
-    assert "| same text | 3 | 10, 1301 | row 0 (productid " in page
+    assert "| same text | 3 | 10, 1301 | row 0 (id " in page
 
 
 def test_rows_that_are_related_through_others_alone_do_not_conflict(catalogue: Path, imported: Path) -> None:
@@ -178,12 +181,26 @@ def test_rows_that_are_related_through_others_alone_do_not_conflict(catalogue: P
 def test_classes_are_counted_those_without_rows_too(catalogue: Path, imported: Path) -> None:
     edit(catalogue / Y, lambda table: [line.__setitem__(1, "2705") for line in table[1:5]])
     figures = assess(catalogue, imported)
-    classes = pd.read_csv(imported / "quality_classes.csv")
-    assert list(classes.columns) == ["prdtypecode", "name", "items"]
-    assert set(classes["prdtypecode"]) == set(CODES)
-    assert classes.iloc[0].to_list() == [2705, "Livres neufs", 8]
-    assert classes.iloc[-1].to_list() == [10, "Livres d'occasion", 0]
+    classes = pd.read_csv(imported / "quality_classes.csv", dtype={"category": str})
+    assert list(classes.columns) == ["category", "name", "items"]
+    assert set(classes["category"]) == set(CODES)
+    assert (imported / "quality_largest.csv").read_bytes() == (imported / "quality_classes.csv").read_bytes()
+    assert classes.iloc[0].to_list() == ["2705", "Livres neufs", 8]
+    assert classes.iloc[-1].to_list() == ["10", "Livres d'occasion", 0]
     assert figures["classes"] == {"present": 26, "largest": 8, "smallest": 4, "imbalance_ratio": 2.0}
+
+
+def test_of_many_categories_the_page_lists_the_largest_and_the_smallest(tmp_path: Path) -> None:
+    tree = taxonomy(5000)
+    counts = {leaf.code: 1 + max(0, 100 - number) for number, leaf in enumerate(tree.leaves[:4000])}
+    products = pd.DataFrame({"category": np.repeat(list(counts), list(counts.values()))})
+    classes = count_classes(products, tree)
+    present = {"present": 4000, "imbalance_ratio": 101.0}
+    page = "\n\n".join(quality_page._classes(present, len(products), classes))
+    listed = re.findall(r"^\| (LEAF-\d+) \| Category \d+ \| (\d+) \|", page, re.MULTILINE)
+    assert [int(rows) for _, rows in listed] == [*range(101, 61, -1), *[1] * 20]
+    assert "4,000 of 5,000 occur" in page
+    assert "`quality_classes.csv` has them all. The 40 largest:" in page
 
 
 # Rows, pictures and texts
@@ -212,7 +229,7 @@ def test_every_dropped_row_is_listed(catalogue: Path, imported: Path) -> None:
 
 def test_a_row_that_is_neither_kept_nor_listed_is_an_error(catalogue: Path, imported: Path) -> None:
     edit(catalogue / Y, lambda table: table[51].__setitem__(1, ""))
-    import_catalogue(str(catalogue), imported)
+    import_catalogue(open_source(str(catalogue)), imported)
     edit(imported / "report.csv", lambda table: table.remove(next(line for line in table if line[2] == "no_label")))
     with pytest.raises(CatalogueError, match="108 rows were read, but 107 were kept and 0 are listed as dropped"):
         write_quality(imported)
@@ -245,7 +262,7 @@ def test_the_report_contains_no_products_text(catalogue: Path, imported: Path) -
     entitle(catalogue, {row: f"Zyxwvut {row // 2} " + "zyxwvut" * 40 for row in range(8)})
     assess(catalogue, imported)
     report = [path for path in imported.iterdir() if path.name.startswith("quality")]
-    assert len(report) == 4
+    assert len(report) == 5
     assert not any("zyxwvut" in path.read_text(encoding="utf-8").lower() for path in report)
 
 
@@ -263,32 +280,30 @@ def test_the_same_import_gives_the_same_bytes(catalogue: Path, imported: Path, t
 @pytest.fixture(scope="module")
 def products(pristine: Path, tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
     folder = tmp_path_factory.mktemp("imported")
-    import_catalogue(str(pristine), folder)
+    import_catalogue(open_source(str(pristine)), folder)
     return pd.read_parquet(folder / "products.parquet")
 
 
 def test_every_violation_is_named_with_its_rows_and_without_the_text(products: pd.DataFrame) -> None:
     secret = "zyxwvut" * 2000
     wrong = products.copy()
-    wrong.loc[3, "designation"] = wrong.loc[90, "description"] = secret * 4
-    wrong.loc[[5, 6], "productid"] = 7
-    wrong.loc[107, "prdtypecode"] = 11
+    wrong.loc[3, "title"] = wrong.loc[90, "description"] = secret * 4
+    wrong.loc[[5, 6], "id"] = "7"
+    wrong.loc[107, "category"] = ""
     wrong.loc[8, "picture"] = "ABC"
-    wrong.loc[9, "imageid"] = -1
-    wrong.loc[[10, 12], ["designation", "description", "picture"]] = None
+    wrong.loc[[10, 12], ["title", "description", "picture"]] = None
     wrong["row"] += 1000
     with pytest.raises(SchemaError) as error:
         check_schema(wrong)
     head, *lines = str(error.value).splitlines()
     assert head == "the products do not follow training/catalogue/schema.py:"
     assert {line.strip().split(": must be ")[0] for line in lines} == {
-        "designation, row 1003",
+        "title, row 1003",
         "description, row 1090",
-        "productid, rows 1005, 1006",
-        "prdtypecode, row 1107",
+        "id, rows 1005, 1006",
+        "category, row 1107",
         "picture, row 1008",
-        "imageid, row 1009",
-        "designation or description or picture, rows 1010, 1012",
+        "title or description or picture, rows 1010, 1012",
     }
     assert "zyxwvut" not in str(error.value)
 
@@ -297,7 +312,7 @@ def test_every_violation_is_named_with_its_rows_and_without_the_text(products: p
     ("change", "named"),
     [
         (lambda products: products.drop(columns="picture"), "picture, every row: must be the sha256"),
-        (lambda products: products.astype({"prdtypecode": str}), "prdtypecode, every row: must be one of the 27"),
+        (lambda products: products.assign(category=10), "category, every row: must be the code of a category"),
         (lambda products: products.assign(row=0), "row, rows 0, 0, .*: must be a whole number from 0, each once"),
         (lambda products: products.assign(more=1), "more, every row: must be left out"),
     ],
@@ -311,7 +326,7 @@ def test_wrong_columns_are_named(
 
 def test_the_limits_are_those_of_the_service() -> None:
     limits = schemas.ItemIn.model_json_schema()["properties"]
-    for column, name in (("designation", "title"), ("description", "description")):
+    for column, name in (("title", "title"), ("description", "description")):
         accepted = limits[name]["anyOf"][0]["maxLength"]
         assert f"at most {accepted:,} characters" in schema.RULES[column]
 
@@ -322,7 +337,7 @@ def test_the_stage_ends_with_the_violations_and_no_traceback(pristine: Path, tmp
     done = run_stage(tmp_path, "catalogue")
     assert done.returncode == 1
     assert done.stderr.startswith(
-        "import_data: the products do not follow training/catalogue/schema.py:\n  designation, rows 2, 7:"
+        "import_data: the products do not follow training/catalogue/schema.py:\n  title, rows 2, 7:"
     )
     assert "Traceback" not in done.stderr
 

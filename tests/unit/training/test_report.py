@@ -1,7 +1,7 @@
 """The report of an evaluation, drawn for real from a small made-up prediction."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -13,26 +13,31 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from scipy.sparse import csr_matrix
 from sklearn.metrics import classification_report
 
+from benchmarks.invented_catalogue import taxonomy
 from shared.model.fusion import Fusion, Prediction, Probabilities, fuse, softmax
 from shared.model.review import Review
-from shared.taxonomy import CODES, PRODUCT_TYPES
 from tests.pictures import jpeg
+from tests.rakuten import CATEGORIES, CODES
 from training.catalogue.pictures import Picture, PictureWriter
 from training.evaluate import measure
 from training.judge.report import write_report
+from training.judge.report.charts import _gathered, draw_confusion
 from training.judge.report.mistakes import SHOWN, draw_mistakes, list_mistakes
 from training.judge.report.style import DPI
 from training.judge.review import choose_threshold, judged, review_figures
 from training.judge.scores import confusion, coverage_curve, per_class, reliability
+from training.pipeline.categories import Categories
 from training.pipeline.prepared import Items
 
 ITEMS = 150
 TITLES = ["Poupée de chiffon à l'ancienne", None, "Lot à 5 $ pièce, \\frac{ $", "&Eacute;charpe" * 30]
 RED = jpeg("#ff0000")
 FILES = {
-    *("metrics.json", "per_class.csv", "confusion.csv", "reliability.csv", "coverage.csv", "mistakes.csv"),
+    *("metrics.json", "per_class.csv", "most_frequent.csv", "confusion.csv"),
+    *("reliability.csv", "coverage.csv", "mistakes.csv"),
     *("confusion.png", "reliability.png", "coverage.png", "learning_curves.png", "mistakes.png"),
 }
 
@@ -49,11 +54,12 @@ class Case:
     report: Path
 
     def write(self, report: Path) -> None:
-        metrics = measure(self.prediction, self.items.classes, self.review)
+        metrics = measure(self.prediction, self.items, self.review)
         write_report(report, metrics, self.prediction, self.items, self.review, self.history, self.imported)
 
     def table(self, name: str) -> pd.DataFrame:
-        return pd.read_csv(self.report / name)
+        texts = ("code", "confused_with", "id", "actual", "predicted", "text", "image")
+        return pd.read_csv(self.report / name, dtype=dict.fromkeys(texts, str))
 
     @property
     def answered(self) -> npt.NDArray[np.bool_]:
@@ -68,7 +74,9 @@ def _items(classes: npt.NDArray[np.int64], has_text: npt.NDArray[np.bool_], has_
     features = np.where(has_image[:, None], 0, np.nan).astype(np.float16)
     words = [["mot"] if there else [] for there in has_text]
     rows = 10 + 3 * np.arange(len(classes))
-    return Items(rows, identities=rows.astype(np.uint64), words=words, features=features, classes=classes)
+    return Items(
+        rows, identities=rows.astype(np.uint64), words=words, features=features, classes=classes, categories=CATEGORIES
+    )
 
 
 def _import(folder: Path, items: Items) -> Path:
@@ -80,12 +88,12 @@ def _import(folder: Path, items: Items) -> Path:
         pictures.add(Picture("another", jpeg("blue")))
     products = {
         "row": items.rows,
-        "productid": 1_000_000 + items.rows,
-        "designation": [TITLES[n % len(TITLES)] for n in range(len(items.rows))],
+        "id": (1_000_000 + items.rows).astype(str),
+        "title": [TITLES[n % len(TITLES)] for n in range(len(items.rows))],
         "picture": [digest if there else None for there in items.has_image],
     }
     # In another order than the items, and with rows that are in other splits.
-    more = pd.DataFrame({"row": [1, 2], "productid": [1, 2], "designation": ["a", "b"], "picture": [None, None]})
+    more = pd.DataFrame({"row": [1, 2], "id": ["1", "2"], "title": ["a", "b"], "picture": [None, None]})
     pd.concat([more, pd.DataFrame(products)[::-1]]).to_parquet(folder / "products.parquet", index=False)
     return folder
 
@@ -200,9 +208,9 @@ def test_the_figures_per_class_are_scikit_learns(case: Case) -> None:
         codes[classes], codes[fused.argmax(axis=1)], labels=codes, output_dict=True, zero_division=0
     )
     table = case.table("per_class.csv")
-    assert table["name"].tolist() == list(PRODUCT_TYPES.values())
+    assert table["name"].tolist() == list(CATEGORIES.names)
     for line in table.to_dict(orient="records"):
-        figures = expected[str(line["prdtypecode"])]
+        figures = expected[line["code"]]
         assert [line["precision"], line["recall"], line["f1"], line["support"]] == pytest.approx(
             [figures["precision"], figures["recall"], figures["f1-score"], figures["support"]], abs=5e-5
         )
@@ -211,16 +219,16 @@ def test_the_figures_per_class_are_scikit_learns(case: Case) -> None:
 def test_the_class_that_a_class_is_most_confused_with() -> None:
     said = [0, 0, 1, 2, 2, 3]
     counts = confusion(np.eye(len(CODES), dtype=np.float32)[said], np.array([0, 0, 0, 0, 0, 3]))
-    first, fourth = per_class(counts).iloc[0], per_class(counts).iloc[3]
+    first, fourth = (per_class(counts, CATEGORIES).iloc[row] for row in (0, 3))
     assert (first["confused_with"], first["confused_items"]) == (CODES[2], 2)
-    assert first["confused_with_name"] == PRODUCT_TYPES[CODES[2]]
+    assert first["confused_with_name"] == CATEGORIES.names[2]
     assert (fourth["f1"], fourth["confused_items"]) == (1, 0)
     assert pd.isna(fourth["confused_with"])
 
 
 def test_where_no_item_was_answered_nothing_was_right_or_confused() -> None:
     nothing = np.full((2, len(CODES)), np.nan, np.float32)
-    table = per_class(confusion(nothing, np.array([0, 1])))
+    table = per_class(confusion(nothing, np.array([0, 1])), CATEGORIES)
     assert table[["precision", "recall", "f1", "support", "confused_items"]].to_numpy().sum() == 0
 
 
@@ -235,7 +243,7 @@ def test_mistakes_are_wrong_and_the_surest_come_first(case: Case) -> None:
     assert len(mistakes) > SHOWN
     assert mistakes["confidence"].is_monotonic_decreasing
     assert (mistakes["actual"] != mistakes["predicted"]).all()
-    assert (mistakes["productid"] == 1_000_000 + mistakes["row"]).all()
+    assert (mistakes["id"] == (1_000_000 + mistakes["row"]).astype(str)).all()
     position = {row: n for n, row in enumerate(case.items.rows.tolist())}
     for line in mistakes.to_dict(orient="records"):
         n = position[line["row"]]
@@ -260,7 +268,7 @@ def test_a_mistake_is_shown_with_its_picture_or_an_empty_box(tmp_path: Path, ill
     imported = _import(tmp_path / "imported", items)
     products = pd.read_parquet(imported / "products.parquet")
     mistakes = list_mistakes(Prediction(fused=wrong, text=wrong, image=wrong), items, products)
-    draw_mistakes(mistakes, imported, tmp_path / "mistakes.png")
+    draw_mistakes(mistakes, CATEGORIES.taxonomy, imported, tmp_path / "mistakes.png")
     assert (_red(tmp_path / "mistakes.png") > 10_000) == illustrated
 
 
@@ -276,3 +284,39 @@ def test_a_model_that_is_never_sure_has_a_report_too(case: Case, tmp_path: Path)
     unsure = Review(threshold=None, precision=0.95, coverage=0)
     Case(case.prediction, case.items, unsure, case.imported, case.history, tmp_path).write(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == FILES
+
+
+def test_of_many_categories_the_most_confused_are_drawn_and_none_is_lost(tmp_path: Path) -> None:
+    width, random = 5000, np.random.default_rng(3)
+    actual = random.integers(0, width, 20_000)
+    answered = np.where(actual % 100 == 7, (actual + 1) % width, actual)  # fifty categories are always taken wrongly
+    counts = csr_matrix((np.ones(len(actual), np.int64), (actual, answered)), shape=(width, width))
+    shown, names = _gathered(counts, [f"c{number}" for number in range(width)])
+    assert shown.shape == (40, 40)
+    assert names[-1] == "4,961 others"
+    assert all(int(name[1:]) % 100 in (7, 8) for name in names[:-1])
+    assert shown.sum() == len(actual)
+    draw_confusion(counts, [f"c{number}" for number in range(width)], tmp_path / "confusion.png")
+    with Image.open(tmp_path / "confusion.png") as picture:
+        assert picture.size == (round(11 * DPI), round(10.5 * DPI))
+
+
+def test_of_many_categories_what_dvc_plots_has_few_rows_and_columns(case: Case, tmp_path: Path) -> None:
+    tree = taxonomy(5000)
+    categories = Categories(tree, tuple(leaf.code for leaf in tree.leaves))
+    random = np.random.default_rng(5)
+    classes = np.minimum(random.geometric(0.002, ITEMS), 5000) - 1
+    answered = np.where(random.random(ITEMS) < 0.6, classes, random.integers(0, 5000, ITEMS))
+    fused = np.zeros((ITEMS, 5000), np.float32)
+    fused[np.arange(ITEMS), answered] = 1
+    items = replace(case.items, classes=classes, categories=categories)
+    Case(Prediction(fused, fused, fused), items, case.review, case.imported, case.history, tmp_path).write(tmp_path)
+
+    pairs = pd.read_csv(tmp_path / "confusion.csv")
+    assert len(pairs) == ITEMS
+    assert len({*pairs["actual"], *pairs["predicted"]}) <= 40
+    assert "others" in set(pairs["actual"])
+    every, plotted = (pd.read_csv(tmp_path / name) for name in ("per_class.csv", "most_frequent.csv"))
+    assert (len(every), len(plotted)) == (5000, 60)
+    assert plotted["support"].sum() == every["support"].nlargest(60).sum()
+    assert sum(path.stat().st_size for path in tmp_path.glob("*.csv")) < 1_000_000

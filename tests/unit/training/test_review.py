@@ -67,3 +67,28 @@ def test_review_figures_on_another_split() -> None:
     figures = review_figures(review, np.array([0.9, 0.8, 0.7, np.nan]), np.array([True, False, True, False]))
     assert figures == {"review_coverage": 0.5, "review_precision": 0.5}
     assert review_figures(review, np.array([0.1]), np.array([True])) == {"review_coverage": 0}
+
+
+def test_the_deepest_category_that_reaches_its_levels_threshold_is_sure() -> None:
+    review = Review(threshold=0.9, precision=0.95, coverage=0.5, levels=(0.8, None, 0.6))
+    assert review.sure((0.99, 0.98, 0.95), 0.9) == 4, "a sure answer is sure with all that is above it"
+    assert review.sure((0.7, 0.7, 0.6), 0.5) == 3, "as is a sure category on a lower level"
+    assert review.sure((0.8, 0.7, 0.59), 0.5) == 1
+    assert review.sure((0.99, 0.99), 0.5) == 1, "no confidence is precise enough on the second level"
+    assert review.sure((0.79, 0.7), 0.5) == 0
+    assert review.sure((0.1, 0.1, 0.1, 0.99), 0.5) == 0, "below the levels that were fitted, nothing is"
+    assert (review.sure((), 0.9), review.sure((), 0.8)) == (1, 0)
+
+
+@given(st.lists(st.floats(0, 1), max_size=4), st.floats(0, 1))
+def test_without_levels_the_answers_own_threshold_decides(above: list[float], confidence: float) -> None:
+    review = Review(threshold=0.5, precision=0.95, coverage=0.5)
+    assert review.sure(above, confidence) == (0 if review.needs_review(confidence) else len(above) + 1)
+
+
+def test_without_levels_the_manifest_stays_as_it_was() -> None:
+    """Its hash names the bundle."""
+    review = Review(threshold=0.5, precision=0.95, coverage=0.5)
+    assert review.model_dump() == {"threshold": 0.5, "precision": 0.95, "coverage": 0.5}
+    with_levels = review.model_copy(update={"levels": (0.5, None)})
+    assert Review.model_validate_json(with_levels.model_dump_json()) == with_levels

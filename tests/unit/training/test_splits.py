@@ -73,3 +73,15 @@ def test_the_seed_decides_the_splits() -> None:
     items = _catalogue(100)
     assert _splits(items) == _splits(items)
     assert _splits(items) != _splits(items, PARAMS.model_copy(update={"seed": 2}))
+
+
+@given(st.lists(st.integers(0, 12), max_size=80))
+def test_each_class_with_five_items_has_one_held_out_and_some_to_learn_from(labels: list[int]) -> None:
+    """Four fifths of the seeds would leave a class of five without an item in the test split."""
+    splits = _splits([(f"produit {number}", None, label) for number, label in enumerate(labels)])
+    of_label: dict[int, list[str]] = {}
+    for (_, name), label in zip(splits.items(), labels, strict=True):
+        of_label.setdefault(label, []).append(name)
+    for found in of_label.values():
+        assert TRAIN in found
+        assert TEST in found or len(found) < 5 or set(found) == {TRAIN}

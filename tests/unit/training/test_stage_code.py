@@ -7,11 +7,15 @@ import yaml
 
 from shared.pipeline.stages import STAGES
 from shared.settings import ROOT
-from tests.import_graph import code_behind, covered
+from tests.import_graph import code_behind, covered, packages_behind
+from training.list_inputs import PACKAGES
 
 CHANGES_NO_OUTPUT = {
+    "client/catalog_client/__init__.py": "faces the client, of which the stages use the reader of tables beside it",
     "shared/__init__.py": "sets the environment of MLflow's client",
+    "shared/code_hash.py": "says which features may be used again",
     "shared/drift/__init__.py": "faces Redis; the stages use the profile beside it, which is listed",
+    "shared/log_limits.py": "bounds how many lines a log gets",
     "shared/pipeline/params.py": "reads params.yaml, whose values DVC compares itself",
     "shared/pipeline/stages.py": "names files, which dvc.yaml names as well",
     "shared/registry": "registers models with MLflow",
@@ -38,6 +42,35 @@ def test_deps_hold_no_other_code(stage: str) -> None:
     listed = [path for path in _deps(stage) if path.startswith(("shared/", "training/"))]
     idle = [path for path in listed if not any(covered(file, [path]) for file in code)]
     assert not idle, f"the stage {stage} imports nothing of {idle}"
+
+
+NOT_COMPUTING = {
+    "fsspec": "reads bytes, whose marks are listed",
+    "httpcore": "reads bytes, whose marks are listed",
+    "httpx": "reads bytes, whose marks are listed",
+    "jax": "is a runtime of some machines, on which evaluations depend as they do on the processor",
+    "jinja2": "lays out the gate's page, which no stage depends on",
+    "markupsafe": "lays out the gate's page, which no stage depends on",
+    "mlflow": "keeps runs",
+    "psutil": "measures memory",
+    "pydantic": "checks parameters",
+    "pydantic_core": "checks parameters",
+    "pydantic_settings": "reads settings",
+    "redis": "is Redis' client",
+    "tqdm": "shows progress",
+    "urllib3": "is MLflow's connection",
+    "yaml": "reads params.yaml",
+}
+"""Packages that the stages import and no output depends on, with the reason."""
+
+
+def test_the_packages_that_compute_are_listed() -> None:
+    """Their versions are an input of every stage: DVC knows no package."""
+    imported = set().union(*(packages_behind([f"training.{stage}"], CHANGES_NO_OUTPUT) for stage in STAGES))
+    listed = {{"pillow": "PIL", "scikit-learn": "sklearn"}.get(name, name) for name in PACKAGES}
+    assert sorted(imported - NOT_COMPUTING.keys() - listed) == []
+    assert sorted(listed - imported) == []
+    assert all("data/inputs/packages.json" in _deps(stage) for stage in STAGES)
 
 
 def test_imports_within_functions_and_of_packages_count() -> None:

@@ -3,7 +3,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from training.catalogue.challenge import CatalogueError
+from training.catalogue.errors import CatalogueError
 from training.catalogue.unlabelled import import_unlabelled
 
 
@@ -28,7 +28,7 @@ def test_json_lines_of_unlabelled_texts_are_read(tmp_path: Path) -> None:
 
 def test_no_files_give_no_texts(tmp_path: Path) -> None:
     assert import_unlabelled([], tmp_path / "texts.parquet") == 0
-    assert pd.read_parquet(tmp_path / "texts.parquet").columns.tolist() == ["designation", "description"]
+    assert pd.read_parquet(tmp_path / "texts.parquet").columns.tolist() == ["title", "description"]
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from tests.waiting import wait_for
 from worker.classify.classification import Classifier
 from worker.classify.picture_source import PictureSource
 from worker.classify.pictures import Pictures
+from worker.classify.projections import Projections
 from worker.serving.batching import Priority
 from worker.serving.engine import Engine
 
@@ -203,7 +204,7 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> tuple[PictureSource, Bl
 
 
 def classifier(engine: Engine, sources: PictureSource, max_pixels: int = MAX_PIXELS) -> Classifier:
-    return Classifier(engine, Pictures(engine, sources, max_pixels, features=None))
+    return Classifier(engine, Pictures(engine, sources, max_pixels, features=None), Projections(engine.bundle))
 
 
 def test_a_chunk_gives_one_outcome_per_item_in_order(engine: Engine, sources: tuple[PictureSource, Blobs]) -> None:

@@ -13,7 +13,6 @@ import pandas as pd
 from PIL import Image
 
 from shared.model.images import decode
-from shared.taxonomy import CODES, PRODUCT_TYPES
 from training.catalogue.pictures import iter_pictures
 from training.judge.gate_checks import Answers
 from training.judge.review import judged
@@ -60,13 +59,13 @@ def categories(compared: Compared) -> list[dict[str, Any]]:
     First come those that cost the weighted F1 most, which counts a category by its items; without a champion, the
     weakest.
     """
-    classes = compared.items.classes
-    after = per_class(confusion(compared.challenger.fused, classes))
-    before = after if compared.champion is None else per_class(confusion(compared.champion.fused, classes))
+    classes, known = compared.items.classes, compared.items.categories
+    after = per_class(confusion(compared.challenger.fused, classes), known)
+    before = after if compared.champion is None else per_class(confusion(compared.champion.fused, classes), known)
     table = pd.DataFrame(
         {
             "name": after["name"],
-            "code": after["prdtypecode"],
+            "code": after["code"],
             "items": after["support"],
             "before": before["f1"],
             "after": after["f1"],
@@ -102,7 +101,7 @@ def find_flips(compared: Compared, imported: Path) -> dict[str, Flips]:
             "worse": _surest(right_before & ~right, sure),
             "better": _surest(~right_before & right, sure_before),
         }
-    products = pd.read_parquet(imported / "products.parquet", columns=["row", "designation", "picture"])
+    products = pd.read_parquet(imported / "products.parquet", columns=["row", "title", "picture"])
     products = products.set_index("row")
     shown = np.concatenate([rows[:SHOWN] for rows in chosen.values()])
     hashes = products["picture"].reindex(compared.items.rows[shown]).dropna()
@@ -120,13 +119,15 @@ def _surest(chosen: npt.NDArray[np.bool_], confidence: npt.NDArray[np.float64]) 
 
 def _flip(compared: Compared, index: int, products: pd.DataFrame, pictures: Pictures) -> Flip:
     product = products.loc[compared.items.rows[index]]
-    title = "(no title)" if pd.isna(product["designation"]) else html.unescape(product["designation"])
-    before, before_confidence = (None, 0.0) if compared.champion is None else _answer(compared.champion, index)
-    after, after_confidence = _answer(compared.challenger, index)
+    title = "(no title)" if pd.isna(product["title"]) else html.unescape(product["title"])
+    before, before_confidence = (
+        (None, 0.0) if compared.champion is None else _answer(compared, compared.champion, index)
+    )
+    after, after_confidence = _answer(compared, compared.challenger, index)
     return Flip(
         title=title if len(title) <= _LETTERS else f"{title[: _LETTERS - 1]}…",
         picture=None if pd.isna(product["picture"]) else pictures.get(product["picture"]),
-        label=PRODUCT_TYPES[CODES[compared.items.classes[index]]],
+        label=compared.items.categories.names[compared.items.classes[index]],
         before=before,
         before_confidence=before_confidence,
         after=after,
@@ -134,9 +135,9 @@ def _flip(compared: Compared, index: int, products: pd.DataFrame, pictures: Pict
     )
 
 
-def _answer(answers: Answers, index: int) -> tuple[str, float]:
+def _answer(compared: Compared, answers: Answers, index: int) -> tuple[str, float]:
     best = answers.fused[index].argmax()
-    return PRODUCT_TYPES[CODES[best]], float(answers.fused[index][best])
+    return compared.items.categories.names[best], float(answers.fused[index][best])
 
 
 def _small(hashes: set[str], imported: Path) -> Pictures:

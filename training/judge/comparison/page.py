@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -19,6 +20,8 @@ _FIGURES = {
     "review_coverage": "above the review threshold",
     "review_precision": "of these right",
 }
+_LINES, _LAST_LINES = 60, 20
+"""Categories that are shown, and how many of them are the best if there are more."""
 _PLOTS = {
     "confusion": "Where the items of each category went",
     "reliability": "Confidence against the share of right answers",
@@ -40,6 +43,7 @@ def write_comparison(path: Path, verdict: GateVerdict, compared: Compared | None
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
     environment.filters["condition"] = _condition
+    lines = categories(compared) if compared is not None else []
     lists = find_flips(compared, imported) if compared is not None else {}
     page = environment.get_template(_TEMPLATE).render(
         verdict=verdict,
@@ -47,12 +51,20 @@ def write_comparison(path: Path, verdict: GateVerdict, compared: Compared | None
         asked=len(compared.items) if compared is not None else verdict.items,
         decides=compared is None or compared.decides,
         champion=compared is not None and compared.champion is not None,
-        categories=categories(compared) if compared is not None else [],
+        categories=_shown(lines),
+        all_categories=len(lines),
+        first_lines=_LINES - _LAST_LINES,
+        last_lines=_LAST_LINES,
         lists=lists,
         figure_names=_FIGURES,
         **_report(report, verdict.challenger),
     )
     path.write_text(page, encoding="utf-8")
+
+
+def _shown(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the first and the last lines, if there are many."""
+    return lines if len(lines) <= _LINES else [*lines[: _LINES - _LAST_LINES], *lines[-_LAST_LINES:]]
 
 
 def _condition(name: str) -> str:

@@ -9,14 +9,23 @@ import pandas as pd
 
 from shared.model.fusion import Prediction
 from shared.model.review import Review
-from shared.taxonomy import CODES
-from training.judge.report.charts import draw_confusion, draw_coverage, draw_learning_curves, draw_reliability
+from training.judge.report.charts import (
+    draw_confusion,
+    draw_coverage,
+    draw_learning_curves,
+    draw_reliability,
+    drawn_categories,
+)
 from training.judge.report.mistakes import draw_mistakes, list_mistakes
 from training.judge.review import judged
 from training.judge.scores import Classes, Metrics, confusion, coverage_curve, per_class, reliability
 from training.pipeline.prepared import Items
 
 _PLACES = 4
+_PLOTTED = 60
+"""Categories whose F1 DVC plots."""
+_OTHERS = "others"
+"""In confusion.csv: the categories that the drawing shows together."""
 
 
 def write_report(
@@ -24,29 +33,39 @@ def write_report(
 ) -> None:
     """Write every table and figure into `folder`; the same arguments give the same bytes.
 
-    metrics.json; per_class, confusion, reliability, coverage and mistakes as CSV; confusion, reliability, coverage,
-    learning_curves and mistakes as PNG. `history` is the training's history.csv, and `imported` is the folder that
-    `import_data` wrote.
+    metrics.json; per_class, most_frequent, confusion, reliability, coverage and mistakes as CSV; confusion,
+    reliability, coverage, learning_curves and mistakes as PNG. `history` is the training's history.csv, and `imported`
+    is the folder that `import_data` wrote.
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
-    _report_confusion(folder, prediction, items.classes)
+    _report_confusion(folder, prediction, items)
     _report_reliability(folder, prediction, items.classes)
     _report_coverage(folder, prediction, items.classes, review, metrics["fusion"])
     draw_learning_curves(pd.read_csv(history), folder / "learning_curves.png")
     mistakes = list_mistakes(prediction, items, pd.read_parquet(imported / "products.parquet"))
     mistakes.to_csv(folder / "mistakes.csv", index=False)
-    draw_mistakes(mistakes, imported, folder / "mistakes.png")
+    draw_mistakes(mistakes, items.categories.taxonomy, imported, folder / "mistakes.png")
 
 
-def _report_confusion(folder: Path, prediction: Prediction, classes: Classes) -> None:
+def _report_confusion(folder: Path, prediction: Prediction, items: Items) -> None:
+    classes, categories = items.classes, items.categories
     counts = confusion(prediction.fused, classes)
-    per_class(counts).to_csv(folder / "per_class.csv", index=False)
-    draw_confusion(counts, folder / "confusion.png")
-    # A row per item, which is what DVC's template counts.
-    spoke, codes = ~np.isnan(prediction.fused[:, 0]), np.array(CODES)
-    pairs = {"actual": codes[classes[spoke]], "predicted": codes[prediction.fused[spoke].argmax(axis=1)]}
-    pd.DataFrame(pairs).to_csv(folder / "confusion.csv", index=False)
+    table = per_class(counts, categories)
+    table.to_csv(folder / "per_class.csv", index=False)
+    frequent = np.sort(np.argsort(-table["support"].to_numpy(), kind="stable")[:_PLOTTED])
+    table.iloc[frequent].to_csv(folder / "most_frequent.csv", index=False)
+    draw_confusion(counts, categories.names, folder / "confusion.png")
+    # A row per item, which is what DVC's template counts; the same categories as in the drawing have rows of their own.
+    spoke = ~np.isnan(prediction.fused[:, 0])
+    shown = set(categories.codes_of(drawn_categories(counts)).tolist())
+    pairs = pd.DataFrame(
+        {
+            "actual": categories.codes_of(classes[spoke]),
+            "predicted": categories.codes_of(prediction.fused[spoke].argmax(axis=1)),
+        }
+    )
+    pairs.where(pairs.isin(shown), _OTHERS).to_csv(folder / "confusion.csv", index=False)
 
 
 def _report_reliability(folder: Path, prediction: Prediction, classes: Classes) -> None:

@@ -1,25 +1,34 @@
 """Draws the figures that show tables: confusion, reliability, coverage and learning curves."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from scipy.sparse import csr_matrix
 
 from shared.model.review import Review
-from shared.taxonomy import PRODUCT_TYPES
 from training.judge.report.style import BRANCHES, INK, MARK, PALE, PER_CENT, drawn
 
+_DRAWN = 40
+"""The most rows of the drawn confusion."""
 _LABELLED = 0.005
 """The smallest share that is written into its cell; a smaller one would read 0."""
 
 
-def draw_confusion(counts: npt.NDArray[np.int64], path: Path) -> None:
-    """Draw which answers the items of each category got, in per cent; `counts` come from `scores.confusion`."""
-    support = counts.sum(axis=1)
-    share = np.divide(counts, support[:, None], out=np.full(counts.shape, np.nan), where=support[:, None] > 0)
-    names = list(PRODUCT_TYPES.values())
+def draw_confusion(counts: csr_matrix, names: Sequence[str], path: Path) -> None:
+    """Draw which answers the items of each category got, in per cent.
+
+    Of many categories, those with the most wrong answers are drawn, and the others together.
+
+    Args:
+        counts: As `scores.confusion` returns them.
+        names: The categories', in the same order.
+    """
+    shown, names = _gathered(counts, names)
+    support = shown.sum(axis=1)
+    share = np.divide(shown, support[:, None], out=np.full(shown.shape, np.nan), where=support[:, None] > 0)
     with drawn(path, 11, 10.5) as figure:
         axes = figure.add_subplot()
         axes.grid(visible=False)
@@ -35,6 +44,32 @@ def draw_confusion(counts: npt.NDArray[np.int64], path: Path) -> None:
         axes.set(
             xlabel="predicted", ylabel="actual (items)", title="Where the items of each category went, in per cent"
         )
+
+
+def drawn_categories(counts: csr_matrix) -> npt.NDArray[np.int64]:
+    """Return the categories that the drawn confusion shows one by one, in their order; the rest is drawn together.
+
+    Args:
+        counts: As `scores.confusion` returns them.
+    """
+    width = counts.shape[0]
+    if width <= _DRAWN:
+        return np.arange(width)
+    wrong = np.asarray(counts.sum(axis=1)).ravel() + np.asarray(counts.sum(axis=0)).ravel() - 2 * counts.diagonal()
+    return np.sort(np.argsort(-wrong, kind="stable")[: _DRAWN - 1])
+
+
+def _gathered(counts: csr_matrix, names: Sequence[str]) -> tuple[npt.NDArray[np.int64], Sequence[str]]:
+    """Return counts and names of the categories to draw, in their order, and at the end those of all others."""
+    width, chosen = len(names), drawn_categories(counts)
+    if len(chosen) == width:
+        return counts.toarray(), names
+    place = np.full(width, len(chosen))
+    place[chosen] = np.arange(len(chosen))
+    pairs = counts.tocoo()
+    found = np.zeros((len(chosen) + 1, len(chosen) + 1), np.int64)
+    np.add.at(found, (place[pairs.row], place[pairs.col]), pairs.data)
+    return found, [*(names[number] for number in chosen), f"{width - len(chosen):,} others"]
 
 
 def draw_reliability(table: pd.DataFrame, path: Path) -> None:

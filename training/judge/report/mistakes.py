@@ -10,10 +10,11 @@ from matplotlib.axes import Axes
 
 from shared.model.fusion import Prediction, Probabilities
 from shared.model.images import decode
-from shared.taxonomy import CODES, PRODUCT_TYPES
+from shared.taxonomy import Taxonomy
 from training.catalogue.pictures import iter_pictures
 from training.judge.report.style import MARK, PALE, drawn
 from training.judge.review import judged
+from training.pipeline.categories import Categories
 from training.pipeline.prepared import Items
 
 SHOWN = 24
@@ -26,27 +27,28 @@ _LETTERS = 30
 def list_mistakes(prediction: Prediction, items: Items, products: pd.DataFrame) -> pd.DataFrame:
     """Return a row per wrong answer, the most confident first.
 
-    Its columns are row, productid, actual, predicted, confidence, text and image. Categories
+    Its columns are row, id, actual, predicted, confidence, text and image. Categories
     are codes; text and image are the answers of each branch alone, missing if it had no input. `products` is
     products.parquet.
     """
+    categories = items.categories
     confidence, correct = judged(prediction.fused, items.classes)
     wrong = np.flatnonzero(~np.isnan(confidence) & ~correct)
     wrong = wrong[np.lexsort((items.rows[wrong], -confidence[wrong]))]
     return pd.DataFrame(
         {
             "row": items.rows[wrong],
-            "productid": products.set_index("row")["productid"].reindex(items.rows[wrong]).to_numpy(),
-            "actual": np.array(CODES)[items.classes[wrong]],
-            "predicted": _guesses(prediction.fused[wrong]),
+            "id": products.set_index("row")["id"].reindex(items.rows[wrong]).to_numpy(),
+            "actual": categories.codes_of(items.classes[wrong]),
+            "predicted": _guesses(prediction.fused[wrong], categories),
             "confidence": confidence[wrong],
-            "text": _guesses(prediction.text[wrong]),
-            "image": _guesses(prediction.image[wrong]),
+            "text": _guesses(prediction.text[wrong], categories),
+            "image": _guesses(prediction.image[wrong], categories),
         }
     )
 
 
-def draw_mistakes(mistakes: pd.DataFrame, imported: Path, path: Path) -> None:
+def draw_mistakes(mistakes: pd.DataFrame, taxonomy: Taxonomy, imported: Path, path: Path) -> None:
     """Draw the first `SHOWN` of `list_mistakes`, each with its picture and title from the imported catalogue."""
     worst = mistakes.head(SHOWN)
     products = pd.read_parquet(imported / "products.parquet").set_index("row").loc[worst["row"]]
@@ -58,14 +60,14 @@ def draw_mistakes(mistakes: pd.DataFrame, imported: Path, path: Path) -> None:
         grid = figure.subplots(rows, _COLUMNS, squeeze=False)
         for axes in grid.flat[len(worst) :]:
             axes.set_axis_off()
-        told = worst.assign(title=products["designation"].array, picture=products["picture"].array)
+        told = worst.assign(title=products["title"].array, picture=products["picture"].array)
         for axes, mistake in zip(grid.flat, told.to_dict(orient="records"), strict=False):
             _show(axes, pictures.get(mistake["picture"]))
             title = "(no title)" if pd.isna(mistake["title"]) else html.unescape(mistake["title"])
             # Dollar signs in a title do not enclose a formula.
             axes.set_title(_lines(title), fontsize=7.5, parse_math=False)
-            answer = f"→ {PRODUCT_TYPES[mistake['predicted']]} ({mistake['confidence']:.2f})"
-            said = f"{_lines(PRODUCT_TYPES[mistake['actual']])}\n{_lines(answer)}"
+            answer = f"→ {taxonomy.name_of(mistake['predicted'])} ({mistake['confidence']:.2f})"
+            said = f"{_lines(taxonomy.name_of(mistake['actual']))}\n{_lines(answer)}"
             axes.set_xlabel(said, fontsize=7.5, loc="left", color=MARK)
 
 
@@ -86,8 +88,8 @@ def _lines(text: str) -> str:
     return "\n".join(textwrap.wrap(text, _LETTERS, max_lines=2, placeholder=" …"))
 
 
-def _guesses(probabilities: Probabilities) -> pd.Series:
+def _guesses(probabilities: Probabilities, categories: Categories) -> pd.Series:
     """Return each row's most probable code, missing where the row is NaN."""
     spoke = ~np.isnan(probabilities[:, 0])
     best = np.where(spoke[:, None], probabilities, 0).argmax(axis=1)
-    return pd.Series(np.array(CODES)[best], dtype="Int64").where(spoke)
+    return pd.Series(categories.codes_of(best), dtype="str").where(spoke)

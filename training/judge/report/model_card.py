@@ -10,6 +10,9 @@ from training.judge.scores import Metrics
 FILE = "model_card.md"
 _WEAK = 3
 """Categories that are named as the weakest."""
+_LISTED = 60
+"""Categories that have a line; of more, the most frequent and the weakest have one."""
+_LISTED_WEAK = 20
 _FEW = 10
 """Items of a category below which its figures say little."""
 _BRANCHES = {"text": "text alone", "image": "picture alone", "fusion": "both (what serves)"}
@@ -36,12 +39,13 @@ def model_card(
         f"---\nmodel_name: {bundle.id}\nlibrary_name: openvino\ntags: [product-classification]\nlanguage: fr\n---",
         f"# Model card of bundle {bundle.id}",
         "Classifies a product of a marketplace's catalogue, from its title, description and picture (one of them is "
-        f"enough), into one of {len(bundle.manifest.labels)} categories. A bidirectional LSTM reads the words, VGG16 "
+        f"enough), into one of {len(bundle.codes)} categories. A bidirectional LSTM reads the words, VGG16 "
         f"sees the picture at {bundle.manifest.image_size} × {bundle.manifest.image_size} pixels, and a calibrated "
         "fusion weighs their answers.",
         *_data(rows, source, licence),
         *_figures(metrics),
         *_review(bundle, metrics["fusion"]),
+        *_levels(bundle, metrics["fusion"]),
         *_categories(categories),
         *_limits(categories, rows),
         *_making(bundle),
@@ -79,6 +83,16 @@ def _figures(metrics: Metrics) -> list[str]:
         "accuracy": "accuracy",
         "calibration_error": "calibration error",
     }
+    explained = (
+        "The calibration error is the mean distance between the stated confidence and the share of right answers. "
+        "`reliability.png` shows it over all confidences."
+    )
+    if "hierarchical_f1" in metrics["fusion"]:
+        columns["hierarchical_f1"] = "hierarchical F1"
+        explained += (
+            " Hierarchical F1 compares each answer and label with all that is above them, so an answer in the right "
+            "department counts in part."
+        )
     lines = [
         (title, *(_figure(metrics[branch].get(name)) for name in columns), f"{metrics[branch]['items']:,.0f}")
         for branch, title in _BRANCHES.items()
@@ -87,8 +101,7 @@ def _figures(metrics: Metrics) -> list[str]:
         "## Figures on the test split",
         "Measured on the bundle as it serves, on items that the training did not see.",
         _table(("answer from", *columns.values(), "items"), lines),
-        "The calibration error is the mean distance between the stated confidence and the share of right answers. "
-        "`reliability.png` shows it over all confidences.",
+        explained,
     ]
 
 
@@ -109,30 +122,78 @@ def _review(bundle: Bundle, fused: Mapping[str, float]) -> list[str]:
     return ["## Review threshold", said]
 
 
+def _levels(bundle: Bundle, fused: Mapping[str, float]) -> list[str]:
+    """What is sure on each level, which `sure` of results says; nothing without a tree."""
+    review = bundle.manifest.review
+    if not review.levels:
+        return []
+    lines = [
+        (
+            level,
+            "none is precise enough" if threshold is None else threshold,
+            *(_share(fused.get(f"level_{level}_{figure}")) for figure in ("coverage", "precision")),
+        )
+        for level, threshold in enumerate(review.levels, 1)
+    ]
+    own = "none is precise enough" if review.threshold is None else review.threshold
+    lines.append(("the answer", own, *(_share(fused.get(f"review_{figure}")) for figure in ("coverage", "precision"))))
+    return [
+        "## Levels of the tree",
+        f"A result says which categories above its answer are sure: from the threshold of a level on, "
+        f"{review.precision:.0%} of the categories there are right. Level 1 is at the root. On the test split:",
+        _table(("level", "threshold", "items that are sure", "of these right"), lines),
+    ]
+
+
 def _categories(categories: pd.DataFrame) -> list[str]:
     measured = categories[categories["support"] > 0].sort_values("f1", ascending=False)
+    heading = "## Figures by category"
+    if len(measured) <= _LISTED:
+        return [heading, _lines(measured)]
+    frequent = measured.sort_values(["support", "code"], ascending=[False, True]).head(_LISTED - _LISTED_WEAK)
+    return [
+        heading,
+        f"{len(measured):,} categories have test items; `per_class.csv` has the figures of each. The {len(frequent)} "
+        "with the most test items:",
+        _lines(frequent),
+        f"The {_LISTED_WEAK} weakest by F1{_with_enough(measured, _LISTED_WEAK)}:",
+        _lines(_weakest(measured, _LISTED_WEAK)),
+    ]
+
+
+def _lines(categories: pd.DataFrame) -> str:
     lines = [
         (
             row["name"],
-            row["prdtypecode"],
+            row["code"],
             row["support"],
             *(_figure(row[figure]) for figure in ("f1", "precision", "recall")),
             f"{row['confused_with_name']} ({row['confused_items']})" if row["confused_items"] else "",
         )
-        for row in measured.to_dict(orient="records")
+        for row in categories.to_dict(orient="records")
     ]
-    header = ("category", "code", "items", "F1", "precision", "recall", "most often taken for (items)")
-    return ["## Figures by category", _table(header, lines)]
+    return _table(("category", "code", "items", "F1", "precision", "recall", "most often taken for (items)"), lines)
+
+
+def _weakest(measured: pd.DataFrame, count: int) -> pd.DataFrame:
+    """The weakest categories, the weakest first: of those whose figures say something, if there are as many."""
+    enough = measured[measured["support"] >= _FEW] if _with_enough(measured, count) else measured
+    return enough.sort_values(["f1", "support", "code"], ascending=[True, False, True]).head(count)
+
+
+def _with_enough(measured: pd.DataFrame, count: int) -> str:
+    """Say of which categories `_weakest` are; nothing if of all."""
+    return f", of those with {_FEW} items or more" if (measured["support"] >= _FEW).sum() >= count else ""
 
 
 def _limits(categories: pd.DataFrame, rows: Mapping[str, int]) -> list[str]:
     measured = categories[categories["support"] > 0]
-    weak = ", ".join(f"{row.name} ({row.f1:.2f})" for row in measured.nsmallest(_WEAK, "f1").itertuples(index=False))
+    weak = ", ".join(f"{row.name} ({row.f1:.2f})" for row in _weakest(measured, _WEAK).itertuples(index=False))
     missing = len(categories) - len(measured)
     few = int((measured["support"] < _FEW).sum())
     lines = [
         f"It knows these {len(categories)} categories alone and puts every product into one of them.",
-        f"Its weakest categories on the test split, by F1: {weak}.",
+        f"Its weakest categories on the test split by F1{_with_enough(measured, _WEAK)}: {weak}.",
         f"{few} categories have fewer than {_FEW} test items, and {missing} have none: their figures say little.",
         "Other languages and other kinds of catalogue than those of the data were not measured.",
         f"It learned from {rows.get('train', 0):,} items; a mistake in their labels is learned as well.",
@@ -158,6 +219,10 @@ def _making(bundle: Bundle) -> list[str]:
 
 def _figure(value: float | None) -> str:
     return "" if value is None else f"{value:.3f}"
+
+
+def _share(value: float | None) -> str:
+    return "" if value is None else f"{value:.1%}"
 
 
 def _table(header: Sequence[object], lines: Iterable[Sequence[object]]) -> str:

@@ -18,9 +18,9 @@ from pathlib import Path
 
 import numpy as np
 
+from shared.code_hash import code_hash
 from shared.model.bundle import Bundle
 from shared.model.runtimes import Features
-from worker.classify.caches.code import code_hash
 from worker.classify.caches.feature_file import DamagedError, FeatureFile, open_newest
 
 log = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ _SEEING = (
     "worker/serving/engine.py",
     "worker/classify/pictures.py",
 )
-"""The code that a picture's features depend on; `tests/unit/worker/test_code_hash.py` holds it against the imports."""
+"""The code that a picture's features depend on; `tests/unit/shared/test_code_hash.py` holds it against the imports."""
 _STORED = np.dtype("<f2")
 
 _GATHER_S = 0.5

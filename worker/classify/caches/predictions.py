@@ -16,40 +16,47 @@ from typing import Self
 
 from redis import Redis, RedisError
 
+from shared.code_hash import code_hash
 from shared.ledger import Guess, ItemStatus, Outcome, QueuedItem
+from shared.model.projection import Projection
 from shared.model.review import PLACES
 from shared.redis_access import LuaScripts
-from worker.classify.caches.code import code_hash
 
 log = logging.getLogger(__name__)
 
 _SCRIPTS = LuaScripts(Path(__file__).parent / "lua")
 _ANSWERING = (
+    "shared/markup.py",
     "shared/model",
+    "shared/taxonomy",
     "shared/words.py",
     "worker/classify",
     "worker/serving/batching.py",
     "worker/serving/engine.py",
 )
-"""The code that an answer to an item depends on; `tests/unit/worker/test_code_hash.py` holds it against the imports."""
+"""The code that an answer to an item depends on; `tests/unit/shared/test_code_hash.py` holds it against the imports."""
 
 _SCALE = 10**PLACES
-_CHECKSUM, _HEAD, _GUESS, _WEIGHTS = Struct("<I"), Struct("<BHH"), Struct("<IH"), Struct("<HH")
+_CHECKSUM, _HEAD, _SHARE, _WEIGHTS, _GUESS = map(Struct, ("<I", "<BBBHH", "<H", "<HH", "<HH"))
+"""A category is the number of its column: the key names the bundle and the taxonomy, which tell its code."""
 _LONGEST = 2**16 - 1
 """The largest number of words stored: more than any bin of a profile distinguishes."""
 _NEEDS_REVIEW, _TEXT, _IMAGE, _WEIGHTED = 1, 2, 4, 8
 
 
-def prediction_key(bundle: str, runtime: str, item: QueuedItem, picture: str | None, tenant: str = "") -> bytes:
+def prediction_key(
+    bundle: str, runtime: str, taxonomy: str, item: QueuedItem, picture: str | None, tenant: str = ""
+) -> bytes:
     """Return 16 bytes that identify the answer to an item.
 
     Args:
         bundle: The bundle's id.
         runtime: The runtime's name; another precision gives another answer.
+        taxonomy: The version of the taxonomy in force: a merge changes the answers to items that were sent before it.
         picture: The sha256 of the picture's bytes.
         tenant: The owner; another tenant must not learn from `cached` what this one has sent.
     """
-    parts = (code_hash(*_ANSWERING), bundle, runtime, tenant, item.title, item.description, picture)
+    parts = (code_hash(*_ANSWERING), bundle, runtime, taxonomy, tenant, item.title, item.description, picture)
     return hashlib.blake2b(json.dumps(parts).encode(), digest_size=16).digest()
 
 
@@ -59,6 +66,8 @@ class CachedAnswer:
 
     guesses: tuple[Guess, ...]
     needs_review: bool
+    path: tuple[Guess, ...]
+    sure: int
     text: Guess | None
     image: Guess | None
     weights: tuple[float, float] | None
@@ -67,8 +76,9 @@ class CachedAnswer:
 
     @classmethod
     def of(cls, outcome: Outcome) -> Self:
+        answer = (outcome.guesses, outcome.needs_review, outcome.path, outcome.sure)
         branches = (outcome.text, outcome.image, outcome.weights)
-        return cls(outcome.guesses, outcome.needs_review, *branches, outcome.words, outcome.unknown)
+        return cls(*answer, *branches, outcome.words, outcome.unknown)
 
     def outcome(self, item: QueuedItem) -> Outcome:
         return Outcome(
@@ -76,6 +86,8 @@ class CachedAnswer:
             id=item.id,
             guesses=self.guesses,
             needs_review=self.needs_review,
+            path=self.path,
+            sure=self.sure,
             text=self.text,
             image=self.image,
             weights=self.weights,
@@ -99,8 +111,12 @@ class PredictionCache:
         self._put = _SCRIPTS.load(redis, "put")
         self._trim = _SCRIPTS.load(redis, "trim")
 
-    def get(self, keys: Sequence[bytes]) -> list[CachedAnswer | None]:
-        """Return the cached answer for each key, or `None`; takes one round trip."""
+    def get(self, keys: Sequence[bytes], projection: Projection) -> list[CachedAnswer | None]:
+        """Return the cached answer for each key, or `None`; takes one round trip.
+
+        Args:
+            projection: The one whose bundle and taxonomy the keys name.
+        """
         if not keys or not self._share:
             return [None] * len(keys)
         try:
@@ -108,16 +124,17 @@ class PredictionCache:
         except RedisError as error:
             log.warning("no cached predictions, %d items are computed: %s", len(keys), error)
             return [None] * len(keys)
-        return [None if value is None else _unpacked(value) for value in values]
+        return [None if value is None else _unpacked(value, projection) for value in values]
 
-    def put(self, outcomes: Mapping[bytes, Outcome]) -> None:
+    def put(self, outcomes: Mapping[bytes, Outcome], projection: Projection) -> None:
         """Cache the outcomes that succeeded and did not come from the cache; takes one round trip."""
         if not self._share:
             return
         packed: list[bytes] = []
         for key, outcome in outcomes.items():
-            if outcome.status is ItemStatus.SUCCEEDED and not outcome.cached and (value := _packed(outcome)):
-                packed += (key, value)
+            if outcome.status is ItemStatus.SUCCEEDED and not outcome.cached:
+                value = _packed(outcome, projection)
+                packed += (key, value) if value is not None else ()
         if not packed:
             return
         try:
@@ -134,11 +151,14 @@ class PredictionCache:
         return int(self._trim(args=[self._share]))
 
 
-def pack(answer: CachedAnswer) -> bytes:
-    """Pack an answer: 49 bytes with four guesses and both branches, numbers to `PLACES` decimals as in outcomes.
+def pack(answer: CachedAnswer, projection: Projection) -> bytes:
+    """Pack an answer: 39 bytes with four guesses and both branches, and two more for each category above.
+
+    Numbers are kept to `PLACES` decimals, as in outcomes.
 
     Raises:
-        struct.error, ValueError, OverflowError: a code or number outside the range of answers.
+        KeyError: the projection lacks a code, or the path is not that of the first guess.
+        struct.error, ValueError, OverflowError: a number is outside the range of answers.
     """
     flags = (
         _NEEDS_REVIEW * answer.needs_review
@@ -146,41 +166,67 @@ def pack(answer: CachedAnswer) -> bytes:
         | _IMAGE * (answer.image is not None)
         | _WEIGHTED * (answer.weights is not None)
     )
+    path = tuple(guess.code for guess in answer.path)
+    if path != _path(projection, answer.guesses):
+        raise KeyError(path)
     guesses = [*(guess for guess in (answer.text, answer.image) if guess is not None), *answer.guesses]
-    body = _HEAD.pack(flags, min(answer.words, _LONGEST), round(answer.unknown * _SCALE))
+    head = (flags, answer.sure, len(path), min(answer.words, _LONGEST), round(answer.unknown * _SCALE))
+    body = _HEAD.pack(*head) + b"".join(_SHARE.pack(round(guess.confidence * _SCALE)) for guess in answer.path)
     if answer.weights is not None:
         body += _WEIGHTS.pack(*(round(weight * _SCALE) for weight in answer.weights))
-    body += b"".join(_GUESS.pack(guess.code, round(guess.confidence * _SCALE)) for guess in guesses)
+    body += b"".join(_GUESS.pack(projection.columns[guess.code], round(guess.confidence * _SCALE)) for guess in guesses)
     return _CHECKSUM.pack(zlib.crc32(body)) + body
 
 
-def unpack(packed: bytes) -> CachedAnswer:
-    """Unpack an answer; raises `ValueError` for anything that `pack` did not write."""
+def unpack(packed: bytes, projection: Projection) -> CachedAnswer:
+    """Unpack an answer; raises `ValueError` for anything that `pack` did not write with this projection."""
     body = packed[_CHECKSUM.size :]
     if packed[: _CHECKSUM.size] != _CHECKSUM.pack(zlib.crc32(body)) or not body:
         raise ValueError("the checksum is wrong")
-    flags, length, unknown = _HEAD.unpack_from(body)
-    weights, start = None, _HEAD.size
+    flags, sure, depth, length, unknown = _HEAD.unpack_from(body)
+    weights, start = None, _HEAD.size + depth * _SHARE.size
+    shares = [share / _SCALE for (share,) in _SHARE.iter_unpack(body[_HEAD.size : start])]
     if flags & _WEIGHTED:
         text, image = _WEIGHTS.unpack_from(body, start)
         weights, start = (text / _SCALE, image / _SCALE), start + _WEIGHTS.size
-    guesses = [Guess(code, confidence / _SCALE) for code, confidence in _GUESS.iter_unpack(body[start:])]
+    codes = projection.codes
+    columns = list(_GUESS.iter_unpack(body[start:]))
+    if any(column >= len(codes) for column, _ in columns):
+        raise ValueError("it was answered with other categories")
+    guesses = [Guess(codes[column], confidence / _SCALE) for column, confidence in columns]
     branch_guesses = {branch: guesses.pop(0) for branch in (_TEXT, _IMAGE) if flags & branch}
-    branches = (branch_guesses.get(_TEXT), branch_guesses.get(_IMAGE), weights)
-    return CachedAnswer(tuple(guesses), bool(flags & _NEEDS_REVIEW), *branches, length, unknown / _SCALE)
+    path = _path(projection, guesses)
+    if len(path) != depth:
+        raise ValueError("it was answered with other categories")
+    return CachedAnswer(
+        guesses=tuple(guesses),
+        needs_review=bool(flags & _NEEDS_REVIEW),
+        path=tuple(map(Guess, path, shares)),
+        sure=sure,
+        text=branch_guesses.get(_TEXT),
+        image=branch_guesses.get(_IMAGE),
+        weights=weights,
+        words=length,
+        unknown=unknown / _SCALE,
+    )
 
 
-def _packed(outcome: Outcome) -> bytes | None:
+def _path(projection: Projection, guesses: Sequence[Guess]) -> tuple[str, ...]:
+    """The codes above the first guess."""
+    return projection.levels.paths[projection.columns[guesses[0].code]] if guesses else ()
+
+
+def _packed(outcome: Outcome, projection: Projection) -> bytes | None:
     try:
-        return pack(CachedAnswer.of(outcome))
-    except (struct.error, ValueError, OverflowError) as error:
+        return pack(CachedAnswer.of(outcome), projection)
+    except (struct.error, LookupError, ValueError, OverflowError) as error:
         log.warning("a prediction cannot be cached: %s", error)
         return None
 
 
-def _unpacked(value: bytes) -> CachedAnswer | None:
+def _unpacked(value: bytes, projection: Projection) -> CachedAnswer | None:
     try:
-        return unpack(value)
-    except ValueError as error:
+        return unpack(value, projection)
+    except (struct.error, LookupError, ValueError) as error:
         log.warning("a cached prediction cannot be read: %s", error)
         return None

@@ -1,4 +1,4 @@
-"""A hash of the project's code, so that caches do not return what other code has computed."""
+"""A hash of the project's code, so that nothing is kept and used again that other code has computed."""
 
 import hashlib
 from functools import cache

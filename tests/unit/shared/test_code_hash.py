@@ -4,10 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from shared import code_hash as code
+from shared.code_hash import code_hash
 from shared.settings import ROOT
 from tests.import_graph import code_behind, covered
-from worker.classify.caches import code, features, predictions
-from worker.classify.caches.code import code_hash
+from training.vgg16 import features as feature_store
+from worker.classify.caches import features, predictions
 
 
 def test_the_hash_changes_with_every_file_of_the_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -27,6 +29,7 @@ def test_the_hash_changes_with_every_file_of_the_code(tmp_path: Path, monkeypatc
 
 MAKES_NO_ANSWER = {
     "shared/__init__.py": "sets the environment of MLflow's client",
+    "shared/code_hash.py": "hashes code",
     "shared/drift": "counts answers",
     "shared/ledger": "carries items and outcomes",
     "shared/redis_access.py": "how Redis is called",
@@ -36,12 +39,25 @@ MAKES_NO_ANSWER = {
     "worker/process/metrics.py": "counts and times",
     "worker/serving/engine_metrics.py": "counts and times",
     "shared/network/outbound.py": "fetches bytes, whose hash the key holds",
+    "shared/network/fetching.py": "tries again to fetch them",
+    "shared/network/retry_after.py": "when to try again",
+    "shared/network/urls.py": "where to fetch them",
 }
 """Code behind the classification that no answer depends on, with the reason."""
 
 MAKES_NO_FEATURE = MAKES_NO_ANSWER | {
-    "shared/taxonomy.py": "names classes, which features know nothing of",
+    "shared/taxonomy": "names classes, which features know nothing of",
     "worker/classify/picture_source.py": "fetches bytes, whose hash the key holds",
+}
+
+
+STORES_FEATURES = MAKES_NO_FEATURE | {
+    "shared/model/fusion.py": "combines answers",
+    "shared/model/networks.py": "makes answers of features",
+    "shared/model/bundle.py": "holds the weights, whose hash the key holds",
+    "shared/pipeline": "names files",
+    "training/__init__.py": "quietens TensorFlow's log",
+    "training/pipeline": "names files and shows progress",
 }
 
 
@@ -50,8 +66,9 @@ MAKES_NO_FEATURE = MAKES_NO_ANSWER | {
     [
         ("worker.classify.classification", predictions._ANSWERING, MAKES_NO_ANSWER),
         ("worker.classify.pictures", features._SEEING, MAKES_NO_FEATURE),
+        ("training.vgg16.features", feature_store._SEEING, STORES_FEATURES),
     ],
-    ids=["predictions", "features"],
+    ids=["predictions", "features", "feature store"],
 )
 def test_the_key_holds_all_code_behind_what_is_kept(
     module: str, listed: tuple[str, ...], without: dict[str, str]

@@ -1,0 +1,6 @@
+"""The categories that answers and labels may name: reading them, and putting others in their place."""
+
+__all__ = [
+    "routes",
+    "schemas",
+]

@@ -1,0 +1,12 @@
+"""Entity tags of the taxonomy: its digest, in a tag of a document followed by what else the document depends on."""
+
+
+def listed(header: str) -> list[str]:
+    """Return the tags of `If-None-Match` or `If-Match`; a proxy that compresses makes them weak ones."""
+    return [tag.strip().removeprefix("W/") for tag in header.split(",")]
+
+
+def matches(if_match: str, digest: str) -> bool:
+    """Whether the header names a document of the taxonomy with this digest, or any taxonomy."""
+    tags = listed(if_match)
+    return "*" in tags or digest in [tag.strip('"').partition(".")[0] for tag in tags]

@@ -1,0 +1,99 @@
+"""Results, jobs and models as tables for a terminal."""
+
+from collections.abc import Iterable, Mapping
+
+from rich.box import SIMPLE
+from rich.markup import escape
+from rich.table import Table
+
+from catalog_client import Job, Models, Result, TaxonomyAcceptance, Verdict
+
+SHOWN = 15
+"""Results that are shown; the others are only counted."""
+_CODE_WIDTH, _BRANCHES_WIDTH = 16, 24
+"""Characters of codes that are shown; some have 128."""
+
+
+def results_table(results: Iterable[Result], titles: Mapping[str, str] | None = None) -> Table:
+    """One line per result, however long its title is."""
+    table = Table(box=SIMPLE, padding=(0, 1, 0, 0))
+    table.add_column("product", ratio=5, no_wrap=True, overflow="ellipsis")
+    table.add_column("code", max_width=_CODE_WIDTH, no_wrap=True, overflow="ellipsis")
+    table.add_column("category", ratio=4, no_wrap=True, overflow="ellipsis")
+    table.add_column("sure", justify="right")
+    table.add_column("review")
+    table.add_column("text/picture say", max_width=_BRANCHES_WIDTH, no_wrap=True, overflow="ellipsis")
+    table.expand = True
+    for result in results:
+        name = escape((titles or {}).get(result.id) or result.id)
+        if result.category is None:
+            message = result.error.message if result.error else result.status
+            table.add_row(name, "", f"[red]{escape(message)}[/red]")
+            continue
+        category, review = result.category, "[yellow]yes[/yellow]" if result.needs_review else ""
+        sure = f"{category.confidence:.0%}"
+        table.add_row(name, escape(str(category.code)), escape(category.name), sure, review, _branches(result))
+    return table
+
+
+def jobs_table(jobs: Iterable[Job]) -> Table:
+    """One line per job."""
+    table = _plain("job", "state", "items", "done", "failed", "review", "sent")
+    for job in jobs:
+        counts, sent = job.counts, job.created_at
+        failed = counts.failed + counts.expired
+        table.add_row(
+            *(job.id, job.state, str(counts.total), f"{job.progress:.0%}", str(failed), str(counts.needs_review)),
+            "" if sent is None else f"{sent.astimezone():%Y-%m-%d %H:%M:%S}",
+        )
+    return table
+
+
+def models_table(models: Models) -> Table:
+    """One line per registered version."""
+    table = _plain("version", "bundle", "alias", "weighted F1", "gate", "trained")
+    for model in models.models:
+        gate = "" if model.gate is None else "passed" if model.gate.passed else "refused"
+        figure = model.figures.get("test.fusion.weighted_f1")
+        table.add_row(
+            model.version,
+            model.bundle,
+            ", ".join(model.aliases),
+            "" if figure is None else f"{figure:.3f}",
+            gate,
+            "" if model.created_at is None else f"{model.created_at:%Y-%m-%dT%H:%M:%S}",
+        )
+    return table
+
+
+def taxonomy_history_table(entries: Iterable[TaxonomyAcceptance]) -> Table:
+    """One line per taxonomy that was put."""
+    table = _plain("number", "digest", "put", "by", "changes")
+    for entry in entries:
+        changes = ", ".join(f"{count} {kind}" for kind, count in entry.changes.items())
+        when = f"{entry.at.astimezone():%Y-%m-%d %H:%M:%S}"
+        table.add_row(str(entry.number), entry.digest, when, escape(entry.by or "another tenant"), changes)
+    return table
+
+
+def verdict_table(verdict: Verdict) -> Table:
+    """One line per check of the gate."""
+    table = Table(box=SIMPLE, padding=(0, 1, 0, 0), show_header=False)
+    for check in verdict.checks:
+        passed = "[green]passed[/green]" if check.passed else "[red]not passed[/red]"
+        table.add_row(check.name, passed, escape(check.detail))
+    return table
+
+
+def _plain(*columns: str) -> Table:
+    table = Table(box=SIMPLE, padding=(0, 1, 0, 0))
+    for name in columns:
+        table.add_column(name)
+    return table
+
+
+def _branches(result: Result) -> str:
+    """The codes that the text and the picture led to by themselves; of codes that are paths, the last part."""
+    branches = result.branches
+    categories = (branches.text, branches.image) if branches else (None, None)
+    return escape("/".join(str(category.code).rpartition(" > ")[2] if category else "–" for category in categories))
