@@ -8,12 +8,12 @@ import pandas as pd
 
 from shared.model import runtimes
 from shared.model.bundle import Bundle
-from shared.model.fusion import Prediction
 from shared.model.review import Review
 from shared.pipeline.params import Params, load_params
 from shared.registry.mlflow import register
 from shared.settings import get_settings
-from training.judge.answers import answer
+from training.judge.answers import BundleAnswers, answer
+from training.judge.cascade import cascade_figures
 from training.judge.keras_answers import keras_prediction
 from training.judge.levels import level_figures, tree_figures
 from training.judge.report import write_report
@@ -38,8 +38,8 @@ from training.pipeline.splits import TEST
 log = logging.getLogger(__name__)
 
 
-def measure(prediction: Prediction, items: Items, review: Review) -> Metrics:
-    """Return the figures per branch; the fusion's include those of the review thresholds, of each level too."""
+def measure(prediction: BundleAnswers, items: Items, review: Review) -> Metrics:
+    """Return the figures per branch; the fusion's include those of the cascade and of the review thresholds."""
     classes, levels = items.classes, items.categories.levels
     branches = {"text": prediction.text, "image": prediction.image, "fusion": prediction.fused}
     metrics = {
@@ -48,6 +48,7 @@ def measure(prediction: Prediction, items: Items, review: Review) -> Metrics:
     }
     metrics["fusion"] |= review_figures(review, *judged(prediction.fused, classes))
     metrics["fusion"] |= level_figures(review, prediction.fused, classes, levels)
+    metrics["fusion"] |= cascade_figures(prediction.always, prediction.not_looked_at, items)
     return metrics
 
 

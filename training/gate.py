@@ -102,7 +102,9 @@ class _Model:
             # In the arithmetic of prepared items.
             backbone = OpenVINOBackbone(bundle.folder / BACKBONE, bundle.manifest.image_size, "int8")
             items = seen_by(bundle, backbone, INT8, items, pool.imported, self._store)
-        return Answers(answer(bundle, self.runtime, items).fused, bundle.manifest.review)
+        answered = answer(bundle, self.runtime, items)
+        always = answered.always if bundle.manifest.cascade is not None else None
+        return Answers(answered.fused, bundle.manifest.review, always)
 
 
 def judge(

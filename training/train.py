@@ -3,6 +3,7 @@
 import logging
 import shutil
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +15,20 @@ import tensorflow as tf
 from shared.drift.profile import Profile, Reference, Seen
 from shared.model import golden, runtimes
 from shared.model.bundle import FLOAT, IMAGE, INT8, KNOWN, REFERENCE, TEXT, VOCABULARY, Bundle
+from shared.model.cascade import Cascade, Mask, fuse_cascaded, not_looked_at
 from shared.model.fusion import Fusion, Probabilities, fuse
+from shared.model.review import Review
 from shared.model.text import TextEncoder, unknown_share
 from shared.model.weights import save_weights
 from shared.pipeline.params import TextParams, TrainParams, load_params
+from training.fit.cascade import fit_cascade
 from training.fit.fusion import fit_fusion, out_of_fold, unfitted
 from training.fit.image import fit_image
 from training.fit.text import fit_text, predict_text
+from training.judge.cascade import cascade_figures
 from training.judge.levels import choose_levels, level_figures, tree_figures
-from training.judge.review import Confidence, Correct, choose_threshold, judged, review_figures
-from training.judge.scores import score
+from training.judge.review import choose_threshold, judged, review_figures
+from training.judge.scores import Metrics, score
 from training.pipeline import tracking
 from training.pipeline.layout import BUNDLE, HISTORY, PREPARED, TRAINING_REPORT
 from training.pipeline.prepared import Items, Prepared
@@ -49,27 +54,13 @@ def train(prepared: Prepared, bundle_folder: Path, report: Path, params: TrainPa
     _write_networks(bundle_folder, encoder, text, image, prepared.folder / "backbone")
 
     text_answers, image_answers = _text_answers(text, encoder, validation), _image_answers(image, validation)
-    fusion = fit_fusion(text_answers, image_answers, validation.classes)
-    held_out = out_of_fold(text_answers, image_answers, validation.classes, params.seed)
-    confidence, correct = judged(held_out, validation.classes)
-    levels, precision = prepared.categories.levels, params.review.precision
-    thresholds = choose_levels(held_out, validation.classes, levels, precision)
-    review = choose_threshold(confidence, correct, precision).model_copy(update={"levels": thresholds})
-    reference = _reference(encoder, validation, held_out, confidence, correct)
+    decision = _decide(text_answers, image_answers, validation, params)
+    reference = _reference(encoder, validation, decision, text_answers)
     (bundle_folder / REFERENCE).write_text(reference.model_dump_json(indent=1) + "\n")
-    metrics = {
-        branch: score(answers, validation.classes) | tree_figures(answers, validation.classes, levels)
-        for branch, answers in {"text": text_answers, "image": image_answers, "fusion": held_out}.items()
-    }
-    before = score(fuse(unfitted(len(prepared.categories)), text_answers, image_answers).fused, validation.classes)
-    metrics["fusion"] |= {
-        "calibration_error_before": before["calibration_error"],
-        **review_figures(review, confidence, correct),
-        **level_figures(review, held_out, validation.classes, levels),
-    }
+    in_float = _image_answers(image, prepared.validation_in_float())
     evaluated = {
-        INT8: _weighted_f1(fusion, text_answers, image_answers, validation),
-        FLOAT: _weighted_f1(fusion, text_answers, _image_answers(image, prepared.validation_in_float()), validation),
+        INT8: decision.weighted_f1(text_answers, image_answers, validation),
+        FLOAT: decision.weighted_f1(text_answers, in_float, validation),
     }
     prepared.known().save(bundle_folder / KNOWN)
     facts = {
@@ -78,9 +69,10 @@ def train(prepared: Prepared, bundle_folder: Path, report: Path, params: TrainPa
         "max_subwords": encoder.max_subwords,
         "image_size": prepared.image_size,
         "vgg16_weights": prepared.vgg16_weights,
-        "fusion": fusion,
-        "review": review,
-        "metrics": metrics,
+        "fusion": decision.fusion,
+        "cascade": decision.cascade,
+        "review": decision.review,
+        "metrics": _metrics(decision, text_answers, image_answers, validation),
         "evaluated": evaluated,
         "data": prepared.digest,
         "code": tracking.git_revision(),
@@ -116,13 +108,62 @@ def _image_answers(network: Any, items: Items) -> Probabilities:
     return answers
 
 
-def _reference(
-    encoder: TextEncoder, items: Items, fused: Probabilities, confidence: Confidence, correct: Correct
-) -> Reference:
+@dataclass(frozen=True)
+class _Decision:
+    """How the branches' answers become the model's, fitted on the validation split, and what it gives there."""
+
+    fusion: Fusion
+    cascade: Cascade | None
+    review: Review
+    held_out: Probabilities
+    """Each item's answer by a fusion that was fitted without it, (items, classes)."""
+    always: Probabilities
+    """The same with every picture looked at."""
+
+    def skipped(self, text: Probabilities, items: Items) -> Mask:
+        return not_looked_at(self.cascade, text, items.has_image)
+
+    def weighted_f1(self, text: Probabilities, image: Probabilities, items: Items) -> float:
+        skipped = self.skipped(text, items)
+        answers = fuse_cascaded(self.fusion, self.cascade, text, image, skipped).fused
+        return score(answers, items.classes).get("weighted_f1", 0.0)
+
+
+def _decide(text: Probabilities, image: Probabilities, items: Items, params: TrainParams) -> _Decision:
+    """Fit the fusion, the cascade and the review thresholds, each on answers that were given out of fold."""
+    classes, precision = items.classes, params.review.precision
+    always = out_of_fold(text, image, classes, params.seed)
+    cascade = fit_cascade(text, image, always, classes, params.cascade.loss)
+    held_out = out_of_fold(text, image, classes, params.seed, cascade)
+    levels = choose_levels(held_out, classes, items.categories.levels, precision)
+    review = choose_threshold(*judged(held_out, classes), precision).model_copy(update={"levels": levels})
+    return _Decision(fit_fusion(text, image, classes), cascade, review, held_out, always)
+
+
+def _metrics(decision: _Decision, text: Probabilities, image: Probabilities, items: Items) -> Metrics:
+    """Return the figures of each branch on the validation split; the fusion's are out of fold."""
+    classes, levels, held_out = items.classes, items.categories.levels, decision.held_out
+    metrics = {
+        branch: score(answers, classes) | tree_figures(answers, classes, levels)
+        for branch, answers in {"text": text, "image": image, "fusion": held_out}.items()
+    }
+    before = score(fuse(unfitted(len(items.categories)), text, image).fused, classes)
+    metrics["fusion"] |= {
+        "calibration_error_before": before["calibration_error"],
+        **review_figures(decision.review, *judged(held_out, classes)),
+        **level_figures(decision.review, held_out, classes, levels),
+        **cascade_figures(decision.always, decision.skipped(text, items), items),
+    }
+    return metrics
+
+
+def _reference(encoder: TextEncoder, items: Items, decision: _Decision, text: Probabilities) -> Reference:
     """Return the profile of the out-of-fold answers, which the bundle is compared with while it serves.
 
     The fitted answers would promise too much, as they would for the review threshold.
     """
+    fused, skipped = decision.held_out, decision.skipped(text, items)
+    confidence, correct = judged(fused, items.classes)
     answered = np.flatnonzero(~np.isnan(confidence))
     codes = {row: items.categories.codes[fused[row].argmax()] for row in answered}
     profile = Profile.of(
@@ -132,16 +173,13 @@ def _reference(
             words=len(items.words[row]),
             unknown=unknown_share(encoder.ids(items.words[row])),
             picture=bool(items.has_image[row]),
+            looked_at=not skipped[row] if items.has_image[row] and decision.cascade else None,
         )
         for row in answered
     )
     accuracy = float(correct[answered].mean()) if len(answered) else 0.0
     right = Counter(codes[row] for row in answered if correct[row])
     return Reference(accuracy=accuracy, counts=dict(sorted(profile.counts.items())), right=dict(sorted(right.items())))
-
-
-def _weighted_f1(fusion: Fusion, text: Probabilities, image: Probabilities, items: Items) -> float:
-    return score(fuse(fusion, text, image).fused, items.classes).get("weighted_f1", 0.0)
 
 
 def _no_answers(items: Items) -> Probabilities:

@@ -7,7 +7,7 @@ from io import StringIO
 
 from api import ingest
 from api.jobs.parquet import parquet
-from api.jobs.render import result_out
+from api.jobs.render import picture_of, result_out
 from api.lifecycle.names import NameOf, NamesOf
 from shared.ledger import ItemStatus, Outcome
 from shared.spreadsheets import disarmed
@@ -15,7 +15,7 @@ from shared.spreadsheets import disarmed
 COLUMNS = (
     "index", "id", "status", "code", "category", "confidence", "needs_review",
     "bundle", "model_version", "error", "message", "cached",
-    "sure_code", "sure", "path",
+    "sure_code", "sure", "path", "picture",
 )  # fmt: skip
 _BETWEEN = " > "
 """Between the names of a path."""
@@ -67,7 +67,7 @@ def row(bundle: str, outcome: Outcome, name_of: NameOf) -> Row:
     """A result as a row of a table with the columns `COLUMNS`, made without the models of the JSON."""
     status = outcome.status.value
     answered: Row = (None, None, None, None)
-    of_path: Row = (None, None, None)
+    of_path: Row = (None, None, None, None)
     failure: Row = (None, None)
     if outcome.status is not ItemStatus.SUCCEEDED:
         failure = (outcome.error or status, outcome.message or "")
@@ -77,7 +77,7 @@ def row(bundle: str, outcome: Outcome, name_of: NameOf) -> Row:
         names = [name_of(code) for code in path]
         answered = (best.code, names[-1], best.confidence, outcome.needs_review)
         sure: Row = (path[outcome.sure - 1], names[outcome.sure - 1]) if outcome.sure else (None, None)
-        of_path = (*sure, _BETWEEN.join(names))
+        of_path = (*sure, _BETWEEN.join(names), picture_of(outcome))
     about: Row = (bundle or None, bundle or None, *failure, outcome.cached)
     return (outcome.index, outcome.id, status, *answered, *about, *of_path)
 

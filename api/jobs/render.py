@@ -1,6 +1,7 @@
 """Jobs and results as clients see them."""
 
 from datetime import datetime
+from typing import Literal
 
 from api.jobs.schemas import AnswerOut, BranchesOut, CategoryOut, ItemErrorOut, JobOut, QueueOut, ResultOut
 from api.lifecycle.counts import JobCountsOut
@@ -34,6 +35,7 @@ def job_out(job: Job, lane: LaneStatus | None) -> JobOut:
         deadline_at=time_of(job.deadline),
         estimated_finish_at=_estimate(job, rate, lane),
         error_budget=job.error_budget,
+        pictures=job.pictures,
         parent=job.parent,
         webhook=webhook_out(job),
         results_expire_at=maybe_time(job.results_expire_at),
@@ -82,6 +84,7 @@ def result_out(bundle: str, outcome: Outcome, name_of: NameOf) -> ResultOut:
             text_weight=text_weight,
             image_weight=image_weight,
         ),
+        picture=picture_of(outcome),
         cached=outcome.cached,
         bundle=bundle,
         model_version=bundle,
@@ -92,6 +95,13 @@ def _answer(outcome: Outcome, name_of: NameOf) -> AnswerOut:
     path = [_category(guess, name_of) for guess in (*outcome.path, outcome.guesses[0])]
     best, sure = path[-1], path[outcome.sure - 1] if outcome.sure else None
     return AnswerOut(code=best.code, name=best.name, confidence=best.confidence, path=path, sure=sure)
+
+
+def picture_of(outcome: Outcome) -> Literal["looked_at", "not_looked_at"] | None:
+    """Return whether the model looked at the item's picture; `None` without one."""
+    if outcome.not_looked_at:
+        return "not_looked_at"
+    return None if outcome.image is None else "looked_at"
 
 
 def _category(guess: Guess, name_of: NameOf) -> CategoryOut:

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, HttpUrl
 from api.items.schemas import ItemIn
 from api.lifecycle.counts import JobCountsOut
 from api.lifecycle.webhooks import WebhookOut
-from shared.ledger import ItemStatus, JobState
+from shared.ledger import ItemStatus, JobState, PictureUse
 from shared.words import DESCRIPTION_LIMIT
 
 
@@ -29,6 +29,11 @@ class JobOptions(BaseModel):
     )
     error_budget: float | None = Field(
         None, ge=0, le=100, description="The job fails once more than this percentage of its items has failed."
+    )
+    pictures: PictureUse = Field(
+        PictureUse.WHEN_NEEDED,
+        description="`when_needed`: where the text alone is sure, the picture is not looked at, and not fetched if it "
+        "is a URL. `always`: every picture is looked at.",
     )
 
 
@@ -74,6 +79,7 @@ class JobOut(BaseModel):
         "null where `queue` is."
     )
     error_budget: float | None
+    pictures: PictureUse = Field(description="Which pictures are looked at.")
     parent: str | None = Field(description="The job whose items this one retries.")
     webhook: WebhookOut | None
     results_expire_at: datetime | None = Field(
@@ -141,6 +147,11 @@ class ResultOut(BaseModel):
     needs_review: bool | None = Field(None, description=_NEEDS_REVIEW)
     alternatives: list[CategoryOut] = []
     branches: BranchesOut | None = None
+    picture: Literal["looked_at", "not_looked_at"] | None = Field(
+        None,
+        description="Whether the model looked at the item's picture; `not_looked_at`: the text alone was sure. Null if "
+        "the item has no picture, or has no category.",
+    )
     error: ItemErrorOut | None = None
     cached: bool = Field(False, description="Whether this is an earlier answer to the same item by the same bundle.")
     bundle: str | None = Field(description="The hash of the bundle that answered; null if none did.")

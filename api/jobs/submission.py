@@ -99,7 +99,8 @@ class JobSubmissions:
                 detail = f"Job {parent.id} has no items that are {', '.join(sorted(statuses))}{_freed(parent)}."
                 raise Problem(HTTPStatus.CONFLICT, "nothing-to-retry", detail)
             await assembly.finish(self._blobs)
-        options = JobOptions(webhook_url=HttpUrl(parent.webhook_url) if parent.webhook_url else None)
+        webhook_url = HttpUrl(parent.webhook_url) if parent.webhook_url else None
+        options = JobOptions(webhook_url=webhook_url, pictures=parent.pictures)
         new = replace(self._new(assembly, parent.tenant, options, passing=False), parent=parent.id)
         return await run_in_threadpool(self._open, assembly, new, claim, fingerprint)
 
@@ -124,6 +125,7 @@ class JobSubmissions:
             tracked=not passing,
             listed=not passing,
             keep_inputs=settings.keep_inputs,
+            pictures=options.pictures,
         )
 
     def _open(self, assembly: JobAssembly, new: NewJob, claim: Claim | None, fingerprint: str) -> Job:

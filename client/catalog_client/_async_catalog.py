@@ -90,10 +90,11 @@ class AsyncCatalog:
         on_invalid: str | None = None,
         deadline_s: float | None = None,
         error_budget: float | None = None,
+        all_pictures: bool = False,
         idempotency_key: str | None = None,
     ) -> Job:
         folder = None if pictures is None else Path(pictures)
-        call = calls.submit(webhook_url, on_invalid, deadline_s, error_budget, idempotency_key)
+        call = calls.submit(webhook_url, on_invalid, deadline_s, error_budget, all_pictures, idempotency_key)
         with closing(AsyncBody(item_source(items, folder, mapping), lambda: Encoder(folder))) as body:
             return await self._connection.send(call, body)
 

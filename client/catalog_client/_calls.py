@@ -97,9 +97,11 @@ def submit(
     on_invalid: str | None,
     deadline_s: float | None,
     error_budget: float | None,
+    all_pictures: bool,
     idempotency_key: str | None,
 ) -> Call[Job]:
     query = {
+        "pictures": "always" if all_pictures else None,
         "webhook_url": webhook_url,
         "on_invalid": on_invalid,
         "deadline_s": deadline_s,

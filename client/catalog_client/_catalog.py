@@ -105,6 +105,7 @@ class Catalog:
         on_invalid: str | None = None,
         deadline_s: float | None = None,
         error_budget: float | None = None,
+        all_pictures: bool = False,
         idempotency_key: str | None = None,
     ) -> Job:
         """Send items as one job; returns it as it was accepted.
@@ -123,6 +124,7 @@ class Catalog:
             on_invalid: "reject" (the default): one invalid item means that none is accepted; "skip" leaves it out.
             deadline_s: Seconds after which items that are not classified expire.
             error_budget: The job stops when more than this percentage of its items has failed.
+            all_pictures: Every picture is looked at, also where the text alone is sure.
             idempotency_key: Your own key for the request; by default a new one.
 
         Raises:
@@ -130,7 +132,7 @@ class Catalog:
             ProblemError: the service refused the job; `errors` names the items.
         """
         folder = None if pictures is None else Path(pictures)
-        call = calls.submit(webhook_url, on_invalid, deadline_s, error_budget, idempotency_key)
+        call = calls.submit(webhook_url, on_invalid, deadline_s, error_budget, all_pictures, idempotency_key)
         with closing(Body(item_source(items, folder, mapping), lambda: Encoder(folder))) as body:
             return self._connection.send(call, body)
 

@@ -142,6 +142,8 @@ class Result(Record):
     needs_review: bool | None = None
     alternatives: tuple[Category, ...] = ()
     branches: Branches | None = None
+    picture: str | None = None
+    """looked_at, or not_looked_at where the text alone was sure; `None` for an item without a picture."""
     error: ItemError | None = None
     cached: bool = False
     """Whether it is an earlier answer to the same item by the same bundle."""

@@ -30,6 +30,8 @@ class Seen(NamedTuple):
     unknown: float
     """The share of the words read that the vocabulary does not hold as whole words."""
     picture: bool
+    looked_at: bool | None = None
+    """Whether the model looked at the picture; `None` if there is none, or it was told to look at every one."""
 
 
 class DriftFeature(StrEnum):
@@ -41,6 +43,8 @@ class DriftFeature(StrEnum):
     UNKNOWN = "unknown_words"
     """Over the items that have words."""
     PICTURE = "picture"
+    LOOKED_AT = "picture_looked_at"
+    """Over the items with a picture of which the model decided whether to look at it."""
 
 
 _CONFIDENCE = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
@@ -50,6 +54,7 @@ _WORDS = (1, 2, 4, 8, 12, 16, 24, 32, 48, 64, 96, 128, 256)
 _UNKNOWN = (0.0001, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1)
 """The first bin holds texts whose words are all known, the last one texts with no known word."""
 _PICTURE = ("without", "with")
+_LOOKED_AT = ("no", "yes")
 
 
 def _between(borders: tuple[float, ...]) -> list[str]:
@@ -61,6 +66,7 @@ BINS: Mapping[DriftFeature, tuple[str, ...]] = {
     DriftFeature.WORDS: ("none", *_between(_WORDS), f"{_WORDS[-1]:g} and more"),
     DriftFeature.UNKNOWN: ("none", f"below {_UNKNOWN[1]:g}", *_between(_UNKNOWN[1:]), "all"),
     DriftFeature.PICTURE: _PICTURE,
+    DriftFeature.LOOKED_AT: _LOOKED_AT,
 }
 """The bins' human-readable names in order; `a to b` includes a but not b. The bins of `TYPE` are categories."""
 _SHOWN_CATEGORIES = 50
@@ -94,9 +100,10 @@ class Profile:
     def of(cls, items: Iterable[Seen]) -> "Profile":
         confidence_names, words_names = _NAMES[DriftFeature.CONFIDENCE], _NAMES[DriftFeature.WORDS]
         unknown_names, picture_names = _NAMES[DriftFeature.UNKNOWN], _NAMES[DriftFeature.PICTURE]
+        looked_at_names = _NAMES[DriftFeature.LOOKED_AT]
         bins: list[str] = []
         total = squares = 0
-        for code, confidence, words, unknown, picture in items:
+        for code, confidence, words, unknown, picture, looked_at in items:
             bins += (
                 _ITEMS,
                 confidence_names[bisect_right(_CONFIDENCE, confidence)],
@@ -106,6 +113,8 @@ class Profile:
             )
             if words:
                 bins.append(unknown_names[bisect_right(_UNKNOWN, unknown)])
+            if looked_at is not None:
+                bins.append(looked_at_names[looked_at])
             units = round(confidence * _SCALE)
             total += units
             squares += units * units

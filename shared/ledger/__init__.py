@@ -35,7 +35,7 @@ from shared.ledger.outbox import Outbox
 from shared.ledger.quotas import MEMORY, MemoryFullError, MemoryQuota, QuotaExceededError, Quotas
 from shared.ledger.records import Guess, Job, KnownItem, LaneStatus, Lease, NewJob, Outcome, QueuedItem
 from shared.ledger.results import Results, ResultsGoneError
-from shared.ledger.states import TERMINAL, TRANSITIONS, ItemStatus, JobState, WebhookState
+from shared.ledger.states import TERMINAL, TRANSITIONS, ItemStatus, JobState, PictureUse, WebhookState
 from shared.ledger.trainings import Stage, StageState, Training, TrainingRequest, Trainings, new_training
 
 __all__ = [
@@ -77,6 +77,7 @@ __all__ = [
     "NothingToDeliverError",
     "Outbox",
     "Outcome",
+    "PictureUse",
     "QueueFigures",
     "QueueFullError",
     "QueuedItem",

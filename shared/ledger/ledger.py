@@ -17,7 +17,7 @@ from shared.ledger.packing import pack_items, pack_outcomes, unpack_items
 from shared.ledger.quotas import MEMORY, MemoryFullError, MemoryQuota, QuotaExceededError
 from shared.ledger.records import Job, LaneStatus, Lease, NewJob, Outcome, QueuedItem
 from shared.ledger.scripts import job_key, load
-from shared.ledger.states import ItemStatus, JobState
+from shared.ledger.states import ItemStatus, JobState, PictureUse
 from shared.redis_access import PREFIX, in_bytes, in_seconds
 
 LEASE_S = 8.0
@@ -208,9 +208,10 @@ class Ledger:
         leased = self._lease(args=[lane, LEASE_S])
         if not leased:
             return None
-        job, chunk, packed, attempt, losses, tenant, traceparent = leased
+        job, chunk, packed, attempt, losses, tenant, traceparent, pictures = leased
         items, parent = unpack_items(packed), traceparent and traceparent.decode()
-        return Lease(job.decode(), int(chunk), items, int(attempt), int(losses), tenant.decode(), parent)
+        use = PictureUse(pictures.decode()) if pictures else PictureUse.WHEN_NEEDED
+        return Lease(job.decode(), int(chunk), items, int(attempt), int(losses), tenant.decode(), parent, use)
 
     def renew(self, leases: Sequence[Lease]) -> None:
         if leases:

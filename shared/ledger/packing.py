@@ -59,7 +59,9 @@ def _to_row(outcome: Outcome) -> tuple[Any, ...]:
         return _OTHERS(outcome)
     guesses = [_cells(guess) for guess in outcome.guesses]
     text, image = outcome.text, outcome.image
-    return (*_SUCCEEDED(outcome), guesses, text and _cells(text), image and _cells(image))
+    # Earlier releases take `false` for no picture, as they take `null`.
+    picture = False if outcome.not_looked_at else image and _cells(image)
+    return (*_SUCCEEDED(outcome), guesses, text and _cells(text), picture)
 
 
 def _cells(guess: Guess) -> tuple[str | int, float]:
@@ -81,7 +83,8 @@ def _from_row(paths: Iterator[tuple[tuple[Guess, ...], int]], index: int, identi
         path=path,
         sure=sure,
         text=text and _guess(*text),
-        image=image and _guess(*image),
+        image=_guess(*image) if image else None,
+        not_looked_at=image is False,
         weights=weights and tuple(weights),
         cached=cached,
     )

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from shared.ledger.states import TERMINAL, ItemStatus, JobState, WebhookState
+from shared.ledger.states import TERMINAL, ItemStatus, JobState, PictureUse, WebhookState
 
 _BUNDLE = "model:"
 """How the fields begin that count a job's results per bundle."""
@@ -55,6 +55,8 @@ class Outcome:
     text: Guess | None = None
     """The text branch's own best guess."""
     image: Guess | None = None
+    not_looked_at: bool = False
+    """There is a picture, but the model did not look at it, because the text alone was sure."""
     weights: tuple[float, float] | None = None
     """Shares of text and image in the fusion."""
     error: str | None = None
@@ -91,6 +93,7 @@ class Lease:
     """The job's tenant."""
     traceparent: str | None = None
     """The job's place in a trace."""
+    pictures: PictureUse = PictureUse.WHEN_NEEDED
 
     @property
     def member(self) -> str:
@@ -154,6 +157,7 @@ class NewJob:
     """Whether classified items are kept with their results, for corrections."""
     traceparent: str | None = None
     """Its place in a trace (W3C Trace Context), which the ledger stores without interpreting it."""
+    pictures: PictureUse = PictureUse.WHEN_NEEDED
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +193,7 @@ class Job:
     """`None` for a job without a webhook."""
     webhook_attempts: int
     traceparent: str | None = None
+    pictures: PictureUse = PictureUse.WHEN_NEEDED
 
     @property
     def done(self) -> int:
@@ -278,6 +283,7 @@ class Job:
             webhook_state=WebhookState(text.get("webhook_state", "waiting")) if "webhook_url" in text else None,
             webhook_attempts=int(text.get("webhook_attempts", 0)),
             traceparent=text.get("traceparent"),
+            pictures=PictureUse(text.get("pictures", PictureUse.WHEN_NEEDED)),
         )
 
 

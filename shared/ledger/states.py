@@ -45,6 +45,14 @@ class ItemStatus(StrEnum):
     EXPIRED = "expired"
 
 
+class PictureUse(StrEnum):
+    """Which pictures of a job the model looks at."""
+
+    WHEN_NEEDED = "when_needed"
+    """Those that can change the answer; where the text alone is sure, the picture is not looked at."""
+    ALWAYS = "always"
+
+
 class WebhookState(StrEnum):
     """The state of a job's webhook."""
 

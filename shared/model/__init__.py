@@ -3,6 +3,7 @@
 __all__ = [
     "backbone",
     "bundle",
+    "cascade",
     "fusion",
     "golden",
     "images",

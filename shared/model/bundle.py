@@ -7,9 +7,10 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from shared.drift.profile import Reference
+from shared.model.cascade import Cascade
 from shared.model.fusion import Fusion
 from shared.model.known import KnownItems
 from shared.model.review import Review
@@ -58,6 +59,9 @@ class Manifest(BaseModel):
     vgg16_weights: str
     """Origin of VGG16's weights: `imagenet`, `random`, or a file's name."""
     fusion: Fusion
+    cascade: Cascade | None = Field(None, exclude_if=lambda cascade: cascade is None)
+    """When a picture is not looked at; `None`: all are. It is left out of the manifest then, whose hash names the
+    bundle."""
     review: Review
     metrics: dict[str, dict[str, float]]
     """Per branch (`text`, `image`, `fusion`), on the validation split; the fusion's are out of fold."""

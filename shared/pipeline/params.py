@@ -143,10 +143,15 @@ class ReviewParams(_Section):
     precision: float = Field(gt=0, le=1)
 
 
+class CascadeParams(_Section):
+    loss: float = Field(ge=0, le=1)
+
+
 class TrainParams(_Section):
     seed: Seed
     text: TextParams
     image: ImageParams
+    cascade: CascadeParams
     review: ReviewParams
 
 

@@ -2,6 +2,7 @@
 
 __all__ = [
     "answers",
+    "cascade",
     "changed_categories",
     "comparison",
     "gate_checks",

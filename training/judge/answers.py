@@ -1,7 +1,7 @@
 """A bundle's answers to prepared items, on any runtime."""
 
 from collections.abc import Sequence
-from dataclasses import astuple, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from shared.model.bundle import Bundle
+from shared.model.cascade import Mask, fuse_cascaded, not_looked_at
 from shared.model.fusion import Prediction, Probabilities, fuse
 from shared.model.projection import Projection
 from shared.model.runtimes import Backbone, Runtime
@@ -20,7 +21,17 @@ from training.vgg16.features import FeatureStore, compute_missing
 _BATCH = 256
 
 
-def answer(bundle: Bundle, runtime: Runtime, items: Items) -> Prediction:
+@dataclass(frozen=True)
+class BundleAnswers(Prediction):
+    """A bundle's answers as it serves, beside those of both branches to all items."""
+
+    always: Probabilities
+    """The fused answers with every picture looked at, (items, classes)."""
+    not_looked_at: Mask
+    """The items whose picture does not count in `fused`, (items,)."""
+
+
+def answer(bundle: Bundle, runtime: Runtime, items: Items) -> BundleAnswers:
     """Return the bundle's probabilities for the items, per branch and fused, with a column per category of the items.
 
     What the items' taxonomy has merged or retired since the bundle's training is projected as it is in service. A
@@ -34,11 +45,21 @@ def answer(bundle: Bundle, runtime: Runtime, items: Items) -> Prediction:
         text[rows] = runtime.text(encoder.encode([items.words[row] for row in rows]))
     for rows in _batches(items.has_image):
         image[rows] = runtime.image(features[rows])
-    projection = Projection(codes, categories.taxonomy)
-    prediction = projection.project(fuse(bundle.manifest.fusion, text, image)).prediction
-    if projection.codes == categories.codes:
-        return prediction
-    return Prediction(*(_moved(each, projection.codes, categories) for each in astuple(prediction)))
+    projection, manifest = Projection(codes, categories.taxonomy), bundle.manifest
+
+    def told(prediction: Prediction) -> Prediction:
+        projected = projection.project(prediction).prediction
+        if projection.codes == categories.codes:
+            return projected
+        branches = (getattr(projected, field.name) for field in fields(projected))
+        return Prediction(*(_moved(each, projection.codes, categories) for each in branches))
+
+    skipped = not_looked_at(manifest.cascade, text, items.has_image)
+    always = told(fuse(manifest.fusion, text, image))
+    fused = always.fused
+    if skipped.any():
+        fused = told(fuse_cascaded(manifest.fusion, manifest.cascade, text, image, skipped)).fused
+    return BundleAnswers(fused, always.text, always.image, always.fused, skipped)
 
 
 def seen_by(

@@ -30,10 +30,12 @@ class Answers:
 
     fused: Probabilities
     review: Review
+    always: Probabilities | None = None
+    """The answers with every picture looked at, which the gate tells and does not judge; `None`: the same answers."""
 
     def where(self, chosen: npt.NDArray[np.bool_]) -> "Answers":
         """Return the answers to the items for which `chosen`, of shape (items,), is true."""
-        return Answers(self.fused[chosen], self.review)
+        return Answers(self.fused[chosen], self.review, None if self.always is None else self.always[chosen])
 
 
 def check_held_out(
@@ -172,16 +174,25 @@ def check_f1(
         levels: What is above the categories, for the hierarchical F1, which is told beside it and does not decide.
     """
     found = _paired(champion, challenger, classes, params)
+    both = {"champion": champion, "challenger": challenger}
     trees = {
         f"{who}_hierarchical": hierarchical_f1(answers.fused, classes, levels)
-        for who, answers in (("champion", champion), ("challenger", challenger))
+        for who, answers in both.items()
         if levels is not None and levels.depth
     }
-    told = (
-        f" Hierarchical F1 {trees['challenger_hierarchical']:.3f} against {trees['champion_hierarchical']:.3f}."
-        if trees
-        else ""
-    )
+    always = {
+        f"{who}_always": score(answers.fused if answers.always is None else answers.always, classes)["weighted_f1"]
+        for who, answers in both.items()
+        if len(classes) and not (champion.always is None and challenger.always is None)
+    }
+    told = ""
+    if trees:
+        told += f" Hierarchical F1 {trees['challenger_hierarchical']:.3f} against {trees['champion_hierarchical']:.3f}."
+    if always:
+        told += (
+            f" With every picture looked at, weighted F1 {always['challenger_always']:.3f} against "
+            f"{always['champion_always']:.3f}."
+        )
     return GateCheck(
         name=name,
         passed=found.low > -params.margin and found.gain >= -params.loss,
@@ -197,6 +208,7 @@ def check_f1(
             "low": found.low,
             "high": found.high,
             **trees,
+            **always,
         },
     )
 

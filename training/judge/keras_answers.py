@@ -3,13 +3,12 @@
 from pathlib import Path
 
 from shared.model.bundle import Bundle
-from shared.model.fusion import Prediction
 from shared.model.runtimes.tensorflow import TensorFlowRuntime
-from training.judge.answers import answer, seen_by
+from training.judge.answers import BundleAnswers, answer, seen_by
 from training.pipeline.prepared import Items
 
 
-def keras_prediction(bundle: Bundle, items: Items, imported: Path, store_folder: Path) -> Prediction:
+def keras_prediction(bundle: Bundle, items: Items, imported: Path, store_folder: Path) -> BundleAnswers:
     """Return TensorFlow's answers to the items, computed in single precision from their pictures.
 
     Keras computes a few pictures a second on a CPU; the feature store keeps its features too.

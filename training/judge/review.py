@@ -1,11 +1,16 @@
 """The review threshold: how many items can be accepted without review at a given precision."""
 
+from statistics import NormalDist
+
 import numpy as np
 import numpy.typing as npt
 
 from shared.model.fusion import Probabilities
 from shared.model.review import PLACES, Review
 from training.judge.scores import coverage_curve
+
+_SURE = 0.8
+"""How sure it must be that a threshold keeps its promise; more would cost much coverage: `benchmarks/quality.md`."""
 
 Confidence = npt.NDArray[np.float64]
 Correct = npt.NDArray[np.bool_]
@@ -21,17 +26,29 @@ def judged(probabilities: Probabilities, classes: npt.NDArray[np.int64]) -> tupl
 
 
 def choose_threshold(confidence: Confidence, correct: Correct, precision: float = 0.95) -> Review:
-    """Return the lowest threshold that is precise enough on items of shape (items,).
+    """Return the lowest threshold that is surely precise enough, judged by items of shape (items,).
 
-    Items of equal confidence are accepted together. An item of confidence NaN is never accepted, and counts in the
-    coverage.
+    It is the lower bound of the precision that must reach `precision`, because the lowest of many thresholds that did
+    so by the point estimate is one that chance has favoured. Items of equal confidence are accepted together. An item
+    of confidence NaN is never accepted, and counts in the coverage.
     """
     curve = coverage_curve(confidence, correct)
-    precise_enough = curve[curve["precision"] >= precision]
+    accepted = (curve["coverage"] * len(confidence)).round().to_numpy()
+    precise_enough = curve[lower_bound(curve["precision"].to_numpy(), accepted) >= precision]
     if precise_enough.empty:
         return Review(threshold=None, precision=precision, coverage=0)
     lowest = precise_enough.iloc[-1]
     return Review(threshold=float(lowest["threshold"]), precision=precision, coverage=float(lowest["coverage"]))
+
+
+def lower_bound(share: npt.NDArray[np.float64], items: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return what a share is at least, in `_SURE` of the cases, if it was found in that many items (at least one).
+
+    It is the lower end of Wilson's score interval (Wilson 1927), which holds for few items and for shares near 1, too.
+    """
+    z = NormalDist().inv_cdf(_SURE)
+    spread = z * np.sqrt(share * (1 - share) / items + z**2 / (4 * items**2))
+    return np.asarray((share + z**2 / (2 * items) - spread) / (1 + z**2 / items))
 
 
 def review_figures(review: Review, confidence: Confidence, correct: Correct) -> dict[str, float]:

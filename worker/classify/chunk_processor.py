@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from redis import Redis, RedisError
 
 from shared.drift import Drift
-from shared.ledger import ItemStatus, JobState, Lease, Ledger, Outcome
+from shared.ledger import ItemStatus, JobState, Lease, Ledger, Outcome, PictureUse
 from shared.model.bundle import Bundle
 from shared.queues import Lane
 from shared.settings import Settings
@@ -81,7 +81,8 @@ class ChunkProcessor:
         if self._is_suspect(lease):
             return self._isolated_outcomes(lease, classifier, progressed)
         priority = Priority.URGENT if lane is Lane.INTERACTIVE else Priority.BULK
-        return classifier.chunk(lease.items, self._slots.pool(lane), priority, lease.tenant, progressed)
+        pool = self._slots.pool(lane)
+        return classifier.chunk(lease.items, pool, priority, lease.tenant, lease.pictures, progressed)
 
     def _isolated_outcomes(self, lease: Lease, classifier: Classifier, progressed: Callable[[], None]) -> list[Outcome]:
         # One at a time, so that only one more model is in memory. Nobody waits for it in one of the worker's slots.
@@ -91,7 +92,7 @@ class ChunkProcessor:
             log.warning("chunk %s was lost %d times: its items are computed in isolation", lease.member, lease.losses)
             metrics.APART.inc()
             folder, taxonomy = classifier.engine.bundle.folder, classifier.projections.now().taxonomy
-            return classify_isolated(lease.items, folder, taxonomy, self._settings, progressed)
+            return classify_isolated(lease.items, folder, taxonomy, lease.pictures, self._settings, progressed)
         finally:
             self._isolating.release()
 
@@ -111,13 +112,14 @@ class ChunkProcessor:
             metrics.chunk_ended(lane, metrics.ChunkEnd.LATE)
         else:
             metrics.committed(lane, outcomes)
-            self._count(bundle, outcomes)
+            self._count(bundle, lease.pictures, outcomes)
         return state
 
-    def _count(self, bundle: Bundle, outcomes: list[Outcome]) -> None:
+    def _count(self, bundle: Bundle, use: PictureUse, outcomes: list[Outcome]) -> None:
         """Add the outcomes to the drift counters, at most once: a missing chunk does no harm, a doubled one would."""
+        decided = bundle.manifest.cascade is not None and use is PictureUse.WHEN_NEEDED
         try:
-            self._drift.count(bundle.id, profile_of(outcomes), bundle.reference)
+            self._drift.count(bundle.id, profile_of(outcomes, decided=decided), bundle.reference)
         except RedisError as error:
             log.warning("a chunk is missing in the drift of bundle %s: %s", bundle.id, error)
 
@@ -140,4 +142,5 @@ def _tally(outcomes: Sequence[Outcome]) -> dict[str, int]:
     return {
         "catalog.items.failed": sum(outcome.status is ItemStatus.FAILED for outcome in outcomes),
         "catalog.items.cached": sum(outcome.cached for outcome in outcomes),
+        "catalog.items.not_looked_at": sum(outcome.not_looked_at for outcome in outcomes),
     }

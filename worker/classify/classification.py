@@ -3,12 +3,15 @@
 import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 
-from shared.ledger import Outcome, QueuedItem
-from shared.model.fusion import Probabilities, fuse
+from shared.ledger import Outcome, PictureUse, QueuedItem
+from shared.model.cascade import Mask, fuse_cascaded, not_looked_at
+from shared.model.fusion import Probabilities
 from shared.model.projection import Projection
 from shared.model.text import unknown_share
 from shared.telemetry.logs import bound, in_context
@@ -27,6 +30,28 @@ from worker.serving.engine import Engine, ImageAnswers
 log = logging.getLogger(__name__)
 
 _NOTHING = "neither a word nor a picture is left after cleaning the text"
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What the classification of a chunk is done with."""
+
+    projection: Projection
+    pool: ThreadPoolExecutor
+    priority: Priority
+    use: PictureUse
+    progressed: Callable[[], None]
+
+
+class _Answers(NamedTuple):
+    """The branches' answers to items."""
+
+    text: Probabilities
+    """(items, classes), with a row of NaN for an item without a text."""
+    image: Probabilities
+    """(items, classes), with a row of NaN for an item without a picture, or whose picture is not looked at."""
+    not_looked_at: Mask
+    """(items,)"""
 
 
 class Classifier:
@@ -56,6 +81,7 @@ class Classifier:
         pool: ThreadPoolExecutor,
         priority: Priority,
         tenant: str = "",
+        use: PictureUse = PictureUse.WHEN_NEEDED,
         progressed: Callable[[], None] = lambda: None,
     ) -> list[Outcome]:
         """Return one outcome per item, in order.
@@ -63,6 +89,7 @@ class Classifier:
         Args:
             pool: The threads that fetch and decode pictures.
             tenant: The owner of the items; earlier answers are not shared between tenants.
+            use: Which of the pictures are looked at.
             progressed: Called after each picture, and while pictures wait for a busy server.
 
         Raises:
@@ -70,34 +97,28 @@ class Classifier:
             Exception: the engine failed, which is not known to be an item's fault.
         """
         projection = self.projections.now()
+        work = _Work(projection, pool, priority, use, progressed)
         if self._predictions is None:
-            return self._computed(items, projection, pool, priority, progressed)
-        answering = (self.engine.bundle.id, self.engine.runtime.name, projection.version)
-        keys = {item.index: prediction_key(*answering, item, item.blob, tenant) for item in items if item.url is None}
+            return self._computed(items, work)
+        answering = (self.engine.bundle.id, self.engine.runtime.name, projection.version, use)
+        keys = {item.index: prediction_key(*answering, item, tenant) for item in items if item.url is None}
         known = dict(zip(keys, self._predictions.get(list(keys.values()), projection), strict=True))
         cached = {item.index: answer.outcome(item) for item in items if (answer := known.get(item.index))}
         metrics.looked_up(metrics.Cache.PREDICTIONS, len(cached), len(keys) - len(cached))
         rest = [item for item in items if item.index not in cached]
-        computed = {outcome.index: outcome for outcome in self._computed(rest, projection, pool, priority, progressed)}
+        computed = {outcome.index: outcome for outcome in self._computed(rest, work)}
         kept = {keys[index]: outcome for index, outcome in computed.items() if index in keys}
         self._predictions.put(kept, projection)
         return [cached.get(item.index) or computed[item.index] for item in items]
 
-    def item(self, item: QueuedItem, priority: Priority) -> Outcome:
+    def item(self, item: QueuedItem, priority: Priority, use: PictureUse = PictureUse.WHEN_NEEDED) -> Outcome:
         """Return the outcome of one item; raises the same as `chunk`."""
         with ThreadPoolExecutor(1) as pool:
-            (outcome,) = self.chunk([item], pool, priority)
+            (outcome,) = self.chunk([item], pool, priority, use=use)
         return outcome
 
-    def _computed(
-        self,
-        items: Sequence[QueuedItem],
-        projection: Projection,
-        pool: ThreadPoolExecutor,
-        priority: Priority,
-        progressed: Callable[[], None],
-    ) -> list[Outcome]:
-        """Submit all texts to the engine together, and each picture as soon as it is prepared."""
+    def _computed(self, items: Sequence[QueuedItem], work: "_Work") -> list[Outcome]:
+        """Submit all texts to the engine together, and each picture that is to be looked at once it is prepared."""
         texts = [words(item.title, item.description) for item in items]
         failed = {
             row: Outcome.failed(item, "nothing_to_classify", _NOTHING)
@@ -105,37 +126,51 @@ class Classifier:
             if not texts[row] and not _has_picture(item)
         }
         ids = [self.engine.encoder.ids(text) for text in texts]
-        text_answers = self.engine.texts([text for text in ids if len(text)], priority)
-        image_answers = self._image_answers(items, pool, priority, progressed)
-
+        text_answers = self.engine.texts([text for text in ids if len(text)], work.priority)
         text, image = self._no_answers(len(items)), self._no_answers(len(items))
+        has_text, has_picture = np.array(list(map(bool, texts)), bool), np.array(list(map(_has_picture, items)), bool)
+        skipped = np.zeros(len(items), bool)
+        if self._may_skip(work) and has_picture.any():
+            with span("compute texts"):  # which pictures are looked at depends on the answers
+                text[has_text] = text_answers.result()
+            skipped = not_looked_at(self.engine.bundle.manifest.cascade, text, has_picture)
+        image_answers = self._image_answers(items, has_picture, skipped, work)
+
         with span("compute"):  # only what was not computed while the pictures were prepared
-            text[[bool(text) for text in texts]] = text_answers.result()
+            text[has_text] = text_answers.result()
             for row, answer in image_answers.items():
                 if isinstance(answer, PictureError):
                     failed[row] = Outcome.failed(items[row], answer.code, str(answer))
-                else:
+                elif answer is not None:
                     image[row] = answer.result().probabilities[0]
         read = [(len(text), unknown_share(encoded)) for text, encoded in zip(texts, ids, strict=True)]
-        return self._outcomes(items, read, text, image, projection, failed)
+        return self._outcomes(items, read, _Answers(text, image, skipped), work.projection, failed)
+
+    def _may_skip(self, work: "_Work") -> bool:
+        return self.engine.bundle.manifest.cascade is not None and work.use is PictureUse.WHEN_NEEDED
 
     def _image_answers(
-        self,
-        items: Sequence[QueuedItem],
-        pool: ThreadPoolExecutor,
-        priority: Priority,
-        progressed: Callable[[], None],
-    ) -> "dict[int, Future[ImageAnswers] | PictureError]":
-        """Return the image branch's answers by row, once every picture is fetched, decoded and submitted."""
-        rows = [row for row, item in enumerate(items) if _has_picture(item)]
-        if not rows:
-            return {}
-        with span("prepare pictures", {"catalog.pictures": len(rows)}):
-            prepared = {row: self._pictures.preparation(items[row], priority) for row in rows}
-            step = in_context(self._prepare)
-            return in_turns({row: partial(step, items[row], prepared[row]) for row in rows}, pool, progressed)
+        self, items: Sequence[QueuedItem], has_picture: Mask, skipped: Mask, work: "_Work"
+    ) -> "dict[int, Future[ImageAnswers] | PictureError | None]":
+        """Return the image branch's answers by row, once every picture is fetched, decoded and submitted.
 
-    def _prepare(self, item: QueuedItem, prepare: Preparation) -> "Future[ImageAnswers] | PictureError | float":
+        Of a picture that is not looked at, and that came with the request, only the header is read, so that a file
+        that is no picture is told; the answer is `None`. One behind a URL is not even fetched.
+        """
+        steps: dict[int, Preparation] = {}
+        for row in np.flatnonzero(has_picture).tolist():
+            if not skipped[row]:
+                steps[row] = self._pictures.preparation(items[row], work.priority)
+            elif items[row].blob is not None:
+                steps[row] = self._pictures.check(items[row])
+        if not steps:
+            return {}
+        with span("prepare pictures", {"catalog.pictures": len(steps), "catalog.not_looked_at": int(skipped.sum())}):
+            prepare = in_context(self._prepare)
+            calls = {row: partial(prepare, items[row], step) for row, step in steps.items()}
+            return in_turns(calls, work.pool, work.progressed)
+
+    def _prepare(self, item: QueuedItem, prepare: Preparation) -> "Future[ImageAnswers] | PictureError | float | None":
         """Prepare one picture; an error is returned, not raised, because it becomes the item's outcome."""
         with bound(item=item.id):
             try:
@@ -148,19 +183,19 @@ class Classifier:
         self,
         items: Sequence[QueuedItem],
         read: Sequence[tuple[int, float]],
-        text: Probabilities,
-        image: Probabilities,
+        answers: "_Answers",
         projection: Projection,
         failed: dict[int, Outcome],
     ) -> list[Outcome]:
-        """Return the failed outcomes, and those that follow from the branches' answers of shape (items, classes)."""
+        """Return the failed outcomes, and those that follow from the branches' answers."""
         manifest = self.engine.bundle.manifest
         rows = [row for row in range(len(items)) if row not in failed]
+        text, image, skipped = answers
         if failed:  # else nothing need be copied
-            text, image = text[rows], image[rows]
-        verdict = fuse(manifest.fusion, text, image)
+            text, image, skipped = text[rows], image[rows], skipped[rows]
+        verdict = fuse_cascaded(manifest.fusion, manifest.cascade, text, image, skipped)
         of_items = [items[row] for row in rows], [read[row] for row in rows]
-        answered = to_outcomes(*of_items, verdict, projection, manifest)
+        answered = to_outcomes(*of_items, verdict, skipped, projection, manifest)
         done = failed | dict(zip(rows, answered, strict=True))
         return [done[row] for row in range(len(items))]
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
-from shared.ledger import Outcome, QueuedItem
+from shared.ledger import Outcome, PictureUse, QueuedItem
 from shared.ledger.packing import pack_outcomes, unpack_outcomes
 from shared.model import golden, runtimes
 from shared.model.bundle import Bundle
@@ -54,19 +54,25 @@ def longest_item_s(settings: Settings) -> float:
 
 
 def classify_isolated(
-    items: list[QueuedItem], bundle: Path, taxonomy: Taxonomy, settings: Settings, progressed: Callable[[], None]
+    items: list[QueuedItem],
+    bundle: Path,
+    taxonomy: Taxonomy,
+    use: PictureUse,
+    settings: Settings,
+    progressed: Callable[[], None],
 ) -> list[Outcome]:
     """Return one outcome per item, in order; raises `IsolationError`.
 
     Args:
         taxonomy: The one in force.
+        use: Which of the pictures are looked at.
         progressed: Called after each item.
     """
     outcomes = []
     with tempfile.NamedTemporaryFile("w", prefix="taxonomy-", suffix=".json", encoding="utf-8") as in_force:
         in_force.write(to_json(taxonomy))
         in_force.flush()
-        with _Child(bundle, Path(in_force.name), settings) as child:
+        with _Child(bundle, Path(in_force.name), use, settings) as child:
             for item in items:
                 outcomes.append(_tried(child, item))
                 progressed()
@@ -88,8 +94,8 @@ def _tried(child: "_Child", item: QueuedItem) -> Outcome:
 class _Child:
     """The child process; started when the first item comes, and again after it died."""
 
-    def __init__(self, bundle: Path, taxonomy: Path, settings: Settings) -> None:
-        self._arguments = [str(bundle), str(taxonomy)]
+    def __init__(self, bundle: Path, taxonomy: Path, use: PictureUse, settings: Settings) -> None:
+        self._arguments = [str(bundle), str(taxonomy), use]
         self._timeout_s = settings.item_timeout_s
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -155,7 +161,7 @@ def _send(pipe: IO[bytes] | None, message: dict[str, object]) -> None:
     pipe.flush()
 
 
-def main(bundle: Path, taxonomy: Path) -> None:
+def main(bundle: Path, taxonomy: Path, use: PictureUse) -> None:
     """Run the child: answer each line with one line, until the parent closes the pipe."""
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what libraries print must not mix with the answers
@@ -169,13 +175,13 @@ def main(bundle: Path, taxonomy: Path) -> None:
     for line in sys.stdin.buffer:
         # If the parent is gone, an item that never ends must not leave this process behind.
         faulthandler.dump_traceback_later(2 * settings.item_timeout_s, exit=True)
-        _send(answers, _classified(classifier, QueuedItem(**json.loads(line))))
+        _send(answers, _classified(classifier, QueuedItem(**json.loads(line)), use))
         faulthandler.cancel_dump_traceback_later()
 
 
-def _classified(classifier: Classifier, item: QueuedItem) -> dict[str, object]:
+def _classified(classifier: Classifier, item: QueuedItem, use: PictureUse) -> dict[str, object]:
     try:
-        outcome = classifier.item(item, Priority.BULK)
+        outcome = classifier.item(item, Priority.BULK, use)
     except OSError as error:
         return {"unavailable": f"{type(error).__name__}: {error}"}
     except Exception as error:
@@ -198,5 +204,5 @@ def _broken(engine: Engine) -> str | None:
 
 if __name__ == "__main__":
     logs.configure("worker", get_settings())
-    logs.bind(**json.loads(sys.argv[3]))
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    logs.bind(**json.loads(sys.argv[4]))
+    main(Path(sys.argv[1]), Path(sys.argv[2]), PictureUse(sys.argv[3]))

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from shared.drift.profile import Profile, Seen
 from shared.ledger import Guess, ItemStatus, Outcome, QueuedItem
 from shared.model.bundle import Manifest
+from shared.model.cascade import Mask
 from shared.model.fusion import Fusion, Prediction, Probabilities
 from shared.model.projection import Projection
 from shared.model.review import PLACES
@@ -20,6 +21,7 @@ def to_outcomes(
     items: Sequence[QueuedItem],
     read: Sequence[tuple[int, float]],
     prediction: Prediction,
+    not_looked_at: Mask,
     projection: Projection,
     manifest: Manifest,
 ) -> list[Outcome]:
@@ -27,6 +29,7 @@ def to_outcomes(
 
     Args:
         read: Of each item's text, how many words it has and the share of unknown ones.
+        not_looked_at: Which items have a picture that does not count in `prediction`.
         projection: What the taxonomy in force makes of the classes of `prediction`.
         manifest: The bundle's.
     """
@@ -38,8 +41,9 @@ def to_outcomes(
     text, image = _best(projected.prediction.text, codes), _best(projected.prediction.image, codes)
     shares = _shares(manifest.fusion)
     outcomes = []
-    rows = zip(items, read, order.tolist(), confidences, above, projected.doubtful.tolist(), strict=True)
-    for row, (item, (length, unknown), columns, confidence, of_path, doubtful) in enumerate(rows):
+    flags = projected.doubtful.tolist(), not_looked_at.tolist()
+    rows = zip(items, read, order.tolist(), confidences, above, *flags, strict=True)
+    for row, (item, (length, unknown), columns, confidence, of_path, doubtful, skipped) in enumerate(rows):
         path = tuple(map(Guess, paths[columns[0]], of_path))
         outcomes.append(
             Outcome(
@@ -51,6 +55,7 @@ def to_outcomes(
                 sure=0 if doubtful else manifest.review.sure(of_path[: len(path)], confidence[0]),
                 text=text[row],
                 image=image[row],
+                not_looked_at=skipped,
                 weights=shares[text[row] is not None, image[row] is not None],
                 words=length,
                 unknown=unknown,
@@ -59,10 +64,20 @@ def to_outcomes(
     return outcomes
 
 
-def profile_of(outcomes: Sequence[Outcome]) -> Profile:
-    """Return the profile of the outcomes that succeeded."""
+def profile_of(outcomes: Sequence[Outcome], *, decided: bool) -> Profile:
+    """Return the profile of the outcomes that succeeded.
+
+    Args:
+        decided: Whether the model decided which pictures to look at.
+    """
+
+    def seen(outcome: Outcome, best: Guess) -> Seen:
+        picture = outcome.image is not None or outcome.not_looked_at
+        looked_at = not outcome.not_looked_at if picture and decided else None
+        return Seen(best.code, best.confidence, outcome.words, outcome.unknown, picture, looked_at)
+
     return Profile.of(
-        Seen(best.code, best.confidence, outcome.words, outcome.unknown, outcome.image is not None)
+        seen(outcome, best)
         for outcome in outcomes
         if outcome.status is ItemStatus.SUCCEEDED
         for best in outcome.guesses[:1]

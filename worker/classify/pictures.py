@@ -7,7 +7,7 @@ from concurrent.futures import Future
 from functools import partial
 
 from shared.ledger import QueuedItem
-from shared.model.images import UnreadableImageError, decode
+from shared.model.images import UnreadableImageError, check, decode
 from worker.classify.caches import FeatureCache
 from worker.classify.picture_source import PictureError, PictureSource
 from worker.process import metrics
@@ -15,7 +15,7 @@ from worker.serving import engine_metrics
 from worker.serving.batching import Priority
 from worker.serving.engine import Engine, ImageAnswers
 
-Preparation = Callable[[], "Future[ImageAnswers] | float"]
+Preparation = Callable[[], "Future[ImageAnswers] | float | None"]
 
 MAX_PIXELS = 50_000_000
 """Pictures with more are refused: decoding one of this size takes up to a gigabyte. Large ones are decoded in turn."""
@@ -43,6 +43,24 @@ class Pictures:
         not its fault.
         """
         return partial(self._prepare, item, priority, self._source.opened(item))
+
+    def check(self, item: QueuedItem) -> "Preparation":
+        """Return a function that looks at the header of a picture in the blob store, in a thread.
+
+        It returns `None`; it raises `PictureError` if the file is no picture that `preparation` would take, as far as
+        its header tells.
+        """
+        return partial(self._check, self._source.opened(item))
+
+    def _check(self, read: Callable[[], bytes | float]) -> float | None:
+        data = read()
+        if isinstance(data, float):
+            return data
+        try:
+            check(data, self._max_pixels)
+        except UnreadableImageError as error:
+            raise PictureError(error.code, str(error)) from error
+        return None
 
     def _prepare(
         self, item: QueuedItem, priority: Priority, read: Callable[[], bytes | float]

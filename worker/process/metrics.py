@@ -50,6 +50,9 @@ class ChunkEnd(StrEnum):
 
 
 _ITEMS = Counter("catalog_items", "Items whose outcome was committed.", ("lane", "status"))
+_PICTURES = Counter(
+    "catalog_pictures", "Pictures of classified items, by whether the model looked at them.", ("looked_at",)
+)
 _ERRORS = Counter("catalog_item_errors", "Items that failed, by error code.", ("error",))
 _CHUNKS = Counter("catalog_chunks", "Chunks that were worked on, by how the work ended.", ("lane", "end"))
 _CHUNK_SECONDS = Histogram(
@@ -59,6 +62,8 @@ APART = Counter(
     "catalog_chunks_apart", "Chunks lost repeatedly and therefore computed item by item in another process."
 )
 
+for _looked_at in ("yes", "no"):
+    _PICTURES.labels(_looked_at)
 for _lane in Lane:
     for _status in (ItemStatus.SUCCEEDED, ItemStatus.FAILED):
         _ITEMS.labels(_lane, _status)
@@ -84,6 +89,8 @@ def committed(lane: Lane, outcomes: Sequence[Outcome]) -> None:
     chunk_ended(lane, ChunkEnd.COMMITTED)
     for status, items in Tally(outcome.status for outcome in outcomes).items():
         _ITEMS.labels(lane, status).inc(items)
+    _PICTURES.labels("no").inc(sum(outcome.not_looked_at for outcome in outcomes))
+    _PICTURES.labels("yes").inc(sum(outcome.image is not None for outcome in outcomes))
     for error, items in Tally(outcome.error for outcome in outcomes if outcome.error).items():
         _ERRORS.labels(error).inc(items)
 

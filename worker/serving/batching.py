@@ -37,7 +37,11 @@ class EngineRequest:
 
 
 class RequestQueue:
-    """Requests by priority and kind: the most urgent are taken first, and of these the one that has waited longest.
+    """Requests by priority and kind: the most urgent are taken first.
+
+    Of these come texts first, because what they answer decides which pictures follow, and all the texts of a chunk take
+    as long as one picture. After texts it is the turn of what has waited longest, so that pictures are never left
+    waiting for a stream of texts.
 
     Args:
         limit: Inputs of one priority that may wait. `put` blocks until there is room, so that the preparation of inputs
@@ -49,6 +53,7 @@ class RequestQueue:
         self._waiting = {priority: {kind: deque[tuple[int, EngineRequest]]() for kind in Kind} for priority in Priority}
         self._inputs = dict.fromkeys(Priority, 0)
         self._count = 0
+        self._took_texts = False
         self._closed = False
         self._changed = threading.Condition()
 
@@ -96,6 +101,9 @@ class RequestQueue:
     def _next(self, priority: Priority, limits: dict[Kind, int]) -> list[EngineRequest]:
         queues = self._waiting[priority]
         kind = min((kind for kind in Kind if queues[kind]), key=lambda kind: queues[kind][0][0])
+        if queues[Kind.TEXT] and not self._took_texts:
+            kind = Kind.TEXT
+        self._took_texts = kind is Kind.TEXT
         queue, inputs = queues[kind], 0
         batch: list[EngineRequest] = []
         while queue and (not batch or inputs + len(queue[0][1].inputs) <= limits[kind]):

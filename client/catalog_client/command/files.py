@@ -14,7 +14,7 @@ _NUMBER = re.compile(r"[-+]?[\d .,]*\d")
 _COLUMNS = (
     *("id", "status", "code", "category", "confidence", "needs_review"),
     *("error", "bundle", "model_version", "cached"),  # model_version: the bundle under its old name
-    *("sure_code", "sure", "path"),
+    *("sure_code", "sure", "path", "picture"),
 )
 
 
@@ -75,6 +75,7 @@ def _row(result: Result) -> tuple[Any, ...]:
         disarmed(sure.code) if sure else "",
         disarmed(sure.name) if sure else "",
         disarmed(" > ".join(above.name for above in category.path)) if category else "",
+        result.picture,
     )
 
 

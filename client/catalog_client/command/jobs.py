@@ -77,6 +77,9 @@ def submit(
     error_budget: Annotated[
         float | None, typer.Option(help="Percentage of failed items above which the job fails.")
     ] = None,
+    all_pictures: Annotated[
+        bool, typer.Option("--all-pictures", help="Look at every picture, also where the text alone is sure.")
+    ] = False,
     wait: Wait = True,
     as_json: AsJson = False,
     url: Url = DEFAULT_URL,
@@ -103,6 +106,7 @@ def submit(
                 on_invalid="skip" if skip_invalid else None,
                 deadline_s=deadline,
                 error_budget=error_budget,
+                all_pictures=all_pictures,
                 idempotency_key=idempotency_key,
             )
         first = next(iter(titles.values()), "")[:_SHOWN_TITLE]

@@ -7,6 +7,8 @@ from shared.model.images.pillow import Pixels, attempt, is_small
 from shared.model.images.process import DecodingProcess
 
 SIZE = 224
+_SMALL = 32
+"""A side in pixels, where nobody needs the pixels."""
 MAX_PIXELS = 85_000_000
 """Limit for training; the service has a lower one."""
 
@@ -34,3 +36,18 @@ def decode(data: bytes, size: int = SIZE, max_pixels: int = MAX_PIXELS) -> Pixel
     if isinstance(outcome, UnreadableImageError):
         raise outcome
     return outcome
+
+
+def check(data: bytes, max_pixels: int = MAX_PIXELS) -> None:
+    """Raise what `decode` would raise, as far as the picture's header tells.
+
+    A picture of an unusual form is decoded, because its header tells too little.
+
+    Raises:
+        UnreadableImageError: It is not a JPEG, PNG, WebP or GIF, its header is damaged, or it exceeds `max_pixels`.
+        OSError: The process for unusual pictures cannot be started.
+    """
+    if not is_plain(data):
+        decode(data, _SMALL, max_pixels)
+    elif isinstance(fault := attempt(data, _SMALL, max_pixels, proceed=lambda _: False), UnreadableImageError):
+        raise fault

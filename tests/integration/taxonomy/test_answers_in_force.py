@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from redis import Redis
 
-from shared.ledger import QueuedItem
+from shared.ledger import PictureUse, QueuedItem
 from shared.model.bundle import Bundle
 from shared.settings import ROOT, Settings
 from shared.stores.taxonomies import Taxonomies
@@ -124,6 +124,7 @@ def test_a_category_that_was_moved_has_its_new_path(stack: Stack, api: httpx.Cli
 def test_an_isolated_item_is_answered_with_the_taxonomy_in_force(bundle: Path, tmp_path: Path) -> None:
     settings = Settings(blob_url=tmp_path.as_uri())
     items = [QueuedItem(0, "pool", title=POOL["title"])]
-    (outcome,) = classify_isolated(items, bundle, changed(c2583={"moved_to": "2582"}), settings, lambda: None)
+    taxonomy, use = changed(c2583={"moved_to": "2582"}), PictureUse.WHEN_NEEDED
+    (outcome,) = classify_isolated(items, bundle, taxonomy, use, settings, lambda: None)
     assert outcome.guesses[0].code == "2582"
     assert [guess.code for guess in outcome.path] == ["garden"]

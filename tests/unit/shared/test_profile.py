@@ -21,6 +21,7 @@ SEEN = st.lists(
         words=st.integers(0, 2000),
         unknown=st.floats(0, 1),
         picture=st.booleans(),
+        looked_at=st.none() | st.booleans(),
     ),
     max_size=30,
 )
@@ -57,11 +58,14 @@ def test_counts_of_an_earlier_release_are_read_under_todays_names() -> None:
 
 
 @given(SEEN)
-def test_every_item_is_in_one_bin_of_each_feature(items: list[Seen]) -> None:
+def test_every_item_is_in_one_bin_of_each_feature_that_it_has(items: list[Seen]) -> None:
     profile = Profile.of(items)
-    with_text = sum(item.words > 0 for item in items)
+    some = {
+        DriftFeature.UNKNOWN: sum(item.words > 0 for item in items),
+        DriftFeature.LOOKED_AT: sum(item.looked_at is not None for item in items),
+    }
     assert {feature: sum(bins(profile, feature).values()) for feature in DriftFeature} == {
-        feature: with_text if feature is DriftFeature.UNKNOWN else len(items) for feature in DriftFeature
+        feature: some.get(feature, len(items)) for feature in DriftFeature
     }
 
 

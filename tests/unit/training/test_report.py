@@ -17,12 +17,14 @@ from scipy.sparse import csr_matrix
 from sklearn.metrics import classification_report
 
 from benchmarks.invented_catalogue import taxonomy
-from shared.model.fusion import Fusion, Prediction, Probabilities, fuse, softmax
+from shared.model.cascade import Cascade, fuse_cascaded, not_looked_at
+from shared.model.fusion import Fusion, Probabilities, fuse, softmax
 from shared.model.review import Review
 from tests.pictures import jpeg
 from tests.rakuten import CATEGORIES, CODES
 from training.catalogue.pictures import Picture, PictureWriter
 from training.evaluate import measure
+from training.judge.answers import BundleAnswers
 from training.judge.report import write_report
 from training.judge.report.charts import _gathered, draw_confusion
 from training.judge.report.mistakes import SHOWN, draw_mistakes, list_mistakes
@@ -46,7 +48,7 @@ FILES = {
 class Case:
     """What a report is made from, and where it is."""
 
-    prediction: Prediction
+    prediction: BundleAnswers
     items: Items
     review: Review
     imported: Path
@@ -64,6 +66,11 @@ class Case:
     @property
     def answered(self) -> npt.NDArray[np.bool_]:
         return self.items.has_text | self.items.has_image
+
+
+def _answered(fused: Probabilities, text: Probabilities, image: Probabilities) -> BundleAnswers:
+    """Answers with every picture looked at."""
+    return BundleAnswers(fused, text, image, fused, np.zeros(len(fused), bool))
 
 
 def _branch(random: np.random.Generator, classes: npt.NDArray[np.int64], skill: float) -> Probabilities:
@@ -106,7 +113,11 @@ def case(tmp_path_factory: pytest.TempPathFactory) -> Case:
     has_text, has_image = random.random(ITEMS) < 0.8, random.random(ITEMS) < 0.8
     text, image = _branch(random, classes, 2.5), _branch(random, classes, 2.0)
     text[~has_text], image[~has_image] = np.nan, np.nan
-    prediction = fuse(Fusion(text=1, image=1, text_alone=1.2, image_alone=1.2, bias=(0,) * len(CODES)), text, image)
+    fusion = Fusion(text=1, image=1, text_alone=1.2, image_alone=1.2, bias=(0,) * len(CODES))
+    cascade = Cascade(threshold=0.3, text=1.2, loss=0, skipped=0)
+    skipped, always = not_looked_at(cascade, text, has_image), fuse(fusion, text, image).fused
+    fused = fuse_cascaded(fusion, cascade, text, image, skipped).fused
+    prediction = BundleAnswers(fused, text, image, always, skipped)
     items = _items(classes, has_text, has_image)
     epochs = [
         {"branch": branch, "epoch": epoch, "loss": 3 - epoch, "val_loss": 3.0, "accuracy": 0.5, "val_accuracy": 0.4}
@@ -261,20 +272,37 @@ def _red(path: Path) -> int:
     return int((np.abs(pixels - np.array([254, 0, 0])).sum(axis=2) < 10).sum())
 
 
+def test_a_mistake_says_whether_its_picture_was_looked_at(case: Case) -> None:
+    told = case.table("mistakes.csv").set_index("row")["picture"]
+    items, skipped = case.items, dict(zip(case.items.rows, case.prediction.not_looked_at, strict=True))
+    assert set(told.dropna()) == {"looked_at", "not_looked_at"}
+    for row, picture in told.items():
+        has_picture = bool(items.has_image[items.rows == row][0])
+        assert has_picture == isinstance(picture, str)
+        assert (picture == "not_looked_at") == (has_picture and skipped[row])
+
+
+def test_the_figures_tell_what_the_cascade_costs_and_saves(case: Case) -> None:
+    figures = measure(case.prediction, case.items, case.review)["fusion"]
+    both = case.items.has_text & case.items.has_image
+    assert figures["pictures_not_looked_at"] == case.prediction.not_looked_at[both].mean() > 0
+    assert figures["always_weighted_f1"] != figures["weighted_f1"]
+
+
 @pytest.mark.parametrize("illustrated", [True, False])
 def test_a_mistake_is_shown_with_its_picture_or_an_empty_box(tmp_path: Path, illustrated: bool) -> None:
     wrong = np.eye(len(CODES), dtype=np.float32)[[3]]
     items = _items(np.array([4]), np.array([True]), np.array([illustrated]))
     imported = _import(tmp_path / "imported", items)
     products = pd.read_parquet(imported / "products.parquet")
-    mistakes = list_mistakes(Prediction(fused=wrong, text=wrong, image=wrong), items, products)
+    mistakes = list_mistakes(_answered(wrong, wrong, wrong), items, products)
     draw_mistakes(mistakes, CATEGORIES.taxonomy, imported, tmp_path / "mistakes.png")
     assert (_red(tmp_path / "mistakes.png") > 10_000) == illustrated
 
 
 def test_a_model_without_mistakes_has_a_report_too(case: Case, tmp_path: Path) -> None:
     right = np.eye(len(CODES), dtype=np.float32)[case.items.classes]
-    prediction = Prediction(fused=right, text=right, image=right)
+    prediction = _answered(right, right, right)
     Case(prediction, case.items, case.review, case.imported, case.history, tmp_path).write(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == FILES
     assert pd.read_csv(tmp_path / "mistakes.csv").empty
@@ -310,7 +338,7 @@ def test_of_many_categories_what_dvc_plots_has_few_rows_and_columns(case: Case, 
     fused = np.zeros((ITEMS, 5000), np.float32)
     fused[np.arange(ITEMS), answered] = 1
     items = replace(case.items, classes=classes, categories=categories)
-    Case(Prediction(fused, fused, fused), items, case.review, case.imported, case.history, tmp_path).write(tmp_path)
+    Case(_answered(fused, fused, fused), items, case.review, case.imported, case.history, tmp_path).write(tmp_path)
 
     pairs = pd.read_csv(tmp_path / "confusion.csv")
     assert len(pairs) == ITEMS

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from redis import Redis
 
-from shared.ledger import Guess, ItemStatus, Outcome, QueuedItem
+from shared.ledger import Guess, ItemStatus, Outcome, PictureUse, QueuedItem
 from shared.model.projection import Projection
 from shared.settings import Settings
 from shared.stores.opening import open_redis
@@ -40,6 +40,7 @@ def _answers(draw: st.DrawFn) -> CachedAnswer:
         text=draw(st.none() | _GUESSES),
         image=draw(st.none() | _GUESSES),
         weights=draw(st.none() | st.tuples(_SHARES, _SHARES)),
+        not_looked_at=draw(st.booleans()),
     )
 
 
@@ -72,15 +73,16 @@ def test_changed_bytes_are_refused_by_unpack(answer: CachedAnswer, data: st.Data
         unpack(bytes(packed), PROJECTION)
 
 
-def test_prediction_key_depends_on_content_bundle_runtime_and_taxonomy_only() -> None:
+def test_prediction_key_depends_only_on_what_an_answer_depends_on() -> None:
     def named(
         item: QueuedItem = ITEM,
         bundle: str = "v1",
         runtime: str = "openvino bf16",
         taxonomy: str = "a",
+        pictures: PictureUse = PictureUse.WHEN_NEEDED,
         tenant: str = "",
     ) -> bytes:
-        return prediction_key(bundle, runtime, taxonomy, item, item.blob, tenant)
+        return prediction_key(bundle, runtime, taxonomy, pictures, item, tenant)
 
     assert named(replace(ITEM, index=0, id="other")) == named()
     others = [
@@ -88,6 +90,7 @@ def test_prediction_key_depends_on_content_bundle_runtime_and_taxonomy_only() ->
         named(taxonomy="b"),
         named(runtime="openvino f32"),
         named(tenant="acme"),
+        named(pictures=PictureUse.ALWAYS),
         named(replace(ITEM, title="Lampe ")),
         named(replace(ITEM, title=None)),
         named(replace(ITEM, title="LampeEn bois", description="")),

@@ -2,16 +2,18 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 
-from shared.ledger import ItemStatus, Outcome, QueuedItem
+from shared.ledger import ItemStatus, Outcome, PictureUse, QueuedItem
 from shared.model import runtimes
 from shared.model.bundle import Bundle
+from shared.model.cascade import Cascade
 from shared.model.fusion import Probabilities
 from shared.model.images import MAX_PIXELS, Pixels
 from shared.model.review import Review
@@ -26,7 +28,7 @@ from worker.classify.picture_source import PictureSource
 from worker.classify.pictures import Pictures
 from worker.classify.projections import Projections
 from worker.serving.batching import Priority
-from worker.serving.engine import Engine
+from worker.serving.engine import MAX_TEXTS, Engine
 
 BULK, URGENT = Priority.BULK, Priority.URGENT
 MICRO_BATCH = 4
@@ -260,3 +262,92 @@ def test_failing_engine_fails_the_chunk_not_its_items(
     runtime.broken = True
     with ThreadPoolExecutor(2) as pool, pytest.raises(MemoryError):
         classifier(engine, sources[0]).chunk([QueuedItem(0, "a", title="Console")], pool, BULK)
+
+
+@pytest.fixture
+def cascading(trained: Trained, runtime: Watched) -> Iterator[Engine]:
+    """An engine whose model does not look at the picture of an item whose text is sure at all."""
+    cascade = Cascade(threshold=0.0, text=1.0, loss=0.0, skipped=1.0)
+    manifest = trained.bundle.manifest.model_copy(update={"cascade": cascade})
+    engine = Engine(Bundle(trained.bundle.folder, manifest), runtime, MICRO_BATCH)
+    yield engine
+    engine.close()
+
+
+def test_where_the_text_is_sure_the_picture_is_neither_computed_nor_fetched(
+    cascading: Engine, runtime: Watched, sources: tuple[PictureSource, Blobs]
+) -> None:
+    stored = sources[1].put(jpeg())
+    items = [
+        QueuedItem(0, "both", title="Piscine", blob=stored),
+        QueuedItem(1, "picture", blob=stored),
+        QueuedItem(2, "behind a link", title="Piscine", url="http://127.0.0.1:9/x.jpg"),
+        QueuedItem(3, "text", title="Piscine"),
+        QueuedItem(4, "no words", title="!", blob=stored),
+    ]
+    with ThreadPoolExecutor(2) as pool:
+        outcomes = classifier(cascading, sources[0]).chunk(items, pool, BULK)
+    assert [outcome.status for outcome in outcomes] == [ItemStatus.SUCCEEDED] * 5
+    assert [outcome.not_looked_at for outcome in outcomes] == [True, False, True, False, False]
+    assert [outcome.image is not None for outcome in outcomes] == [False, True, False, False, True]
+    assert sum(map(len, runtime.batches)) == 2
+    assert outcomes[0].guesses == outcomes[2].guesses
+
+
+def test_a_job_may_have_every_picture_looked_at(
+    cascading: Engine, engine: Engine, sources: tuple[PictureSource, Blobs]
+) -> None:
+    item = QueuedItem(0, "both", title="Piscine", blob=sources[1].put(jpeg()))
+    looked_at = classifier(cascading, sources[0]).item(item, BULK, PictureUse.ALWAYS)
+    assert not looked_at.not_looked_at
+    assert looked_at == classifier(engine, sources[0]).item(item, BULK), "as by a model without a cascade"
+
+
+@pytest.mark.parametrize(
+    ("data", "error"),
+    [
+        (b"<html>no picture</html>", "image_unreadable"),
+        (b"\xff\xd8\xff", "image_unreadable"),
+        (jpeg(size=(100, 101)), "image_too_large"),
+    ],
+)
+def test_a_file_that_is_no_picture_is_told_though_nobody_looks_at_it(
+    cascading: Engine, sources: tuple[PictureSource, Blobs], data: bytes, error: str
+) -> None:
+    item = QueuedItem(0, "broken", title="Piscine", blob=sources[1].put(data))
+    outcome = classifier(cascading, sources[0], max_pixels=10_000).item(item, BULK)
+    assert (outcome.status, outcome.error) == (ItemStatus.FAILED, error)
+    everything = classifier(cascading, sources[0], max_pixels=10_000).item(item, BULK, PictureUse.ALWAYS)
+    assert (everything.error, everything.message) == (outcome.error, outcome.message)
+
+
+def test_a_lost_picture_fails_its_item_though_nobody_looks_at_it(
+    cascading: Engine, sources: tuple[PictureSource, Blobs]
+) -> None:
+    lost = QueuedItem(0, "lost", title="Piscine", blob="0" * 64)
+    assert classifier(cascading, sources[0]).item(lost, BULK).error == "image_lost"
+
+
+def test_texts_overtake_pictures_and_never_leave_them_waiting(
+    engine: Engine, runtime: Watched, picture: Picture
+) -> None:
+    order: list[str] = []
+    word = [engine.encoder.ids(["jouet"])]
+    runtime.go.clear()
+    first = engine.pictures([picture(0)])  # held up, while the others are submitted
+    wait_for("the thread is held up", lambda: engine_is_busy(engine))
+    submitted: list[Future[Any]] = []
+    for number in range(3):
+        submitted.append(engine.pictures([picture(number)] * MICRO_BATCH))
+        submitted[-1].add_done_callback(partial(_note, order, "pictures"))
+    for _ in range(3):
+        submitted.append(engine.texts(word * MAX_TEXTS))
+        submitted[-1].add_done_callback(partial(_note, order, "texts"))
+    runtime.go.set()
+    for future in (first, *submitted):
+        future.result(60)
+    assert order == ["texts", "pictures"] * 3
+
+
+def engine_is_busy(engine: Engine) -> bool:
+    return engine._computing.locked()

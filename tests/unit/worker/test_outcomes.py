@@ -13,7 +13,7 @@ from shared.model.fusion import Prediction, Probabilities
 from shared.model.projection import Projection
 from shared.settings import ROOT
 from shared.taxonomy import RAKUTEN, Taxonomy
-from worker.classify.outcomes import to_outcomes
+from worker.classify.outcomes import profile_of, to_outcomes
 
 BUNDLE = Bundle.load(ROOT / "models/starter")
 CODES = BUNDLE.codes
@@ -31,10 +31,13 @@ def row(**shares: float) -> Probabilities:
     return np.array([[given.get(code, rest) for code in CODES]], np.float32)
 
 
-def outcome(fused: Probabilities, taxonomy: Taxonomy = RAKUTEN, about: Manifest | None = None) -> Outcome:
+def outcome(
+    fused: Probabilities, taxonomy: Taxonomy = RAKUTEN, about: Manifest | None = None, *, skipped: bool = False
+) -> Outcome:
     prediction = Prediction(fused, fused, np.full_like(fused, np.nan))
     items = [QueuedItem(0, "item", title="x")]
-    (made,) = to_outcomes(items, [(1, 0.0)], prediction, Projection(CODES, taxonomy), about or manifest(0.8, 0.9))
+    in_force, about = Projection(CODES, taxonomy), about or manifest(0.8, 0.9)
+    (made,) = to_outcomes(items, [(1, 0.0)], prediction, np.array([skipped]), in_force, about)
     return made
 
 
@@ -100,4 +103,21 @@ def test_the_guesses_are_the_most_probable_categories(seed: int, spread: float) 
 def test_no_items_have_no_outcomes() -> None:
     nothing = np.empty((0, len(CODES)), np.float32)
     prediction = Prediction(nothing, nothing, nothing)
-    assert to_outcomes([], [], prediction, Projection(CODES, RAKUTEN), BUNDLE.manifest) == []
+    none = np.empty(0, bool)
+    assert to_outcomes([], [], prediction, none, Projection(CODES, RAKUTEN), BUNDLE.manifest) == []
+
+
+def test_a_picture_that_was_not_looked_at_is_not_a_missing_one() -> None:
+    text_alone, skipped = outcome(row(c10=0.9)), outcome(row(c10=0.9), skipped=True)
+    assert (skipped.image, skipped.weights, skipped.not_looked_at) == (None, (1.0, 0.0), True)
+    assert replace(skipped, not_looked_at=False) == text_alone
+    missing, there, told = (profile_of([made], decided=True) for made in (text_alone, skipped, with_picture()))
+    assert missing.counts["picture:0"] == there.counts["picture:1"] == told.counts["picture:1"] == 1
+    assert there.counts["picture_looked_at:0"] == told.counts["picture_looked_at:1"] == 1
+    assert not [name for name in missing.counts if name.startswith("picture_looked_at")]
+    always = profile_of([with_picture()], decided=False)
+    assert not [name for name in always.counts if name.startswith("picture_looked_at")]
+
+
+def with_picture() -> Outcome:
+    return replace(outcome(row(c10=0.9)), image=Guess("10", 0.5))

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from shared.model.fusion import Prediction
 from shared.model.review import Review
+from training.judge.answers import BundleAnswers
 from training.judge.report.charts import (
     draw_confusion,
     draw_coverage,
@@ -29,7 +29,13 @@ _OTHERS = "others"
 
 
 def write_report(
-    folder: Path, metrics: Metrics, prediction: Prediction, items: Items, review: Review, history: Path, imported: Path
+    folder: Path,
+    metrics: Metrics,
+    prediction: BundleAnswers,
+    items: Items,
+    review: Review,
+    history: Path,
+    imported: Path,
 ) -> None:
     """Write every table and figure into `folder`; the same arguments give the same bytes.
 
@@ -48,7 +54,7 @@ def write_report(
     draw_mistakes(mistakes, items.categories.taxonomy, imported, folder / "mistakes.png")
 
 
-def _report_confusion(folder: Path, prediction: Prediction, items: Items) -> None:
+def _report_confusion(folder: Path, prediction: BundleAnswers, items: Items) -> None:
     classes, categories = items.classes, items.categories
     counts = confusion(prediction.fused, classes)
     table = per_class(counts, categories)
@@ -68,7 +74,7 @@ def _report_confusion(folder: Path, prediction: Prediction, items: Items) -> Non
     pairs.where(pairs.isin(shown), _OTHERS).to_csv(folder / "confusion.csv", index=False)
 
 
-def _report_reliability(folder: Path, prediction: Prediction, classes: Classes) -> None:
+def _report_reliability(folder: Path, prediction: BundleAnswers, classes: Classes) -> None:
     branches = {"fusion": prediction.fused, "text": prediction.text, "image": prediction.image}
     tables = [reliability(answers, classes).assign(branch=branch) for branch, answers in branches.items()]
     table = pd.concat(tables, ignore_index=True)
@@ -77,7 +83,7 @@ def _report_reliability(folder: Path, prediction: Prediction, classes: Classes) 
 
 
 def _report_coverage(
-    folder: Path, prediction: Prediction, classes: Classes, review: Review, achieved: Mapping[str, float]
+    folder: Path, prediction: BundleAnswers, classes: Classes, review: Review, achieved: Mapping[str, float]
 ) -> None:
     curve = coverage_curve(*judged(prediction.fused, classes))
     curve.to_csv(folder / "coverage.csv", index=False, float_format="%.6f")

@@ -8,10 +8,12 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from shared.model.fusion import Prediction, Probabilities
+from shared.model.cascade import Mask
+from shared.model.fusion import Probabilities
 from shared.model.images import decode
 from shared.taxonomy import Taxonomy
 from training.catalogue.pictures import iter_pictures
+from training.judge.answers import BundleAnswers
 from training.judge.report.style import MARK, PALE, drawn
 from training.judge.review import judged
 from training.pipeline.categories import Categories
@@ -24,12 +26,12 @@ _LETTERS = 30
 """Letters per line beside a picture."""
 
 
-def list_mistakes(prediction: Prediction, items: Items, products: pd.DataFrame) -> pd.DataFrame:
+def list_mistakes(prediction: BundleAnswers, items: Items, products: pd.DataFrame) -> pd.DataFrame:
     """Return a row per wrong answer, the most confident first.
 
-    Its columns are row, id, actual, predicted, confidence, text and image. Categories
-    are codes; text and image are the answers of each branch alone, missing if it had no input. `products` is
-    products.parquet.
+    Its columns are row, id, actual, predicted, confidence, text, image and picture. Categories are codes; text and
+    image are the answers of each branch alone, missing if it had no input. `picture` says whether the answer looked at
+    it: looked_at or not_looked_at, missing without a picture. `products` is products.parquet.
     """
     categories = items.categories
     confidence, correct = judged(prediction.fused, items.classes)
@@ -44,6 +46,7 @@ def list_mistakes(prediction: Prediction, items: Items, products: pd.DataFrame) 
             "confidence": confidence[wrong],
             "text": _guesses(prediction.text[wrong], categories),
             "image": _guesses(prediction.image[wrong], categories),
+            "picture": _pictures(prediction.not_looked_at[wrong], items.has_image[wrong]),
         }
     )
 
@@ -60,13 +63,14 @@ def draw_mistakes(mistakes: pd.DataFrame, taxonomy: Taxonomy, imported: Path, pa
         grid = figure.subplots(rows, _COLUMNS, squeeze=False)
         for axes in grid.flat[len(worst) :]:
             axes.set_axis_off()
-        told = worst.assign(title=products["title"].array, picture=products["picture"].array)
+        told = worst.assign(title=products["title"].array, shown=products["picture"].array)
         for axes, mistake in zip(grid.flat, told.to_dict(orient="records"), strict=False):
-            _show(axes, pictures.get(mistake["picture"]))
+            _show(axes, pictures.get(mistake["shown"]))
             title = "(no title)" if pd.isna(mistake["title"]) else html.unescape(mistake["title"])
             # Dollar signs in a title do not enclose a formula.
             axes.set_title(_lines(title), fontsize=7.5, parse_math=False)
-            answer = f"→ {taxonomy.name_of(mistake['predicted'])} ({mistake['confidence']:.2f})"
+            unseen = ", picture not looked at" if mistake["picture"] == "not_looked_at" else ""
+            answer = f"→ {taxonomy.name_of(mistake['predicted'])} ({mistake['confidence']:.2f}{unseen})"
             said = f"{_lines(taxonomy.name_of(mistake['actual']))}\n{_lines(answer)}"
             axes.set_xlabel(said, fontsize=7.5, loc="left", color=MARK)
 
@@ -86,6 +90,10 @@ def _show(axes: Axes, picture: bytes | None) -> None:
 def _lines(text: str) -> str:
     """Wrap the text in at most two lines, shortened with an ellipsis."""
     return "\n".join(textwrap.wrap(text, _LETTERS, max_lines=2, placeholder=" …"))
+
+
+def _pictures(not_looked_at: Mask, has_image: Mask) -> pd.Series:
+    return pd.Series(np.where(not_looked_at, "not_looked_at", "looked_at"), dtype="str").where(has_image)
 
 
 def _guesses(probabilities: Probabilities, categories: Categories) -> pd.Series:

@@ -44,6 +44,7 @@ def model_card(
         "fusion weighs their answers.",
         *_data(rows, source, licence),
         *_figures(metrics),
+        *_cascade(bundle, metrics["fusion"]),
         *_review(bundle, metrics["fusion"]),
         *_levels(bundle, metrics["fusion"]),
         *_categories(categories),
@@ -120,6 +121,23 @@ def _review(bundle: Bundle, fused: Mapping[str, float]) -> list[str]:
                 f"{fused['review_precision']:.1%} of these answers are right."
             )
     return ["## Review threshold", said]
+
+
+def _cascade(bundle: Bundle, fused: Mapping[str, float]) -> list[str]:
+    """When a picture is not looked at; nothing for a model that looks at all of them."""
+    cascade = bundle.manifest.cascade
+    if cascade is None:
+        return []
+    said = (
+        f"Where the text alone is sure (a probability of {cascade.threshold} or more), the picture is not looked at. "
+        f"On the validation split this was expected to cost {cascade.loss:.2%} of the answers."
+    )
+    if "always_weighted_f1" in fused:
+        said += (
+            f" On the test split {fused['pictures_not_looked_at']:.1%} of the pictures beside a text are not looked "
+            f"at; weighted F1 is {fused['weighted_f1']:.3f}, and {fused['always_weighted_f1']:.3f} with all of them."
+        )
+    return ["## Pictures that are not looked at", said]
 
 
 def _levels(bundle: Bundle, fused: Mapping[str, float]) -> list[str]:

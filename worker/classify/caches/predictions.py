@@ -17,7 +17,7 @@ from typing import Self
 from redis import Redis, RedisError
 
 from shared.code_hash import code_hash
-from shared.ledger import Guess, ItemStatus, Outcome, QueuedItem
+from shared.ledger import Guess, ItemStatus, Outcome, PictureUse, QueuedItem
 from shared.model.projection import Projection
 from shared.model.review import PLACES
 from shared.redis_access import LuaScripts
@@ -41,11 +41,11 @@ _CHECKSUM, _HEAD, _SHARE, _WEIGHTS, _GUESS = map(Struct, ("<I", "<BBBHH", "<H", 
 """A category is the number of its column: the key names the bundle and the taxonomy, which tell its code."""
 _LONGEST = 2**16 - 1
 """The largest number of words stored: more than any bin of a profile distinguishes."""
-_NEEDS_REVIEW, _TEXT, _IMAGE, _WEIGHTED = 1, 2, 4, 8
+_NEEDS_REVIEW, _TEXT, _IMAGE, _WEIGHTED, _NOT_LOOKED_AT = 1, 2, 4, 8, 16
 
 
 def prediction_key(
-    bundle: str, runtime: str, taxonomy: str, item: QueuedItem, picture: str | None, tenant: str = ""
+    bundle: str, runtime: str, taxonomy: str, pictures: PictureUse, item: QueuedItem, tenant: str = ""
 ) -> bytes:
     """Return 16 bytes that identify the answer to an item.
 
@@ -53,10 +53,12 @@ def prediction_key(
         bundle: The bundle's id.
         runtime: The runtime's name; another precision gives another answer.
         taxonomy: The version of the taxonomy in force: a merge changes the answers to items that were sent before it.
-        picture: The sha256 of the picture's bytes.
+        pictures: Which of them the job has the model look at.
+        item: One whose picture, if it has one, is in the blob store, under the sha256 of its bytes.
         tenant: The owner; another tenant must not learn from `cached` what this one has sent.
     """
-    parts = (code_hash(*_ANSWERING), bundle, runtime, taxonomy, tenant, item.title, item.description, picture)
+    answering = (code_hash(*_ANSWERING), bundle, runtime, taxonomy, pictures, tenant)
+    parts = (*answering, item.title, item.description, item.blob)
     return hashlib.blake2b(json.dumps(parts).encode(), digest_size=16).digest()
 
 
@@ -73,12 +75,13 @@ class CachedAnswer:
     weights: tuple[float, float] | None
     words: int = 0
     unknown: float = 0.0
+    not_looked_at: bool = False
 
     @classmethod
     def of(cls, outcome: Outcome) -> Self:
         answer = (outcome.guesses, outcome.needs_review, outcome.path, outcome.sure)
         branches = (outcome.text, outcome.image, outcome.weights)
-        return cls(*answer, *branches, outcome.words, outcome.unknown)
+        return cls(*answer, *branches, outcome.words, outcome.unknown, outcome.not_looked_at)
 
     def outcome(self, item: QueuedItem) -> Outcome:
         return Outcome(
@@ -94,6 +97,7 @@ class CachedAnswer:
             cached=True,
             words=self.words,
             unknown=self.unknown,
+            not_looked_at=self.not_looked_at,
         )
 
 
@@ -165,6 +169,7 @@ def pack(answer: CachedAnswer, projection: Projection) -> bytes:
         | _TEXT * (answer.text is not None)
         | _IMAGE * (answer.image is not None)
         | _WEIGHTED * (answer.weights is not None)
+        | _NOT_LOOKED_AT * answer.not_looked_at
     )
     path = tuple(guess.code for guess in answer.path)
     if path != _path(projection, answer.guesses):
@@ -208,6 +213,7 @@ def unpack(packed: bytes, projection: Projection) -> CachedAnswer:
         weights=weights,
         words=length,
         unknown=unknown / _SCALE,
+        not_looked_at=bool(flags & _NOT_LOOKED_AT),
     )
 
 
