@@ -42,6 +42,8 @@ from shared.settings import Settings, get_settings
 from shared.telemetry import tracing
 from shared.tenants.api_keys import KeyStore
 
+_RESTORING_S = 5.0
+"""How long the end of the process waits for the taxonomy's copy: the label store may be away."""
 _DOCUMENTED = (
     *(JobIn, ItemIn, PredictIn, LabelIn, LabelsIn, TaxonomyIn, TrainingIn, PromoteIn, RollbackIn),
     *(ProblemOut, JobEndedOut, TrainingEndedOut),
@@ -69,9 +71,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         watching = asyncio.create_task(revocations.watch(keys))
         taxonomies = app.state.stores.in_force.taxonomies
         # Not waited for: the label store may be away.
-        threading.Thread(target=taxonomies.restore, name="restore the taxonomy", daemon=True).start()
+        restoring = threading.Thread(target=taxonomies.restore, name="restore the taxonomy", daemon=True)
+        restoring.start()
         yield
         watching.cancel()
+        await run_in_threadpool(restoring.join, _RESTORING_S)
         await app.state.stores.close()
         await run_in_threadpool(tracing.finish)
 

@@ -1,8 +1,9 @@
-"""What every Celery process has beside its work: metrics, health, the port that serves both, and a heartbeat."""
+"""What every Celery process has beside its work: metrics, health, the port that serves both, a heartbeat, and its memory."""
 
 __all__ = [
     "health",
     "heartbeat",
+    "memory",
     "messages",
     "metrics",
     "port",

@@ -19,7 +19,7 @@ from worker.serving import engine_metrics
 from worker.serving.bundles import Bundles, Wanted
 from worker.serving.engine import Engine
 from worker.serving.loading import make_ready
-from worker.serving.memory import give_memory_back, keep_weights_apart
+from worker.process.memory import give_memory_back, keep_weights_apart
 
 log = logging.getLogger(__name__)
 

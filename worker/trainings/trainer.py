@@ -16,6 +16,7 @@ from shared.telemetry.tracing import Facts, SpanKind, span
 from shared.telemetry.worker_status import TrainerStatus, announce, withdraw
 from worker.process import metrics
 from worker.process.heartbeat import Heartbeat
+from worker.process.memory import give_memory_back
 from worker.trainings.checkouts import prune
 from worker.trainings.failures import told
 from worker.trainings.full_disk import full_disk
@@ -104,6 +105,7 @@ class Trainer:
             log.warning("training %s is left until its lease expires: %s", lease.job_id, error)
         finally:
             self._held = None
+            give_memory_back()
             log.info("training %s is no longer held here", lease.job_id)
 
     def _run(self, held: HeldTraining) -> None:

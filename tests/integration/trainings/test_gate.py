@@ -47,9 +47,10 @@ def judged(
     champion: Bundle | None,
     challenger: Bundle | None = None,
     protected: ProtectedSet | None = None,
+    store: Path | None = None,
 ) -> GateVerdict:
     """In this process."""
-    return judgement(workspace, champion, challenger, protected).verdict
+    return judgement(workspace, champion, challenger, protected, store).verdict
 
 
 def judgement(
@@ -57,11 +58,12 @@ def judgement(
     champion: Bundle | None,
     challenger: Bundle | None = None,
     protected: ProtectedSet | None = None,
+    store: Path | None = None,
 ) -> Judgement:
     params: GateParams = load_params(workspace.folder / "params.yaml").gate
     bundle = challenger or Bundle.load(workspace.folder / BUNDLE)
     prepared, imported = Prepared(workspace.folder / PREPARED), workspace.folder / IMPORTED
-    return judge(bundle, champion, prepared, imported, workspace.folder / FEATURE_STORE, params, protected)
+    return judge(bundle, champion, prepared, imported, store or workspace.folder / FEATURE_STORE, params, protected)
 
 
 def by_name(found: GateVerdict) -> dict[str, GateCheck]:
@@ -295,9 +297,10 @@ def test_gate_lets_a_champion_with_another_picture_size_see_pictures_itself(
 ) -> None:
     size = trained.bundle.manifest.image_size - 32
     smaller = altered(trained.bundle, tmp_path / "smaller", image_size=size)
-    found = by_name(judged(workspace, smaller))
+    store = tmp_path / "store"  # the workspace's is shared with tests that count what is computed for it
+    found = by_name(judged(workspace, smaller, store=store))
     assert found["latency"].figures["champion_image_ms"] < found["latency"].figures["challenger_image_ms"]
-    kept = FeatureStore.of(workspace.folder / FEATURE_STORE, smaller.folder, size, INT8)
+    kept = FeatureStore.of(store, smaller.folder, size, INT8)
     products = pd.read_parquet(workspace.folder / IMPORTED / "products.parquet").set_index("row")
     test = trained.prepared.split(TEST)
     assert all(picture in kept for picture in products["picture"][test.rows[test.has_image]])

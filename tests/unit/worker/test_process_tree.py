@@ -92,7 +92,7 @@ def test_process_tree_ends_with_its_parent(training: str, tmp_path: Path) -> Non
 def test_end_marked_finds_processes_of_a_killed_guard(training: str, tmp_path: Path) -> None:
     tree = grow(training, "import time; print('up', flush=True); time.sleep(600)", tmp_path)
     wait_for("it runs", lambda: "up" in (tmp_path / "log.txt").read_text())
-    (guard,) = [process for process in psutil.Process().children() if process.environ().get(MARK) == f"{training} 1"]
+    (guard,) = [process for process in psutil.Process().children() if is_marked(process, f"{training} 1")]
     (command,) = guard.children()
     os.kill(guard.pid, signal.SIGKILL)
     wait_for("the guard has ended", tree.poll)
@@ -100,6 +100,13 @@ def test_end_marked_finds_processes_of_a_killed_guard(training: str, tmp_path: P
     assert end_marked(uuid4().hex) == 0
     assert end_marked(training) == 1
     assert not lives(command.pid)
+
+
+def is_marked(process: psutil.Process, mark: str) -> bool:
+    try:
+        return bool(process.environ().get(MARK) == mark)
+    except psutil.Error:  # another test's, which has ended
+        return False
 
 
 def test_exit_status_after_a_signal_is_that_of_a_shell(training: str, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Control of malloc, so that the memory of an unloaded model goes back to the system."""
+"""Control of malloc, so that memory that is no longer needed goes back to the system."""
 
 import ctypes
 import gc
@@ -20,7 +20,7 @@ def keep_weights_apart() -> None:
 
 
 def give_memory_back() -> None:
-    """Free what an unloaded model leaves behind: reference cycles and malloc's free lists."""
+    """Free what an unloaded model or an ended training leaves behind: reference cycles and malloc's free lists."""
     gc.collect()
     with suppress(AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
