@@ -1,4 +1,4 @@
-"""What every Celery process has beside its work: metrics, health, the port that serves both, a heartbeat, and its memory."""
+"""What every Celery process has beside its work: metrics, health and their port, a heartbeat, and its memory."""
 
 __all__ = [
     "health",
