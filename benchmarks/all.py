@@ -25,6 +25,7 @@ _SHORT_S, _LONG_S = 300, 3 * 3600
 _PRODUCTS, _CATALOGUE = ("pictures", "titles"), ("imported", "weights", "store")
 _TAKES: Mapping[str, tuple[str, ...]] = {
     "overhead": _PRODUCTS,
+    "cascade": _PRODUCTS,
     "comparison": _PRODUCTS,
     "precision": _CATALOGUE,
     "curve": _CATALOGUE,

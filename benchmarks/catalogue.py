@@ -24,14 +24,17 @@ def uncached_stack(bundle: Path, state: Path, settings: Mapping[str, str] | None
     return Stack(ROOT, state, pick_ports(mlflow=False, preferred=False), chosen)
 
 
-def rounds(products: Sequence[Product], count: int) -> Iterator[list[dict[str, Any]]]:
+def rounds(products: Sequence[Product], count: int, mark: str = "round") -> Iterator[list[dict[str, Any]]]:
     """The items of each round, ready before the clock starts; each round has pictures with bytes of its own."""
-    ready = [[as_item(with_other_bytes(product, f"round {number}")) for product in products] for number in range(count)]
-    return iter(ready)
+    marks = [f"{mark} {number}" for number in range(count)]
+    return iter([[as_item(with_other_bytes(product, own)) for product in products] for own in marks])
 
 
-def classify(catalog: Catalog, items: Sequence[dict[str, Any]]) -> list[Answer]:
+def classify(catalog: Catalog, items: Sequence[dict[str, Any]], *, all_pictures: bool = False) -> list[Answer]:
     """From the first byte of the first request to the last result; an answer per item, in order.
+
+    Args:
+        all_pictures: Every picture is looked at, also where the text alone is sure.
 
     Raises:
         RuntimeError: an item got no answer.
@@ -41,15 +44,10 @@ def classify(catalog: Catalog, items: Sequence[dict[str, Any]]) -> list[Answer]:
     for start in range(0, len(items), JOB_ITEMS):
         if len(sent) == JOBS_IN_FLIGHT:
             answers += _answers(catalog, sent.popleft())
-        sent.append(_send(catalog, items[start : start + JOB_ITEMS]))
+        sent.append(catalog.submit(items[start : start + JOB_ITEMS], all_pictures=all_pictures).id)
     for job in sent:
         answers += _answers(catalog, job)
     return answers
-
-
-def _send(catalog: Catalog, items: Sequence[dict[str, Any]]) -> str:
-    """The job's id."""
-    return catalog.submit(items).id
 
 
 def _answers(catalog: Catalog, job: str) -> list[Answer]:

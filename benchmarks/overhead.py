@@ -21,6 +21,7 @@ from benchmarks.pictures import Product
 from catalog_client import Catalog
 from shared.model import runtimes
 from shared.model.bundle import Bundle
+from shared.model.cascade import not_looked_at
 from shared.model.images import decode
 from shared.model.text import by_length, pad
 from shared.settings import get_settings
@@ -28,24 +29,33 @@ from shared.words import words
 from stack.services import bundle_folder
 from worker.serving.engine import MAX_TEXTS
 
-_TARGET = 0.95
+_TARGET = 0.9
 _BARE, _SERVICE = "bare engine", "service"
 
 
 def bare(bundle: Bundle, products: Sequence[Product], micro_batch: int) -> Callable[[], None]:
-    """The networks over arrays that were prepared before the clock starts, in the batches that the engine makes."""
+    """The networks over arrays that were prepared before the clock starts, in the batches that the engine makes.
+
+    It looks at the pictures that the bundle's cascade looks at.
+    """
     runtime, encoder = runtimes.load(bundle, get_settings().runtime), bundle.text_encoder()
     ids = [encoder.ids(words(product.title, product.description)) for product in products]
     some = [ids[start : start + MAX_TEXTS] for start in range(0, len(ids), MAX_TEXTS)]
-    texts = [pad([part[row] for row in rows]) for part in some for rows in by_length(part)]
-    pixels = [decode(product.picture, bundle.manifest.image_size) for product in products]
-    batches = [np.stack(pixels[start : start + micro_batch]) for start in range(0, len(pixels), micro_batch)]
+    texts = [
+        (start + np.asarray(rows), pad([part[row] for row in rows]))
+        for start, part in zip(range(0, len(ids), MAX_TEXTS), some, strict=True)
+        for rows in by_length(part)
+    ]
+    pixels = np.stack([decode(product.picture, bundle.manifest.image_size) for product in products])
+    has_picture = np.ones(len(products), bool)
 
     def run() -> None:
-        for tokens in texts:
-            runtime.text(tokens)
-        for batch in batches:
-            runtime.image(runtime.features(batch))
+        answers = np.empty((len(products), len(bundle.codes)), np.float32)
+        for rows, tokens in texts:
+            answers[rows] = runtime.text(tokens)
+        looked_at = np.flatnonzero(~not_looked_at(bundle.manifest.cascade, answers, has_picture))
+        for start in range(0, len(looked_at), micro_batch):
+            runtime.image(runtime.features(pixels[looked_at[start : start + micro_batch]]))
 
     return run
 
@@ -86,8 +96,8 @@ def main() -> None:
     chosen = parser.chosen()
     items, rounds = chosen.items, chosen.rounds
 
-    products = pictures.load(chosen, items)
     bundle = Bundle.load(chosen.bundle)
+    products = pictures.load(chosen, items, new_to=bundle)
     model = "" if chosen.bundle == bundle_folder() else " --bundle FOLDER"
     measured = measure(bundle, products.products, rounds)
     middle = medians(measured.rates)

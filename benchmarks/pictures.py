@@ -15,8 +15,11 @@ import numpy as np
 from PIL import Image
 
 from catalog_client import read_items
+from shared.model.bundle import Bundle
 from shared.taxonomy import RAKUTEN
+from shared.words import words
 from training.catalogue.challenge import UNLABELLED_FILE, UNLABELLED_PICTURES_FOLDER, picture_name
+from training.pipeline.splits import identify
 from training.sample.catalogue import generate
 
 SIDE = 500
@@ -52,18 +55,23 @@ def as_typed(options: argparse.Namespace) -> str:
     return " --pictures FOLDER --titles CSV" if options.pictures else ""
 
 
-def load(options: argparse.Namespace, count: int) -> MeasuringSet:
+def load(options: argparse.Namespace, count: int, new_to: Bundle | None = None) -> MeasuringSet:
     """`count` products; fewer pictures than that are used in turn, with other bytes each time.
 
+    Args:
+        new_to: A model; of products that it has learned none is used, because it is surer of their texts.
+
     Raises:
-        SystemExit: one of the two options without the other, or no product has both a title and a picture.
+        SystemExit: one of the two options without the other, or no (new) product has both a title and a picture.
     """
     if (options.pictures is None) != (options.titles is None):
         raise SystemExit("--pictures and --titles go together: the folder, and the table with its products' titles")
     real = options.pictures is not None
     known = _real(options.titles, options.pictures) if real else _generated(count)
+    if new_to is not None:
+        known = _not_learned(known, new_to)
     if not known:
-        raise SystemExit(f"no row of {options.titles} has its picture in {options.pictures}")
+        raise SystemExit(f"no row of {options.titles}, or no new one, has its picture in {options.pictures}")
     products = [
         product if turn == 0 else with_other_bytes(product, f"turn {turn}")
         for turn, product in ((number // len(known), known[number % len(known)]) for number in range(count))
@@ -78,6 +86,14 @@ def with_other_bytes(product: Product, mark: str) -> Product:
     text = mark.encode()
     segment = _COMMENT + (len(text) + 2).to_bytes(2, "big") + text
     return Product(product.title, product.description, product.picture[:2] + segment + product.picture[2:])
+
+
+def _not_learned(products: list[Product], bundle: Bundle) -> list[Product]:
+    if (known := bundle.known) is None:
+        return products
+    texts = [" ".join(words(product.title, product.description)) for product in products]
+    learned = np.isin(identify(texts, [None] * len(texts)), known.identities[known.learned])
+    return [product for product, is_known in zip(products, learned, strict=True) if not is_known]
 
 
 def as_item(product: Product) -> dict[str, Any]:

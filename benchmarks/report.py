@@ -16,7 +16,7 @@ from benchmarks.harness import RESULTS, Plot, Result, Table
 from training.judge.report.style import INK, drawn
 
 ORDER = (
-    "overhead", "comparison", "precision", "curve", "text_only", "queue", "latency", "fairness", "scaling",
+    "overhead", "cascade", "comparison", "precision", "curve", "text_only", "queue", "latency", "fairness", "scaling",
     "memory", "worker_memory", "swap", "cold_start", "categories", "gpu",
 )  # fmt: skip
 """The benchmarks in the order of the page."""

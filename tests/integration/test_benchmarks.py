@@ -19,6 +19,7 @@ _SMALL = {
     "scaling": ["--workers", "1", "2", "--seconds", "2"],
     "text_only": ["--items", "1000", "--rounds", "1"],
     "overhead": ["--items", "16", "--rounds", "1"],
+    "cascade": ["--items", "16", "--rounds", "1"],
     "memory": ["--items", "500", "--shown", "8"],
     "categories": ["--leaves", "120", "--items", "600", "--epochs", "1", "--titles", "200", "--rounds", "1"],
 }

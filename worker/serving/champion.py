@@ -15,11 +15,11 @@ from redis import Redis, RedisError
 from shared.model.bundle import BundleError, UnreachableError
 from shared.registry.state import Models
 from shared.settings import Settings
+from worker.process.memory import give_memory_back, keep_weights_apart
 from worker.serving import engine_metrics
 from worker.serving.bundles import Bundles, Wanted
 from worker.serving.engine import Engine
 from worker.serving.loading import make_ready
-from worker.process.memory import give_memory_back, keep_weights_apart
 
 log = logging.getLogger(__name__)
 
