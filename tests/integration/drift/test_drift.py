@@ -48,17 +48,27 @@ def front(redis_port: int, redis: Redis) -> Iterator[TestClient]:
 
 
 def ordinary(items: int, seed: int = 0) -> Profile:
-    """Mostly sure answers to texts of known words, nearly all with a picture."""
+    """Mostly sure answers to texts of known words, nearly all with a picture, of which a third is looked at."""
     deal = random.Random(seed)
     return Profile.of(
-        Seen(deal.choice(CODES), round(deal.uniform(0.7, 1), 4), deal.randint(4, 20), 0.0, deal.random() < 0.95)
+        Seen(
+            deal.choice(CODES),
+            round(deal.uniform(0.7, 1), 4),
+            deal.randint(4, 20),
+            0.0,
+            picture := deal.random() < 0.95,
+            deal.random() < 0.33 if picture else None,
+        )
         for _ in range(items)
     )
 
 
 def strange(items: int) -> Profile:
-    """One type, unsure, texts of unknown words, no pictures."""
-    return Profile.of(Seen("10", 0.3, 8, 1.0, False) for _ in range(items))
+    """One type, unsure, texts of unknown words, pictures of half of the items, all of them looked at."""
+    return Profile.of(
+        Seen("10", 0.3, 8, 1.0, picture, True if picture else None)
+        for picture in (number % 2 == 0 for number in range(items))
+    )
 
 
 def reference() -> Reference:
@@ -272,7 +282,9 @@ def test_an_alert_that_is_over_is_told_as_zero(drift: Drift, front: TestClient) 
     drift.publish("one", reference())
     drift.count("one", ordinary(300))
     found = gauges(front.get("/metrics").text)
-    assert [found["catalog_drift_alert", "one", feature] for feature in (*DriftFeature, ACCURACY)] == [0] * 6
+    assert [found["catalog_drift_alert", "one", feature] for feature in (*DriftFeature, ACCURACY)] == [0] * (
+        len(DriftFeature) + 1
+    )
 
 
 def test_figures_over_all_tenants_need_their_own_scope(front: TestClient, redis: Redis) -> None:
