@@ -67,6 +67,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.stores = open_stores(settings)
         keys = KeyStore(app.state.stores.redis)
+        app.state.stores.start()
         await run_in_threadpool(access.announce_access, keys)
         watching = asyncio.create_task(revocations.watch(keys))
         taxonomies = app.state.stores.in_force.taxonomies

@@ -3,7 +3,8 @@
 Each subject declares its own services in the same way, next to the service's class.
 """
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Annotated, Any, TypeVar, cast
 
@@ -17,12 +18,9 @@ from shared.ledger import JobList, Ledger, Results, Trainings
 from shared.queues import celery_app
 from shared.settings import Settings
 from shared.stores.blobs import Blobs
-from shared.stores.opening import open_async_redis, open_blobs, open_broker, open_redis
+from shared.stores.opening import open_blobs, open_broker, open_redis, open_subscriber
 from shared.stores.taxonomies import Taxonomies
 from shared.stores.taxonomy_in_force import InForce, PublishedTaxonomies
-
-LONGEST_WAIT_S = 30
-"""The longest time a client may ask a status request to wait."""
 
 T = TypeVar("T")
 
@@ -32,7 +30,7 @@ class Stores:
     settings: Settings
     redis: Redis
     async_redis: AsyncRedis
-    """For waiting without holding a thread."""
+    """For this process's subscription; whatever else is asked of Redis, a thread asks."""
     broker: Redis
     """Celery's; it may be the same server."""
     blobs: Blobs
@@ -41,8 +39,16 @@ class Stores:
     """The taxonomy that categories are named by."""
     services: dict[Callable[["Stores"], object], object] = field(default_factory=dict)
     """By the function that built them; see `service`."""
+    tasks: list[asyncio.Task[None]] = field(default_factory=list)
+
+    def start(self) -> None:
+        """Begin what runs beside the requests."""
+        self.tasks.extend(asyncio.create_task(run(self.services[build])) for build, run in _runners.items())
 
     async def close(self) -> None:
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
         for build, close in _closers.items():
             close(self.services[build])
         await self.async_redis.aclose()
@@ -51,6 +57,7 @@ class Stores:
 
 _builders: list[Callable[[Stores], object]] = []
 _closers: dict[Callable[[Stores], object], Callable[[Any], None]] = {}
+_runners: dict[Callable[[Stores], object], Callable[[Any], Coroutine[Any, Any, None]]] = {}
 
 
 def open_stores(settings: Settings) -> Stores:
@@ -59,7 +66,7 @@ def open_stores(settings: Settings) -> Stores:
     stores = Stores(
         settings=settings,
         redis=redis,
-        async_redis=open_async_redis(settings, max(settings.predict_timeout_s, LONGEST_WAIT_S)),
+        async_redis=open_subscriber(settings),
         broker=open_broker(settings),
         blobs=open_blobs(settings),
         queue=celery_app(settings),
@@ -69,7 +76,8 @@ def open_stores(settings: Settings) -> Stores:
     return stores
 
 
-# The dependencies are coroutines, because FastAPI would run plain functions in a thread.
+# The dependencies are coroutines, because FastAPI would run plain functions in a thread. Each event loop has anyio's 40
+# threads: what runs in one computes, or asks Redis for milliseconds, and what waits for longer holds none.
 
 
 async def _stores(request: Request) -> Stores:
@@ -80,13 +88,20 @@ async def _stores(request: Request) -> Stores:
 StoresDep = Annotated[Stores, Depends(_stores)]
 
 
-def service(build: Callable[[Stores], T], close: Callable[[T], None] | None = None) -> Any:
+def service(
+    build: Callable[[Stores], T],
+    close: Callable[[T], None] | None = None,
+    run: Callable[[T], Coroutine[Any, Any, None]] | None = None,
+) -> Any:
     """Declare what `build` makes of the stores: it is built once, at the server's start, and handed to each request.
 
     Args:
         close: Called with it at the server's end.
+        run: Awaited with it in a task, from the server's start until it is cancelled at the end.
     """
     _builders.append(build)
+    if run is not None:
+        _runners[build] = run
     if close is not None:
         _closers[build] = close
 
@@ -98,7 +113,6 @@ def service(build: Callable[[Stores], T], close: Callable[[T], None] | None = No
 
 SettingsDep = Annotated[Settings, service(lambda stores: stores.settings)]
 RedisDep = Annotated[Redis, service(lambda stores: stores.redis)]
-AsyncRedisDep = Annotated[AsyncRedis, service(lambda stores: stores.async_redis)]
 BlobsDep = Annotated[Blobs, service(lambda stores: stores.blobs)]
 QueueDep = Annotated[Celery, service(lambda stores: stores.queue)]
 

@@ -75,7 +75,9 @@ def celery_app(settings: Settings) -> Celery:
         task_serializer="json",
         accept_content=["json"],
         task_ignore_result=True,
-        # An unreachable broker must be an error within seconds, in a request as well as in a worker.
+        # An unreachable broker must be an error within seconds, in a request as well as in a worker. Senders take turns
+        # with ten connections, and wait for one: sending takes milliseconds, so more would not be faster.
+        broker_pool_limit=10,
         broker_pool_acquire_timeout=5,
         broker_connection_timeout=5,
         broker_connection_retry_on_startup=True,

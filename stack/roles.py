@@ -26,7 +26,8 @@ _HTTP = (
     *("--http", "api.http.server.protocol:Protocol", "--ws", "none", "--no-server-header", "--no-proxy-headers"),
     *("--timeout-keep-alive", str(KEEP_ALIVE_S)),
 )
-"""The API's own handling of connections; its app reads proxies' headers, by `CATALOG_PROXY_ADDRESSES`."""
+"""The API's own handling and bounds of connections: uvicorn has none by default (`--limit-concurrency`), but 2,048 may
+wait to be accepted. The app reads proxies' headers, by `CATALOG_PROXY_ADDRESSES`."""
 _SCHEDULE = str(Path(gettempdir()) / "beat-schedule")
 """What it holds may be lost: when each turn was taken last."""
 

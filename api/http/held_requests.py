@@ -15,7 +15,7 @@ _RETRY_AFTER_S = 5
 
 
 class HeldRequests:
-    """Counts them by caller in this process, where each takes a connection, and a wait another one to Redis.
+    """Counts them by caller in this process, where each takes a connection and memory.
 
     Args:
         most: How many one caller may have at a time.
@@ -24,6 +24,11 @@ class HeldRequests:
     def __init__(self, most: int) -> None:
         self._most = most
         self._held: Counter[str] = Counter()
+
+    @property
+    def count(self) -> int:
+        """How many there are of all callers."""
+        return self._held.total()
 
     @contextmanager
     def hold(self, caller: str) -> Iterator[None]:

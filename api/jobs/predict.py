@@ -11,11 +11,12 @@ from pydantic import ValidationError
 
 from api import ingest
 from api.access.authentication import ClassifyCaller
-from api.dependencies import AsyncRedisDep, LedgerDep, ResultsDep, SettingsDep
+from api.dependencies import LedgerDep, ResultsDep, SettingsDep
 from api.http import request_ids
 from api.http.held_requests import HeldRequestsDep
 from api.http.languages import VARY
 from api.http.long_poll import ended_within
+from api.http.notices import NoticesDep
 from api.http.openapi import problems, ref
 from api.http.problems import Problem, invalid_request
 from api.http.small_bodies import json_object
@@ -77,7 +78,7 @@ async def predict(
     settings: SettingsDep,
     ledger: LedgerDep,
     results: ResultsDep,
-    async_redis: AsyncRedisDep,
+    notices: NoticesDep,
     submissions: JobSubmissionsDep,
     reading: ingest.ReadingLoopDep,
     caller: ClassifyCaller,
@@ -91,7 +92,7 @@ async def predict(
     """
     with held.hold(request.state.caller):
         job = await reading.run(_accepted(request, settings, submissions, caller.tenant))
-        ended = await ended_within(async_redis, job, settings.predict_timeout_s)
+        ended = await ended_within(notices, job, settings.predict_timeout_s)
     if not ended:
         raise _not_done(job, settings.predict_timeout_s)
     job = await run_in_threadpool(ledger.job, job.id)

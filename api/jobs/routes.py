@@ -17,9 +17,10 @@ from api.http.held_requests import HoldDep
 from api.http.idempotency import Attempt, IdempotentDep
 from api.http.languages import VARY
 from api.http.long_poll import LongPollDep
+from api.http.notices import NoticesDep
 from api.http.openapi import ACCEPTED, UPLOADS, problems
 from api.http.problems import results_expired
-from api.http.server_sent_events import follow
+from api.http.server_sent_events import StreamsDep, View
 from api.ingest import UploadDep
 from api.jobs import render
 from api.jobs.bodies import JOB_BODIES
@@ -140,7 +141,9 @@ def cancel(job: JobDep, response: Response, ledger: LedgerDep, queue: QueueDep) 
 
 
 @router.get("/{job_id}/events", response_class=EventSourceResponse, responses=problems(HTTPStatus.NOT_FOUND))
-async def stream_events(job: JobDep, ledger: LedgerDep, _: HoldDep) -> AsyncIterator[ServerSentEvent]:
+async def stream_events(
+    job: JobDep, ledger: LedgerDep, streams: StreamsDep, notices: NoticesDep, _: HoldDep
+) -> AsyncIterator[ServerSentEvent]:
     """Follow a job as server-sent events.
 
     Each time the job has changed, an event `progress` shows its state; an event `end` comes last and closes the stream.
@@ -149,8 +152,8 @@ async def stream_events(job: JobDep, ledger: LedgerDep, _: HoldDep) -> AsyncIter
     def render(job: Job) -> ServerSentEvent:
         return ServerSentEvent(data=_out(job, ledger), id=str(job.done))
 
-    changes = follow(job, lambda: ledger.job(job.id), _moment, render)
-    async for event in changes:
+    view = View(lambda: ledger.job(job.id), _moment, render)
+    async for event in streams.follow(notices, job.id, view):
         yield event
 
 

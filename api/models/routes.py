@@ -7,6 +7,7 @@ from fastapi import APIRouter, Path, Request
 from fastapi.concurrency import run_in_threadpool
 
 from api.access.authentication import AdminCaller, AnyCaller
+from api.http.notices import NoticesDep
 from api.http.openapi import SMALL_BODY, problems, small_body
 from api.http.small_bodies import small_model
 from api.models.schemas import ModelsOut, PromoteIn, RollbackIn
@@ -36,23 +37,25 @@ _CHANGES = SMALL_BODY | problems(HTTPStatus.CONFLICT)
     openapi_extra=small_body(PromoteIn, required=False),
     responses=_CHANGES | problems(HTTPStatus.NOT_FOUND),
 )
-async def promote(request: Request, version: Version, served: ServedModelsDep, caller: AdminCaller) -> ModelsOut:
+async def promote(
+    request: Request, version: Version, served: ServedModelsDep, notices: NoticesDep, caller: AdminCaller
+) -> ModelsOut:
     """Make a version the champion, the model that serves.
 
     Workers load it beside the old model and swap within seconds. A version that the gate has refused or has not judged
     needs `force`.
     """
     options = await small_model(request, PromoteIn, optional=True)
-    await served.promote(version, caller, options.reason, force=options.force)
+    await served.promote(notices, version, caller, options.reason, force=options.force)
     return await run_in_threadpool(served.overview, caller)
 
 
 @router.post("/rollback", openapi_extra=small_body(RollbackIn, required=False), responses=_CHANGES)
-async def roll_back(request: Request, served: ServedModelsDep, caller: AdminCaller) -> ModelsOut:
+async def roll_back(request: Request, served: ServedModelsDep, notices: NoticesDep, caller: AdminCaller) -> ModelsOut:
     """Make the previous champion the champion again.
 
     A second rollback undoes the first.
     """
     options = await small_model(request, RollbackIn, optional=True)
-    await served.roll_back(caller, options.reason)
+    await served.roll_back(notices, caller, options.reason)
     return await run_in_threadpool(served.overview, caller)

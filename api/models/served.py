@@ -6,15 +6,15 @@ from typing import Annotated
 from celery import Celery
 from fastapi.concurrency import run_in_threadpool
 from redis import Redis
-from redis.asyncio import Redis as AsyncRedis
 
 from api.access.authentication import Principal
 from api.dependencies import service
+from api.http.notices import Notices
 from api.http.problems import Problem
 from api.models.render import models_out
 from api.models.schemas import ModelsOut
 from shared.queues import change_model
-from shared.registry.state import ChangeAnswer, ChangeKind, ChangeRequest, Models, answer_key
+from shared.registry.state import ANSWERED, ChangeAnswer, ChangeKind, ChangeRequest, Models
 from shared.settings import Settings
 from shared.telemetry.worker_status import alive
 
@@ -23,10 +23,9 @@ _WAIT_S = 20
 
 
 class ServedModels:
-    def __init__(self, settings: Settings, redis: Redis, async_redis: AsyncRedis, queue: Celery) -> None:
+    def __init__(self, settings: Settings, redis: Redis, queue: Celery) -> None:
         self._settings = settings
         self._redis = redis
-        self._async_redis = async_redis
         self._queue = queue
         self._models = Models(redis)
 
@@ -34,7 +33,7 @@ class ServedModels:
         serving = [worker.bundle for worker in alive(self._redis)]
         return models_out(self._models.copy(), self._settings.registered_model, serving, caller)
 
-    async def promote(self, version: str, caller: Principal, reason: str, *, force: bool) -> None:
+    async def promote(self, notices: Notices, version: str, caller: Principal, reason: str, *, force: bool) -> None:
         """Make this version the champion.
 
         Raises:
@@ -42,11 +41,11 @@ class ServedModels:
                 not carry the change out.
         """
         await run_in_threadpool(self._check, version, force)
-        await self._change(ChangeKind.PROMOTE, version, caller, reason)
+        await self._change(notices, ChangeKind.PROMOTE, version, caller, reason)
 
-    async def roll_back(self, caller: Principal, reason: str) -> None:
+    async def roll_back(self, notices: Notices, caller: Principal, reason: str) -> None:
         """Make the version before the champion again; raises `Problem` where the courier could not."""
-        await self._change(ChangeKind.ROLLBACK, None, caller, reason)
+        await self._change(notices, ChangeKind.ROLLBACK, None, caller, reason)
 
     def _check(self, version: str, force: bool) -> None:
         copy = self._models.copy()
@@ -63,26 +62,29 @@ class ServedModels:
         detail = f"Version {version} was not promoted, because {why}. Set `force` to promote it nevertheless."
         raise Problem(HTTPStatus.CONFLICT, "gate-not-passed", detail)
 
-    async def _change(self, kind: ChangeKind, version: str | None, caller: Principal, reason: str) -> None:
+    async def _change(
+        self, notices: Notices, kind: ChangeKind, version: str | None, caller: Principal, reason: str
+    ) -> None:
         """Leave the request for the courier and wait for its answer without holding a thread."""
         request = ChangeRequest(kind=kind, version=version, by=_name(caller), why=reason)
         ticket = await run_in_threadpool(self._models.leave, request, _WAIT_S)
-        await run_in_threadpool(change_model, self._queue, ticket)
-        packed = await self._async_redis.blpop([answer_key(ticket)], timeout=_WAIT_S)
-        if packed is None:
+        with notices.awaiting(ANSWERED, ticket) as awaited:
+            await run_in_threadpool(change_model, self._queue, ticket)
+            await awaited.over(_WAIT_S)
+        answer = await run_in_threadpool(self._models.answer_to, ticket)
+        if answer is None:
             detail = (
                 f"No courier answered within {_WAIT_S} s. GET /v1/models shows whether the champion has changed; if it "
                 "has not, send the request again."
             )
             raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "no-courier", detail, headers={"Retry-After": "10"})
-        answer = ChangeAnswer.model_validate_json(packed[1])
         if answer.state is None:
             raise _not_changed(answer)
 
 
 ServedModelsDep = Annotated[
     ServedModels,
-    service(lambda stores: ServedModels(stores.settings, stores.redis, stores.async_redis, stores.queue)),
+    service(lambda stores: ServedModels(stores.settings, stores.redis, stores.queue)),
 ]
 
 

@@ -11,6 +11,8 @@ from prometheus_client import CollectorRegistry, Gauge, ProcessCollector, disabl
 from redis import RedisError
 
 from api.dependencies import Stores, service
+from api.http.held_requests import HeldRequests
+from api.http.notices import Notices
 from api.monitoring.drift import DriftCollector
 from api.monitoring.http import HttpMetrics
 from api.monitoring.queue import QueueCollector, RedisCollector, WakeupsCollector, WorkersCollector
@@ -41,8 +43,18 @@ class ProcessMetrics:
         ProcessCollector(registry=self._registry)
         self.http = HttpMetrics(self._registry)
         self._redis_up = Gauge("catalog_redis_up", "1 if Redis answers, else 0.", registry=self._registry)
+        self._waiting = Gauge(
+            "catalog_waiting_callers",
+            "Event streams and requests that wait for a job's end.",
+            registry=self._registry,
+        )
+        self._notices_up = Gauge(
+            "catalog_notices_up",
+            "1 if Redis tells this process of changes at once, 0 if it only looks for them.",
+            registry=self._registry,
+        )
 
-    def scrape(self, stores: CollectorRegistry | None) -> bytes:
+    def scrape(self, stores: CollectorRegistry | None, held: HeldRequests, notices: Notices) -> bytes:
         """The metrics in Prometheus's text format.
 
         Args:
@@ -55,6 +67,8 @@ class ProcessMetrics:
             except RedisError as error:
                 log.warning("cannot read the stores' metrics, because Redis cannot be reached: %s", error)
         self._redis_up.set(bool(stores_text))
+        self._waiting.set(held.count)
+        self._notices_up.set(notices.subscribed)
         return generate_latest(self._registry) + stores_text
 
 

@@ -15,8 +15,9 @@ from api.dependencies import LedgerDep, QueueDep, SettingsDep, TrainingsDep
 from api.http.held_requests import HoldDep
 from api.http.idempotency import IdempotentDep
 from api.http.long_poll import LongPollDep
+from api.http.notices import NoticesDep
 from api.http.openapi import ACCEPTED, SMALL_BODY, problems, small_body
-from api.http.server_sent_events import follow
+from api.http.server_sent_events import StreamsDep, View
 from api.http.small_bodies import small_model
 from api.trainings.render import training_out
 from api.trainings.schemas import TrainingIn, TrainingOut, TrainingSourceOut, TrainingSourcesOut, TrainingsOut
@@ -106,7 +107,12 @@ def cancel(
 
 @router.get("/{training_id}/events", response_class=EventSourceResponse, responses=problems(HTTPStatus.NOT_FOUND))
 async def stream_events(
-    training: TrainingDep, ledger: LedgerDep, trainings: TrainingsDep, _: HoldDep
+    training: TrainingDep,
+    ledger: LedgerDep,
+    trainings: TrainingsDep,
+    streams: StreamsDep,
+    notices: NoticesDep,
+    _: HoldDep,
 ) -> AsyncIterator[ServerSentEvent]:
     """Follow a training as server-sent events.
 
@@ -117,8 +123,8 @@ async def stream_events(
     def render(training: Training) -> ServerSentEvent:
         return ServerSentEvent(data=_out(training, ledger, trainings))
 
-    changes = follow(training, lambda: trainings.training(job_id), _moment, render)
-    async for event in changes:
+    view = View(lambda: trainings.training(job_id), _moment, render)
+    async for event in streams.follow(notices, job_id, view):
         yield event
 
 

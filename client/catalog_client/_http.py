@@ -106,6 +106,8 @@ class Address:
                 base_url=self.url,
                 auth=self._auth,
                 timeout=httpx.Timeout(policy.timeout_s, read=policy.answer_timeout_s),
+                # How many requests there are at a time is the caller's choice; httpx would let the 101st fail.
+                limits=httpx.Limits(max_connections=None, max_keepalive_connections=20),
                 headers=headers,
                 trust_env=self._trust_env,
                 verify=self._verify(),

@@ -5,6 +5,7 @@ again. Celery messages only wake workers, so a lost, late or duplicate message d
 """
 
 from shared.ledger.audit import Audit
+from shared.ledger.changes import CHANGES, ended_among, read_change
 from shared.ledger.cursor import CursorError
 from shared.ledger.deliveries import (
     Admission,
@@ -29,7 +30,6 @@ from shared.ledger.ledger import (
     QueueFullError,
     StagingLostError,
     SupersededError,
-    done_key,
 )
 from shared.ledger.outbox import Outbox
 from shared.ledger.quotas import MEMORY, MemoryFullError, MemoryQuota, QuotaExceededError, Quotas
@@ -39,6 +39,7 @@ from shared.ledger.states import TERMINAL, TRANSITIONS, ItemStatus, JobState, Pi
 from shared.ledger.trainings import Stage, StageState, Training, TrainingRequest, Trainings, new_training
 
 __all__ = [
+    "CHANGES",
     "KEEP_ANSWERS_S",
     "LEASE_S",
     "MAX_DEADLINE_S",
@@ -93,9 +94,10 @@ __all__ = [
     "TrainingRequest",
     "Trainings",
     "WebhookState",
-    "done_key",
+    "ended_among",
     "idempotency",
     "new_training",
     "packing",
+    "read_change",
     "trainings",
 ]

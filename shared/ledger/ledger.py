@@ -331,11 +331,6 @@ def _check_accepted(answer: Any, lane: str, max_waiting: int | None) -> None:
             raise QueueFullError
 
 
-def done_key(job: str) -> str:
-    """Return the list that gets one element once the job has ended; wait for it with BLMOVE or BLPOP."""
-    return job_key(job, "done")
-
-
 def _confirmed(job: str, synced: Any, on_disk: bool, replicas: int) -> bool:
     """Interpret WAITAOF's reply: [local, replicas], or an error from a Redis without WAITAOF or append-only file."""
     if synced is None:

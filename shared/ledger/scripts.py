@@ -11,7 +11,7 @@ Keys, below the prefix `catalog:`:
     job:{id}:attempts    hash: chunk not yet committed → number of its leases
     job:{id}:losses      hash: chunk → number of its leases that ran out
     job:{id}:postponed   set: chunks whose pause will not count as a loss
-    job:{id}:done        list: one element once the job has ended, to wait for
+    job:{id}:done        list: one element once the job has ended, for API processes of the release before
     job:{id}:deliveries  list: attempts to deliver its webhook
     job:{id}:training    hash: a training's request, stages and results, each as JSON
     job:{id}:log         the end of a training's log

@@ -6,7 +6,7 @@ registry (`worker/serving/registry_service.py`), brings the copy up to date and 
 
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -26,6 +26,10 @@ _CHANGED = f"{_COPY}:changed"
 _TICKET = f"{_COPY}:ticket:"
 _ANSWER = f"{_COPY}:answer:"
 _TROUBLE = f"{_COPY}:trouble"
+
+ANSWERED = f"{_COPY}:answered"
+"""The channel that tells which ticket has been answered."""
+
 _ANSWER_KEPT_S = 60
 _TROUBLE_KEPT_S = 120
 """Longer than until the courier reads the registry again."""
@@ -171,7 +175,21 @@ class Models:
         with self._redis.pipeline() as pipe:
             pipe.rpush(answer_key(ticket), answer.model_dump_json())
             pipe.expire(answer_key(ticket), _ANSWER_KEPT_S)
+            pipe.publish(ANSWERED, ticket)
             pipe.execute()
+
+    def answered(self, tickets: Sequence[str]) -> set[str]:
+        """Return those of the tickets that have an answer."""
+        with self._redis.pipeline(transaction=False) as pipe:
+            for ticket in tickets:
+                pipe.exists(answer_key(ticket))
+            found: list[int] = pipe.execute()
+        return {ticket for ticket, there in zip(tickets, found, strict=True) if there}
+
+    def answer_to(self, ticket: str) -> ChangeAnswer | None:
+        """Return the answer; `None` if there is none yet."""
+        packed = self._redis.lindex(answer_key(ticket), 0)
+        return None if packed is None else ChangeAnswer.model_validate_json(packed)
 
 
 class Listener:
@@ -190,5 +208,5 @@ class Listener:
 
 
 def answer_key(ticket: str) -> str:
-    """Return the list that gets the answer; wait for it with BLPOP."""
+    """Return the list that gets the answer; API processes of the release before wait for it with BLPOP."""
     return _ANSWER + ticket

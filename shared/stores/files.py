@@ -19,8 +19,9 @@ _PATIENCE_S = 20.0
 _LISTING_S = 600.0
 _OBJECT_STORES = frozenset({"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az"})
 """Where a file is written whole or not at all, and where the parts of a bucket's names are no folders."""
-_S3 = {"connect_timeout": 3, "read_timeout": 10, "retries": {"max_attempts": 1}}
-"""Limits for botocore, whose default is five attempts of up to a minute."""
+_S3 = {"connect_timeout": 3, "read_timeout": 10, "retries": {"max_attempts": 1}, "max_pool_connections": 100}
+"""Limits for botocore, whose default is five attempts of up to a minute, over ten connections: with more threads than
+that (the API has 80), some would wait until their patience is over. The stores of other protocols allow 100, too."""
 
 
 class StoreUnavailableError(OSError):

@@ -16,6 +16,9 @@ from shared.settings import Settings
 from shared.stores.blobs import Blobs
 
 _CONNECT_S = 2
+_MOST_CONNECTIONS = 2**31 - 1
+"""No limit: a calling thread holds one connection at a time, and the threads are bounded: 40 on each of the API's two
+event loops, and a worker's by settings. By default redis-py refuses the 101st connection although Redis is well."""
 
 
 def open_redis(settings: Settings) -> Redis:
@@ -36,14 +39,19 @@ def open_to_copy(settings: Settings, timeout_s: float) -> Redis:
     return _open(settings, settings.redis_url, socket_timeout=timeout_s, health_check_interval=0, protocol=2)
 
 
-def open_async_redis(settings: Settings, longest_wait_s: float) -> AsyncRedis:
-    """Return a client for commands that wait on the server, up to `longest_wait_s`; it sends nothing twice, either."""
+def open_subscriber(settings: Settings) -> AsyncRedis:
+    """Return a client for one subscription at a time, for which redis-py's limit of 100 connections is none."""
     address = RedisAddress.parse(settings.redis_url)
-    common: dict[str, Any] = {"socket_connect_timeout": _CONNECT_S, "retry": AsyncRetry(NoBackoff(), 0)}
-    options = {**common, **address.options(), "socket_timeout": longest_wait_s + settings.redis_timeout_s}
+    common: dict[str, Any] = {
+        "socket_timeout": settings.redis_timeout_s,
+        "socket_connect_timeout": _CONNECT_S,
+        "socket_keepalive": True,
+        "retry": AsyncRetry(NoBackoff(), 0),
+    }
+    options = {**common, **address.options()}
     if address.service is None:
         return AsyncRedis(**options)
-    asking = {**common, **address.sentinel_options(), "socket_timeout": settings.redis_timeout_s}
+    asking = {**common, **address.sentinel_options()}
     sentinels = _AsyncSentinels(address.hosts, sentinel_kwargs=asking, **options)  # type: ignore[no-untyped-call]
     return cast(AsyncRedis, sentinels.master_for(address.service))
 
@@ -56,6 +64,7 @@ def _open(settings: Settings, url: str, **more: Any) -> Redis:
         "socket_keepalive": True,
         "health_check_interval": 10,
         "retry": Retry(NoBackoff(), 0),
+        "max_connections": _MOST_CONNECTIONS,
     }
     options = {**common, **address.options(), **more}
     if address.service is None:

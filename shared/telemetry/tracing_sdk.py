@@ -26,6 +26,7 @@ def provider(process: str) -> TracerProvider:
     resource = Resource.create({**ours, **OTELResourceDetector().detect().attributes})
     made = TracerProvider(resource=resource, shutdown_on_exit=False)  # it would wait half a minute for a dead collector
     made.add_span_processor(_WithoutQuery())
+    # By default 2,048 spans may wait (OTEL_BSP_MAX_QUEUE_SIZE), and more are dropped: traces must not hold work up.
     made.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     return made
 

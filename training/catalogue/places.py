@@ -269,6 +269,7 @@ def _opened(place: str) -> tuple[Any, str]:
     if protocol is not None and protocol not in available_protocols():
         raise PlaceError(f"the protocol {protocol} is not known")
     try:
+        # With each store's own number of connections (S3's is 10): readers in more threads take turns, without a limit.
         files, root = url_to_fs(place)
     except ImportError as error:  # names the package to install
         raise PlaceError(str(error)) from error

@@ -62,7 +62,7 @@ class Connections:
             own = self._of.setdefault(network, {})
             own[member] = None
             room = len(own) <= self.per_address or self._make_room(own, member)
-        # Half of the descriptors, because a request may need another one, to wait for Redis.
+        # Half of the descriptors, because a request may need another one, for a file of its body.
         most = min(MOST, (descriptors.limit() - _RESERVED) // 2)
         if room and len(self._open) > most:
             room = self._make_room(self._open, member)

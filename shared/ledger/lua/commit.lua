@@ -40,5 +40,7 @@ if budget and failed * 100 > tonumber(budget) * (total - invalid) then
   finish(id, 'failed', 'error_budget')
 elseif succeeded + failed + invalid == total then
   if succeeded == total then finish(id, 'completed') elseif succeeded == 0 then finish(id, 'failed') else finish(id, 'partial') end
+else
+  tell(id, 'running')
 end
 return redis.call('HGET', job(id), 'state')

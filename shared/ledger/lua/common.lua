@@ -18,11 +18,16 @@ local function counts(id)
   return tonumber(total), tonumber(succeeded), tonumber(failed), tonumber(invalid)
 end
 
+-- Tell callers that wait: the job is in this state, or goes on in it. What nobody hears
+-- is lost, so whoever waits also looks.
+local function tell(id, state) redis.call('PUBLISH', 'catalog:changes', id .. ' ' .. state) end
+
 -- The only place where a state changes; LEGAL is `TRANSITIONS` of states.py.
 local function enter(id, state, time)
   local before = redis.call('HGET', job(id), 'state')
   if not LEGAL[before][state] then error('job ' .. id .. ' cannot go from ' .. before .. ' to ' .. state) end
   redis.call('HSET', job(id), 'state', state, state .. '_at', time)
+  tell(id, state)
 end
 
 -- Turns: the lane's tenants in turn, and each tenant's jobs in turn. A turn leads to the end.
@@ -138,6 +143,7 @@ local function finish(id, state, reason)
   redis.call('HINCRBY', 'catalog:totals:' .. facts[1], state, 1)
   redis.call('ZREM', 'catalog:deadlines', id)
   redis.call('DEL', part(id, 'ready'), part(id, 'attempts'), part(id, 'losses'), part(id, 'postponed'))
+  -- For API processes of the release before, which wait at this list.
   redis.call('RPUSH', part(id, 'done'), state)
   for _, name in ipairs({'input', 'kept', 'results', 'order', 'done'}) do
     redis.call('EXPIRE', part(id, name), keep + READING)

@@ -23,4 +23,5 @@ for name, change in pairs(report.stages or {}) do
   redis.call('HSET', record, 'stage:' .. name, cjson.encode(stage))
 end
 if report.log then redis.call('SET', part(id, 'log'), report.log) end
+tell(id, 'running')
 return 1

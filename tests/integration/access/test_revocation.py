@@ -3,7 +3,7 @@
 import json
 import socket
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -16,11 +16,13 @@ from shared.ledger import Ledger, Outcome
 from shared.settings import ROOT
 from shared.tenants.api_keys import KeyStore, Scope
 from stack.services import Stack, pick_ports
+from tests.figures import Figures
 from tests.jobs import leased, opened
 from tests.redis_state import end_key
 from tests.waiting import wait_for
 
 ITEM = {"items": [{"title": "Lampe"}]}
+Waiting = Callable[[], float]
 LARGE = 10_000
 """Characters of a message; 3,072 of them are more than the sockets between server and client hold."""
 
@@ -60,6 +62,14 @@ def store(stack: Stack) -> Iterator[Redis]:
         yield client
 
 
+@pytest.fixture(scope="module")
+def waiting(stack: Stack, store: Redis) -> Iterator[Waiting]:
+    """How many callers wait, as the API counts them."""
+    _, text = KeyStore(store).create("operator", [Scope.OBSERVE])
+    with httpx.Client(base_url=stack.url, timeout=90, headers={"Authorization": f"Bearer {text}"}) as operator:
+        yield lambda: Figures(operator.get("/metrics").raise_for_status().text)("catalog_waiting_callers")
+
+
 @pytest.fixture
 def holder(stack: Stack, store: Redis) -> Holder:
     return _holder(stack, store)
@@ -80,29 +90,29 @@ def test_stream_of_events_ends_when_its_key_is_revoked(stack: Stack, store: Redi
     assert holder.api.get("/v1/models").status_code == 401
 
 
-@pytest.mark.parametrize("waiting", ["a long poll", "/predict"])
-def test_wait_ends_when_its_key_is_revoked(store: Redis, holder: Holder, waiting: str) -> None:
+@pytest.mark.parametrize("how", ["a long poll", "/predict"])
+def test_wait_ends_when_its_key_is_revoked(waiting: Waiting, holder: Holder, how: str) -> None:
     job = holder.job()
-    before = _waiting(store)
+    before = waiting()
 
     def request() -> httpx.Response:
-        if waiting == "/predict":
+        if how == "/predict":
             return holder.api.post("/predict", json={"description": "Lampe"})
         return holder.api.get(job, params={"wait": 30})
 
     with ThreadPoolExecutor(1) as pool:
         answer = pool.submit(request)
-        wait_for("the API waits", lambda: _waiting(store) > before)
+        wait_for("the API waits", lambda: waiting() > before)
         holder.revoke()
         _assert_revoked(answer.result())
 
 
-def test_wait_ends_with_its_key(store: Redis, holder: Holder) -> None:
+def test_wait_ends_with_its_key(store: Redis, waiting: Waiting, holder: Holder) -> None:
     job = holder.job()
-    before = _waiting(store)
+    before = waiting()
     with ThreadPoolExecutor(1) as pool:
         answer = pool.submit(holder.api.get, job, params={"wait": 30})
-        wait_for("the API waits", lambda: _waiting(store) > before)
+        wait_for("the API waits", lambda: waiting() > before)
         end_key(store, holder.key_id)
         assert answer.result().status_code == 401
         assert "has ended" in answer.result().json()["detail"]
@@ -135,11 +145,6 @@ def _holder(stack: Stack, store: Redis) -> Holder:
     key, text = keys.create("shop", [Scope.CLASSIFY])
     api = httpx.Client(base_url=stack.url, timeout=90, headers={"Authorization": f"Bearer {text}"})
     return Holder(api, keys, key.id, text)
-
-
-def _waiting(store: Redis) -> int:
-    """How many connections to Redis wait for something."""
-    return int(store.info("clients")["blocked_clients"])
 
 
 def _assert_revoked(answer: httpx.Response) -> None:

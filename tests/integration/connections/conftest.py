@@ -1,7 +1,9 @@
 """An API process over a Redis of its own, spoken to over sockets."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import httpx
 import pytest
@@ -19,6 +21,7 @@ from tests.integration.connections.sockets import Server
 class Service:
     process: Process
     server: Server
+    redis: Redis
     keys: KeyStore
     key: str
     """With all scopes."""
@@ -33,7 +36,14 @@ class Service:
 
 @pytest.fixture(scope="session")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    folder, redis_port, port = tmp_path_factory.mktemp("service"), free_port(), free_port()
+    with running(tmp_path_factory.mktemp("service"), {"CATALOG_MAX_HELD_REQUESTS": "20"}) as service:
+        yield service
+
+
+@contextmanager
+def running(folder: Path, settings: Mapping[str, str]) -> Iterator[Service]:
+    """Run an API process with these further settings, and a Redis."""
+    redis_port, port = free_port(), free_port()
     redis_process = Process("redis", redis_server.server_command(redis_port, folder), folder / "redis.log", {}, folder)
     redis_server.wait_for(redis_process, redis_port)
     env = {
@@ -44,17 +54,18 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         "CATALOG_LABELS_URL": f"file://{folder}/labels",
         "CATALOG_RATE_LIMIT": "100000/minute",
         "CATALOG_CONFIRM_ON_DISK": "false",
-        "CATALOG_MAX_HELD_REQUESTS": "20",
+        **settings,
     }
     # The soft limit that a login shell has on most systems.
     line = ["/bin/bash", "-c", 'ulimit -Sn 1024 && exec "$@"', "api", *command(Role.API), "--port", str(port)]
     api = Process("api", line, folder / "api.log", env, ROOT)
     try:
-        keys = KeyStore(Redis(port=redis_port))
+        redis = Redis(port=redis_port)
+        keys = KeyStore(redis)
         _, key = keys.create("shop", set(Scope))
         server = Server(port)
         api.wait_until(server.answers, timeout_s=60)
-        yield Service(api, server, keys, key)
+        yield Service(api, server, redis, keys, key)
     finally:
         api.stop()
         redis_process.stop()
