@@ -10,6 +10,7 @@ __all__ = [
     "languages",
     "long_poll",
     "methods",
+    "notices",
     "openapi",
     "problems",
     "query_parameters",

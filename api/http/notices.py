@@ -135,7 +135,7 @@ class Notices:
                     both.create_task(self._listen())
                     both.create_task(self._look())
             except* Exception:  # a mistake of ours or of a library must not keep callers waiting from then on
-                log.exception("listening for notices begins anew")
+                log.exception("listening for notices begins again")
             await asyncio.sleep(_AGAIN_S)
 
     async def _listen(self) -> None:

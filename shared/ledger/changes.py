@@ -1,7 +1,7 @@
 """Changes of jobs, which each step publishes at once, for callers that wait.
 
-What is published while nobody listens is lost, and processes of the release before publish nothing. So whoever waits
-also looks.
+What is published while nobody listens is lost, and processes of the release before publish nothing. So a process
+that waits also looks.
 """
 
 from collections.abc import Sequence

@@ -18,8 +18,8 @@ local function counts(id)
   return tonumber(total), tonumber(succeeded), tonumber(failed), tonumber(invalid)
 end
 
--- Tell callers that wait: the job is in this state, or goes on in it. What nobody hears
--- is lost, so whoever waits also looks.
+-- Tell callers that wait: the job is in this state, or goes on in it. What nobody hears is
+-- lost, so API processes also look.
 local function tell(id, state) redis.call('PUBLISH', 'catalog:changes', id .. ' ' .. state) end
 
 -- The only place where a state changes; LEGAL is `TRANSITIONS` of states.py.

@@ -77,7 +77,7 @@ async def client(service: Service) -> AsyncIterator[httpx.AsyncClient]:
 
 @contextmanager
 def callers(service: Service, job: str, *kinds: Caller, count: int = CALLERS) -> Iterator[Future[list[str]]]:
-    """So many callers, of these kinds in turn; their answers once all have theirs. They wait when the block begins."""
+    """This many callers of these kinds, who wait when the block begins; their answers, once all are there."""
 
     async def ask() -> list[str]:
         async with client(service) as http:
@@ -95,7 +95,7 @@ def waiting(service: Service) -> float:
 
 
 def work(ledger: Ledger, chunks: int = 1) -> None:
-    """Do what a worker does, so that so many chunks are done."""
+    """Do what a worker does, for this number of chunks."""
     for _ in range(chunks):
         lease = wait_for("there is a chunk", lambda: ledger.lease(LANE))
         ledger.commit(lease, "v1", [_outcome(item) for item in lease.items])

@@ -52,7 +52,7 @@ def test_a_change_wakes_those_who_follow_and_an_end_everybody() -> None:
         awaited.notice(over=True)
         assert await waiter
         await awaited.changed(0, NEVER_S)
-        assert await awaited.over(NEVER_S), "it is over, for whoever comes later"
+        assert await awaited.over(NEVER_S), "it is over, for a caller that comes later"
 
     run(test)
 
