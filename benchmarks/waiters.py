@@ -81,7 +81,7 @@ async def _ask(url: str, jobs: Sequence[str], callers: int) -> Answers:
 @dataclass(frozen=True)
 class Measured:
     before: dict[str, int]
-    """Of the process, before anybody waits: its memory in bytes and its connections to Redis."""
+    """Memory of the process in bytes, and connections to Redis, before anybody waits."""
     waiting: dict[str, int]
     most: int
     """The most memory that the process has taken, in bytes."""
