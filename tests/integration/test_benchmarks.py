@@ -19,11 +19,8 @@ _SMALL = {
     "scaling": ["--workers", "1", "2", "--seconds", "2"],
     "text_only": ["--items", "1000", "--rounds", "1"],
     "overhead": ["--items", "16", "--rounds", "1"],
-<<<<<<< HEAD
     "cascade": ["--items", "16", "--rounds", "1"],
-=======
     "waiters": ["--callers", "40", "--jobs", "2"],
->>>>>>> ac04af7 (The number of waiting callers is a metric with an alert)
     "memory": ["--items", "500", "--shown", "8"],
     "categories": ["--leaves", "120", "--items", "600", "--epochs", "1", "--titles", "200", "--rounds", "1"],
 }
