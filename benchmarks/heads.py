@@ -89,7 +89,7 @@ def answers(
     if not kept.is_file():
         text = _text_answers(evaluation)
         image = np.stack([_fitted(training, evaluation, params, seed) for seed in seeds])
-        fused = np.stack([out_of_fold(text, one, evaluation.classes, _FOLD_SEED) for one in image])
+        fused = np.stack([out_of_fold(text, one, evaluation.lengths, evaluation.classes, _FOLD_SEED) for one in image])
         np.savez(kept, image=image, fused=fused)
     with np.load(kept) as arrays:
         return arrays["image"], arrays["fused"]

@@ -125,19 +125,20 @@ class _Decision:
 
     def weighted_f1(self, text: Probabilities, image: Probabilities, items: Items) -> float:
         skipped = self.skipped(text, items)
-        answers = fuse_cascaded(self.fusion, self.cascade, text, image, skipped).fused
+        answers = fuse_cascaded(self.fusion, self.cascade, text, image, items.lengths, skipped).fused
         return score(answers, items.classes).get("weighted_f1", 0.0)
 
 
 def _decide(text: Probabilities, image: Probabilities, items: Items, params: TrainParams) -> _Decision:
     """Fit the fusion, the cascade and the review thresholds, each on answers that were given out of fold."""
     classes, precision = items.classes, params.review.precision
-    always = out_of_fold(text, image, classes, params.seed)
+    lengths = items.lengths
+    always = out_of_fold(text, image, lengths, classes, params.seed)
     cascade = fit_cascade(text, image, always, classes, params.cascade.loss)
-    held_out = out_of_fold(text, image, classes, params.seed, cascade)
+    held_out = out_of_fold(text, image, lengths, classes, params.seed, cascade)
     levels = choose_levels(held_out, classes, items.categories.levels, precision)
     review = choose_threshold(*judged(held_out, classes), precision).model_copy(update={"levels": levels})
-    return _Decision(fit_fusion(text, image, classes), cascade, review, held_out, always)
+    return _Decision(fit_fusion(text, image, lengths, classes), cascade, review, held_out, always)
 
 
 def _metrics(decision: _Decision, text: Probabilities, image: Probabilities, items: Items) -> Metrics:
@@ -147,7 +148,7 @@ def _metrics(decision: _Decision, text: Probabilities, image: Probabilities, ite
         branch: score(answers, classes) | tree_figures(answers, classes, levels)
         for branch, answers in {"text": text, "image": image, "fusion": held_out}.items()
     }
-    before = score(fuse(unfitted(len(items.categories)), text, image).fused, classes)
+    before = score(fuse(unfitted(len(items.categories)), text, image, items.lengths).fused, classes)
     metrics["fusion"] |= {
         "calibration_error_before": before["calibration_error"],
         **review_figures(decision.review, *judged(held_out, classes)),

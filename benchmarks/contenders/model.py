@@ -53,9 +53,9 @@ class Networks:
         self.encoder = TextEncoder(np.load(folder / VOCABULARY), manifest.max_words, manifest.max_subwords)
         self._fusion, self._labels = manifest.fusion, tuple(map(str, manifest.labels))
 
-    def answers(self, text: Probabilities, image: Probabilities) -> list[Answer]:
+    def answers(self, items: Sequence[Prepared], text: Probabilities, image: Probabilities) -> list[Answer]:
         """(n, classes) twice to n answers."""
-        fused = self._fusion.both(text, image)
+        fused = self._fusion.both(text, image, np.array([len(item.words) for item in items]))
         best = fused.argmax(axis=1)
         return [Answer(self._labels[index], float(row[index])) for index, row in zip(best.tolist(), fused, strict=True)]
 
@@ -71,7 +71,7 @@ class Classifier:
     def __call__(self, items: Sequence[Prepared]) -> list[Answer]:
         tokens = self._networks.encoder.encode([item.words for item in items])
         text, image = self._compute(tokens, np.stack([item.pixels for item in items]))
-        return self._networks.answers(text.numpy(), image.numpy())
+        return self._networks.answers(items, text.numpy(), image.numpy())
 
     def _probabilities(self, tokens: Any, pixels: Any) -> tuple[Any, Any]:
         return self._networks.text(tokens, training=False), self._networks.image(pixels, training=False)

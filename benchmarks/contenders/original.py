@@ -25,4 +25,4 @@ def predict(request: dict[str, str]) -> dict[str, Any]:
     item = prepare(request)
     text = _networks.text.predict(_networks.encoder.encode([item.words]), verbose=0)
     image = _networks.image.predict(item.pixels[np.newaxis], verbose=0)
-    return asdict(_networks.answers(text, image)[0])
+    return asdict(_networks.answers([item], text, image)[0])

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
-from shared.model.fusion import Fusion, Prediction, Probabilities, fuse, log, softmax
+from shared.model.fusion import Fusion, Lengths, Prediction, Probabilities, fuse, log, softmax
 
 Mask = npt.NDArray[np.bool_]
 
@@ -44,7 +44,12 @@ def not_looked_at(cascade: Cascade | None, text: Probabilities, has_picture: Mas
 
 
 def fuse_cascaded(
-    fusion: Fusion, cascade: Cascade | None, text: Probabilities, image: Probabilities, skipped: Mask
+    fusion: Fusion,
+    cascade: Cascade | None,
+    text: Probabilities,
+    image: Probabilities,
+    lengths: Lengths,
+    skipped: Mask,
 ) -> Prediction:
     """Fuse each row as `fuse` does, except those whose picture is not looked at: the text alone answers these.
 
@@ -53,10 +58,10 @@ def fuse_cascaded(
         skipped: What `not_looked_at` returned.
     """
     if cascade is None or not skipped.any():
-        return fuse(fusion, text, image)
+        return fuse(fusion, text, image, lengths)
     seen = np.where(skipped[:, None], np.float32(np.nan), image)
     if skipped.all():
         return Prediction(cascade.only_text(text), text, seen)
-    fused = fuse(fusion, text, seen).fused
+    fused = fuse(fusion, text, seen, lengths).fused
     fused[skipped] = cascade.only_text(text[skipped])
     return Prediction(fused, text, seen)

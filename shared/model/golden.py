@@ -79,7 +79,8 @@ def _ask(bundle: Bundle, runtime: Runtime, tokens: npt.NDArray[np.int32], spots:
     # One at a time: what serves meanwhile waits for one, and none keeps memory for a batch that no work ever has.
     pictures = runtime.image(np.concatenate([runtime.features(picture[np.newaxis]) for picture in shown]))
     image[: len(pictures)] = pictures
-    return _Answers(text, pictures, fuse(bundle.manifest.fusion, text, image).fused)
+    lengths = (tokens != PADDING).any(axis=2).sum(axis=1)
+    return _Answers(text, pictures, fuse(bundle.manifest.fusion, text, image, lengths).fused)
 
 
 def _texts(random: np.random.Generator, vocabulary: int, words: int, subwords: int) -> npt.NDArray[np.int32]:

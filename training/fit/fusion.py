@@ -1,11 +1,13 @@
 """The fusion: fits the branches' weights and their calibration, on the validation split alone."""
 
+from typing import NamedTuple
+
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize
 
 from shared.model.cascade import Cascade, fuse_cascaded, not_looked_at
-from shared.model.fusion import Fusion, Probabilities, log, softmax
+from shared.model.fusion import Fusion, Lengths, Probabilities, doublings, log, softmax
 
 _CANDIDATES = 200
 _PRIOR_ITEMS = 2.0
@@ -15,7 +17,7 @@ _BIAS_PRIOR_ITEMS = 0.5
 one of 0.001 cost 1.5 points."""
 
 
-def fit_fusion(text: Probabilities, image: Probabilities, classes: npt.NDArray[np.int64]) -> Fusion:
+def fit_fusion(text: Probabilities, image: Probabilities, lengths: Lengths, classes: npt.NDArray[np.int64]) -> Fusion:
     """Return the weights with the highest likelihood; a row of NaN is an item that the branch has no answer to.
 
     The likelihood is a proper score, so the fused probabilities are as calibrated as these few weights allow.
@@ -27,7 +29,7 @@ def fit_fusion(text: Probabilities, image: Probabilities, classes: npt.NDArray[n
     """
     has_text, has_image = has_answer(text), has_answer(image)
     both = has_text & has_image
-    pooled = _fit([log(text[both]), log(image[both])], classes[both], with_bias=True)
+    pooled, slopes, bias = _fit([log(text[both]), log(image[both])], classes[both], doublings(lengths[both]))
     text_alone = fit_alone(text[has_text], classes[has_text])
     image_alone = fit_alone(image[has_image], classes[has_image])
     if not has_image.any() or not has_text.any():  # one branch has learned nothing, and so has no say
@@ -35,9 +37,11 @@ def fit_fusion(text: Probabilities, image: Probabilities, classes: npt.NDArray[n
     return Fusion(
         text=pooled[0],
         image=pooled[1],
+        text_slope=slopes[0],
+        image_slope=slopes[1],
         text_alone=text_alone,
         image_alone=image_alone,
-        bias=tuple(pooled[2:].tolist()),
+        bias=tuple(bias.tolist()),
     )
 
 
@@ -47,12 +51,13 @@ def fit_alone(answers: Probabilities, classes: npt.NDArray[np.int64]) -> float:
     Args:
         answers: The branch's probabilities, (items, classes), without rows of NaN.
     """
-    return float(_fit([log(answers)], classes, with_bias=False)[0])
+    return float(_fit([log(answers)], classes, None)[0][0])
 
 
 def out_of_fold(
     text: Probabilities,
     image: Probabilities,
+    lengths: Lengths,
     classes: npt.NDArray[np.int64],
     seed: int,
     cascade: Cascade | None = None,
@@ -70,9 +75,9 @@ def out_of_fold(
     skipped = not_looked_at(cascade, text, has_answer(image))
     for number in np.unique(fold):
         out = fold == number
-        fusion, rest = fit_fusion(text[~out], image[~out], classes[~out]), skipped & ~out
+        fusion, rest = fit_fusion(text[~out], image[~out], lengths[~out], classes[~out]), skipped & ~out
         fitted = cascade and cascade.model_copy(update={"text": fit_alone(text[rest], classes[rest])})
-        fused[out] = fuse_cascaded(fusion, fitted, text[out], image[out], skipped[out]).fused
+        fused[out] = fuse_cascaded(fusion, fitted, text[out], image[out], lengths[out], skipped[out]).fused
     return fused
 
 
@@ -99,38 +104,57 @@ def deal_folds(classes: npt.NDArray[np.int64], folds: int, seed: int) -> npt.NDA
     return fold
 
 
-def _fit(branches: list[Probabilities], classes: npt.NDArray[np.int64], *, with_bias: bool) -> npt.NDArray[np.float64]:
-    """Return one weight per branch, then one bias per class, which is zero unless `with_bias`.
+class _Fitted(NamedTuple):
+    weights: npt.NDArray[np.float64]
+    """One per branch."""
+    slopes: npt.NDArray[np.float64]
+    """One per branch."""
+    bias: npt.NDArray[np.float64]
+    """One per class."""
+
+
+def _fit(
+    branches: list[Probabilities], classes: npt.NDArray[np.int64], doubled: npt.NDArray[np.float64] | None
+) -> _Fitted:
+    """Return weights, slopes and biases; the last two are zero without `doubled`.
 
     Args:
         branches: Logarithms of probabilities, (items, classes).
+        doubled: What the slopes are multiplied with, (items,).
     """
     width, count = branches[0].shape[1], len(branches)
-    neutral = np.full(count, 1 / count)
-    start = np.concatenate([neutral, np.zeros(width)])
+    neutral = np.concatenate([np.full(count, 1 / count), np.zeros(count + width)])
     if not len(classes):  # nothing to learn from: the branches stay unchanged
-        return start
+        return _split(neutral, count)
+    fits_all = doubled is not None
     columns = _candidates(branches, classes)
-    candidates = [np.take_along_axis(branch, columns, axis=1) for branch in branches]
+    candidates = np.stack([np.take_along_axis(branch, columns, axis=1) for branch in branches])
+    times = np.zeros(len(classes)) if doubled is None else doubled
     right = columns == classes[:, None]
-    pull, pull_of_bias = _PRIOR_ITEMS / len(classes), _BIAS_PRIOR_ITEMS / len(classes)
+    pull = np.full(len(neutral), _PRIOR_ITEMS / len(classes))
+    pull[2 * count :] = _BIAS_PRIOR_ITEMS / len(classes)
 
-    def loss(weights: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
-        scores = sum((w * branch for w, branch in zip(weights, candidates, strict=False)), weights[count:][columns])
+    def loss(fitted: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
+        weights, slopes, bias = _split(fitted, count)
+        of_items = weights[:, None] + slopes[:, None] * times
+        scores = (of_items[:, :, None] * candidates).sum(axis=0) + bias[columns]
         probabilities = softmax(np.asarray(scores, np.float64))
         likelihood = np.log(np.maximum(probabilities[right], 1e-12)).mean()
         residual = (probabilities - right) / len(classes)
-        away, bias = weights[:count] - neutral, weights[count:]
-        slopes = np.array([(residual * branch).sum() for branch in candidates]) + 2 * pull * away
+        by_item = (residual * candidates).sum(axis=2)
         by_class = np.bincount(columns.ravel(), weights=residual.ravel(), minlength=width)
-        gradient = np.concatenate([slopes, by_class + 2 * pull_of_bias * bias])
-        if not with_bias:
+        away = fitted - neutral
+        gradient = np.concatenate([by_item.sum(axis=1), by_item @ times, by_class]) + 2 * pull * away
+        if not fits_all:
             gradient[count:] = 0
-        penalty = pull * (away**2).sum() + pull_of_bias * (bias**2).sum()
-        return float(-likelihood + penalty), gradient
+        return float(-likelihood + (pull * away**2).sum()), gradient
 
-    bounds = [(0.0, 5.0)] * count + [(None, None)] * width
-    return np.asarray(minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds).x)
+    bounds = [(0.0, 5.0)] * count + [(-1.0, 1.0)] * count + [(None, None)] * width
+    return _split(np.asarray(minimize(loss, neutral, jac=True, method="L-BFGS-B", bounds=bounds).x), count)
+
+
+def _split(fitted: npt.NDArray[np.float64], count: int) -> _Fitted:
+    return _Fitted(fitted[:count], fitted[count : 2 * count], fitted[2 * count :])
 
 
 def _candidates(branches: list[Probabilities], classes: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

@@ -55,10 +55,10 @@ def answer(bundle: Bundle, runtime: Runtime, items: Items) -> BundleAnswers:
         return Prediction(*(_moved(each, projection.codes, categories) for each in branches))
 
     skipped = not_looked_at(manifest.cascade, text, items.has_image)
-    always = told(fuse(manifest.fusion, text, image))
+    always = told(fuse(manifest.fusion, text, image, items.lengths))
     fused = always.fused
     if skipped.any():
-        fused = told(fuse_cascaded(manifest.fusion, manifest.cascade, text, image, skipped)).fused
+        fused = told(fuse_cascaded(manifest.fusion, manifest.cascade, text, image, items.lengths, skipped)).fused
     return BundleAnswers(fused, always.text, always.image, always.fused, skipped)
 
 

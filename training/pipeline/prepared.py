@@ -50,6 +50,11 @@ class Items:
         return np.array([bool(text) for text in self.words], bool)
 
     @property
+    def lengths(self) -> npt.NDArray[np.int64]:
+        """The number of words of each text."""
+        return np.array([len(text) for text in self.words], np.int64)
+
+    @property
     def has_image(self) -> npt.NDArray[np.bool_]:
         return ~np.isnan(self.features[:, 0])
 

@@ -193,9 +193,10 @@ class Classifier:
         text, image, skipped = answers
         if failed:  # else nothing need be copied
             text, image, skipped = text[rows], image[rows], skipped[rows]
-        verdict = fuse_cascaded(manifest.fusion, manifest.cascade, text, image, skipped)
-        of_items = [items[row] for row in rows], [read[row] for row in rows]
-        answered = to_outcomes(*of_items, verdict, skipped, projection, manifest)
+        read = [read[row] for row in rows]
+        lengths = np.array([length for length, _ in read], np.int64)
+        verdict = fuse_cascaded(manifest.fusion, manifest.cascade, text, image, lengths, skipped)
+        answered = to_outcomes([items[row] for row in rows], read, verdict, skipped, projection, manifest)
         done = failed | dict(zip(rows, answered, strict=True))
         return [done[row] for row in range(len(items))]
 

@@ -10,7 +10,7 @@ from shared.drift.profile import Profile, Seen
 from shared.ledger import Guess, ItemStatus, Outcome, QueuedItem
 from shared.model.bundle import Manifest
 from shared.model.cascade import Mask
-from shared.model.fusion import Fusion, Prediction, Probabilities
+from shared.model.fusion import Fusion, Lengths, Prediction, Probabilities
 from shared.model.projection import Projection
 from shared.model.review import PLACES
 
@@ -39,7 +39,7 @@ def to_outcomes(
     confidences = _rounded(np.take_along_axis(fused, order, axis=1))
     above = _rounded(projection.levels.sums(fused, order[:, 0]))
     text, image = _best(projected.prediction.text, codes), _best(projected.prediction.image, codes)
-    shares = _shares(manifest.fusion)
+    shares = _shares(manifest.fusion, np.array([length for length, _ in read], np.int64))
     outcomes = []
     flags = projected.doubtful.tolist(), not_looked_at.tolist()
     rows = zip(items, read, order.tolist(), confidences, above, *flags, strict=True)
@@ -56,7 +56,7 @@ def to_outcomes(
                 text=text[row],
                 image=image[row],
                 not_looked_at=skipped,
-                weights=shares[text[row] is not None, image[row] is not None],
+                weights=shares[row] if text[row] and image[row] else (1.0, 0.0) if text[row] else (0.0, 1.0),
                 words=length,
                 unknown=unknown,
             )
@@ -107,11 +107,11 @@ def _best(probabilities: Probabilities, codes: Sequence[str]) -> list[Guess | No
     return found
 
 
-def _shares(fusion: Fusion) -> dict[tuple[bool, bool], tuple[float, float]]:
-    """Return the weights of text and image, by whether each is present; a branch without input has none."""
-    total = fusion.text + fusion.image
-    both = (round(fusion.text / total, PLACES), round(fusion.image / total, PLACES)) if total else (1.0, 1.0)
-    return {(True, True): both, (True, False): (1.0, 0.0), (False, True): (0.0, 1.0)}
+def _shares(fusion: Fusion, lengths: Lengths) -> list[tuple[float, float]]:
+    """Return the shares of text and image in the answer to each item that has both."""
+    weights = fusion.weights(lengths).astype(np.float64)
+    totals = weights.sum(axis=1, keepdims=True)
+    return [(text, image) for text, image in _rounded(np.where(totals > 0, weights / np.maximum(totals, 1e-9), 1.0))]
 
 
 def _rounded(values: npt.NDArray[np.floating]) -> Any:

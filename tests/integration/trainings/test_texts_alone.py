@@ -41,7 +41,7 @@ def test_a_picture_has_no_say_where_none_was_learned_from(tmp_path: Path) -> Non
     image = runtime.image(features.astype(np.float32))
     assert np.allclose(image, 1 / width, atol=1e-3), "it finds every category equally likely"
     text_alone = np.full((1, width), 0.1 / (width - 1), np.float32)
-    text_alone[0, 2] = 0.9
-    with_picture = fuse(bundle.manifest.fusion, text_alone, image).fused
-    without = fuse(bundle.manifest.fusion, text_alone, np.full_like(image, np.nan)).fused
+    text_alone[0, 2], lengths = 0.9, np.array([8])
+    with_picture = fuse(bundle.manifest.fusion, text_alone, image, lengths).fused
+    without = fuse(bundle.manifest.fusion, text_alone, np.full_like(image, np.nan), lengths).fused
     assert np.allclose(with_picture, without, atol=1e-4)

@@ -271,7 +271,8 @@ def distances(features: Features, expected: Features) -> npt.NDArray[np.float32]
 
 
 def _fused(bundle: Bundle, runtime: Runtime, tokens: npt.NDArray[np.int32], pixels: Pixels) -> Probabilities:
-    return fuse(bundle.manifest.fusion, runtime.text(tokens), runtime.image(runtime.features(pixels))).fused
+    text, image = runtime.text(tokens), runtime.image(runtime.features(pixels))
+    return fuse(bundle.manifest.fusion, text, image, np.full(len(text), 8)).fused
 
 
 def _other_gates(name: str, array: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

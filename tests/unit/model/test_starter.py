@@ -55,7 +55,7 @@ def test_the_starter_is_as_good_in_int8_as_in_floating_point(starter: Bundle) ->
 def test_the_starter_knows_everyday_products(starter: Bundle, title: str, code: str) -> None:
     runtime = runtimes.load(starter, "openvino")
     text = runtime.text(starter.text_encoder().encode([words(title)]))
-    verdict = fuse(starter.manifest.fusion, text, np.full_like(text, np.nan))
+    verdict = fuse(starter.manifest.fusion, text, np.full_like(text, np.nan), np.array([8]))
     assert code in [starter.codes[index] for index in np.argsort(-verdict.fused[0])[:3]]
 
 

@@ -114,9 +114,10 @@ def case(tmp_path_factory: pytest.TempPathFactory) -> Case:
     text, image = _branch(random, classes, 2.5), _branch(random, classes, 2.0)
     text[~has_text], image[~has_image] = np.nan, np.nan
     fusion = Fusion(text=1, image=1, text_alone=1.2, image_alone=1.2, bias=(0,) * len(CODES))
+    lengths = has_text.astype(np.int64)
     cascade = Cascade(threshold=0.3, text=1.2, loss=0, skipped=0)
-    skipped, always = not_looked_at(cascade, text, has_image), fuse(fusion, text, image).fused
-    fused = fuse_cascaded(fusion, cascade, text, image, skipped).fused
+    skipped, always = not_looked_at(cascade, text, has_image), fuse(fusion, text, image, lengths).fused
+    fused = fuse_cascaded(fusion, cascade, text, image, lengths, skipped).fused
     prediction = BundleAnswers(fused, text, image, always, skipped)
     items = _items(classes, has_text, has_image)
     epochs = [
