@@ -35,7 +35,7 @@ def job_out(job: Job, lane: LaneStatus | None) -> JobOut:
         deadline_at=time_of(job.deadline),
         estimated_finish_at=_estimate(job, rate, lane),
         error_budget=job.error_budget,
-        pictures=job.pictures,
+        pictures=job.pictures.value,
         parent=job.parent,
         webhook=webhook_out(job),
         results_expire_at=maybe_time(job.results_expire_at),

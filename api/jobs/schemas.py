@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, HttpUrl
 from api.items.schemas import ItemIn
 from api.lifecycle.counts import JobCountsOut
 from api.lifecycle.webhooks import WebhookOut
-from shared.ledger import ItemStatus, JobState, PictureUse
+from shared.ledger import ItemStatus, JobState
 from shared.words import DESCRIPTION_LIMIT
 
 
@@ -30,8 +30,8 @@ class JobOptions(BaseModel):
     error_budget: float | None = Field(
         None, ge=0, le=100, description="The job fails once more than this percentage of its items has failed."
     )
-    pictures: PictureUse = Field(
-        PictureUse.WHEN_NEEDED,
+    pictures: Literal["when_needed", "always"] = Field(
+        "when_needed",
         description="`when_needed`: where the text alone is sure, the picture is not looked at, and not fetched if it "
         "is a URL. `always`: every picture is looked at.",
     )
@@ -79,7 +79,7 @@ class JobOut(BaseModel):
         "null where `queue` is."
     )
     error_budget: float | None
-    pictures: PictureUse = Field(description="Which pictures are looked at.")
+    pictures: Literal["when_needed", "always"] = Field(description="Which pictures are looked at.")
     parent: str | None = Field(description="The job whose items this one retries.")
     webhook: WebhookOut | None
     results_expire_at: datetime | None = Field(

@@ -28,6 +28,7 @@ from shared.ledger import (
     JobState,
     Ledger,
     NewJob,
+    PictureUse,
     QueuedItem,
     QueueFullError,
     Results,
@@ -100,7 +101,7 @@ class JobSubmissions:
                 raise Problem(HTTPStatus.CONFLICT, "nothing-to-retry", detail)
             await assembly.finish(self._blobs)
         webhook_url = HttpUrl(parent.webhook_url) if parent.webhook_url else None
-        options = JobOptions(webhook_url=webhook_url, pictures=parent.pictures)
+        options = JobOptions(webhook_url=webhook_url, pictures=parent.pictures.value)
         new = replace(self._new(assembly, parent.tenant, options, passing=False), parent=parent.id)
         return await run_in_threadpool(self._open, assembly, new, claim, fingerprint)
 
@@ -125,7 +126,7 @@ class JobSubmissions:
             tracked=not passing,
             listed=not passing,
             keep_inputs=settings.keep_inputs,
-            pictures=options.pictures,
+            pictures=PictureUse(options.pictures),
         )
 
     def _open(self, assembly: JobAssembly, new: NewJob, claim: Claim | None, fingerprint: str) -> Job:
