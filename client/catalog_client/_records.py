@@ -77,6 +77,8 @@ class Job(QueuedWork):
     rate: float | None = None
     results_expire_at: datetime | None = None
     error_budget: float | None = None
+    pictures: str | None = None
+    """when_needed or always."""
     parent: str | None = None
     """The job whose items this one retries."""
 

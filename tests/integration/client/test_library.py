@@ -190,6 +190,15 @@ def test_a_problem_says_what_is_wrong_with_which_item(catalog: Catalog) -> None:
     assert catalog.wait(skipping, timeout_s=WAIT_S).counts.invalid == 1
 
 
+def test_a_job_may_have_every_picture_looked_at(catalog: Catalog) -> None:
+    items = [{"id": "a", "title": "Piscine"}]
+    assert catalog.submit(items).pictures == "when_needed"
+    job = catalog.submit(items, all_pictures=True)
+    assert job.pictures == "always"
+    (result,) = catalog.results(catalog.wait(job, timeout_s=WAIT_S))
+    assert result.picture is None, "it has none"
+
+
 def test_a_title_with_half_a_character_is_the_service_s_to_judge(catalog: Catalog) -> None:
     with pytest.raises(ProblemError, match="id b"):
         catalog.submit([{"id": "a", "title": "A"}, {"id": "b", "title": "\ud83d"}])
