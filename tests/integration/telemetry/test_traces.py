@@ -108,7 +108,7 @@ def test_trace_of_a_job_leads_from_its_request_to_its_chunks(traced_job: TracedJ
         assert facts.items() <= chunk.facts.items()
         assert (chunk.process, chunk.parent) == ("catalog-worker", request.id)
         below = [span.name for span in spans if span.parent == chunk.id]
-        assert sorted(below) == ["commit", "compute", "prepare pictures"]
+        assert sorted(below) == ["commit", "compute", "compute texts", "prepare pictures"]
 
 
 def test_trace_of_a_job_holds_its_deliveries_and_nothing_secret(traced_job: TracedJob) -> None:
@@ -121,7 +121,7 @@ def test_trace_of_a_job_holds_its_deliveries_and_nothing_secret(traced_job: Trac
     assert (tracking.process, tracking.parent) == ("catalog-courier", request.id)
     ids = {span.id for span in spans}
     assert all(span.parent in ids for span in spans if span is not request)
-    assert len(spans) == 1 + 2 * 4 + 2 + 1, "a constant number per chunk and attempt, none per item"
+    assert len(spans) == 1 + 2 * 5 + 2 + 1, "a constant number per chunk and attempt, none per item"
     assert not any(b"pssst" in span.raw or b"Piscine" in span.raw for span in spans)
 
 
