@@ -3,10 +3,12 @@
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from benchmarks.bundles import altered
+from shared.model import golden, runtimes
 from shared.model.bundle import KNOWN, MANIFEST, REFERENCE, Bundle, sha256
 from shared.taxonomy import TAXONOMY_FILE
 
@@ -34,7 +36,17 @@ def of_format_3(bundle: Bundle, folder: Path) -> Bundle:
     (folder / REFERENCE).write_text(json.dumps({"accuracy": reference.accuracy, "counts": counts}))
     manifest = json.loads((bundle.folder / MANIFEST).read_bytes())
     manifest |= {"format": 3, "labels": [int(code) for code in bundle.codes]}
-    manifest["files"] = {path.name: sha256(path) for path in sorted(folder.iterdir())}
     del manifest["review"]["levels"]
-    (folder / MANIFEST).write_text(json.dumps(manifest, sort_keys=True, indent=1, ensure_ascii=False) + "\n")
+    manifest.pop("cascade", None)
+    for slope in ("text_slope", "image_slope"):
+        manifest["fusion"].pop(slope, None)
+    older = _written(folder, manifest)
+    golden.write(older, runtimes.load(older, "openvino"))  # the fused ones are others without the slopes
+    return _written(folder, manifest)
+
+
+def _written(folder: Path, manifest: dict[str, Any]) -> Bundle:
+    files = {path.name: sha256(path) for path in sorted(folder.iterdir()) if path.name != MANIFEST}
+    text = json.dumps(manifest | {"files": files}, sort_keys=True, indent=1, ensure_ascii=False)
+    (folder / MANIFEST).write_text(text + "\n")
     return Bundle.load(folder)
