@@ -123,6 +123,18 @@ def test_refuses_impossible_sizes(tmp_path: Path, per_type: int, test_items: int
         generate(tmp_path, per_type=per_type, test_items=test_items)
 
 
+def test_it_is_written_where_there_is_nothing_to_train_with(tmp_path: Path) -> None:
+    """The workers' image has none of these, and `docker compose run demo` writes it there."""
+    missing = ("pandas", "pyarrow", "sklearn", "scipy", "tensorflow", "keras", "dvc", "matplotlib", "mlflow.tracking")
+    program = (
+        f"import sys, runpy; sys.modules.update(dict.fromkeys({missing!r})); sys.argv = ['sample', {str(tmp_path)!r}, "
+        "'--per-type', '1', '--test-items', '2']; runpy.run_module('training.sample.catalogue', run_name='__main__')"
+    )
+    ran = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+    assert (tmp_path / "X_test_update.csv").is_file()
+
+
 def test_command_line_writes_what_the_function_writes(tmp_path: Path) -> None:
     generate(tmp_path / "function", per_type=1, test_items=2, seed=5)
     options = ["--per-type", "1", "--test-items", "2", "--seed", "5"]

@@ -133,7 +133,7 @@ def test_values_of_parquet_and_ndjson_become_texts(tmp_path: Path) -> None:
         ("t.csv", b"", "The table t.csv: the table is empty"),
         ("t.xlsx", b"PK\x03\x04geheim", "The table t.xlsx: it cannot be read: BadZipFile"),
         ("t.xlsx", b"geheim", "The table t.xlsx: no workbook"),
-        ("t.parquet", b"PAR1 geheim", "The table t.parquet is not a Parquet file"),
+        ("t.parquet", b"PAR1 geheim", "The table t.parquet: it is not a Parquet file"),
         ("t.ndjson", b'{"title": "geheim", "category": {"geheim": 1}}', "line 1: the category is a dict"),
         ("t.ndjson", b'{"title": "x", "category": "y"}\n{geheim', "line 2: it cannot be read: JSONDecodeError"),
         ("t.csv.gz", gzip.compress(b"title,category\nx,y\n", mtime=0)[:-9], "The table t.csv.gz: .* ended before"),

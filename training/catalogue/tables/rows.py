@@ -7,9 +7,6 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import IO, Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from catalog_client.tables import (
     BY_SUFFIX,
     NDJSON,
@@ -83,8 +80,6 @@ def _told(name: str) -> Iterator[None]:
         what = f"it cannot be read: {kind_of(cause)}" if foreign and isinstance(cause, Exception) else str(error)
         where = f", line {error.line}" if foreign and error.line else ""
         raise CatalogueError(f"The table {name}{where}: {what}. Correct it, or save it again as CSV.") from error
-    except pa.ArrowException as error:
-        raise CatalogueError(f"The table {name} is not a Parquet file that can be read. Write it again.") from error
     except CatalogueError as error:
         raise CatalogueError(f"The table {name}: {error}") from error
 
@@ -117,7 +112,17 @@ def _objects(table: TableFile, named: Mapping[str, str | None]) -> TableRows:
 
 
 def _parquet(file: IO[bytes], named: Mapping[str, str | None]) -> TableRows:
-    parquet = pq.ParquetFile(file)
+    # Imported here: the workers' image, which writes the sample catalogue, has no Arrow.
+    from pyarrow import ArrowException
+    from pyarrow.parquet import ParquetFile
+
+    try:
+        return _parquet_rows(ParquetFile(file), named)
+    except ArrowException as error:
+        raise CatalogueError("it is not a Parquet file that can be read. Write it again.") from error
+
+
+def _parquet_rows(parquet: Any, named: Mapping[str, str | None]) -> TableRows:
     columns = find_columns(parquet.schema_arrow.names, named)
     if parquet.metadata.num_rows > MOST_ROWS:
         raise _too_long()
