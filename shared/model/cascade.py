@@ -62,6 +62,7 @@ def fuse_cascaded(
     seen = np.where(skipped[:, None], np.float32(np.nan), image)
     if skipped.all():
         return Prediction(cascade.only_text(text), text, seen)
-    fused = fuse(fusion, text, seen, lengths).fused
+    fused, rest = np.empty_like(text), ~skipped
     fused[skipped] = cascade.only_text(text[skipped])
+    fused[rest] = fuse(fusion, text[rest], seen[rest], lengths[rest]).fused
     return Prediction(fused, text, seen)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from shared.model.cascade import Cascade
+from shared.model.cascade import Cascade, not_looked_at
 from shared.model.fusion import Probabilities
 from training.fit.fusion import fit_alone, has_answer
 
@@ -37,9 +37,9 @@ def fit_cascade(
     affordable = [each for each in skippings(text, image, fused) if each.loss <= loss and each.skipped > 0]
     if not affordable or not loss:
         return None
-    chosen = affordable[-1]
-    sure = has_answer(text) & has_answer(image) & (text.max(axis=1) >= chosen.threshold)
-    return Cascade(**chosen._asdict(), text=fit_alone(text[sure], classes[sure]))
+    unfitted = Cascade(**affordable[-1]._asdict(), text=1.0)
+    skipped = not_looked_at(unfitted, text, has_answer(image))
+    return unfitted.model_copy(update={"text": fit_alone(text[skipped], classes[skipped])})
 
 
 def skippings(text: Probabilities, image: Probabilities, fused: Probabilities) -> list[Skipping]:

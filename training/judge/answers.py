@@ -1,7 +1,7 @@
 """A bundle's answers to prepared items, on any runtime."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -51,8 +51,7 @@ def answer(bundle: Bundle, runtime: Runtime, items: Items) -> BundleAnswers:
         projected = projection.project(prediction).prediction
         if projection.codes == categories.codes:
             return projected
-        branches = (getattr(projected, field.name) for field in fields(projected))
-        return Prediction(*(_moved(each, projection.codes, categories) for each in branches))
+        return Prediction(*(_moved(each, projection.codes, categories) for each in astuple(projected)))
 
     skipped = not_looked_at(manifest.cascade, text, items.has_image)
     always = told(fuse(manifest.fusion, text, image, items.lengths))

@@ -15,6 +15,7 @@ def cascade_figures(always: Probabilities, skipped: Mask, items: Items) -> dict[
     """
     both = items.has_text & items.has_image
     figures = {"pictures_not_looked_at": float(skipped[both].mean()) if both.any() else 0.0}
-    return figures | {
-        f"always_{name}": value for name, value in score(always, items.classes).items() if name == "weighted_f1"
-    }
+    found = score(always, items.classes)
+    if "weighted_f1" in found:  # somebody answered
+        figures["always_weighted_f1"] = found["weighted_f1"]
+    return figures

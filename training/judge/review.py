@@ -45,6 +45,7 @@ def lower_bound(share: npt.NDArray[np.float64], items: npt.NDArray[np.float64]) 
     """Return what a share is at least, in `_SURE` of the cases, if it was found in that many items (at least one).
 
     It is the lower end of Wilson's score interval (Wilson 1927), which holds for few items and for shares near 1, too.
+    scipy's `binomtest` gives it for one share at a time, and a curve has a thousand.
     """
     z = NormalDist().inv_cdf(_SURE)
     spread = z * np.sqrt(share * (1 - share) / items + z**2 / (4 * items**2))

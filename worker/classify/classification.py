@@ -129,15 +129,17 @@ class Classifier:
         text_answers = self.engine.texts([text for text in ids if len(text)], work.priority)
         text, image = self._no_answers(len(items)), self._no_answers(len(items))
         has_text, has_picture = np.array(list(map(bool, texts)), bool), np.array(list(map(_has_picture, items)), bool)
-        skipped = np.zeros(len(items), bool)
-        if self._may_skip(work) and has_picture.any():
+        cascade = self.engine.bundle.manifest.cascade if work.use is PictureUse.WHEN_NEEDED else None
+        texts_first = cascade is not None and has_picture.any()
+        if texts_first:
             with span("compute texts"):  # which pictures are looked at depends on the answers
                 text[has_text] = text_answers.result()
-            skipped = not_looked_at(self.engine.bundle.manifest.cascade, text, has_picture)
+        skipped = not_looked_at(cascade, text, has_picture)
         image_answers = self._image_answers(items, has_picture, skipped, work)
 
         with span("compute"):  # only what was not computed while the pictures were prepared
-            text[has_text] = text_answers.result()
+            if not texts_first:
+                text[has_text] = text_answers.result()
             for row, answer in image_answers.items():
                 if isinstance(answer, PictureError):
                     failed[row] = Outcome.failed(items[row], answer.code, str(answer))
@@ -145,9 +147,6 @@ class Classifier:
                     image[row] = answer.result().probabilities[0]
         read = [(len(text), unknown_share(encoded)) for text, encoded in zip(texts, ids, strict=True)]
         return self._outcomes(items, read, _Answers(text, image, skipped), work.projection, failed)
-
-    def _may_skip(self, work: "_Work") -> bool:
-        return self.engine.bundle.manifest.cascade is not None and work.use is PictureUse.WHEN_NEEDED
 
     def _image_answers(
         self, items: Sequence[QueuedItem], has_picture: Mask, skipped: Mask, work: "_Work"
