@@ -3,7 +3,6 @@
 import io
 import json
 import os
-import shutil
 import socket
 import threading
 import time
@@ -22,6 +21,7 @@ from shared.ledger.idempotency import CLAIM_S
 from stack.services import Stack
 from tests.faults.conftest import Figure, Service, client
 from tests.faults.memory import peak_mb
+from tests.folders import remove_in_use
 from tests.pictures import in_base64, jpeg
 from tests.redis_state import claims, job_keys, live_jobs, queue_is_empty
 from tests.waiting import finished, wait_for
@@ -299,7 +299,7 @@ def test_a_gigabyte_of_pictures_fits_into_a_small_api(idle: Stack, figure: Figur
         assert answer.status_code == 202
         assert answer.json()["counts"]["total"] == count
     finally:
-        shutil.rmtree(idle.state / "blobs")
+        remove_in_use(idle.state / "blobs")
 
 
 def test_a_large_zip_of_pictures_fits_into_a_small_api(idle: Stack, figure: Figure, tmp_path: Path) -> None:
@@ -312,7 +312,7 @@ def test_a_large_zip_of_pictures_fits_into_a_small_api(idle: Stack, figure: Figu
         assert answer.json()["counts"]["total"] == count
     finally:
         packed.unlink()
-        shutil.rmtree(idle.state / "blobs")
+        remove_in_use(idle.state / "blobs")
 
 
 def test_of_a_hundred_thousand_wrong_items_the_first_are_named_and_the_rest_counted(

@@ -1,6 +1,5 @@
 """Features kept in real files, by several threads and processes."""
 
-import shutil
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator
@@ -14,6 +13,7 @@ import pytest
 from shared.model.bundle import Bundle
 from shared.settings import ROOT
 from stack.processes import Process
+from tests.folders import remove_in_use
 from tests.unit.worker.feature_writer import BACKBONE, LIMIT, features, name
 from tests.waiting import wait_for
 from training.pipeline.layout import STARTER
@@ -240,8 +240,8 @@ def test_vanished_feature_folder_is_made_again(tmp_path: Path) -> None:
     folder = tmp_path / "features"
     with opened(folder) as cache:
         put(cache, 1)
-        wait_for("it is written", lambda: (folder / "0.sqlite").exists())
-        shutil.rmtree(folder)
+        wait_for("the file is opened", lambda: (folder / "0.sqlite").exists())
+        remove_in_use(folder)
         put(cache, 2)
         assert assert_right(cache, 2)
     with opened(folder) as cache:
