@@ -28,6 +28,11 @@ def job_keys(redis: Redis, job_id: str = "") -> list[Any]:
     return list(redis.scan_iter(f"{PREFIX}job:{job_id}*"))
 
 
+def forget_facets(redis: Redis, job_id: str) -> None:
+    """Let the job's chunks have been committed by workers of before facets."""
+    redis.delete(job_key(job_id, "facets"))
+
+
 def live_jobs(redis: Redis) -> set[Any]:
     return set(redis.smembers(_LIVE))
 

@@ -3,12 +3,12 @@
 from datetime import datetime
 from typing import Literal
 
-from api.jobs.schemas import AnswerOut, BranchesOut, CategoryOut, ItemErrorOut, JobOut, QueueOut, ResultOut
+from api.jobs.schemas import AnswerOut, BranchesOut, CategoryOut, ItemErrorOut, ItemOut, JobOut, QueueOut, ResultOut
 from api.lifecycle.counts import JobCountsOut
 from api.lifecycle.names import NameOf
 from api.lifecycle.times import maybe_time, time_of
 from api.lifecycle.webhooks import webhook_out
-from shared.ledger import Guess, ItemStatus, Job, LaneStatus, Outcome
+from shared.ledger import Guess, ItemStatus, Job, KnownItem, LaneStatus, Outcome
 from shared.telemetry.tracing import trace_id
 
 _LONGEST_PAUSE_S = 30
@@ -88,6 +88,18 @@ def result_out(bundle: str, outcome: Outcome, name_of: NameOf) -> ResultOut:
         cached=outcome.cached,
         bundle=bundle,
         model_version=bundle,
+    )
+
+
+def item_out(job_id: str, known: KnownItem, name_of: NameOf) -> ItemOut:
+    item, index = known.item, known.outcome.index
+    return ItemOut(
+        title=item and item.title,
+        description=item and item.description,
+        image_url=item and item.url,
+        picture_url=f"/v1/jobs/{job_id}/items/{index}/picture" if item and item.blob else None,
+        kept=item is not None,
+        result=result_out(known.bundle, known.outcome, name_of),
     )
 
 

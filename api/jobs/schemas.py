@@ -166,6 +166,31 @@ class ResultsOut(BaseModel):
     complete: bool = Field(description="Whether the job has ended and this is the last page.")
 
 
+class ItemOut(BaseModel):
+    """An item as it was sent, beside its result."""
+
+    title: str | None
+    description: str | None
+    image_url: str | None = Field(description="The URL that was sent of the picture; it may name several.")
+    picture_url: str | None = Field(
+        description="Where this service has the picture; null if the item has none, or only a URL."
+    )
+    kept: bool = Field(
+        description="Whether what was sent is kept (`CATALOG_KEEP_INPUTS`). If not, the fields above are null."
+    )
+    result: ResultOut
+
+
+class ItemsOut(BaseModel):
+    job_id: str
+    state: JobState
+    items: list[ItemOut]
+    next_cursor: str | None = Field(
+        description="The cursor of the next page; null if nothing will follow. While the job runs, a page may be empty "
+        "although more will follow."
+    )
+
+
 class PredictIn(BaseModel):
     """One item in the form of the original project: a description, and the picture in base64."""
 

@@ -11,6 +11,7 @@ from redis import Redis, ResponseError
 from redis.commands.core import Script
 
 from shared import redis_access
+from shared.ledger.facets import Facets
 from shared.ledger.freeing import Freeing
 from shared.ledger.idempotency import Claim
 from shared.ledger.packing import pack_items, pack_outcomes, unpack_items
@@ -231,7 +232,8 @@ class Ledger:
         again = pack_items([item for item in lease.items if item.index in failed]) if failed else b""
         packed = pack_outcomes(bundle, outcomes)
         counts = (len(outcomes) - len(failed), len(failed), unsure)
-        state = self._commit(args=[lease.job_id, lease.chunk, packed, again, *counts, bundle])
+        facets = Facets.of(bundle, outcomes).write()
+        state = self._commit(args=[lease.job_id, lease.chunk, packed, again, *counts, bundle, facets])
         return JobState(state.decode()) if state else None
 
     def release(self, leases: Sequence[Lease]) -> None:
