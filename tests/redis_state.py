@@ -139,7 +139,7 @@ def memory_counted(redis: Redis, tenant: str) -> dict[str, int]:
 
 def memory_stored(redis: Redis, job_id: str) -> int:
     """The bytes of the job's items and results."""
-    parts = (redis.hvals(job_key(job_id, part)) for part in ("input", "kept", "results"))
+    parts = (redis.hvals(job_key(job_id, part)) for part in ("input", "kept", "results", "sent"))
     return sum(len(packed) for values in parts for packed in values)
 
 

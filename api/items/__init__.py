@@ -2,6 +2,7 @@
 
 __all__ = [
     "images",
+    "own_columns",
     "schemas",
     "validation",
 ]

@@ -8,9 +8,10 @@ from api.lifecycle.counts import JobCountsOut
 from api.lifecycle.names import NameOf
 from api.lifecycle.times import maybe_time, time_of
 from api.lifecycle.webhooks import webhook_out
-from shared.ledger import Guess, ItemStatus, Job, LaneStatus, Outcome
+from shared.ledger import Guess, ItemStatus, Job, LaneStatus, Outcome, Sent
 from shared.telemetry.tracing import trace_id
 
+_NOTHING = Sent()
 _LONGEST_PAUSE_S = 30
 """The longest time after which a client is told to ask again."""
 
@@ -54,7 +55,8 @@ def retry_after(job: JobOut, now: float) -> str:
     return str(round(min(max(remaining / 4, 1), _LONGEST_PAUSE_S)))
 
 
-def result_out(bundle: str, outcome: Outcome, name_of: NameOf) -> ResultOut:
+def result_out(bundle: str, outcome: Outcome, name_of: NameOf, sent: Sent = _NOTHING) -> ResultOut:
+    metadata = None if sent.metadata is None else dict(sent.metadata)
     if outcome.status is not ItemStatus.SUCCEEDED:
         return ResultOut(
             id=outcome.id,
@@ -68,6 +70,8 @@ def result_out(bundle: str, outcome: Outcome, name_of: NameOf) -> ResultOut:
             ),
             bundle=bundle or None,
             model_version=bundle or None,
+            title=sent.title,
+            metadata=metadata,
         )
     text_weight, image_weight = outcome.weights or (0.0, 0.0)
     others = [_category(guess, name_of) for guess in outcome.guesses[1:]]
@@ -88,6 +92,8 @@ def result_out(bundle: str, outcome: Outcome, name_of: NameOf) -> ResultOut:
         cached=outcome.cached,
         bundle=bundle,
         model_version=bundle,
+        title=sent.title,
+        metadata=metadata,
     )
 
 
