@@ -143,8 +143,8 @@ def memory_counted(redis: Redis, tenant: str) -> dict[str, int]:
 
 
 def memory_stored(redis: Redis, job_id: str) -> int:
-    """The bytes of the job's items and results."""
-    parts = (redis.hvals(job_key(job_id, part)) for part in ("input", "kept", "results"))
+    """The bytes of all that is kept of the job's items."""
+    parts = (redis.hvals(job_key(job_id, part)) for part in ("input", "kept", "results", "facets", "sent"))
     return sum(len(packed) for values in parts for packed in values)
 
 

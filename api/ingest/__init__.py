@@ -19,7 +19,7 @@ from api.http.small_bodies import unsupported
 from api.ingest import multipart
 from api.ingest.fingerprint import Fingerprint
 from api.ingest.forms import FORMS
-from api.ingest.intake import Intake, Listing, RawItem, item_limit, listed
+from api.ingest.intake import LONGEST_NAME, MOST_OWN_COLUMNS, Intake, Listing, RawItem, item_limit, listed
 from api.ingest.pictures import EMPTY, Picture, PictureRefused, SentPictures, oversize
 from api.ingest.spool import Spool
 from shared.settings import Settings
@@ -119,6 +119,8 @@ __all__ = [
     "CSV",
     "EMPTY",
     "JSON",
+    "LONGEST_NAME",
+    "MOST_OWN_COLUMNS",
     "MULTIPART",
     "NDJSON",
     "Intake",

@@ -19,7 +19,9 @@ class Listing:
     """The list's name in a JSON document or a multipart body."""
     options: tuple[str, ...]
     columns: tuple[str, ...]
-    """The columns a CSV table may have."""
+    """The columns of a CSV table that are known."""
+    content: tuple[str, ...] = ()
+    """Those of which a table needs one. If there are any, a table's further columns are the caller's own."""
     multipart: bool = True
     """Whether pictures may be sent as files of their own."""
 
@@ -28,6 +30,8 @@ _ITEM_OVERHEAD = 256 * 1024
 """Bytes of an item beside its picture."""
 OPTION_LIMIT = 16 * 1024
 """Maximum bytes of an option, or of its name."""
+MOST_OWN_COLUMNS, LONGEST_NAME = 256, 200
+"""Columns of the caller's own, of all items of a request together, and characters of the name of one."""
 _BLANK_LINES = 100_000
 """Maximum blank lines of a table: each costs as much time as a short item."""
 
@@ -40,6 +44,8 @@ class RawItem:
     """JSON pointer to the item in the body."""
     line: int | None = None
     """Line in the body or table, from 1; the first one of a record that spans several."""
+    own: dict[str, str] | None = None
+    """The cells of a table's own columns, as they are."""
 
 
 @dataclass(frozen=True)

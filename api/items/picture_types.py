@@ -1,7 +1,7 @@
 """The media type of a picture that is handed out as it was sent.
 
 Pillow, which the workers decode with, is not part of the API. Only types that no browser runs anything from are named:
-whatever is none of these, such as SVG, is bytes to be saved.
+anything else, such as SVG, is bytes to be saved.
 """
 
 import re

@@ -23,7 +23,7 @@ JOB_BODIES: dict[str, Any] = {
                 "schema": {
                     "type": "string",
                     "description": "Columns id, title, description and image (a URL), separated by commas, semicolons, "
-                    "tabs or vertical bars.",
+                    "tabs or vertical bars. Further columns are your own: they come back with the results.",
                 },
                 "example": _TABLE,
             },

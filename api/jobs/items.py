@@ -1,4 +1,4 @@
-"""A job's items for people to look at: what was sent beside what was answered, and the picture."""
+"""A job's items for reviewers: what was sent beside what was answered, and the picture."""
 
 import logging
 from http import HTTPStatus

@@ -1,14 +1,14 @@
 """Jobs, results and predictions as clients send and receive them."""
 
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, HttpUrl
+from pydantic import BaseModel, ConfigDict, Field, HttpUrl, SkipValidation
 
 from api.items.schemas import ItemIn
 from api.lifecycle.counts import JobCountsOut
 from api.lifecycle.webhooks import WebhookOut
-from shared.ledger import ItemStatus, JobState
+from shared.ledger import ItemStatus, JobState, Value
 from shared.words import DESCRIPTION_LIMIT
 
 
@@ -156,6 +156,12 @@ class ResultOut(BaseModel):
     cached: bool = Field(False, description="Whether this is an earlier answer to the same item by the same bundle.")
     bundle: str | None = Field(description="The hash of the bundle that answered; null if none did.")
     model_version: str | None = Field(deprecated=True, description="The same as `bundle`; use that instead.")
+    title: str | None = Field(
+        None, description="The item's title as you sent it; null without one, or if the item is no longer kept."
+    )
+    metadata: Annotated[dict[str, Value], SkipValidation] | None = Field(
+        None, description="Your own columns as you sent them, in their order; null without."
+    )
 
 
 class ResultsOut(BaseModel):

@@ -36,8 +36,21 @@ from shared.ledger.ledger import (
 )
 from shared.ledger.outbox import Outbox
 from shared.ledger.quotas import MEMORY, MemoryFullError, MemoryQuota, QuotaExceededError, Quotas
-from shared.ledger.records import Guess, Job, KnownItem, LaneStatus, Lease, NewJob, Outcome, QueuedItem
+from shared.ledger.records import (
+    Guess,
+    Job,
+    KnownItem,
+    LaneStatus,
+    Lease,
+    NewJob,
+    Outcome,
+    Page,
+    QueuedItem,
+    Sent,
+    Value,
+)
 from shared.ledger.results import Results
+from shared.ledger.sent import SentItems
 from shared.ledger.states import TERMINAL, TRANSITIONS, ItemStatus, JobState, PictureUse, WebhookState
 from shared.ledger.trainings import Stage, StageState, Training, TrainingRequest, Trainings, new_training
 
@@ -83,6 +96,7 @@ __all__ = [
     "NothingToDeliverError",
     "Outbox",
     "Outcome",
+    "Page",
     "PictureUse",
     "QueueFigures",
     "QueueFullError",
@@ -91,6 +105,8 @@ __all__ = [
     "Quotas",
     "Results",
     "ResultsGoneError",
+    "Sent",
+    "SentItems",
     "Stage",
     "StageState",
     "StagingLostError",
@@ -98,6 +114,7 @@ __all__ = [
     "Training",
     "TrainingRequest",
     "Trainings",
+    "Value",
     "Wanted",
     "WebhookState",
     "ended_among",

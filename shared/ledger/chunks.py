@@ -2,8 +2,8 @@
 
 from collections.abc import Collection, Mapping, Sequence
 
-from shared.ledger.packing import unpack_items, unpack_outcomes
-from shared.ledger.records import Job, Outcome, QueuedItem
+from shared.ledger.packing import unpack_items, unpack_outcomes, unpack_sent
+from shared.ledger.records import Job, Outcome, QueuedItem, Sent
 from shared.ledger.scripts import job_key
 from shared.ledger.states import ItemStatus, JobState
 from shared.redis_access import BytesRedis
@@ -87,6 +87,15 @@ class Chunks:
             else:
                 raise ResultsGoneError(job.id)
             found |= {outcome.index: (bundle, outcome) for outcome in outcomes}
+        return found
+
+    def sent_at(self, job: Job, wanted: Wanted) -> dict[int, Sent]:
+        """Return what belongs to the wanted items beside what is classified, by index; nothing of most items."""
+        (parts,) = self._parts(job, wanted, "sent")
+        found = dict[int, Sent]()
+        for indices, packed in zip(wanted.values(), parts, strict=True):
+            if packed is not None:
+                found |= {index: sent for index, sent in unpack_sent(packed).items() if index in indices}
         return found
 
     def _parts(self, job: Job, wanted: Wanted, *parts: str) -> list[list[bytes | None]]:

@@ -79,7 +79,7 @@ def scaled(confidence: float) -> int:
 
 def _row(outcome: Outcome, numbers: dict[str, int]) -> FacetRow:
     flags = status_number(outcome.status)
-    if outcome.status is not ItemStatus.SUCCEEDED:
+    if not outcome.guesses:  # it has not succeeded, or is a training's
         return outcome.index, NO_CATEGORY, NO_CONFIDENCE, flags
     best, text, image = outcome.guesses[0], outcome.text, outcome.image
     if outcome.needs_review:

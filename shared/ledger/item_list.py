@@ -173,11 +173,12 @@ class ItemList:
                 return
 
     def _with_outcomes(self, job: Job, found: Sequence[_Sent]) -> list[KnownItem]:
-        outcomes = self._chunks.outcomes_at(job, _by_chunk([place for place, _ in found]))
-        known = list[KnownItem]()
+        wanted = _by_chunk([place for place, _ in found])
+        outcomes = self._chunks.outcomes_at(job, wanted)
+        sent, known = self._chunks.sent_at(job, wanted), list[KnownItem]()
         for (_, _, _, index), item in found:
             bundle, outcome = outcomes[index]
-            known.append(KnownItem(outcome, bundle, item))
+            known.append(KnownItem(outcome, bundle, item, sent.get(index)))
         return known
 
 

@@ -17,9 +17,9 @@ from shared.ledger.records import Job
 
 class ItemOrder(StrEnum):
     SENT = "sent"
-    """As the request had them. While the job runs, pages go no further than to the first item without an outcome."""
+    """The order of the request. While the job runs, pages go no further than to the first item without an outcome."""
     COMMITTED = "committed"
-    """As they were finished, chunk by chunk."""
+    """The order in which they were finished, chunk by chunk."""
     LEAST_SURE = "least_sure"
     """By confidence, the lowest first; those without an answer last. Of the items that were finished when the first
     page was read."""

@@ -6,12 +6,12 @@ They are rows instead of objects with names: there may be millions of items, and
 import json
 import re
 import zlib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import fields
 from operator import attrgetter
 from typing import Any, NamedTuple
 
-from shared.ledger.records import Guess, Outcome, QueuedItem
+from shared.ledger.records import Guess, Outcome, QueuedItem, Sent
 from shared.ledger.states import ItemStatus
 
 _NUMBER = re.compile("0|[1-9][0-9]{0,17}")
@@ -67,6 +67,27 @@ def unpack_outcomes(packed: bytes, indices: Collection[int] | None = None) -> tu
         if indices is None or row[0] in indices:
             found.append(_from_row(path, *row))
     return bundle, found
+
+
+def pack_sent(sent: Mapping[int, Sent]) -> bytes:
+    """Pack what results give back, by the items' indexes; each distinct list of columns is packed once."""
+    numbers: dict[tuple[str, ...], int] = {}
+    rows: list[tuple[Any, ...]] = []
+    for index, one in sent.items():
+        if one.metadata is None:
+            rows.append((index, one.title, None))
+        else:
+            number = numbers.setdefault(tuple(one.metadata), len(numbers))
+            rows.append((index, one.title, number, *one.metadata.values()))
+    return _pack([list(numbers), rows])
+
+
+def unpack_sent(packed: bytes) -> dict[int, Sent]:
+    columns, rows = _unpack(packed)
+    return {
+        index: Sent(title, None if number is None else dict(zip(columns[number], values, strict=True)))
+        for index, title, number, *values in rows
+    }
 
 
 def _to_row(outcome: Outcome) -> tuple[Any, ...]:

@@ -30,6 +30,19 @@ class QueuedItem:
         return bool(self.title or self.description or self.blob or self.url)
 
 
+Value = str | int | float | bool | None
+"""What a caller's own column may hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What an item's result gives back as the caller sent it."""
+
+    title: str | None = None
+    metadata: Mapping[str, Value] | None = None
+    """The caller's own columns, in order."""
+
+
 @dataclass(frozen=True, slots=True)
 class Guess:
     """A category's code with its probability, rounded to four places."""
@@ -107,6 +120,8 @@ class Page:
 
     outcomes: list[tuple[str, Outcome]]
     """Bundle ("" for none) and outcome."""
+    chunks: list[int]
+    """The chunk of each outcome."""
     cursor: str
     """Cursor of the next page; while the job runs, more outcomes may follow."""
     complete: bool
@@ -122,6 +137,8 @@ class KnownItem:
     """The one that gave the outcome."""
     item: QueuedItem | None
     """The item as sent; `None` if it is no longer kept."""
+    sent: "Sent | None" = None
+    """What results give back besides, in lists of items; `None` for most items."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +172,8 @@ class NewJob:
     """Whether the job is in the list of its tenant's jobs. A training is in that of trainings instead."""
     keep_inputs: bool = True
     """Whether classified items are kept with their results, for corrections."""
+    columns: tuple[str, ...] = ()
+    """The names of the own columns of all items, in the order of their first appearance."""
     traceparent: str | None = None
     """Its place in a trace (W3C Trace Context), which the ledger stores without interpreting it."""
     pictures: PictureUse = PictureUse.WHEN_NEEDED

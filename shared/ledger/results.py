@@ -6,8 +6,8 @@ from redis import Redis
 
 from shared.ledger.chunks import Chunks, ResultsGoneError, rest_of
 from shared.ledger.cursor import Cursor
-from shared.ledger.packing import unpack_items
-from shared.ledger.records import Job, KnownItem, Outcome, Page, QueuedItem
+from shared.ledger.packing import unpack_items, unpack_sent
+from shared.ledger.records import Job, KnownItem, Outcome, Page, QueuedItem, Sent
 from shared.ledger.scripts import job_key
 from shared.ledger.states import ItemStatus
 from shared.redis_access import in_bytes
@@ -38,6 +38,7 @@ class Results:
         order = self._chunks.order(job)
         at = Cursor.parse(cursor or _START, order, job.chunks)
         outcomes: list[tuple[str, Outcome]] = []
+        chunks: list[int] = []
         for chunk in at.rest(order)[:_CHUNKS_A_PAGE]:
             if len(outcomes) >= limit:
                 break
@@ -48,9 +49,10 @@ class Results:
             while offset < len(found) and len(outcomes) < limit:
                 if status is None or found[offset].status is status:
                     outcomes.append((bundle, found[offset]))
+                    chunks.append(chunk)
                 offset += 1
             at.move(chunk, offset, len(found))
-        return Page(outcomes, str(at), complete=job.ended and len(at.read) == job.chunks)
+        return Page(outcomes, chunks, str(at), complete=job.ended and len(at.read) == job.chunks)
 
     def pages(
         self, job: Job, cursor: str | None = None, limit: int = 1000, status: ItemStatus | None = None
@@ -63,8 +65,8 @@ class Results:
                 return
             cursor = page.cursor
 
-    def retryable(self, job: Job, statuses: frozenset[ItemStatus]) -> Iterator[QueuedItem]:
-        """Yield the items of an ended job that failed or were never done, chunk by chunk.
+    def retryable(self, job: Job, statuses: frozenset[ItemStatus]) -> Iterator[tuple[QueuedItem, Sent | None]]:
+        """Yield the items of an ended job that failed or were never done, chunk by chunk, and what belongs to them.
 
         Those that a cancelled job never did are no longer there.
 
@@ -78,7 +80,9 @@ class Results:
             if status in statuses:
                 if (packed := self._redis.hget(job_key(job.id, "input"), chunk)) is None:
                     raise ResultsGoneError(job.id)
-                yield from (item for item in unpack_items(packed) if item.has_content)
+                sent = self._redis.hget(job_key(job.id, "sent"), chunk)
+                belonging = unpack_sent(sent) if sent else {}
+                yield from ((item, belonging.get(item.index)) for item in unpack_items(packed) if item.has_content)
 
     def known(self, job: Job, ids: Collection[str]) -> dict[str, KnownItem]:
         """Return the items with these ids that have an outcome, without skipped ones."""

@@ -64,11 +64,12 @@ def page(api: TestClient, job: str, **query: Any) -> list[str]:
 def test_an_item_has_what_was_sent_beside_its_result(api: TestClient, ledger: Ledger) -> None:
     items = [
         {"id": "a/b", "title": "Livre", "description": "ancien", "image": {"base64": in_base64(PICTURE)}},
-        {"id": "c", "title": "Cartes", "image": {"url": "https://shop.example/c.jpg"}},
+        {"id": "c", "title": "Cartes", "image": {"url": "https://shop.example/c.jpg"}, "metadata": {"Réf": "007"}},
     ]
     job = classified(api, ledger, items, (BOOK, 0.9), (CARDS, 0.5))
     found = api.get(f"/v1/jobs/{job}/items").raise_for_status().json()
     results = api.get(f"/v1/jobs/{job}/results").json()["results"]
+    assert [result["metadata"] for result in results] == [None, {"Réf": "007"}]
     assert found == {
         "job_id": job,
         "state": "completed",
@@ -172,7 +173,7 @@ def test_a_picture_comes_as_it_was_sent_and_is_not_sent_twice(api: TestClient, l
         b"<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>",
         b"<!doctype html><script>alert(1)</script>",
         b"%PDF-1.7",
-        b"\x89PNG, but for the rest",
+        b"\x89PNG and something else",
     ],
 )
 def test_what_a_browser_could_run_is_bytes(api: TestClient, ledger: Ledger, content: bytes) -> None:
