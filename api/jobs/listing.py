@@ -3,4 +3,9 @@
 from api.ingest import Listing
 from api.jobs.schemas import JobOptions
 
-ITEMS = Listing("items", options=tuple(JobOptions.model_fields), columns=("id", "title", "description", "image"))
+ITEMS = Listing(
+    "items",
+    options=tuple(JobOptions.model_fields),
+    columns=("id", "title", "description", "image"),
+    objects=("metadata",),
+)

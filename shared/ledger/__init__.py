@@ -19,6 +19,7 @@ from shared.ledger.deliveries import (
 )
 from shared.ledger.figures import LaneFigures, QueueFigures
 from shared.ledger.idempotency import KEEP_ANSWERS_S, Answered, Claim, Idempotency, InFlightError
+from shared.ledger.job_filter import JobFilter, Search
 from shared.ledger.job_list import JobList
 from shared.ledger.ledger import (
     LEASE_S,
@@ -63,6 +64,7 @@ __all__ = [
     "InFlightError",
     "ItemStatus",
     "Job",
+    "JobFilter",
     "JobList",
     "JobNotFoundError",
     "JobState",
@@ -86,6 +88,7 @@ __all__ = [
     "Quotas",
     "Results",
     "ResultsGoneError",
+    "Search",
     "Stage",
     "StageState",
     "StagingLostError",
