@@ -54,7 +54,9 @@ def _read(body: Body, request: Request, settings: Settings, listing: Listing, *,
     keep = spool.add if kept else blob_name
     # Members of the body replace those of the query.
     query = request.query_params
-    options: dict[str, Any] = {name: query[name] for name in listing.options if name in query}
+    options: dict[str, Any] = {
+        name: listing.read_option(name, query[name]) for name in listing.options if name in query
+    }
     pictures = SentPictures()
     if body.media_type == MULTIPART:
         items = multipart.items(body, settings, keep, options, pictures, listing)

@@ -5,4 +5,10 @@ from api.jobs.schemas import JobOptions
 
 _CONTENT = ("title", "description", "image")
 
-ITEMS = Listing("items", options=tuple(JobOptions.model_fields), columns=("id", *_CONTENT), content=_CONTENT)
+ITEMS = Listing(
+    "items",
+    options=tuple(JobOptions.model_fields),
+    columns=("id", *_CONTENT),
+    content=_CONTENT,
+    objects=("metadata",),
+)

@@ -39,6 +39,8 @@ def job_out(job: Job, lane: LaneStatus | None) -> JobOut:
         error_budget=job.error_budget,
         pictures=job.pictures.value,
         parent=job.parent,
+        name=job.name,
+        metadata=dict(job.metadata),
         webhook=webhook_out(job),
         results_expire_at=maybe_time(job.results_expire_at),
         trace_id=trace_id(job.traceparent),

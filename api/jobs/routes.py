@@ -26,11 +26,12 @@ from api.jobs import render
 from api.jobs.bodies import JOB_BODIES
 from api.jobs.exports import ExportsDep
 from api.jobs.files import FORMATS
+from api.jobs.filters import JobFilterDep
 from api.jobs.listing import ITEMS
 from api.jobs.schemas import JobOut, JobsOut, ResultsOut
 from api.jobs.submission import JobSubmissionsDep
 from api.lifecycle.names import Names, NamesDep
-from shared.ledger import ItemStatus, Job, JobList, JobState, Ledger, Outcome, Page, Results, Sent, SentItems
+from shared.ledger import ItemStatus, Job, JobList, Ledger, Outcome, Page, Results, Sent, SentItems
 from shared.queues import reconcile_soon
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
@@ -68,18 +69,18 @@ async def submit(
 def list_(
     job_list: JobListDep,
     caller: ClassifyCaller,
+    wanted: JobFilterDep,
     cursor: Annotated[str | None, Query(description="The `next_cursor` of the previous page.")] = None,
     limit: Annotated[
         int, Query(ge=1, le=JobList.LONGEST_PAGE, description="The largest number of jobs on a page.")
     ] = 20,
-    state: Annotated[list[JobState] | None, Query(description="Return only jobs in one of these states.")] = None,
 ) -> JobsOut:
     """List your jobs, the newest first.
 
-    Trainings have a list of their own, and single predictions are in none. A page may have fewer jobs than `limit`
-    although more follow; `next_cursor` is null on the last page.
+    The filters can be combined. Trainings have a list of their own, and single predictions are in none. A page may have
+    fewer jobs than `limit` although more follow; `next_cursor` is null on the last page.
     """
-    page = job_list.page(caller.tenant, limit, cursor, frozenset(state or ()))
+    page = job_list.page(caller.tenant, limit, cursor, wanted)
     return JobsOut(jobs=[render.job_out(job, None) for job in page.jobs], next_cursor=page.cursor)
 
 

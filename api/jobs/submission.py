@@ -103,7 +103,8 @@ class JobSubmissions:
             await assembly.finish(self._blobs)
         webhook_url = HttpUrl(parent.webhook_url) if parent.webhook_url else None
         options = JobOptions(webhook_url=webhook_url, pictures=parent.pictures.value)
-        new = replace(self._new(assembly, parent.tenant, options, passing=False), parent=parent.id)
+        new = self._new(assembly, parent.tenant, options, passing=False)
+        new = replace(new, parent=parent.id, name=parent.name, metadata=parent.metadata)
         return await run_in_threadpool(self._open, assembly, new, claim, fingerprint)
 
     async def replay(self, answered: Answered, fingerprint: str) -> Job:
@@ -129,6 +130,8 @@ class JobSubmissions:
             keep_inputs=settings.keep_inputs,
             columns=assembly.columns.names,
             pictures=PictureUse(options.pictures),
+            name=options.name,
+            metadata=options.metadata or {},
         )
 
     def _open(self, assembly: JobAssembly, new: NewJob, claim: Claim | None, fingerprint: str) -> Job:

@@ -22,6 +22,7 @@ from shared.ledger.figures import LaneFigures, QueueFigures
 from shared.ledger.idempotency import KEEP_ANSWERS_S, Answered, Claim, Idempotency, InFlightError
 from shared.ledger.item_list import ItemList, Wanted
 from shared.ledger.item_orders import ItemOrder
+from shared.ledger.job_filter import JobFilter, Search
 from shared.ledger.job_list import JobList
 from shared.ledger.ledger import (
     LEASE_S,
@@ -81,6 +82,7 @@ __all__ = [
     "ItemOrder",
     "ItemStatus",
     "Job",
+    "JobFilter",
     "JobList",
     "JobNotFoundError",
     "JobState",
@@ -105,6 +107,7 @@ __all__ = [
     "Quotas",
     "Results",
     "ResultsGoneError",
+    "Search",
     "Sent",
     "SentItems",
     "Stage",

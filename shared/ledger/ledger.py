@@ -188,6 +188,7 @@ class Ledger:
         facts = {**asdict(new), "id": job, "keep": new.keep_s, "keep_record": new.keep_record_s}
         facts["tracked"], facts["keep_inputs"] = int(new.tracked), int(new.keep_inputs)
         facts["columns"] = json.dumps(new.columns) if new.columns else None
+        facts["metadata"] = json.dumps(dict(new.metadata), ensure_ascii=False) if new.metadata else None
         if claim is not None:
             answer = {"key": claim.key, "token": claim.token, "fingerprint": fingerprint, "keep_s": keep_claim_s}
             facts["idempotency"] = answer

@@ -1,7 +1,8 @@
 """The records that the ledger takes and returns."""
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from shared.ledger.states import TERMINAL, ItemStatus, JobState, PictureUse, WebhookState
@@ -177,6 +178,9 @@ class NewJob:
     traceparent: str | None = None
     """Its place in a trace (W3C Trace Context), which the ledger stores without interpreting it."""
     pictures: PictureUse = PictureUse.WHEN_NEEDED
+    name: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    """What the client keeps with the job, to find it again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +217,8 @@ class Job:
     webhook_attempts: int
     traceparent: str | None = None
     pictures: PictureUse = PictureUse.WHEN_NEEDED
+    name: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def done(self) -> int:
@@ -303,6 +309,8 @@ class Job:
             webhook_attempts=int(text.get("webhook_attempts", 0)),
             traceparent=text.get("traceparent"),
             pictures=PictureUse(text.get("pictures", PictureUse.WHEN_NEEDED)),
+            name=text.get("name"),
+            metadata=json.loads(text.get("metadata", "{}")),
         )
 
 

@@ -72,9 +72,14 @@ local function no_room(lane, tenant, items, most, tenants_most)
 end
 
 -- Memory that a tenant's jobs hold in Redis: {tenant} in total, held:{tenant} by job, and until when at the latest.
--- Jobs of an older release are not in it. RECORD is what a job with one item holds besides its items and results.
+-- Jobs of an older release are not in it. RECORD is what a job with one item holds besides its items and results, its
+-- name and metadata.
 local RECORD = 1500
 local function held(tenant) return 'catalog:held:' .. tenant end
+
+local function record_bytes(id)
+  return RECORD + redis.call('HSTRLEN', job(id), 'name') + redis.call('HSTRLEN', job(id), 'metadata')
+end
 
 local function hold(tenant, id, bytes)
   redis.call('HINCRBY', held(tenant), id, bytes)
@@ -99,7 +104,7 @@ local function let_expired_go(tenant)
     local lasts = redis.call('TTL', job(id))
     let_go(tenant, id)
     if lasts > 0 then
-      hold(tenant, id, RECORD)
+      hold(tenant, id, record_bytes(id))
       hold_until(tenant, id, time + lasts + 1)
     end
   end
