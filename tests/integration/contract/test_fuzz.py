@@ -106,6 +106,8 @@ def test_so_does_each_when_it_is_done(
     def send(case: schemathesis.Case[Any], body: Any, random: Random) -> None:
         if bodies is not None:
             case.body = body
+            if "metadata" in (case.query or {}):  # the document cannot say that the text is an object in JSON
+                case.query["metadata"] = '{"season": "spring"}'
         answers.append(_send(case, api, {name: random.choice(states[name]) for name in case.path_parameters}))
 
     send()
