@@ -457,7 +457,7 @@ def test_jobs_of_other_tenants_do_not_exist(api: httpx.Client, settings: Setting
         tenant: client_of(app, key=keys.create(tenant, [Scope.CLASSIFY, Scope.TRAIN, Scope.ADMIN])[1])
         for tenant in ("a", "b")
     }
-    items = [{"title": "Livre", "image": {"base64": in_base64(jpeg())}}, {"title": "Cartes"}]
+    items: list[dict[str, Any]] = [{"title": "Livre", "image": {"base64": in_base64(jpeg())}}, {"title": "Cartes"}]
     job = _submit(callers["a"], items, key="k", webhook_url="https://example.com/hook")
     _work(ledger, failing=1)
     assert _submit(callers["b"], key="k")["id"] != job["id"], "keys of tenants never meet"
