@@ -4,7 +4,6 @@ __all__ = [
     "body",
     "callers",
     "cors",
-    "entity_tags",
     "held_requests",
     "idempotency",
     "json_text",

@@ -2,8 +2,6 @@
 
 __all__ = [
     "images",
-    "own_columns",
-    "picture_types",
     "schemas",
     "validation",
 ]

@@ -2,7 +2,6 @@
 
 __all__ = [
     "deliveries",
-    "items",
     "predict",
     "quota",
     "routes",
