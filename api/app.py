@@ -16,7 +16,7 @@ from api.access.observers import Observers
 from api.access.revocation import EndWithKey, Revocations
 from api.dependencies import open_stores
 from api.drift import routes as drift
-from api.http import cors, methods, problems, response_headers
+from api.http import cors, late_answers, methods, problems, response_headers
 from api.http import request_ids as requests
 from api.http.openapi import CLOSED, OPEN, TAGS, complete_document, operation_id
 from api.http.problems import ProblemOut
@@ -92,6 +92,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         webhooks=webhook_events.router,
         dependencies=[Depends(refuse_unknown)],
     )
+    late_answers.install(app)
     problems.install(app)
     app.add_middleware(EndWithKey, revocations=revocations)
     access.install(app)

@@ -8,6 +8,7 @@ __all__ = [
     "idempotency",
     "json_text",
     "languages",
+    "late_answers",
     "long_poll",
     "methods",
     "notices",

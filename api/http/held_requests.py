@@ -1,12 +1,10 @@
 """Requests that are answered slowly on purpose: streams of events, and waits for a job's end."""
 
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Annotated
-
-from fastapi import Depends, Request
 
 from api.dependencies import service
 from api.http.problems import Problem
@@ -50,12 +48,3 @@ class HeldRequests:
 
 
 HeldRequestsDep = Annotated[HeldRequests, service(lambda stores: HeldRequests(stores.settings.max_held_requests))]
-
-
-async def _held(request: Request, held: HeldRequestsDep) -> AsyncIterator[None]:
-    with held.hold(request.state.caller):
-        yield
-
-
-HoldDep = Annotated[None, Depends(_held)]
-"""Declared behind what recognises the caller, by a route whose whole answer is held."""

@@ -1,11 +1,15 @@
 """Waiting for a job's end without holding a thread or a connection to Redis."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import Depends, Query, Request
+from fastapi import Depends, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from starlette.types import Receive, Scope, Send
 
 from api.http.held_requests import HeldRequests, HeldRequestsDep
+from api.http.late_answers import LateAnswer
 from api.http.notices import Notices, NoticesDep
 from shared.ledger import CHANGES, Job
 
@@ -24,22 +28,28 @@ async def ended_within(notices: Notices, job: Job, seconds: float) -> bool:
 class LongPoll:
     """A status request that may wait for the end."""
 
-    request: Request
+    caller: str
     notices: Notices
     held: HeldRequests
     wait_s: float
 
-    async def waited(self, job: Job) -> bool:
-        """Wait as long as the client asked for; return whether there was anything to wait for.
+    async def answer(self, job: Job, now: Callable[[], Response], later: Callable[[], Response]) -> Response:
+        """Answer now, or else once the job has ended or the client's time to wait is over.
 
-        Raises:
-            Problem: the caller has too many requests that wait.
+        Args:
+            now: The answer if there is nothing to wait for; called in a thread.
+            later: The answer after a wait, for which the job is to be read again; called in a thread.
         """
         if job.ended or not self.wait_s:
-            return False
-        with self.held.hold(self.request.state.caller):
-            await ended_within(self.notices, job, self.wait_s)
-        return True
+            return await run_in_threadpool(now)
+
+        async def wait_and_send(scope: Scope, receive: Receive, send: Send) -> None:
+            with self.held.hold(self.caller):
+                await ended_within(self.notices, job, self.wait_s)
+            answer = await run_in_threadpool(later)
+            await answer(scope, receive, send)
+
+        return LateAnswer(wait_and_send)
 
 
 async def _long_poll(
@@ -53,7 +63,7 @@ async def _long_poll(
         ),
     ] = 0,
 ) -> LongPoll:
-    return LongPoll(request, notices, held, wait)
+    return LongPoll(request.state.caller, notices, held, wait)
 
 
 LongPollDep = Annotated[LongPoll, Depends(_long_poll)]

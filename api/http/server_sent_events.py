@@ -1,22 +1,30 @@
 """The changes of a job or a training as server-sent events.
 
 All streams of a job in this process share one task, which reads the job and renders its event when something has
-changed. So a stream costs a connection, and nothing while nothing changes.
+changed. So a stream costs a connection, and nothing while nothing changes. FastAPI's `EventSourceResponse` would give
+each stream two tasks and two queues of its own.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Hashable
-from contextlib import suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Hashable
+from contextlib import aclosing, suppress
 from contextvars import Context
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Annotated, Any, Generic, TypeVar
 
+from fastapi import Depends, Request, Response
 from fastapi.concurrency import run_in_threadpool
-from fastapi.sse import ServerSentEvent
+from fastapi.sse import ServerSentEvent, format_sse_event
 from redis import RedisError
+from starlette.datastructures import Headers
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive, Scope, Send
 
 from api.dependencies import service
-from api.http.notices import Awaited, Notices
+from api.http.held_requests import HeldRequests, HeldRequestsDep
+from api.http.late_answers import LateAnswer
+from api.http.notices import Awaited, Notices, NoticesDep
 from shared.ledger import CHANGES
 
 T = TypeVar("T")
@@ -25,7 +33,17 @@ _PAUSE_S = 0.5
 """The shortest time between two events."""
 _LOOK_S = 5.0
 """How often a change is looked for that nobody has told of."""
+_PING_S = 10.0
+"""After this time without an event the next look sends a comment, because proxies end connections that are silent."""
 _END = "end"
+_HEADERS = Headers(
+    {
+        "content-type": "text/event-stream; charset=utf-8",
+        "cache-control": "no-cache",
+        "x-accel-buffering": "no",  # nginx passes each event on at once
+    }
+)
+_PING = ServerSentEvent(comment="ping")
 
 
 @dataclass(frozen=True)
@@ -52,12 +70,13 @@ class _Stream(Generic[T]):
         self._task = asyncio.create_task(self._follow(), context=Context())
 
     async def after(self, seen: ServerSentEvent | None) -> ServerSentEvent:
-        """Wait for a later event than this one; raises what reading the job raises."""
-        while self._latest is seen or self._latest is None:
+        """Wait for a later event than this one, or a ping; raises what reading the job raises."""
+        if self._latest is seen or self._latest is None:
+            if not self._task.done():
+                await self._changed.wait()
             if self._task.done():
                 self._task.result()
-            await self._changed.wait()
-        return self._latest
+        return _PING if self._latest is seen or self._latest is None else self._latest
 
     def stop(self) -> None:
         self._task.cancel()
@@ -67,23 +86,31 @@ class _Stream(Generic[T]):
             with self._notices.awaiting(CHANGES, self._job_id) as awaited:
                 await self._show(awaited)
         finally:
-            self._changed.set()
+            self._wake()
 
     async def _show(self, awaited: Awaited) -> None:
+        clock = asyncio.get_running_loop().time
         shown: Hashable = None
+        woken_at = clock()
         while True:
             known = awaited.changes
+            event: ServerSentEvent | None = None
+            ended = False
             with suppress(RedisError):  # a stream outlives a restart of the store
-                moment, ended, event = await run_in_threadpool(self._look, shown)
-                shown = moment
-                if event is not None:
-                    self._latest = event
-                    self._changed.set()
-                    self._changed = asyncio.Event()
-                if ended:
-                    return
+                shown, ended, event = await run_in_threadpool(self._look, shown)
+            if event is not None:
+                self._latest = event
+            if event is not None or clock() - woken_at >= _PING_S:
+                woken_at = clock()
+                self._wake()
+            if ended:
+                return
             await awaited.over(_PAUSE_S)
             await awaited.changed(known, _LOOK_S)
+
+    def _wake(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
 
     def _look(self, shown: Hashable) -> tuple[Hashable, bool, ServerSentEvent | None]:
         now = self._view.read()
@@ -102,8 +129,8 @@ class Streams:
     def __init__(self) -> None:
         self._open: dict[str, _Stream[Any]] = {}
 
-    async def follow(self, notices: Notices, job_id: str, view: View[T]) -> AsyncIterator[ServerSentEvent]:
-        """Yield an event `progress` at each change, and `end` as the last one."""
+    async def follow(self, notices: Notices, job_id: str, view: View[T]) -> AsyncGenerator[ServerSentEvent, None]:
+        """Yield an event `progress` at each change, `end` as the last one, and pings in between."""
         stream = self._open.get(job_id)
         if stream is None:
             stream = self._open[job_id] = _Stream(notices, job_id, view)
@@ -111,8 +138,10 @@ class Streams:
         event: ServerSentEvent | None = None
         try:
             while event is None or event.event != _END:
-                event = await stream.after(event)
-                yield event
+                later = await stream.after(event)
+                if later is not _PING:
+                    event = later
+                yield later
         finally:
             stream.callers -= 1
             if not stream.callers:
@@ -121,3 +150,61 @@ class Streams:
 
 
 StreamsDep = Annotated[Streams, service(lambda _: Streams())]
+
+
+class EventStream(Response):
+    """The class that a route of events declares."""
+
+    media_type = "text/event-stream"
+
+
+@dataclass(frozen=True)
+class Events:
+    """A request for the events of a job or a training."""
+
+    caller: str
+    streams: Streams
+    notices: Notices
+    held: HeldRequests
+
+    def of(self, job_id: str, view: View[T]) -> Response:
+        """The answer."""
+
+        async def stream(scope: Scope, receive: Receive, send: Send) -> None:
+            with self.held.hold(self.caller):
+                try:
+                    async with asyncio.TaskGroup() as both:
+                        watching = both.create_task(_watch(receive))
+                        await self._send(job_id, view, send)
+                        watching.cancel()
+                except* ClientDisconnect:
+                    pass  # nobody reads the stream any more
+
+        return LateAnswer(stream)
+
+    async def _send(self, job_id: str, view: View[T], send: Send) -> None:
+        await send({"type": "http.response.start", "status": HTTPStatus.OK, "headers": _HEADERS.raw})
+        async with aclosing(self.streams.follow(self.notices, job_id, view)) as events:
+            async for event in events:
+                await send({"type": "http.response.body", "body": _text(event), "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def _watch(receive: Receive) -> None:
+    """Raise `ClientDisconnect` when the client is gone."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    raise ClientDisconnect
+
+
+def _text(event: ServerSentEvent) -> bytes:
+    return format_sse_event(
+        data_str=event.raw_data, event=event.event, id=event.id, retry=event.retry, comment=event.comment
+    )
+
+
+async def _events(request: Request, streams: StreamsDep, notices: NoticesDep, held: HeldRequestsDep) -> Events:
+    return Events(request.state.caller, streams, notices, held)
+
+
+EventsDep = Annotated[Events, Depends(_events)]

@@ -1,6 +1,6 @@
 """Bulk jobs."""
 
-from collections.abc import AsyncIterator, Hashable, Iterator
+from collections.abc import Hashable, Iterator
 from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Literal
@@ -8,19 +8,19 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
-from fastapi.sse import EventSourceResponse, ServerSentEvent
+from fastapi.sse import ServerSentEvent
+from starlette.types import Receive, Scope, Send
 
 from api.access.authentication import ClassifyCaller
 from api.access.ownership import JobDep
 from api.dependencies import JobListDep, LedgerDep, QueueDep, ResultsDep
-from api.http.held_requests import HoldDep
 from api.http.idempotency import Attempt, IdempotentDep
 from api.http.languages import VARY
+from api.http.late_answers import LateAnswer
 from api.http.long_poll import LongPollDep
-from api.http.notices import NoticesDep
-from api.http.openapi import ACCEPTED, UPLOADS, problems
+from api.http.openapi import ACCEPTED, EVENTS, UPLOADS, problems
 from api.http.problems import results_expired
-from api.http.server_sent_events import StreamsDep, View
+from api.http.server_sent_events import EventsDep, EventStream, View
 from api.ingest import UploadDep
 from api.jobs import render
 from api.jobs.bodies import JOB_BODIES
@@ -116,34 +116,25 @@ async def retry(
     return _accepted(job, response, attempt)
 
 
-@router.get("/{job_id}", responses=problems(HTTPStatus.NOT_FOUND))
-async def get(
-    job: JobDep,
-    response: Response,
-    ledger: LedgerDep,
-    long_poll: LongPollDep,
-) -> JobOut:
+@router.get("/{job_id}", response_model=JobOut, responses=problems(HTTPStatus.NOT_FOUND))
+async def get(job: JobDep, ledger: LedgerDep, long_poll: LongPollDep) -> Response:
     """Read a job's state, counts, progress, place in the queue and estimated end."""
-    if await long_poll.waited(job):
-        job = await run_in_threadpool(ledger.job, job.id)
-    return await run_in_threadpool(_answer, job, response, ledger)
+    return await long_poll.answer(job, lambda: _answer(job, ledger), lambda: _answer(ledger.job(job.id), ledger))
 
 
-@router.post("/{job_id}/cancel", responses=problems(HTTPStatus.NOT_FOUND))
-def cancel(job: JobDep, response: Response, ledger: LedgerDep, queue: QueueDep) -> JobOut:
+@router.post("/{job_id}/cancel", response_model=JobOut, responses=problems(HTTPStatus.NOT_FOUND))
+def cancel(job: JobDep, ledger: LedgerDep, queue: QueueDep) -> Response:
     """End a job now.
 
     Its results so far can still be read. A job that has already ended does not change.
     """
     job = ledger.cancel(job.id)
     reconcile_soon(queue)
-    return _answer(job, response, ledger)
+    return _answer(job, ledger)
 
 
-@router.get("/{job_id}/events", response_class=EventSourceResponse, responses=problems(HTTPStatus.NOT_FOUND))
-async def stream_events(
-    job: JobDep, ledger: LedgerDep, streams: StreamsDep, notices: NoticesDep, _: HoldDep
-) -> AsyncIterator[ServerSentEvent]:
+@router.get("/{job_id}/events", response_class=EventStream, responses=EVENTS | problems(HTTPStatus.NOT_FOUND))
+async def stream_events(job: JobDep, ledger: LedgerDep, events: EventsDep) -> Response:
     """Follow a job as server-sent events.
 
     Each time the job has changed, an event `progress` shows its state; an event `end` comes last and closes the stream.
@@ -152,9 +143,7 @@ async def stream_events(
     def render(job: Job) -> ServerSentEvent:
         return ServerSentEvent(data=_out(job, ledger), id=str(job.done))
 
-    view = View(lambda: ledger.job(job.id), _moment, render)
-    async for event in streams.follow(notices, job.id, view):
-        yield event
+    return events.of(job.id, View(lambda: ledger.job(job.id), _moment, render))
 
 
 @router.get(
@@ -202,9 +191,13 @@ async def list_results(
     if job.total <= _PAGE:
         small = await run_in_threadpool(lambda: b"".join(parts()))
         return Response(small, media_type=form.media_type, headers=headers)
-    file = await exports.file((job.id, job.state, job.done, output, cursor, status, names.key), parts)
-    headers["Content-Length"] = str(file.size)
-    return StreamingResponse(file.parts(), media_type=form.media_type, headers=headers)
+
+    async def send_file(scope: Scope, receive: Receive, send: Send) -> None:
+        file = await exports.file((job.id, job.state, job.done, output, cursor, status, names.key), parts)
+        headers["Content-Length"] = str(file.size)
+        await StreamingResponse(file.parts(), media_type=form.media_type, headers=headers)(scope, receive, send)
+
+    return LateAnswer(send_file)
 
 
 def _page(job: Job, records: Results, names: Names, cursor: str | None, limit: int, status: ItemStatus | None) -> str:
@@ -228,11 +221,10 @@ def _out(job: Job, ledger: Ledger) -> JobOut:
     return render.job_out(job, None if job.ended else ledger.lane_status(job))
 
 
-def _answer(job: Job, response: Response, ledger: Ledger) -> JobOut:
+def _answer(job: Job, ledger: Ledger) -> Response:
     out = _out(job, ledger)
-    if not job.ended:
-        response.headers["Retry-After"] = render.retry_after(out, job.read_at)
-    return out
+    headers = {} if job.ended else {"Retry-After": render.retry_after(out, job.read_at)}
+    return Response(out.model_dump_json(), headers=headers, media_type="application/json")
 
 
 def _accepted(job: Job, response: Response, attempt: Attempt) -> JobOut:

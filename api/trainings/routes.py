@@ -1,23 +1,21 @@
 """Trainings: from labels to a better model in service."""
 
-from collections.abc import AsyncIterator, Hashable
+from collections.abc import Hashable
 from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import PlainTextResponse
-from fastapi.sse import EventSourceResponse, ServerSentEvent
+from fastapi.sse import ServerSentEvent
 
 from api.access.authentication import TrainCaller
 from api.access.ownership import TrainingDep
 from api.dependencies import LedgerDep, QueueDep, SettingsDep, TrainingsDep
-from api.http.held_requests import HoldDep
 from api.http.idempotency import IdempotentDep
 from api.http.long_poll import LongPollDep
-from api.http.notices import NoticesDep
-from api.http.openapi import ACCEPTED, SMALL_BODY, problems, small_body
-from api.http.server_sent_events import StreamsDep, View
+from api.http.openapi import ACCEPTED, EVENTS, SMALL_BODY, problems, small_body
+from api.http.server_sent_events import EventsDep, EventStream, View
 from api.http.small_bodies import small_model
 from api.trainings.render import training_out
 from api.trainings.schemas import TrainingIn, TrainingOut, TrainingSourceOut, TrainingSourcesOut, TrainingsOut
@@ -78,42 +76,37 @@ def list_sources(settings: SettingsDep, caller: TrainCaller) -> TrainingSourcesO
     return TrainingSourcesOut(sources=[TrainingSourceOut(name=name) for name in sorted(settings.training_sources)])
 
 
-@router.get("/{training_id}", responses=problems(HTTPStatus.NOT_FOUND))
+@router.get("/{training_id}", response_model=TrainingOut, responses=problems(HTTPStatus.NOT_FOUND))
 async def get(
     training: TrainingDep,
-    response: Response,
     ledger: LedgerDep,
     trainings: TrainingsDep,
     long_poll: LongPollDep,
-) -> TrainingOut:
+) -> Response:
     """Read a training's state, stages, progress and estimated end, and later its verdict and model."""
-    if await long_poll.waited(training.job):
-        training = await run_in_threadpool(trainings.training, training.job.id)
-    return await run_in_threadpool(_answer, training, response, ledger, trainings)
+    job = training.job
+
+    def later() -> Response:
+        return _answer(trainings.training(job.id), ledger, trainings)
+
+    return await long_poll.answer(job, lambda: _answer(training, ledger, trainings), later)
 
 
-@router.post("/{training_id}/cancel", responses=problems(HTTPStatus.NOT_FOUND))
-def cancel(
-    training: TrainingDep, response: Response, ledger: LedgerDep, trainings: TrainingsDep, queue: QueueDep
-) -> TrainingOut:
+@router.post("/{training_id}/cancel", response_model=TrainingOut, responses=problems(HTTPStatus.NOT_FOUND))
+def cancel(training: TrainingDep, ledger: LedgerDep, trainings: TrainingsDep, queue: QueueDep) -> Response:
     """End a training now, with all its processes.
 
     A training that has already ended does not change.
     """
     job = ledger.cancel(training.job.id)
     reconcile_soon(queue)
-    return _answer(trainings.of(job), response, ledger, trainings)
+    return _answer(trainings.of(job), ledger, trainings)
 
 
-@router.get("/{training_id}/events", response_class=EventSourceResponse, responses=problems(HTTPStatus.NOT_FOUND))
+@router.get("/{training_id}/events", response_class=EventStream, responses=EVENTS | problems(HTTPStatus.NOT_FOUND))
 async def stream_events(
-    training: TrainingDep,
-    ledger: LedgerDep,
-    trainings: TrainingsDep,
-    streams: StreamsDep,
-    notices: NoticesDep,
-    _: HoldDep,
-) -> AsyncIterator[ServerSentEvent]:
+    training: TrainingDep, ledger: LedgerDep, trainings: TrainingsDep, events: EventsDep
+) -> Response:
     """Follow a training as server-sent events.
 
     Each time the training has changed, an event `progress` shows its state; an event `end` comes last.
@@ -123,9 +116,7 @@ async def stream_events(
     def render(training: Training) -> ServerSentEvent:
         return ServerSentEvent(data=_out(training, ledger, trainings))
 
-    view = View(lambda: trainings.training(job_id), _moment, render)
-    async for event in streams.follow(notices, job_id, view):
-        yield event
+    return events.of(job_id, View(lambda: trainings.training(job_id), _moment, render))
 
 
 @router.get(
@@ -153,8 +144,7 @@ def _out(training: Training, ledger: Ledger, trainings: Trainings) -> TrainingOu
     return training_out(training, position, durations)
 
 
-def _answer(training: Training, response: Response, ledger: Ledger, trainings: Trainings) -> TrainingOut:
-    out = _out(training, ledger, trainings)
-    if not training.job.ended:
-        response.headers["Retry-After"] = _RETRY_AFTER
-    return out
+def _answer(training: Training, ledger: Ledger, trainings: Trainings) -> Response:
+    headers = {} if training.job.ended else {"Retry-After": _RETRY_AFTER}
+    text = _out(training, ledger, trainings).model_dump_json()
+    return Response(text, headers=headers, media_type="application/json")
