@@ -43,9 +43,11 @@ class OpenVINOBackbone:
 class OpenVINORuntime(OpenVINOBackbone):
     def __init__(self, bundle: Bundle, precision: Precision = "int8") -> None:
         super().__init__(bundle.folder / BACKBONE, bundle.manifest.image_size, precision)
-        text, image = text_graph(load_weights(bundle.folder / TEXT)), image_graph(load_weights(bundle.folder / IMAGE))
-        self._text = _compile(text, _beside(precision)).create_infer_request()
-        self._image = _compile(image, _beside(precision)).create_infer_request()
+        floating = _beside(precision)
+        text = text_graph(load_weights(bundle.folder / TEXT), bf16=floating == "bf16")
+        image = image_graph(load_weights(bundle.folder / IMAGE))
+        self._text = _compile(text, floating).create_infer_request()
+        self._image = _compile(image, floating).create_infer_request()
         self.name = f"openvino {precision}"
 
     def text(self, tokens: npt.NDArray[np.int32]) -> Probabilities:

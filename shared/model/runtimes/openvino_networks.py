@@ -19,15 +19,21 @@ _BATCH_NORM_EPSILON, _NORMALIZATION_EPSILON = 1e-3, 1e-7
 """Keras' defaults."""
 
 
-def text_graph(weights: Weights) -> Any:
-    """(n, words, subwords) ids to (n, classes) probabilities, as `shared.model.networks.text_network`."""
+def text_graph(weights: Weights, *, bf16: bool = False) -> Any:
+    """(n, words, subwords) ids to (n, classes) probabilities, as `shared.model.networks.text_network`.
+
+    Args:
+        bf16: Whether it will be computed in bf16. Then the table of subwords is kept in bf16, so that what is looked up
+            need not be converted each time. The answers are the same, bit for bit.
+    """
     tokens = ops.parameter([-1, -1, -1], np.int32, name="tokens")
     known = ops.convert(ops.not_equal(tokens, _constant(np.int32(0))), "f32")
     there = ops.reduce_max(known, _constant([2]), True)
     own, grams = ops.variadic_split(known, _constant(2), _constant([1, -1])).outputs()
     count = ops.maximum(ops.reduce_sum(grams, _constant([2]), True), _constant(np.float32(1)))
     shares = ops.unsqueeze(ops.concat([own, ops.divide(grams, count)], 2), _constant([2]))
-    embedded = ops.gather(_constant(weights["embedding/embeddings"]), tokens, _constant(0))
+    table = weights["embedding/embeddings"]
+    embedded = ops.gather(_bf16_constant(table) if bf16 else _constant(table), tokens, _constant(0))
     vectors = ops.squeeze(ops.matmul(shares, embedded, False, False), _constant([2]))
 
     strongest = ops.relu(ops.reduce_max(ops.multiply(_states(weights, vectors), there), _constant([1]), False))
@@ -105,3 +111,11 @@ def _dense(weights: Weights, name: str, inputs: Any) -> Any:
 
 def _constant(value: Any) -> Any:
     return ops.constant(np.asarray(value))
+
+
+def _bf16_constant(values: npt.NDArray[np.float32]) -> Any:
+    """A constant kept in bf16, which the graph reads as f32."""
+    bits = values.view(np.uint32)
+    nearest = bits + 0x7FFF + (bits >> 16 & 1)  # of two equally near ones the even one, as the CPU converts
+    rounded = (nearest & 0xFFFF0000).view(np.float32)  # by itself, OpenVINO would cut the bits off
+    return ops.convert(ops.constant(rounded, openvino.Type.bf16), "f32")

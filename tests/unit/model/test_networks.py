@@ -10,6 +10,7 @@ import openvino
 import pytest
 
 from shared.model.networks import image_network, restore_image, restore_text, text_network
+from shared.model.runtimes.openvino import precision
 from shared.model.runtimes.openvino_networks import image_graph, text_graph
 from shared.model.weights import load_weights, save_weights
 
@@ -83,6 +84,15 @@ def test_the_lstm_is_the_same_in_openvino(text: Any, tmp_path: Path, words: int)
     assert restore_text(weights).predict_on_batch(tokens(words)) == pytest.approx(expected, abs=1e-6)
 
 
+@pytest.mark.skipif(precision() != "bf16", reason="this CPU does not compute in bf16")
+def test_a_table_of_subwords_in_bf16_changes_no_bit(text: Any, tmp_path: Path) -> None:
+    save_weights(text, tmp_path / "text.npz")
+    weights = load_weights(tmp_path / "text.npz")
+    expected = run(text_graph(weights), tokens(24), "bf16")
+    assert expected.std(axis=0).min() > 0.01
+    assert (run(text_graph(weights, bf16=True), tokens(24), "bf16") == expected).all()
+
+
 def test_the_head_is_the_same_in_openvino(image: Any, tmp_path: Path) -> None:
     save_weights(image, tmp_path / "image.npz")
     features = np.random.default_rng(5).random((9, 40), np.float32) * 4 - 0.5
@@ -93,6 +103,6 @@ def test_the_head_is_the_same_in_openvino(image: Any, tmp_path: Path) -> None:
     assert restore_image(weights).predict_on_batch(features) == pytest.approx(expected, abs=1e-5)
 
 
-def run(graph: Any, batch: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-    compiled = openvino.Core().compile_model(graph, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+def run(graph: Any, batch: npt.NDArray[Any], floating: str = "f32") -> npt.NDArray[np.float32]:
+    compiled = openvino.Core().compile_model(graph, "CPU", {"INFERENCE_PRECISION_HINT": floating})
     return np.array(compiled(batch)[0])
