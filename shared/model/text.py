@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from zlib import crc32
 
 import numpy as np
@@ -14,6 +15,9 @@ _FIRST_ID = 1
 
 _STEP = 8
 """Texts are padded to a multiple of this, so that a runtime meets few shapes."""
+
+_FEW = 8
+"""Texts of one length that are too few for a batch of their own."""
 
 _CACHED_WORDS, _CACHED_LETTERS = 200_000, 64
 """How many words' ids are kept, and of words of how many letters at most."""
@@ -115,10 +119,16 @@ def pad(texts: Sequence[TokenIds]) -> npt.NDArray[np.int32]:
 
 
 def by_length(texts: Sequence[TokenIds]) -> list[list[int]]:
-    """Group the indices of the texts that `pad` would pad to the same length."""
+    """Group the indices of texts to compute together: those that `pad` would pad to the same length, if many are.
+
+    A few texts join the next longer ones, because computing a batch by itself costs more than padding them.
+    """
     groups: dict[int, list[int]] = {}
     for index, text in enumerate(texts):
         groups.setdefault(_padded(text), []).append(index)
+    for shorter, longer in pairwise(sorted(groups)):
+        if len(groups[shorter]) < _FEW:
+            groups[longer] += groups.pop(shorter)
     return list(groups.values())
 
 

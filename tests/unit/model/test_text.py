@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.model.text import PADDING, TextEncoder, subwords
+from shared.model.text import PADDING, TextEncoder, by_length, subwords
 from shared.words import words
 
 
@@ -82,3 +82,17 @@ def test_encoding_has_the_promised_shape_and_range(texts: list[list[str]]) -> No
     assert encoded.shape == (len(texts), 8 if longest <= 8 else 16, 4)
     assert encoded.dtype == np.int32
     assert encoded.size == 0 or (encoded.min() >= 0 and encoded.max() < fitted.size)
+
+
+def test_texts_of_one_length_are_computed_together() -> None:
+    texts = [np.ones((length, 4), np.int32) for length in [3, 20] * 8]
+    assert sorted(map(sorted, by_length(texts))) == [list(range(0, 16, 2)), list(range(1, 16, 2))]
+
+
+def test_a_few_texts_join_the_next_longer_ones() -> None:
+    texts = [np.ones((length, 4), np.int32) for length in (40, 3, 20, 3)]
+    assert [sorted(group) for group in by_length(texts)] == [[0, 1, 2, 3]]
+
+
+def test_no_texts_make_no_batch() -> None:
+    assert by_length([]) == []
