@@ -18,6 +18,9 @@ from shared.model.weights import Weights
 _BATCH_NORM_EPSILON, _NORMALIZATION_EPSILON = 1e-3, 1e-7
 """Keras' defaults."""
 
+PROBE_MAPS = (1, 256, 20, 20)
+"""The shape of what `probe_graph` takes."""
+
 
 def text_graph(weights: Weights, *, bf16: bool = False) -> Any:
     """(n, words, subwords) ids to (n, classes) probabilities, as `shared.model.networks.text_network`.
@@ -72,11 +75,29 @@ def backbone_graph(convolutions: Sequence[Convolution]) -> Any:
     return openvino.Model([ops.concat(pooled, 1)], [pixels], "backbone")
 
 
+def probe_graph(int8: bool) -> Any:
+    """A convolution of `PROBE_MAPS` as VGG16 has in its middle, in int8 as NNCF writes it or in floating point."""
+    maps = ops.parameter(PROBE_MAPS, np.float32, name="maps")
+    channels = PROBE_MAPS[1]
+    kernel = np.random.default_rng(0).integers(-127, 128, (channels, channels, 3, 3), np.int8)
+    scale = np.float32(1 / 127)
+    if not int8:
+        return openvino.Model([_product(maps, _constant(kernel * scale))], [maps], "probe")
+    lowest, highest = _constant(np.float32(0)), _constant(np.float32(1))
+    levels = ops.fake_quantize(maps, lowest, highest, lowest, highest, 256)
+    weights = ops.multiply(ops.convert(_constant(kernel), "f32"), _constant(scale))
+    return openvino.Model([_product(levels, weights)], [maps], "probe")
+
+
 def _convolution(convolution: Convolution, maps: Any) -> Any:
     """Add a convolution of 3 by 3 over maps of shape (n, channels, height, width)."""
-    kernel, ones = _constant(convolution.kernel.transpose(3, 2, 0, 1).copy()), [1, 1]
-    product = ops.convolution(maps, kernel, ones, ones, ones, ones)
+    product = _product(maps, _constant(convolution.kernel.transpose(3, 2, 0, 1).copy()))
     return ops.relu(ops.add(product, _constant(convolution.bias.reshape(1, -1, 1, 1))))
+
+
+def _product(maps: Any, kernel: Any) -> Any:
+    ones = [1, 1]
+    return ops.convolution(maps, kernel, ones, ones, ones, ones)
 
 
 def _states(weights: Weights, vectors: Any) -> Any:

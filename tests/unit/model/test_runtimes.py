@@ -22,8 +22,9 @@ from shared.model.fusion import Probabilities, fuse
 from shared.model.images import Pixels, decode
 from shared.model.networks import restore_text
 from shared.model.runtimes import Features, Runtime
+from shared.model.runtimes import openvino as openvino_runtime
 from shared.model.runtimes.jax import JAXRuntime
-from shared.model.runtimes.openvino import OpenVINOBackbone, OpenVINORuntime
+from shared.model.runtimes.openvino import OpenVINOBackbone, OpenVINORuntime, Precision
 from shared.model.runtimes.padding import Padded
 from shared.model.runtimes.tensorflow import TensorFlowRuntime
 from shared.model.weights import load_weights
@@ -243,6 +244,27 @@ def test_padding_a_batch_changes_no_answer(reference: Runtime, tokens: npt.NDArr
     together = reference.text(tokens[:5])
     assert together.shape[0] == 5
     assert together == pytest.approx(np.concatenate([reference.text(tokens[i : i + 1]) for i in range(5)]), abs=F32)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"), [({"int8": 0.004, "f32": 0.007}, "int8"), ({"int8": 0.007, "f32": 0.004}, "f32")]
+)
+def test_a_convolution_decides_where_the_cpu_has_no_instructions_for_int8(
+    starter: Bundle, seconds: dict[Precision, float], expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runtimes, "_on_gpu", lambda _: None)
+    monkeypatch.setattr(runtimes.cpu, "instructions", lambda: frozenset({"avx2"}))
+    monkeypatch.setattr(openvino_runtime, "convolution_seconds", lambda: seconds)
+    monkeypatch.setattr(openvino_runtime, "precision", lambda: "f32")
+    runtime, reason = runtimes.choose(starter)
+    assert runtime.name == f"openvino {expected}"
+    assert f"{1000 * seconds['int8']:.1f} ms in int8" in reason
+
+
+def test_a_convolution_is_measured_in_both_types() -> None:
+    seconds = openvino_runtime.convolution_seconds()
+    assert set(seconds) == {"int8", openvino_runtime.precision()}
+    assert min(seconds.values()) > 0
 
 
 def test_an_unknown_runtime_is_refused(starter: Bundle) -> None:
