@@ -188,6 +188,16 @@ def test_the_warm_up_measures_the_micro_batch_unless_it_is_given(trained: Traine
     assert given.pictures_per_s
 
 
+def test_pictures_that_take_long_are_not_measured_together(
+    trained: Trained, runtime: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worker.serving.engine._LONG_ENOUGH_S", 0.0)
+    engine = Engine(trained.bundle, runtime)
+    engine.warm_up()
+    engine.close()
+    assert {len(batch) for batch in runtime.batches} == {engine.micro_batch} == {1}
+
+
 def test_warm_up_takes_measurements_over_from_the_same_backbone(trained: Trained, runtime: Watched) -> None:
     serving, coming = Engine(trained.bundle, runtime, MICRO_BATCH), Engine(trained.bundle, runtime)
     serving.warm_up()
