@@ -146,9 +146,10 @@ def test_full_queue_blocks_bulk_requests_but_not_urgent_ones(
 
 def test_texts_of_like_length_are_computed_together(engine: Engine, runtime: Watched) -> None:
     short, long = engine.encoder.ids(["jouet"]), engine.encoder.ids(["jouet"] * 20)
-    together = engine.texts([short, long, short]).result(60)
-    assert sorted(shape[:2] for shape in runtime.texts) == [(1, 24), (2, 8)]
-    alone = np.concatenate([engine.texts([text]).result(60) for text in (short, long, short)])
+    texts = [short] * 8 + [long]
+    together = engine.texts(texts).result(60)
+    assert sorted(shape[:2] for shape in runtime.texts) == [(1, 24), (8, 8)]
+    alone = np.concatenate([engine.texts([text]).result(60) for text in texts])
     assert together == pytest.approx(alone, abs=0.02)
     assert engine.texts([]).result(60).shape == (0, len(engine.bundle.manifest.labels))
 
