@@ -23,7 +23,7 @@ from api.http.problems import ProblemOut
 from api.http.query_parameters import refuse_unknown
 from api.http.server import descriptors
 from api.items.schemas import ItemIn
-from api.jobs import deliveries, predict, quota
+from api.jobs import deliveries, items, predict, quota
 from api.jobs import routes as jobs
 from api.jobs.schemas import JobIn, PredictIn
 from api.labels import routes as labels
@@ -44,6 +44,7 @@ from shared.tenants.api_keys import KeyStore
 
 _RESTORING_S = 5.0
 """How long the end of the process waits for the taxonomy's copy: the label store may be away."""
+_ROUTES = (jobs, items, deliveries, predict, trainings, labels, taxonomy, drift, quota, metrics, models, health)
 _DOCUMENTED = (
     *(JobIn, ItemIn, PredictIn, LabelIn, LabelsIn, TaxonomyIn, TrainingIn, PromoteIn, RollbackIn),
     *(ProblemOut, JobEndedOut, TrainingEndedOut),
@@ -96,7 +97,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(EndWithKey, revocations=revocations)
     access.install(app)
     app.state.metrics, app.state.observers = ProcessMetrics(), Observers()
-    for routes in (jobs, deliveries, predict, trainings, labels, taxonomy, drift, quota, metrics, models, health):
+    for routes in _ROUTES:
         app.include_router(routes.router, responses=OPEN if routes is health else CLOSED)
         app.state.metrics.http.expect(routes.router)
     cors.install(app, settings.cors_origins)

@@ -14,7 +14,7 @@ from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
 
 from shared.drift import Drift
-from shared.ledger import JobList, Ledger, Results, Trainings
+from shared.ledger import ItemList, JobList, Ledger, Results, SentItems, Trainings
 from shared.queues import celery_app
 from shared.settings import Settings
 from shared.stores.blobs import Blobs
@@ -118,7 +118,9 @@ QueueDep = Annotated[Celery, service(lambda stores: stores.queue)]
 
 InForceDep = Annotated[InForce, service(lambda stores: stores.in_force)]
 LedgerDep = Annotated[Ledger, service(lambda stores: Ledger(stores.redis))]
+ItemListDep = Annotated[ItemList, service(lambda stores: ItemList(stores.redis))]
 JobListDep = Annotated[JobList, service(lambda stores: JobList(stores.redis))]
 ResultsDep = Annotated[Results, service(lambda stores: Results(stores.redis))]
+SentItemsDep = Annotated[SentItems, service(lambda stores: SentItems(stores.redis))]
 TrainingsDep = Annotated[Trainings, service(lambda stores: Trainings(stores.redis))]
 DriftDep = Annotated[Drift, service(lambda stores: Drift(stores.redis, stores.settings.keep_drift_days))]

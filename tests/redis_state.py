@@ -28,6 +28,11 @@ def job_keys(redis: Redis, job_id: str = "") -> list[Any]:
     return list(redis.scan_iter(f"{PREFIX}job:{job_id}*"))
 
 
+def forget_facets(redis: Redis, job_id: str) -> None:
+    """Let the job's chunks have been committed by workers of before facets."""
+    redis.delete(job_key(job_id, "facets"))
+
+
 def live_jobs(redis: Redis) -> set[Any]:
     return set(redis.smembers(_LIVE))
 
@@ -138,8 +143,8 @@ def memory_counted(redis: Redis, tenant: str) -> dict[str, int]:
 
 
 def memory_stored(redis: Redis, job_id: str) -> int:
-    """The bytes of the job's items and results."""
-    parts = (redis.hvals(job_key(job_id, part)) for part in ("input", "kept", "results"))
+    """The bytes of all that is kept of the job's items."""
+    parts = (redis.hvals(job_key(job_id, part)) for part in ("input", "kept", "results", "facets", "sent"))
     return sum(len(packed) for values in parts for packed in values)
 
 

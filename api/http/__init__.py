@@ -4,6 +4,7 @@ __all__ = [
     "body",
     "callers",
     "cors",
+    "entity_tags",
     "held_requests",
     "idempotency",
     "json_text",

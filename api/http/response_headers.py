@@ -52,8 +52,11 @@ class _ResponseHeaders:
                 if headers.get("content-type", "").startswith("text/html"):
                     page = message  # its headers depend on its body
                     return
+                kept = headers.get("cache-control", "")
                 for name, value in (ALWAYS if scope["path"].startswith(_PUBLIC) else of_data()).items():
                     headers[name] = value
+                if kept.startswith("private"):  # a route knows that its answer never changes
+                    headers["Cache-Control"] = kept
             elif page is not None:
                 # The pages hold nothing that a caller sent, so whatever script is in one may run.
                 policy = _PAGE.format(scripts="".join(f" '{script}'" for script in _scripts(message["body"])))

@@ -19,7 +19,7 @@ from api.http.small_bodies import unsupported
 from api.ingest import multipart
 from api.ingest.fingerprint import Fingerprint
 from api.ingest.forms import FORMS
-from api.ingest.intake import Intake, Listing, RawItem, item_limit, listed
+from api.ingest.intake import LONGEST_NAME, MOST_OWN_COLUMNS, Intake, Listing, RawItem, item_limit, listed
 from api.ingest.pictures import EMPTY, Picture, PictureRefused, SentPictures, oversize
 from api.ingest.spool import Spool
 from shared.settings import Settings
@@ -54,7 +54,9 @@ def _read(body: Body, request: Request, settings: Settings, listing: Listing, *,
     keep = spool.add if kept else blob_name
     # Members of the body replace those of the query.
     query = request.query_params
-    options: dict[str, Any] = {name: query[name] for name in listing.options if name in query}
+    options: dict[str, Any] = {
+        name: listing.read_option(name, query[name]) for name in listing.options if name in query
+    }
     pictures = SentPictures()
     if body.media_type == MULTIPART:
         items = multipart.items(body, settings, keep, options, pictures, listing)
@@ -119,6 +121,8 @@ __all__ = [
     "CSV",
     "EMPTY",
     "JSON",
+    "LONGEST_NAME",
+    "MOST_OWN_COLUMNS",
     "MULTIPART",
     "NDJSON",
     "Intake",

@@ -30,6 +30,8 @@ class Fingerprint:
         async with aclosing(items):
             async for item in items:
                 self._add(item.fields)
+                if item.own is not None:
+                    self._add(item.own)
                 yield item
         self._complete = True
 

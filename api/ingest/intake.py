@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Self
 
+from api.http.json_text import load
 from api.http.problems import Problem, malformed
 from api.ingest.pictures import SentPictures
 from api.ingest.spool import Spool
@@ -19,15 +20,30 @@ class Listing:
     """The list's name in a JSON document or a multipart body."""
     options: tuple[str, ...]
     columns: tuple[str, ...]
-    """The columns a CSV table may have."""
+    """The columns of a CSV table that are known."""
+    content: tuple[str, ...] = ()
+    """Those of which a table needs one. If there are any, a table's further columns are the caller's own."""
     multipart: bool = True
     """Whether pictures may be sent as files of their own."""
+    objects: tuple[str, ...] = ()
+    """Those of the options that are objects, and not single values."""
+
+    def read_option(self, name: str, text: str) -> Any:
+        """Return an option that was sent as text, outside JSON; what should be an object and is none stays a text."""
+        if name not in self.objects or not text:
+            return text
+        try:
+            return load(bytearray(text.encode()), name)
+        except Problem:
+            return text
 
 
 _ITEM_OVERHEAD = 256 * 1024
 """Bytes of an item beside its picture."""
-OPTION_LIMIT = 16 * 1024
-"""Maximum bytes of an option, or of its name."""
+OPTION_LIMIT = 128 * 1024
+"""Maximum bytes of an option, or of its name: a job's metadata may take 110 kB, with each character escaped."""
+MOST_OWN_COLUMNS, LONGEST_NAME = 256, 200
+"""Columns of the caller's own, of all items of a request together, and characters of the name of one."""
 _BLANK_LINES = 100_000
 """Maximum blank lines of a table: each costs as much time as a short item."""
 
@@ -40,6 +56,8 @@ class RawItem:
     """JSON pointer to the item in the body."""
     line: int | None = None
     """Line in the body or table, from 1; the first one of a record that spans several."""
+    own: dict[str, str] | None = None
+    """The cells of a table's own columns, as they are."""
 
 
 @dataclass(frozen=True)

@@ -62,7 +62,7 @@ async def _members(reader: "_Reader", limit: int, options: dict[str, Any], listi
         elif name in listing.options:
             text, stop = await reader.text(f"the member {name!r}", OPTION_LIMIT)
             options[name] = load(text, f"the member {name!r}")
-            if isinstance(options[name], dict | list):
+            if isinstance(options[name], dict | list) and name not in listing.objects:
                 raise malformed(f"the member {name!r} must be a single value")
         else:
             others = ", ".join(listing.options)

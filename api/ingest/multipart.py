@@ -197,7 +197,7 @@ class _Form:
             if part.name not in self._listing.options:
                 raise self._unknown(part.name)
             self._once(part.name)
-            self._options[part.name] = await part.text(OPTION_LIMIT)
+            self._options[part.name] = self._listing.read_option(part.name, await part.text(OPTION_LIMIT))
         elif filename.lower().endswith(".zip") or part.content_type in _ZIPS:
             await self._archive(part)
         else:

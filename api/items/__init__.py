@@ -2,6 +2,8 @@
 
 __all__ = [
     "images",
+    "own_columns",
+    "picture_types",
     "schemas",
     "validation",
 ]

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from api.items.own_columns import Metadata
 from shared.network.urls import canonical_list, holds_data
 from shared.words import DESCRIPTION_LIMIT, TITLE_LIMIT
 
@@ -67,6 +68,11 @@ class ItemIn(BaseModel):
     title: str | None = Field(None, max_length=TITLE_LIMIT)
     description: str | None = Field(None, max_length=DESCRIPTION_LIMIT)
     image: ImageIn | None = None
+    metadata: Metadata = Field(
+        None,
+        description="Your own columns, which come back with the result in this order: texts, numbers, booleans or "
+        "null, up to 4,096 bytes of JSON. All items of a job together have at most 256 different names.",
+    )
 
     @model_validator(mode="after")
     def _not_empty(self) -> Self:

@@ -17,6 +17,8 @@ _TOLD_ITEMS = 1000
 """Invalid items of a request that are named; the others are counted."""
 _MEMBERS = 20
 """Members of an object in an item, of which each wrong one takes a moment to describe."""
+_METADATA = "metadata"
+"""The member that may have more: of its errors only the first is described."""
 
 
 class ItemError(ValueError):
@@ -106,7 +108,7 @@ def check_members(fields: Any) -> None:
     if len(fields) > _MEMBERS:
         raise _too_many_members(fields)
     for name, value in fields.items():
-        if isinstance(value, dict) and len(value) > _MEMBERS:
+        if isinstance(value, dict) and len(value) > _MEMBERS and name != _METADATA:
             raise _too_many_members(value, name)
 
 

@@ -2,6 +2,7 @@
 
 __all__ = [
     "deliveries",
+    "items",
     "predict",
     "quota",
     "routes",

@@ -9,6 +9,13 @@ from api.items.schemas import ItemIn, only_if
 from api.jobs.schemas import JobIn, JobOptions
 
 _OPTIONS = described(JobOptions)
+_OPTIONS["metadata"]["schema"] = {
+    "description": _OPTIONS["metadata"]["description"],
+    "type": "string",
+    "contentMediaType": "application/json",
+    "contentSchema": _OPTIONS["metadata"]["schema"]["anyOf"][0],
+}
+"""Outside a JSON body it is an object in JSON, as a text."""
 
 _ITEM = {"id": "sku-1", "title": "Piscine gonflable ronde 3 m"}
 _TABLE = "id,title,image\nsku-1,Piscine gonflable ronde 3 m,https://shop.example/piscine.jpg\n"
@@ -23,7 +30,7 @@ JOB_BODIES: dict[str, Any] = {
                 "schema": {
                     "type": "string",
                     "description": "Columns id, title, description and image (a URL), separated by commas, semicolons, "
-                    "tabs or vertical bars.",
+                    "tabs or vertical bars. Further columns are your own: they come back with the results.",
                 },
                 "example": _TABLE,
             },

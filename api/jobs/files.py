@@ -1,6 +1,7 @@
 """Results as files: NDJSON, CSV and Parquet, written a page at a time."""
 
 import csv
+import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from io import StringIO
@@ -9,19 +10,19 @@ from api import ingest
 from api.jobs.parquet import parquet
 from api.jobs.render import picture_of, result_out
 from api.lifecycle.names import NameOf, NamesOf
-from shared.ledger import ItemStatus, Outcome
+from shared.ledger import ItemStatus, Outcome, Sent, Value
 from shared.spreadsheets import disarmed
 
 COLUMNS = (
     "index", "id", "status", "code", "category", "confidence", "needs_review",
     "bundle", "model_version", "error", "message", "cached",
-    "sure_code", "sure", "path", "picture",
+    "sure_code", "sure", "path", "picture", "title",
 )  # fmt: skip
 _BETWEEN = " > "
 """Between the names of a path."""
 
-Outcomes = Iterable[tuple[str, Outcome]]
-"""A page: each outcome with the bundle that gave it, "" for none."""
+Found = Iterable[tuple[str, Outcome, Sent]]
+"""A page: each outcome with the bundle that gave it, "" for none, and what belongs to its item."""
 Row = tuple[object, ...]
 
 
@@ -29,30 +30,36 @@ Row = tuple[object, ...]
 class FileFormat:
     media_type: str
     suffix: str
-    write: Callable[[Iterable[Outcomes], NamesOf], Iterator[bytes]]
+    write: Callable[[Iterable[Found], NamesOf, Sequence[str]], Iterator[bytes]]
+    """Takes pages, and the names of the caller's own columns."""
 
 
-def ndjson(pages: Iterable[Outcomes], names_of: NamesOf) -> Iterator[bytes]:
+def ndjson(pages: Iterable[Found], names_of: NamesOf, _: Sequence[str] = ()) -> Iterator[bytes]:
     """Yield a line per result."""
     for page in pages:
         yield "".join(
-            result_out(bundle, outcome, names_of(bundle)).model_dump_json() + "\n" for bundle, outcome in page
+            result_out(bundle, outcome, names_of(bundle), sent).model_dump_json() + "\n"
+            for bundle, outcome, sent in page
         ).encode()
 
 
-def csv_table(pages: Iterable[Outcomes], names_of: NamesOf) -> Iterator[bytes]:
+def csv_table(pages: Iterable[Found], names_of: NamesOf, own: Sequence[str] = ()) -> Iterator[bytes]:
     """Yield a heading and a row per result; a spreadsheet that opens the file takes no cell for a formula."""
-    return _csv(pages, names_of, disarmed)
+    return _csv(pages, names_of, own, disarmed)
 
 
-def raw_csv_table(pages: Iterable[Outcomes], names_of: NamesOf) -> Iterator[bytes]:
+def raw_csv_table(pages: Iterable[Found], names_of: NamesOf, own: Sequence[str] = ()) -> Iterator[bytes]:
     """The same with each text as it is, for programs."""
-    return _csv(pages, names_of, lambda text: text)
+    return _csv(pages, names_of, own, lambda text: text)
 
 
-def parquet_table(pages: Iterable[Outcomes], names_of: NamesOf) -> Iterator[bytes]:
-    """Yield the parts of a Parquet file with the CSV's columns, typed."""
-    return parquet(COLUMNS, ([row(bundle, outcome, names_of(bundle)) for bundle, outcome in page] for page in pages))
+def parquet_table(pages: Iterable[Found], names_of: NamesOf, own: Sequence[str] = ()) -> Iterator[bytes]:
+    """Yield the parts of a Parquet file with the CSV's columns, ours typed, the caller's own as texts."""
+    columns = zip(_heading(own), (*COLUMNS, *(None for _ in own)), strict=True)
+    return parquet(
+        list(columns),
+        ([(*row(b, o, names_of(b), s), *map(_text, _own_values(s, own))) for b, o, s in page] for page in pages),
+    )
 
 
 FORMATS = {
@@ -63,7 +70,7 @@ FORMATS = {
 }
 
 
-def row(bundle: str, outcome: Outcome, name_of: NameOf) -> Row:
+def row(bundle: str, outcome: Outcome, name_of: NameOf, sent: Sent) -> Row:
     """A result as a row of a table with the columns `COLUMNS`, made without the models of the JSON."""
     status = outcome.status.value
     answered: Row = (None, None, None, None)
@@ -79,15 +86,45 @@ def row(bundle: str, outcome: Outcome, name_of: NameOf) -> Row:
         sure: Row = (path[outcome.sure - 1], names[outcome.sure - 1]) if outcome.sure else (None, None)
         of_path = (*sure, _BETWEEN.join(names), picture_of(outcome))
     about: Row = (bundle or None, bundle or None, *failure, outcome.cached)
-    return (outcome.index, outcome.id, status, *answered, *about, *of_path)
+    return (outcome.index, outcome.id, status, *answered, *about, *of_path, sent.title)
 
 
-def _csv(pages: Iterable[Outcomes], names_of: NamesOf, shown: Callable[[str], str]) -> Iterator[bytes]:
-    yield _csv_rows([COLUMNS])
+def _heading(own: Sequence[str]) -> list[str]:
+    """Name the columns: the caller's own keep their names, so ours make way for them."""
+    taken = {name.lower() for name in own}
+
+    def ours(name: str) -> str:
+        return name if name not in taken else ours(f"result_{name}")
+
+    return [*map(ours, COLUMNS), *own]
+
+
+def _csv(pages: Iterable[Found], names_of: NamesOf, own: Sequence[str], shown: Callable[[str], str]) -> Iterator[bytes]:
+    ours = len(COLUMNS)
+    heading = _heading(own)
+    yield _csv_rows([[*heading[:ours], *map(shown, heading[ours:])]])
     for page in pages:
         yield _csv_rows(
-            [_cell(cell, shown) for cell in row(bundle, outcome, names_of(bundle))] for bundle, outcome in page
+            [
+                *(_cell(cell, shown) for cell in row(bundle, outcome, names_of(bundle), sent)),
+                *(_own_cell(value, shown) for value in _own_values(sent, own)),
+            ]
+            for bundle, outcome, sent in page
         )
+
+
+def _own_values(sent: Sent, own: Sequence[str]) -> Iterator[Value]:
+    metadata = sent.metadata or {}
+    return map(metadata.get, own)
+
+
+def _own_cell(value: Value, shown: Callable[[str], str]) -> str:
+    return shown(value) if isinstance(value, str) else _text(value) or ""
+
+
+def _text(value: Value) -> str | None:
+    """The value as a text; a number is written as in JSON."""
+    return value if value is None or isinstance(value, str) else json.dumps(value)
 
 
 def _cell(cell: object, shown: Callable[[str], str]) -> object:

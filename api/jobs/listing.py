@@ -3,4 +3,12 @@
 from api.ingest import Listing
 from api.jobs.schemas import JobOptions
 
-ITEMS = Listing("items", options=tuple(JobOptions.model_fields), columns=("id", "title", "description", "image"))
+_CONTENT = ("title", "description", "image")
+
+ITEMS = Listing(
+    "items",
+    options=tuple(JobOptions.model_fields),
+    columns=("id", *_CONTENT),
+    content=_CONTENT,
+    objects=("metadata",),
+)

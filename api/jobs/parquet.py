@@ -1,17 +1,26 @@
 """Results as a Parquet file. Arrow is imported at the first request for one."""
 
-import io
 from collections.abc import Iterable, Iterator, Sequence
+from tempfile import SpooledTemporaryFile
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from arro3.core import RecordBatch
 
 _PART = 1 << 16
+_IN_MEMORY = 16 * 1024**2
+"""Bytes of a file from which on it is written to disk."""
+_GROUP = 10_000
+"""Rows that are in memory while they are compressed."""
 
 
-def parquet(columns: Sequence[str], pages: Iterable[list[tuple[object, ...]]]) -> Iterator[bytes]:
-    """Yield the parts of a file with these columns, from pages of rows.
+def parquet(columns: Sequence[tuple[str, str | None]], pages: Iterable[list[tuple[object, ...]]]) -> Iterator[bytes]:
+    """Yield the parts of a file, from pages of rows.
 
-    The writer takes a whole table; as columns, the results of 100,000 items take about ten megabytes.
+    Args:
+        columns: The name of each column, and which column of a result it is; `None` for one with texts.
     """
-    from arro3.core import Array, DataType, Field, RecordBatch, Schema, Table
+    from arro3.core import Array, DataType, Field, RecordBatch, RecordBatchReader, Schema
     from arro3.io import write_parquet
 
     special = {
@@ -20,15 +29,26 @@ def parquet(columns: Sequence[str], pages: Iterable[list[tuple[object, ...]]]) -
         "needs_review": DataType.bool(),
         "cached": DataType.bool(),
     }
-    types = [special.get(name, DataType.string()) for name in columns]
-    schema = Schema([Field(name, kind) for name, kind in zip(columns, types, strict=True)])
+    types = [special.get(ours or "", DataType.string()) for _, ours in columns]
+    schema = Schema([Field(name, kind) for (name, _), kind in zip(columns, types, strict=True)])
+    failures: list[Exception] = []
 
-    def batch(rows: list[tuple[object, ...]]) -> RecordBatch:
-        arrays = [Array(list(values), kind) for values, kind in zip(zip(*rows, strict=True), types, strict=True)]
-        return RecordBatch.from_arrays(arrays, schema=schema)
+    def batches() -> "Iterator[RecordBatch]":
+        try:
+            for rows in pages:
+                if rows:
+                    cells = zip(zip(*rows, strict=True), types, strict=True)
+                    arrays = [Array(list(values), kind) for values, kind in cells]
+                    yield RecordBatch.from_arrays(arrays, schema=schema)
+        except Exception as error:
+            failures.append(error)
+            raise
 
-    table = Table.from_batches([batch(rows) for rows in pages if rows], schema=schema)
-    sink = io.BytesIO()
-    write_parquet(table, sink, compression="zstd(3)")
-    sink.seek(0)
-    yield from iter(lambda: sink.read(_PART), b"")
+    with SpooledTemporaryFile[bytes](_IN_MEMORY) as sink:
+        try:
+            reader = RecordBatchReader.from_batches(schema, batches())
+            write_parquet(reader, sink, compression="zstd(3)", max_row_group_size=_GROUP)
+        except Exception as error:
+            raise failures[0] if failures else error  # noqa: B904  # Arrow has put one of its own in its place
+        sink.seek(0)
+        yield from iter(lambda: sink.read(_PART), b"")

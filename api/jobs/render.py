@@ -1,16 +1,18 @@
 """Jobs and results as clients see them."""
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Literal
 
-from api.jobs.schemas import AnswerOut, BranchesOut, CategoryOut, ItemErrorOut, JobOut, QueueOut, ResultOut
+from api.jobs.schemas import AnswerOut, BranchesOut, CategoryOut, ItemErrorOut, ItemOut, JobOut, QueueOut, ResultOut
 from api.lifecycle.counts import JobCountsOut
 from api.lifecycle.names import NameOf
 from api.lifecycle.times import maybe_time, time_of
 from api.lifecycle.webhooks import webhook_out
-from shared.ledger import Guess, ItemStatus, Job, LaneStatus, Outcome
+from shared.ledger import Guess, ItemStatus, Job, KnownItem, LaneStatus, Outcome, Sent
 from shared.telemetry.tracing import trace_id
 
+_NOTHING = Sent()
 _LONGEST_PAUSE_S = 30
 """The longest time after which a client is told to ask again."""
 
@@ -37,6 +39,8 @@ def job_out(job: Job, lane: LaneStatus | None) -> JobOut:
         error_budget=job.error_budget,
         pictures=job.pictures.value,
         parent=job.parent,
+        name=job.name,
+        metadata=dict(job.metadata),
         webhook=webhook_out(job),
         results_expire_at=maybe_time(job.results_expire_at),
         trace_id=trace_id(job.traceparent),
@@ -54,7 +58,8 @@ def retry_after(job: JobOut, now: float) -> str:
     return str(round(min(max(remaining / 4, 1), _LONGEST_PAUSE_S)))
 
 
-def result_out(bundle: str, outcome: Outcome, name_of: NameOf) -> ResultOut:
+def result_out(bundle: str, outcome: Outcome, name_of: NameOf, sent: Sent = _NOTHING) -> ResultOut:
+    metadata = None if sent.metadata is None else dict(sent.metadata)
     if outcome.status is not ItemStatus.SUCCEEDED:
         return ResultOut(
             id=outcome.id,
@@ -68,6 +73,8 @@ def result_out(bundle: str, outcome: Outcome, name_of: NameOf) -> ResultOut:
             ),
             bundle=bundle or None,
             model_version=bundle or None,
+            title=sent.title,
+            metadata=metadata,
         )
     text_weight, image_weight = outcome.weights or (0.0, 0.0)
     others = [_category(guess, name_of) for guess in outcome.guesses[1:]]
@@ -88,6 +95,22 @@ def result_out(bundle: str, outcome: Outcome, name_of: NameOf) -> ResultOut:
         cached=outcome.cached,
         bundle=bundle,
         model_version=bundle,
+        title=sent.title,
+        metadata=metadata,
+    )
+
+
+def item_out(job_id: str, known: KnownItem, name_of: NameOf) -> ItemOut:
+    item, index, sent = known.item, known.outcome.index, known.sent or _NOTHING
+    if sent.title is None and item is not None:
+        sent = replace(sent, title=item.title)
+    return ItemOut(
+        title=sent.title,
+        description=item and item.description,
+        image_url=item and item.url,
+        picture_url=f"/v1/jobs/{job_id}/items/{index}/picture" if item and item.blob else None,
+        kept=item is not None,
+        result=result_out(known.bundle, known.outcome, name_of, sent),
     )
 
 

@@ -12,7 +12,7 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from api.access.authentication import ClassifyCaller
 from api.access.ownership import JobDep
-from api.dependencies import JobListDep, LedgerDep, QueueDep, ResultsDep
+from api.dependencies import JobListDep, LedgerDep, QueueDep, ResultsDep, SentItemsDep
 from api.http.held_requests import HoldDep
 from api.http.idempotency import Attempt, IdempotentDep
 from api.http.languages import VARY
@@ -26,11 +26,12 @@ from api.jobs import render
 from api.jobs.bodies import JOB_BODIES
 from api.jobs.exports import ExportsDep
 from api.jobs.files import FORMATS
+from api.jobs.filters import JobFilterDep
 from api.jobs.listing import ITEMS
 from api.jobs.schemas import JobOut, JobsOut, ResultsOut
 from api.jobs.submission import JobSubmissionsDep
 from api.lifecycle.names import Names, NamesDep
-from shared.ledger import ItemStatus, Job, JobList, JobState, Ledger, Results
+from shared.ledger import ItemStatus, Job, JobList, Ledger, Outcome, Page, Results, Sent, SentItems
 from shared.queues import reconcile_soon
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
@@ -68,18 +69,18 @@ async def submit(
 def list_(
     job_list: JobListDep,
     caller: ClassifyCaller,
+    wanted: JobFilterDep,
     cursor: Annotated[str | None, Query(description="The `next_cursor` of the previous page.")] = None,
     limit: Annotated[
         int, Query(ge=1, le=JobList.LONGEST_PAGE, description="The largest number of jobs on a page.")
     ] = 20,
-    state: Annotated[list[JobState] | None, Query(description="Return only jobs in one of these states.")] = None,
 ) -> JobsOut:
     """List your jobs, the newest first.
 
-    Trainings have a list of their own, and single predictions are in none. A page may have fewer jobs than `limit`
-    although more follow; `next_cursor` is null on the last page.
+    The filters can be combined. Trainings have a list of their own, and single predictions are in none. A page may have
+    fewer jobs than `limit` although more follow; `next_cursor` is null on the last page.
     """
-    page = job_list.page(caller.tenant, limit, cursor, frozenset(state or ()))
+    page = job_list.page(caller.tenant, limit, cursor, wanted)
     return JobsOut(jobs=[render.job_out(job, None) for job in page.jobs], next_cursor=page.cursor)
 
 
@@ -166,6 +167,7 @@ async def stream_events(
 async def list_results(
     job: JobDep,
     records: ResultsDep,
+    sent: SentItemsDep,
     exports: ExportsDep,
     names: NamesDep,
     cursor: Annotated[str | None, Query(description="The `next_cursor` of the previous page.")] = None,
@@ -190,14 +192,14 @@ async def list_results(
     """
     _refuse_gone(job)
     if output == "json":
-        content = await run_in_threadpool(_page, job, records, names, cursor, limit, status)
+        content = await run_in_threadpool(_page, job, records, sent, names, cursor, limit, status)
         return Response(content, headers=VARY, media_type="application/json")
     form = FORMATS[output]
     headers = {**VARY, "Content-Disposition": f'attachment; filename="{job.id}.{form.suffix}"'}
 
     def parts() -> Iterator[bytes]:
-        pages = (page.outcomes for page in records.pages(job, cursor, _PAGE, status))
-        return form.write(pages, names.in_results)
+        pages = (_found(job, page, sent) for page in records.pages(job, cursor, _PAGE, status))
+        return form.write(pages, names.in_results, sent.columns(job))
 
     if job.total <= _PAGE:
         small = await run_in_threadpool(lambda: b"".join(parts()))
@@ -207,12 +209,30 @@ async def list_results(
     return StreamingResponse(file.parts(), media_type=form.media_type, headers=headers)
 
 
-def _page(job: Job, records: Results, names: Names, cursor: str | None, limit: int, status: ItemStatus | None) -> str:
+def _page(
+    job: Job,
+    records: Results,
+    sent: SentItems,
+    names: Names,
+    cursor: str | None,
+    limit: int,
+    status: ItemStatus | None,
+) -> str:
     """A page of results as JSON, made in a thread: 10,000 of them would hold the event loop for a while."""
     page = records.page(job, cursor, limit, status)
-    results = [render.result_out(bundle, outcome, names.in_results(bundle)) for bundle, outcome in page.outcomes]
+    results = [
+        render.result_out(bundle, outcome, names.in_results(bundle), belonging)
+        for bundle, outcome, belonging in _found(job, page, sent)
+    ]
     out = ResultsOut(job_id=job.id, state=job.state, results=results, next_cursor=page.cursor, complete=page.complete)
     return out.model_dump_json()
+
+
+def _found(job: Job, page: Page, sent: SentItems) -> list[tuple[str, Outcome, Sent]]:
+    return [
+        (bundle, outcome, belonging)
+        for (bundle, outcome), belonging in zip(page.outcomes, sent.of(job, page), strict=True)
+    ]
 
 
 def _refuse_gone(job: Job) -> None:

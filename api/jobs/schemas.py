@@ -1,15 +1,57 @@
 """Jobs, results and predictions as clients send and receive them."""
 
+import re
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, HttpUrl
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, HttpUrl, SkipValidation
 
 from api.items.schemas import ItemIn
 from api.lifecycle.counts import JobCountsOut
 from api.lifecycle.webhooks import WebhookOut
-from shared.ledger import ItemStatus, JobState
+from shared.ledger import ItemStatus, JobState, Value
 from shared.words import DESCRIPTION_LIMIT
+
+NAME_LIMIT, KEY_LIMIT, VALUE_LIMIT, PAIRS_LIMIT = 200, 64, 512, 16
+"""Characters of a job's name, and of a key and a value of its metadata, and how many pairs that has."""
+_CONTROLS = r"\x00-\x1f\x7f-\x9f"
+_READABLE = rf"^[^{_CONTROLS}]*[^{_CONTROLS}\s][^{_CONTROLS}]*$"
+_UNREADABLE = re.compile(rf"[{_CONTROLS}\ud800-\udfff]")
+
+
+def _readable(text: str, what: str = "the name") -> str:
+    """Refuse what neither people nor terminals can show."""
+    if not text.strip() or _UNREADABLE.search(text):
+        raise ValueError(f"{what} must not be blank, nor have control characters")
+    return text
+
+
+def _object(value: Any) -> Any:
+    if not isinstance(value, dict):
+        raise ValueError('must be an object in JSON, such as {"season": "spring"}, without a member that occurs twice')
+    return value
+
+
+def _readable_keys(metadata: dict[str, str]) -> dict[str, str]:
+    for key in metadata:
+        if len(key) > KEY_LIMIT:
+            raise ValueError(f"the key {key[:KEY_LIMIT]!r}… has over {KEY_LIMIT} characters")
+        _readable(key, f"the key {key!r}")
+    return metadata
+
+
+_Name = Annotated[
+    str, Field(max_length=NAME_LIMIT, json_schema_extra={"pattern": _READABLE}), AfterValidator(_readable)
+]
+_Metadata = Annotated[
+    dict[str, Annotated[str, Field(max_length=VALUE_LIMIT)]],
+    Field(
+        max_length=PAIRS_LIMIT,
+        json_schema_extra={"propertyNames": {"type": "string", "maxLength": KEY_LIMIT, "pattern": _READABLE}},
+    ),
+    BeforeValidator(_object),
+    AfterValidator(_readable_keys),
+]
 
 
 class JobOptions(BaseModel):
@@ -34,6 +76,14 @@ class JobOptions(BaseModel):
         "when_needed",
         description="`when_needed`: where the text alone is sure, the picture is not looked at, and not fetched if it "
         "is a URL. `always`: every picture is looked at.",
+    )
+    name: _Name | None = Field(
+        None, description="Your name for the job, by which it can be found again; several jobs may have the same."
+    )
+    metadata: _Metadata | None = Field(
+        None,
+        description="Texts of yours by key, such as `season`, which are kept with the job, and by which it can be "
+        "found again.",
     )
 
 
@@ -81,6 +131,8 @@ class JobOut(BaseModel):
     error_budget: float | None
     pictures: Literal["when_needed", "always"] = Field(description="Which pictures are looked at.")
     parent: str | None = Field(description="The job whose items this one retries.")
+    name: str | None = Field(description="The name that the job was given; a retry has that of its parent.")
+    metadata: dict[str, str] = Field(description="The texts that the job was given; a retry has those of its parent.")
     webhook: WebhookOut | None
     results_expire_at: datetime | None = Field(
         description="When the results are deleted; from then on, the answer to requests for them is 410."
@@ -156,6 +208,12 @@ class ResultOut(BaseModel):
     cached: bool = Field(False, description="Whether this is an earlier answer to the same item by the same bundle.")
     bundle: str | None = Field(description="The hash of the bundle that answered; null if none did.")
     model_version: str | None = Field(deprecated=True, description="The same as `bundle`; use that instead.")
+    title: str | None = Field(
+        None, description="The item's title as you sent it; null without one, or if the item is no longer kept."
+    )
+    metadata: Annotated[dict[str, Value], SkipValidation] | None = Field(
+        None, description="Your own columns as you sent them, in their order; null without."
+    )
 
 
 class ResultsOut(BaseModel):
@@ -164,6 +222,31 @@ class ResultsOut(BaseModel):
     results: list[ResultOut] = Field(description="The results, in the order in which the items were finished.")
     next_cursor: str
     complete: bool = Field(description="Whether the job has ended and this is the last page.")
+
+
+class ItemOut(BaseModel):
+    """An item as it was sent, beside its result."""
+
+    title: str | None
+    description: str | None
+    image_url: str | None = Field(description="The URL that was sent of the picture; it may name several.")
+    picture_url: str | None = Field(
+        description="Where this service has the picture; null if the item has none, or only a URL."
+    )
+    kept: bool = Field(
+        description="Whether what was sent is kept (`CATALOG_KEEP_INPUTS`). If not, the fields above are null."
+    )
+    result: ResultOut
+
+
+class ItemsOut(BaseModel):
+    job_id: str
+    state: JobState
+    items: list[ItemOut]
+    next_cursor: str | None = Field(
+        description="The cursor of the next page; null if nothing will follow. While the job runs, a page may be empty "
+        "although more will follow."
+    )
 
 
 class PredictIn(BaseModel):

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from celery import Celery
 from fastapi.concurrency import run_in_threadpool
@@ -29,7 +29,6 @@ from shared.ledger import (
     Ledger,
     NewJob,
     PictureUse,
-    QueuedItem,
     QueueFullError,
     Results,
 )
@@ -37,6 +36,8 @@ from shared.queues import Lane, wake
 from shared.settings import Settings
 from shared.stores.blobs import Blobs
 from shared.tenants.webhook_secrets import signing_secrets
+
+T = TypeVar("T")
 
 _INTERACTIVE_ITEMS = 16
 """Jobs of up to this many items overtake the larger ones."""
@@ -94,15 +95,16 @@ class JobSubmissions:
             raise Problem(HTTPStatus.CONFLICT, "job-not-ended", detail)
         memory = await run_in_threadpool(self._quotas.memory, parent.tenant)
         async with JobAssembly(self._settings, self._ledger, memory) as assembly:
-            async for item in _in_threads(self._results.retryable(parent, statuses)):
-                await assembly.again(item)
+            async for item, sent in _in_threads(self._results.retryable(parent, statuses)):
+                await assembly.again(item, sent)
             if not assembly.total:
                 detail = f"Job {parent.id} has no items that are {', '.join(sorted(statuses))}{_freed(parent)}."
                 raise Problem(HTTPStatus.CONFLICT, "nothing-to-retry", detail)
             await assembly.finish(self._blobs)
         webhook_url = HttpUrl(parent.webhook_url) if parent.webhook_url else None
         options = JobOptions(webhook_url=webhook_url, pictures=parent.pictures.value)
-        new = replace(self._new(assembly, parent.tenant, options, passing=False), parent=parent.id)
+        new = self._new(assembly, parent.tenant, options, passing=False)
+        new = replace(new, parent=parent.id, name=parent.name, metadata=parent.metadata)
         return await run_in_threadpool(self._open, assembly, new, claim, fingerprint)
 
     async def replay(self, answered: Answered, fingerprint: str) -> Job:
@@ -126,7 +128,10 @@ class JobSubmissions:
             tracked=not passing,
             listed=not passing,
             keep_inputs=settings.keep_inputs,
+            columns=assembly.columns.names,
             pictures=PictureUse(options.pictures),
+            name=options.name,
+            metadata=options.metadata or {},
         )
 
     def _open(self, assembly: JobAssembly, new: NewJob, claim: Claim | None, fingerprint: str) -> Job:
@@ -188,7 +193,7 @@ def _freed(parent: Job) -> str:
     return " and still kept: a cancelled job keeps only what was classified, so send the other items again"
 
 
-async def _in_threads(items: Iterator[QueuedItem]) -> AsyncIterator[QueuedItem]:
+async def _in_threads(items: Iterator[T]) -> AsyncIterator[T]:
     """Iterate in threads, because the iterator blocks."""
     while (item := await run_in_threadpool(next, items, None)) is not None:
         yield item

@@ -6,8 +6,8 @@ from typing import Annotated
 
 from api.access.authentication import Principal
 from api.dependencies import service
+from api.http.entity_tags import matches
 from api.http.problems import Problem
-from api.taxonomy.entity_tags import matches
 from api.taxonomy.reading import invalid_taxonomy
 from api.taxonomy.schemas import (
     CategoryChangeOut,

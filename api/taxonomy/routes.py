@@ -8,10 +8,10 @@ from fastapi.concurrency import run_in_threadpool
 
 from api import ingest
 from api.access.authentication import AnyCaller, TrainCaller
+from api.http.entity_tags import listed
 from api.http.openapi import SMALL_BODY, problems, ref
 from api.http.problems import Problem
 from api.taxonomy.documents import TaxonomyDocumentsDep
-from api.taxonomy.entity_tags import listed
 from api.taxonomy.puts import TaxonomyPutsDep
 from api.taxonomy.reading import taxonomy_in
 from api.taxonomy.schemas import TaxonomyChangesOut, TaxonomyHistoryOut, TaxonomyIn, TaxonomyOut

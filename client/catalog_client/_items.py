@@ -24,6 +24,8 @@ class Item:
     title: str | None = None
     description: str | None = None
     image: Picture | None = None
+    metadata: Mapping[str, str | int | float | bool | None] | None = None
+    """Your own columns, which come back with the result."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -151,6 +151,10 @@ class Result(Record):
     """Whether it is an earlier answer to the same item by the same bundle."""
     bundle: str | None = older("model_version")
     """The bundle that classified it."""
+    title: str | None = None
+    """The item's title as it was sent; None if the item is no longer kept."""
+    metadata: Mapping[str, Any] | None = None
+    """The item's own columns as they were sent, in their order."""
 
 
 @dataclass(frozen=True, kw_only=True)

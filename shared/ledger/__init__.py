@@ -6,6 +6,7 @@ again. Celery messages only wake workers, so a lost, late or duplicate message d
 
 from shared.ledger.audit import Audit
 from shared.ledger.changes import CHANGES, ended_among, read_change
+from shared.ledger.chunks import ResultsGoneError
 from shared.ledger.cursor import CursorError
 from shared.ledger.deliveries import (
     Admission,
@@ -19,6 +20,9 @@ from shared.ledger.deliveries import (
 )
 from shared.ledger.figures import LaneFigures, QueueFigures
 from shared.ledger.idempotency import KEEP_ANSWERS_S, Answered, Claim, Idempotency, InFlightError
+from shared.ledger.item_list import ItemList, Wanted
+from shared.ledger.item_orders import ItemOrder
+from shared.ledger.job_filter import JobFilter, Search
 from shared.ledger.job_list import JobList
 from shared.ledger.ledger import (
     LEASE_S,
@@ -33,8 +37,21 @@ from shared.ledger.ledger import (
 )
 from shared.ledger.outbox import Outbox
 from shared.ledger.quotas import MEMORY, MemoryFullError, MemoryQuota, QuotaExceededError, Quotas
-from shared.ledger.records import Guess, Job, KnownItem, LaneStatus, Lease, NewJob, Outcome, QueuedItem
-from shared.ledger.results import Results, ResultsGoneError
+from shared.ledger.records import (
+    Guess,
+    Job,
+    KnownItem,
+    LaneStatus,
+    Lease,
+    NewJob,
+    Outcome,
+    Page,
+    QueuedItem,
+    Sent,
+    Value,
+)
+from shared.ledger.results import Results
+from shared.ledger.sent import SentItems
 from shared.ledger.states import TERMINAL, TRANSITIONS, ItemStatus, JobState, PictureUse, WebhookState
 from shared.ledger.trainings import Stage, StageState, Training, TrainingRequest, Trainings, new_training
 
@@ -61,8 +78,11 @@ __all__ = [
     "Guess",
     "Idempotency",
     "InFlightError",
+    "ItemList",
+    "ItemOrder",
     "ItemStatus",
     "Job",
+    "JobFilter",
     "JobList",
     "JobNotFoundError",
     "JobState",
@@ -78,6 +98,7 @@ __all__ = [
     "NothingToDeliverError",
     "Outbox",
     "Outcome",
+    "Page",
     "PictureUse",
     "QueueFigures",
     "QueueFullError",
@@ -86,6 +107,9 @@ __all__ = [
     "Quotas",
     "Results",
     "ResultsGoneError",
+    "Search",
+    "Sent",
+    "SentItems",
     "Stage",
     "StageState",
     "StagingLostError",
@@ -93,6 +117,8 @@ __all__ = [
     "Training",
     "TrainingRequest",
     "Trainings",
+    "Value",
+    "Wanted",
     "WebhookState",
     "ended_among",
     "idempotency",

@@ -3,7 +3,7 @@
 import json
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -11,11 +11,12 @@ from redis import Redis, ResponseError
 from redis.commands.core import Script
 
 from shared import redis_access
+from shared.ledger.facets import Facets
 from shared.ledger.freeing import Freeing
 from shared.ledger.idempotency import Claim
-from shared.ledger.packing import pack_items, pack_outcomes, unpack_items
+from shared.ledger.packing import pack_items, pack_outcomes, pack_sent, unpack_items
 from shared.ledger.quotas import MEMORY, MemoryFullError, MemoryQuota, QuotaExceededError
-from shared.ledger.records import Job, LaneStatus, Lease, NewJob, Outcome, QueuedItem
+from shared.ledger.records import Job, LaneStatus, Lease, NewJob, Outcome, QueuedItem, Sent
 from shared.ledger.scripts import job_key, load
 from shared.ledger.states import ItemStatus, JobState, PictureUse
 from shared.redis_access import PREFIX, in_bytes, in_seconds
@@ -97,28 +98,50 @@ class Ledger:
         limits = [max_queued, *([] if max_waiting is None else [max_waiting])]
         _check_accepted(self._room(args=[lane, tenant, items, *limits]), lane, max_waiting)
 
-    def stage(self, job: str, chunk: int, items: Sequence[QueuedItem], memory: MemoryQuota | None = None) -> None:
+    def stage(
+        self,
+        job: str,
+        chunk: int,
+        items: Sequence[QueuedItem],
+        memory: MemoryQuota | None = None,
+        sent: Mapping[int, Sent] | None = None,
+    ) -> None:
         """Stage a chunk's items before the job exists; they expire unless `keep_staged` renews them.
 
         Args:
             memory: What the chunk counts towards; nothing is checked or counted without it.
+            sent: What results give back of the items with these indexes, as far as the items do not hold it.
 
         Raises:
             QuotaExceededError, MemoryFullError: The chunk was not staged.
         """
-        self._put(job, "input", chunk, pack_items(items), memory)
+        self._put(job, "input", chunk, pack_items(items), memory, sent)
 
     def stage_invalid(
-        self, job: str, chunk: int, outcomes: Sequence[Outcome], memory: MemoryQuota | None = None
+        self,
+        job: str,
+        chunk: int,
+        outcomes: Sequence[Outcome],
+        memory: MemoryQuota | None = None,
+        sent: Mapping[int, Sent] | None = None,
     ) -> None:
         """Stage a chunk of invalid items, which are skipped: their outcomes are known before the job exists.
 
         Arguments and errors are those of `stage`.
         """
-        self._put(job, "results", chunk, pack_outcomes("", outcomes), memory)
+        self._put(job, "results", chunk, pack_outcomes("", outcomes), memory, sent)
 
-    def _put(self, job: str, part: str, chunk: int, packed: bytes, memory: MemoryQuota | None) -> None:
-        args: list[str | int | float | bytes] = [job, part, chunk, packed, STAGING_S]
+    def _put(
+        self,
+        job: str,
+        part: str,
+        chunk: int,
+        packed: bytes,
+        memory: MemoryQuota | None,
+        sent: Mapping[int, Sent] | None,
+    ) -> None:
+        given_back = pack_sent(sent) if sent else b""
+        args: list[str | int | float | bytes] = [job, part, chunk, packed, given_back, STAGING_S]
         if memory is not None:
             args += [memory.tenant, memory.share, memory.tenants_share]
         match self._stage(args=args):
@@ -164,6 +187,8 @@ class Ledger:
         """
         facts = {**asdict(new), "id": job, "keep": new.keep_s, "keep_record": new.keep_record_s}
         facts["tracked"], facts["keep_inputs"] = int(new.tracked), int(new.keep_inputs)
+        facts["columns"] = json.dumps(new.columns) if new.columns else None
+        facts["metadata"] = json.dumps(dict(new.metadata), ensure_ascii=False) if new.metadata else None
         if claim is not None:
             answer = {"key": claim.key, "token": claim.token, "fingerprint": fingerprint, "keep_s": keep_claim_s}
             facts["idempotency"] = answer
@@ -231,7 +256,8 @@ class Ledger:
         again = pack_items([item for item in lease.items if item.index in failed]) if failed else b""
         packed = pack_outcomes(bundle, outcomes)
         counts = (len(outcomes) - len(failed), len(failed), unsure)
-        state = self._commit(args=[lease.job_id, lease.chunk, packed, again, *counts, bundle])
+        facets = Facets.of(bundle, outcomes).write()
+        state = self._commit(args=[lease.job_id, lease.chunk, packed, again, *counts, bundle, facets])
         return JobState(state.decode()) if state else None
 
     def release(self, leases: Sequence[Lease]) -> None:

@@ -6,12 +6,12 @@ They are rows instead of objects with names: there may be millions of items, and
 import json
 import re
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import fields
 from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 
-from shared.ledger.records import Guess, Outcome, QueuedItem
+from shared.ledger.records import Guess, Outcome, QueuedItem, Sent
 from shared.ledger.states import ItemStatus
 
 _NUMBER = re.compile("0|[1-9][0-9]{0,17}")
@@ -20,12 +20,22 @@ _SUCCEEDED = attrgetter("index", "id", "needs_review", "cached", "weights")
 _OTHERS = attrgetter("index", "id", "status", "error", "message", "pointer", "line")
 
 
+class _Path(NamedTuple):
+    """The categories above an answer, as they are packed."""
+
+    codes: Sequence[str]
+    confidences: Sequence[float]
+    sure: int
+    """The number of categories that are sure."""
+
+
 def pack_items(items: Sequence[QueuedItem]) -> bytes:
     return _pack([_ITEM(item) for item in items])
 
 
-def unpack_items(packed: bytes) -> list[QueuedItem]:
-    return [QueuedItem(*row) for row in _unpack(packed)]
+def unpack_items(packed: bytes, indices: Collection[int] | None = None) -> list[QueuedItem]:
+    """Unpack the items, or those of them with these indices."""
+    return [QueuedItem(*row) for row in _unpack(packed) if indices is None or row[0] in indices]
 
 
 def count_items(packed: bytes) -> int:
@@ -45,12 +55,39 @@ def pack_outcomes(bundle: str, outcomes: Sequence[Outcome]) -> bytes:
     return packed + _pack_paths(answered) if told else packed
 
 
-def unpack_outcomes(packed: bytes) -> tuple[str, list[Outcome]]:
-    """The bundle ("" for none), and the outcomes it gave."""
+def unpack_outcomes(packed: bytes, indices: Collection[int] | None = None) -> tuple[str, list[Outcome]]:
+    """Return the bundle ("" for none), and the outcomes it gave, or those of them with these indices."""
     stream = zlib.decompressobj()
     bundle, rows = json.loads(stream.decompress(packed))
     paths = _unpack_paths(stream.unused_data)
-    return bundle, [_from_row(paths, *row) for row in rows]
+    found = list[Outcome]()
+    for row in rows:
+        # The paths are those of the succeeded, in their order.
+        path = None if isinstance(row[2], str) else next(paths, None)
+        if indices is None or row[0] in indices:
+            found.append(_from_row(path, *row))
+    return bundle, found
+
+
+def pack_sent(sent: Mapping[int, Sent]) -> bytes:
+    """Pack what results give back, by the items' indexes; each distinct list of columns is packed once."""
+    numbers: dict[tuple[str, ...], int] = {}
+    rows: list[tuple[Any, ...]] = []
+    for index, one in sent.items():
+        if one.metadata is None:
+            rows.append((index, one.title, None))
+        else:
+            number = numbers.setdefault(tuple(one.metadata), len(numbers))
+            rows.append((index, one.title, number, *one.metadata.values()))
+    return _pack([list(numbers), rows])
+
+
+def unpack_sent(packed: bytes) -> dict[int, Sent]:
+    columns, rows = _unpack(packed)
+    return {
+        index: Sent(title, None if number is None else dict(zip(columns[number], values, strict=True)))
+        for index, title, number, *values in rows
+    }
 
 
 def _to_row(outcome: Outcome) -> tuple[Any, ...]:
@@ -69,19 +106,18 @@ def _cells(guess: Guess) -> tuple[str | int, float]:
     return int(guess.code) if _NUMBER.fullmatch(guess.code) else guess.code, guess.confidence
 
 
-def _from_row(paths: Iterator[tuple[tuple[Guess, ...], int]], index: int, identifier: str, *rest: Any) -> Outcome:
+def _from_row(path: _Path | None, index: int, identifier: str, *rest: Any) -> Outcome:
     if isinstance(rest[0], str):
         status, error, message, pointer, line = rest
         return Outcome(index, identifier, ItemStatus(status), error=error, message=message, pointer=pointer, line=line)
     needs_review, cached, weights, guesses, text, image = rest
-    path, sure = next(paths, ((), _sure_alone(guesses, needs_review)))
     return Outcome(
         index,
         identifier,
         guesses=tuple([_guess(*guess) for guess in guesses]),
         needs_review=needs_review,
-        path=path,
-        sure=sure,
+        path=tuple(map(Guess, path.codes, path.confidences)) if path else (),
+        sure=path.sure if path else _sure_alone(guesses, needs_review),
         text=text and _guess(*text),
         image=_guess(*image) if image else None,
         not_looked_at=image is False,
@@ -105,12 +141,12 @@ def _pack_paths(answered: Sequence[Outcome]) -> bytes:
     return _pack([list(numbers), rows])
 
 
-def _unpack_paths(packed: bytes) -> Iterator[tuple[tuple[Guess, ...], int]]:
-    """Yield path and number of sure categories of each outcome that succeeded; nothing, if there are no paths."""
+def _unpack_paths(packed: bytes) -> Iterator[_Path]:
+    """Yield the path of each outcome that succeeded; nothing, if there are no paths."""
     if packed:
         paths, rows = _unpack(packed)
         for number, sure, *confidences in rows:
-            yield tuple(map(Guess, paths[number], confidences)), sure
+            yield _Path(paths[number], confidences, sure)
 
 
 def _guess(code: str | int, confidence: float) -> Guess:

@@ -1,7 +1,8 @@
 """The records that the ledger takes and returns."""
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from shared.ledger.states import TERMINAL, ItemStatus, JobState, PictureUse, WebhookState
@@ -28,6 +29,19 @@ class QueuedItem:
     def has_content(self) -> bool:
         """Whether there is something to classify; not, once a cancelled job's items have been freed."""
         return bool(self.title or self.description or self.blob or self.url)
+
+
+Value = str | int | float | bool | None
+"""What a caller's own column may hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What an item's result gives back as the caller sent it."""
+
+    title: str | None = None
+    metadata: Mapping[str, Value] | None = None
+    """The caller's own columns, in order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +121,8 @@ class Page:
 
     outcomes: list[tuple[str, Outcome]]
     """Bundle ("" for none) and outcome."""
+    chunks: list[int]
+    """The chunk of each outcome."""
     cursor: str
     """Cursor of the next page; while the job runs, more outcomes may follow."""
     complete: bool
@@ -122,6 +138,8 @@ class KnownItem:
     """The one that gave the outcome."""
     item: QueuedItem | None
     """The item as sent; `None` if it is no longer kept."""
+    sent: "Sent | None" = None
+    """What results give back besides, in lists of items; `None` for most items."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,9 +173,14 @@ class NewJob:
     """Whether the job is in the list of its tenant's jobs. A training is in that of trainings instead."""
     keep_inputs: bool = True
     """Whether classified items are kept with their results, for corrections."""
+    columns: tuple[str, ...] = ()
+    """The names of the own columns of all items, in the order of their first appearance."""
     traceparent: str | None = None
     """Its place in a trace (W3C Trace Context), which the ledger stores without interpreting it."""
     pictures: PictureUse = PictureUse.WHEN_NEEDED
+    name: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    """What the client keeps with the job, to find it again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +217,8 @@ class Job:
     webhook_attempts: int
     traceparent: str | None = None
     pictures: PictureUse = PictureUse.WHEN_NEEDED
+    name: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def done(self) -> int:
@@ -284,6 +309,8 @@ class Job:
             webhook_attempts=int(text.get("webhook_attempts", 0)),
             traceparent=text.get("traceparent"),
             pictures=PictureUse(text.get("pictures", PictureUse.WHEN_NEEDED)),
+            name=text.get("name"),
+            metadata=json.loads(text.get("metadata", "{}")),
         )
 
 

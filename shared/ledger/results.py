@@ -4,30 +4,23 @@ from collections.abc import Collection, Iterator
 
 from redis import Redis
 
+from shared.ledger.chunks import Chunks, ResultsGoneError, rest_of
 from shared.ledger.cursor import Cursor
-from shared.ledger.packing import unpack_items, unpack_outcomes
-from shared.ledger.records import Job, KnownItem, Outcome, Page, QueuedItem
+from shared.ledger.packing import unpack_items, unpack_sent
+from shared.ledger.records import Job, KnownItem, Outcome, Page, QueuedItem, Sent
 from shared.ledger.scripts import job_key
-from shared.ledger.states import ItemStatus, JobState
+from shared.ledger.states import ItemStatus
 from shared.redis_access import in_bytes
 
 _START = "~"
 _CHUNKS_A_PAGE = 200
 """A page ends after this many chunks even if few of their outcomes have the requested status."""
 
-_NEVER_DONE = {
-    ItemStatus.CANCELLED: "the job ended before this item was classified",
-    ItemStatus.EXPIRED: "the job's deadline passed before this item was classified",
-}
-
-
-class ResultsGoneError(LookupError):
-    """The results expired while they were being read."""
-
 
 class Results:
     def __init__(self, redis: Redis) -> None:
         self._redis = in_bytes(redis)
+        self._chunks = Chunks(self._redis)
 
     def page(self, job: Job, cursor: str | None = None, limit: int = 1000, status: ItemStatus | None = None) -> Page:
         """Return the outcomes after `cursor` in the order of their commit, also while the job runs.
@@ -42,24 +35,24 @@ class Results:
             CursorError: `cursor` is not one that this ledger returns.
             ResultsGoneError: The results have expired.
         """
-        order = [int(chunk) for chunk in self._redis.lrange(job_key(job.id, "order"), 0, -1)]
+        order = self._chunks.order(job)
         at = Cursor.parse(cursor or _START, order, job.chunks)
-        if job.ended and len(order) < job.chunks:
-            raise ResultsGoneError(job.id)
         outcomes: list[tuple[str, Outcome]] = []
+        chunks: list[int] = []
         for chunk in at.rest(order)[:_CHUNKS_A_PAGE]:
             if len(outcomes) >= limit:
                 break
-            if (read := self._chunk(job, str(chunk))) is None:
+            if (read := self._chunks.outcomes(job, chunk)) is None:
                 break
             bundle, found = read
             offset = at.offset
             while offset < len(found) and len(outcomes) < limit:
                 if status is None or found[offset].status is status:
                     outcomes.append((bundle, found[offset]))
+                    chunks.append(chunk)
                 offset += 1
             at.move(chunk, offset, len(found))
-        return Page(outcomes, str(at), complete=job.ended and len(at.read) == job.chunks)
+        return Page(outcomes, chunks, str(at), complete=job.ended and len(at.read) == job.chunks)
 
     def pages(
         self, job: Job, cursor: str | None = None, limit: int = 1000, status: ItemStatus | None = None
@@ -72,8 +65,8 @@ class Results:
                 return
             cursor = page.cursor
 
-    def retryable(self, job: Job, statuses: frozenset[ItemStatus]) -> Iterator[QueuedItem]:
-        """Yield the items of an ended job that failed or were never done, chunk by chunk.
+    def retryable(self, job: Job, statuses: frozenset[ItemStatus]) -> Iterator[tuple[QueuedItem, Sent | None]]:
+        """Yield the items of an ended job that failed or were never done, chunk by chunk, and what belongs to them.
 
         Those that a cancelled job never did are no longer there.
 
@@ -81,13 +74,15 @@ class Results:
             ResultsGoneError: The job's items expired while they were being read.
         """
         results = job_key(job.id, "results")
-        rest = _rest(job)
+        rest = rest_of(job)
         for chunk in sorted(self._redis.hkeys(job_key(job.id, "input")), key=int):
             status = ItemStatus.FAILED if self._redis.hexists(results, chunk) else rest
             if status in statuses:
                 if (packed := self._redis.hget(job_key(job.id, "input"), chunk)) is None:
                     raise ResultsGoneError(job.id)
-                yield from (item for item in unpack_items(packed) if item.has_content)
+                sent = self._redis.hget(job_key(job.id, "sent"), chunk)
+                belonging = unpack_sent(sent) if sent else {}
+                yield from ((item, belonging.get(item.index)) for item in unpack_items(packed) if item.has_content)
 
     def known(self, job: Job, ids: Collection[str]) -> dict[str, KnownItem]:
         """Return the items with these ids that have an outcome, without skipped ones."""
@@ -96,38 +91,13 @@ class Results:
             if len(found) == len(wanted):
                 break
             chunk = self._redis.lindex(job_key(job.id, "order"), position)
-            if chunk is None or (read := self._chunk(job, chunk.decode())) is None:
+            if chunk is None or (read := self._chunks.outcomes(job, int(chunk))) is None:
                 break
             bundle, outcomes = read
             if outcomes := [outcome for outcome in outcomes if outcome.id in wanted and _was_sent(outcome)]:
-                items = self._items(job, chunk)
+                items = self._chunks.items(job, int(chunk))
                 found |= {outcome.id: KnownItem(outcome, bundle, items.get(outcome.index)) for outcome in outcomes}
         return found
-
-    def _items(self, job: Job, chunk: bytes) -> dict[int, QueuedItem]:
-        """Return a chunk's items by index: all if inputs are kept, else those without a result; not freed ones."""
-        packed = self._redis.hget(job_key(job.id, "kept"), chunk) or self._redis.hget(job_key(job.id, "input"), chunk)
-        return {item.index: item for item in unpack_items(packed) if item.has_content} if packed else {}
-
-    def _chunk(self, job: Job, chunk: str) -> tuple[str, list[Outcome]] | None:
-        """The bundle ("" for none) and what it gave; `None` if the job has ended since it was read."""
-        packed = self._redis.hget(job_key(job.id, "results"), chunk)
-        if packed is not None:
-            return unpack_outcomes(packed)
-        if not job.ended:
-            return None
-        packed = self._redis.hget(job_key(job.id, "input"), chunk)
-        if packed is None:
-            raise ResultsGoneError(job.id)
-        items = unpack_items(packed)
-        status = _rest(job)
-        message = _NEVER_DONE[status]
-        return "", [Outcome(i.index, i.id, status=status, error=status.value, message=message) for i in items]
-
-
-def _rest(job: Job) -> ItemStatus:
-    """Return the status of the items that an ended job has no results for."""
-    return ItemStatus.EXPIRED if job.state is JobState.EXPIRED else ItemStatus.CANCELLED
 
 
 def _was_sent(outcome: Outcome) -> bool:

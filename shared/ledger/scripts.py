@@ -6,6 +6,9 @@ Keys, below the prefix `catalog:`:
     job:{id}:input       hash: chunk → packed items without an outcome, or failed and open to a retry
     job:{id}:kept        hash: chunk → packed items of committed chunks, for corrections
     job:{id}:results     hash: chunk → packed outcomes
+    job:{id}:facets      hash: chunk → what its classified items are chosen and ordered by
+    job:{id}:sent        hash: chunk → packed own columns of its items, and titles that are not kept elsewhere;
+                         `columns` → the names of all own columns, as JSON
     job:{id}:ready       list: chunks that wait for a worker
     job:{id}:order       list: chunks in the order of their commit, which a cursor of results follows
     job:{id}:attempts    hash: chunk not yet committed → number of its leases

@@ -86,6 +86,23 @@ class Taxonomy:
         """Return the categories from the root to this one; raises `KeyError` for an unknown code."""
         return tuple(reversed(tuple(self._upwards(code))))
 
+    def branch(self, code: str) -> frozenset[str]:
+        """Return the codes of this category, of those below it, and of those that were merged into one of these.
+
+        Raises:
+            KeyError: The code is unknown.
+        """
+        top = self.by_code[code].code
+        return frozenset(other for other in self.by_code if top in self._belongs_to(other))
+
+    def _belongs_to(self, code: str) -> Iterator[str]:
+        """Yield the code, that of the category it was merged into, and those of all above."""
+        current: str | None = code
+        while current is not None:
+            yield current
+            category = self.by_code[current]
+            current = category.moved_to or category.parent
+
     def _upwards(self, code: str) -> Iterator[Category]:
         upper: str | None = code
         while upper is not None:

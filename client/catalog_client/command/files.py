@@ -1,8 +1,9 @@
 """Results as rows and lines of a file."""
 
 import csv
+import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from io import TextIOWrapper
 from typing import Any, BinaryIO
 
@@ -29,17 +30,18 @@ def write_challenge(file: BinaryIO, results: Iterable[Result]) -> None:
     _write_rows(file, ("row", "prdtypecode"), rows)
 
 
-def write_csv(file: BinaryIO, results: Iterable[Result]) -> None:
-    """Write the results as CSV."""
-    _write_rows(file, _COLUMNS, map(_row, results))
+def write_csv(file: BinaryIO, results: Sequence[Result]) -> None:
+    """Write the results as CSV, and behind them the items' own columns."""
+    own = list(dict.fromkeys(name for result in results for name in result.metadata or ()))
+    rows = ([*_row(result), *_own_cells(result, own)] for result in results)
+    _write_rows(file, [*_beside(_COLUMNS, own), *map(disarmed, own)], rows)
 
 
 def write_joined(file: BinaryIO, results: Iterable[Result], table: Table) -> None:
     """Write the table's own columns and those of the results as CSV, joined by the items' ids."""
     own = [*table.columns.heading]
-    taken = {name.lower() for name in own}
     kept = [place for place, name in enumerate(_COLUMNS) if name != "id" or "id" not in table.columns.places]
-    named = [f"result_{_COLUMNS[place]}" if _COLUMNS[place] in taken else _COLUMNS[place] for place in kept]
+    named = _beside([_COLUMNS[place] for place in kept], own)
     found = {result.id: result for result in results}
 
     def rows() -> Iterator[list[Any]]:
@@ -50,6 +52,24 @@ def write_joined(file: BinaryIO, results: Iterable[Result], table: Table) -> Non
                 yield [*padded, *(values[place] for place in kept)]
 
     _write_rows(file, [*own, *named], rows())
+
+
+def _beside(columns: Sequence[str], own: Iterable[str]) -> list[str]:
+    """Name the columns of results: `result_` comes before a name that the caller's own columns have."""
+    taken = {name.lower() for name in own}
+
+    def free(name: str) -> str:
+        return free(f"result_{name}") if name in taken else name
+
+    return [*map(free, columns)]
+
+
+def _own_cells(result: Result, own: Sequence[str]) -> Iterator[str]:
+    for value in map((result.metadata or {}).get, own):
+        if isinstance(value, str):
+            yield disarmed(value)
+        else:
+            yield "" if value is None else json.dumps(value)
 
 
 def _harmless(cell: str) -> str:

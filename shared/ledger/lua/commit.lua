@@ -1,8 +1,9 @@
--- ARGV: id, chunk, results, items to keep for a retry or '', succeeded, failed, needs_review, bundle. The first commit of
--- a chunk counts, by any worker; a later one, or one after the job's end or deadline, changes nothing and returns false.
--- Returns the job's state.
+-- ARGV: id, chunk, results, items to keep for a retry or '', succeeded, failed, needs_review, bundle, facets of the
+-- results. The first commit of a chunk counts, by any worker; a later one, or one after the job's end or deadline,
+-- changes nothing and returns false. Returns the job's state. A worker of the release before gives no facets.
 
 local id, chunk, results, failures = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local facets = ARGV[9] or ''
 local items = tonumber(ARGV[5]) + tonumber(ARGV[6])
 local attempt = redis.call('HGET', part(id, 'attempts'), chunk)
 if attempt then redis.call('ZREM', 'catalog:leases', member_of(id, chunk, attempt)) end
@@ -13,8 +14,9 @@ local lane, tenant, keep_inputs = unpack(redis.call('HMGET', job(id), 'lane', 't
 local kept = keep_inputs == '1' and redis.call('HGET', part(id, 'input'), chunk)
 if holds(tenant, id) then
   local freed = kept and 0 or redis.call('HSTRLEN', part(id, 'input'), chunk)
-  hold(tenant, id, #results + #failures - freed)
+  hold(tenant, id, #results + #failures + #facets - freed)
 end
+if facets ~= '' then redis.call('HSET', part(id, 'facets'), chunk, facets) end
 redis.call('LREM', part(id, 'ready'), 0, chunk)
 redis.call('HDEL', part(id, 'attempts'), chunk)
 redis.call('HDEL', part(id, 'losses'), chunk)

@@ -72,9 +72,14 @@ local function no_room(lane, tenant, items, most, tenants_most)
 end
 
 -- Memory that a tenant's jobs hold in Redis: {tenant} in total, held:{tenant} by job, and until when at the latest.
--- Jobs of an older release are not in it. RECORD is what a job with one item holds besides its items and results.
+-- Jobs of an older release are not in it. RECORD is what a job with one item holds besides its items and results, its
+-- name and metadata.
 local RECORD = 1500
 local function held(tenant) return 'catalog:held:' .. tenant end
+
+local function record_bytes(id)
+  return RECORD + redis.call('HSTRLEN', job(id), 'name') + redis.call('HSTRLEN', job(id), 'metadata')
+end
 
 local function hold(tenant, id, bytes)
   redis.call('HINCRBY', held(tenant), id, bytes)
@@ -99,7 +104,7 @@ local function let_expired_go(tenant)
     local lasts = redis.call('TTL', job(id))
     let_go(tenant, id)
     if lasts > 0 then
-      hold(tenant, id, RECORD)
+      hold(tenant, id, record_bytes(id))
       hold_until(tenant, id, time + lasts + 1)
     end
   end
@@ -145,7 +150,7 @@ local function finish(id, state, reason)
   redis.call('DEL', part(id, 'ready'), part(id, 'attempts'), part(id, 'losses'), part(id, 'postponed'))
   -- For API processes of the release before, which wait at this list.
   redis.call('RPUSH', part(id, 'done'), state)
-  for _, name in ipairs({'input', 'kept', 'results', 'order', 'done'}) do
+  for _, name in ipairs({'input', 'kept', 'results', 'facets', 'sent', 'order', 'done'}) do
     redis.call('EXPIRE', part(id, name), keep + READING)
   end
   for _, key in ipairs({job(id), part(id, 'training'), part(id, 'log')}) do redis.call('EXPIRE', key, keep + keep_record) end

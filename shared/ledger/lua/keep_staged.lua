@@ -2,6 +2,6 @@
 
 local id, seconds, tenant = unpack(ARGV)
 if redis.call('EXISTS', job(id)) == 1 then return 0 end
-for _, name in ipairs({'input', 'results', 'training'}) do redis.call('EXPIRE', part(id, name), seconds) end
+for _, name in ipairs({'input', 'results', 'sent', 'training'}) do redis.call('EXPIRE', part(id, name), seconds) end
 if holds(tenant, id) then hold_until(tenant, id, now() + seconds) end
 return 1

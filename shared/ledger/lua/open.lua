@@ -20,7 +20,7 @@ local facts = {
   succeeded = 0, failed = 0, cancelled = 0, expired = 0, needs_review = 0, chunks = new.chunks, lane = new.lane,
   tenant = new.tenant, keep = new.keep, keep_record = new.keep_record, tracked = new.tracked,
   keep_inputs = new.keep_inputs, webhook_url = new.webhook_url, error_budget = new.error_budget, parent = new.parent,
-  traceparent = new.traceparent, pictures = new.pictures,
+  traceparent = new.traceparent, pictures = new.pictures, name = new.name, metadata = new.metadata,
 }
 local fields = {}
 for name, value in pairs(facts) do
@@ -30,6 +30,9 @@ end
 redis.call('HSET', job(id), unpack(fields))
 redis.call('PERSIST', part(id, 'input'))
 redis.call('PERSIST', part(id, 'results'))
+if new.columns then redis.call('HSET', part(id, 'sent'), 'columns', new.columns) end
+-- It does not last for ever if a process of an earlier release, which does not know it, ends the job.
+redis.call('EXPIRE', part(id, 'sent'), math.ceil(new.deadline_s + new.keep) + READING)
 local lasts = math.ceil(new.deadline_s + new.keep + new.keep_record)
 if redis.call('PERSIST', part(id, 'training')) == 1 then
   enlist('catalog:trainings:' .. new.tenant, id, time, lasts)
@@ -45,7 +48,7 @@ redis.call('SADD', 'catalog:live', id)
 redis.call('ZADD', 'catalog:deadlines', facts.deadline, id)
 add_waiting(new.lane, new.tenant, todo)
 if holds(new.tenant, id) then
-  hold(new.tenant, id, RECORD)
+  hold(new.tenant, id, record_bytes(id) + #(new.columns or ''))
   hold_until(new.tenant, id, facts.deadline + new.keep + READING)
 end
 redis.call('HINCRBY', 'catalog:totals:' .. new.lane, 'accepted', 1)

@@ -21,6 +21,7 @@ from shared.stores.blobs import blob_name
 from shared.tenants.api_keys import KeyStore, Scope
 from tests.http import client_of, local_client
 from tests.jobs import outcomes_of
+from tests.pictures import in_base64, jpeg
 from tests.redis_state import expire_results, job_keys, pass_deadline, take_fingerprint_of_bytes
 from tests.unit.api.bodies import zipped
 
@@ -456,7 +457,8 @@ def test_jobs_of_other_tenants_do_not_exist(api: httpx.Client, settings: Setting
         tenant: client_of(app, key=keys.create(tenant, [Scope.CLASSIFY, Scope.TRAIN, Scope.ADMIN])[1])
         for tenant in ("a", "b")
     }
-    job = _submit(callers["a"], key="k", webhook_url="https://example.com/hook")
+    items: list[dict[str, Any]] = [{"title": "Livre", "image": {"base64": in_base64(jpeg())}}, {"title": "Cartes"}]
+    job = _submit(callers["a"], items, key="k", webhook_url="https://example.com/hook")
     _work(ledger, failing=1)
     assert _submit(callers["b"], key="k")["id"] != job["id"], "keys of tenants never meet"
     tried = 0
@@ -464,7 +466,7 @@ def test_jobs_of_other_tenants_do_not_exist(api: httpx.Client, settings: Setting
         for method in methods:
             if "{job_id}" in path:
                 tried += 1
-                url = path.replace("{job_id}", job["id"])
+                url = path.replace("{job_id}", job["id"]).replace("{index}", "0")
                 response = callers["b"].request(method.upper(), url)
                 assert (response.status_code, _kind(response)) == (404, "job-not-found"), (method, url)
                 assert callers["a"].request(method.upper(), url).status_code < 400, (method, url)

@@ -1,5 +1,6 @@
 """The list of a tenant's jobs in the ledger."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from redis import Redis
 
-from shared.ledger import CursorError, JobList, JobState, Ledger, TrainingRequest, Trainings
+from shared.ledger import CursorError, JobFilter, JobList, JobState, Ledger, Search, TrainingRequest, Trainings
 from shared.ledger.trainings import LANE
 from tests.jobs import ended, leased, new_job, opened
 from tests.redis_state import accept_at, forget_job_list, list_lasts, listed_jobs, lose_record
@@ -22,7 +23,7 @@ def pages(job_list: JobList, limit: int = 10, tenant: str = "local", *states: Jo
     """The ids on each page."""
     found, cursor = list[list[str]](), None
     while True:
-        page = job_list.page(tenant, limit, cursor, states)
+        page = job_list.page(tenant, limit, cursor, JobFilter(states))
         found.append([job.id for job in page.jobs])
         if page.cursor is None:
             return found
@@ -69,10 +70,10 @@ def test_a_page_of_a_state_may_be_short_and_more_follow(ledger: Ledger, job_list
     assert pages(job_list, 10, "local", JobState.EXPIRED) == [[]]
 
 
-def test_no_more_jobs_are_read_for_a_page_than_the_longest_has(
+def test_no_more_jobs_are_looked_at_for_a_page_than_a_filter_may(
     ledger: Ledger, job_list: JobList, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(JobList, "LONGEST_PAGE", 3)
+    monkeypatch.setattr(JobList, "MOST_LOOKED_AT", 3)
     done = ended(ledger)
     for _ in range(6):
         opened(ledger, [1])
@@ -114,6 +115,100 @@ def test_every_job_that_stays_is_on_one_page(
     assert len(found) == len(set(found))
     assert found == [job for job in in_order if job in found]
     assert there <= set(found)
+
+
+_TIMES = st.sampled_from([100.0, 1764412075.123456, 1764412075.1234562, 1764412075.123457, 1764412076.5])
+_SEASONS = st.sampled_from([{}, {"season": "spring"}, {"season": "autumn", "shop": "Orléans"}])
+_JOBS = st.lists(st.tuples(_TIMES, st.sampled_from([None, "Été", "ete 2", "Hiver"]), _SEASONS), max_size=8)
+_FILTERS = st.builds(
+    JobFilter,
+    states=st.sampled_from([(), (JobState.QUEUED,), (JobState.CANCELLED, JobState.QUEUED)]),
+    search=st.none() | st.sampled_from([Search("ete"), Search("orleans"), Search("2 été")]),
+    pairs=st.sampled_from([(), ("season:spring",), ("shop:Orléans", "season:autumn")]),
+    since=_TIMES | st.just(-math.inf),
+    before=_TIMES | st.just(math.inf),
+)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(jobs=_JOBS, wanted=_FILTERS, limit=st.integers(1, 4), looked_at=st.integers(1, 5), data=st.data())
+def test_every_job_that_stays_wanted_is_on_one_page(
+    ledger: Ledger,
+    job_list: JobList,
+    redis: Redis,
+    jobs: list[tuple[float, str | None, dict[str, str]]],
+    wanted: JobFilter,
+    limit: int,
+    looked_at: int,
+    data: st.DataObject,
+) -> None:
+    """Whatever comes, is cancelled, or expires between the pages."""
+    redis.flushdb()
+
+    def accept(at: float, name: str | None, metadata: dict[str, str]) -> str:
+        job = opened(ledger, [1], name=name, metadata=metadata)
+        accept_at(redis, {job: at})
+        return job
+
+    facts = {accept(*job): job for job in jobs}
+    there, found, cursor = set(facts), list[str](), None
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(JobList, "MOST_LOOKED_AT", looked_at)
+        for _ in range(2 * len(facts) + 2):
+            page = job_list.page("local", limit, cursor, wanted)
+            assert len(page.jobs) <= limit
+            found += [job.id for job in page.jobs]
+            if page.cursor is None:
+                break
+            cursor = page.cursor
+            for job in data.draw(st.sets(st.sampled_from(sorted(facts)))):
+                there.discard(job)
+                lose_record(redis, job)
+            accept(1800000000.0, "Été 2", {"season": "spring"})  # newer than any other
+        else:
+            pytest.fail("the pages have no end")
+    expected = {job for job, each in facts.items() if _is_wanted(wanted, *each)}
+    in_order = sorted(expected, key=lambda job: (facts[job][0], job), reverse=True)
+    new = [job for job in found if job not in facts]
+    assert len(found) == len({*found})
+    assert [job for job in found if job in facts] == [job for job in in_order if job in found]
+    assert there & expected <= {*found}
+    assert not new, "what came later is not on a later page"
+
+
+def _is_wanted(wanted: JobFilter, at: float, name: str | None, metadata: dict[str, str]) -> bool:
+    words = {None: "", "Été": "ete", "ete 2": "ete 2", "Hiver": "hiver"}[name] + " " + metadata.get("shop", "")
+    texts = {"ete": ("ete",), "orleans": ("Orléans",), "2 été": ("2", "ete")}
+    searched = wanted.search is None or all(text in words for text in texts[wanted.search.text])
+    pairs = {*wanted.pairs} <= {f"{key}:{value}" for key, value in metadata.items()}
+    micros = [-math.inf if time == -math.inf else round(time * 1e6) for time in (wanted.since, at)]
+    soon_enough = wanted.before == math.inf or micros[1] < round(wanted.before * 1e6)
+    return searched and pairs and micros[0] <= micros[1] and soon_enough
+
+
+def test_long_metadata_end_a_page_early(ledger: Ledger, job_list: JobList, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shared.ledger.job_list._AT_ONCE", 1)
+    monkeypatch.setattr("shared.ledger.job_list._LOOKED_AT_BYTES", 1000)
+    jobs = [opened(ledger, [1], metadata={"note": "a" * 600}) for _ in range(4)][::-1]
+    found, cursor = list[list[str]](), None
+    while not found or cursor:
+        page = job_list.page("local", 10, cursor, JobFilter(search=Search("aaa")))
+        cursor = page.cursor
+        found.append([job.id for job in page.jobs])
+    assert found == [jobs[:2], jobs[2:]]
+
+
+def test_no_record_outside_the_range_is_read(ledger: Ledger, job_list: JobList, redis: Redis) -> None:
+    old, middle, new = (opened(ledger, [1], name="Livre") for _ in range(3))
+    accept_at(redis, {old: 100.0, middle: 200.0, new: 300.0})
+    for job in (old, new):
+        lose_record(redis, job)
+    wanted = JobFilter(search=Search("livre"), since=150.0, before=250.0)
+    assert [job.id for job in job_list.page("local", 10, None, wanted).jobs] == [middle]
+    assert listed_jobs(redis) == [new, middle, old], "a record that is looked for and missing is removed"
+    of_new = f"300.0~{new}"
+    assert [job.id for job in job_list.page("local", 10, of_new, wanted).jobs] == [middle]
+    assert job_list.page("local", 10, f"120.0~{old}", wanted).jobs == []
 
 
 def test_reading_removes_what_has_expired(ledger: Ledger, job_list: JobList, redis: Redis) -> None:

@@ -320,7 +320,7 @@ def test_only_failed_and_unclassified_items_are_retryable(ledger: Ledger, result
     ledger.cancel(job)
 
     def retryable(*statuses: ItemStatus) -> list[str]:
-        return [item.id for item in results.retryable(ledger.job(job), frozenset(statuses))]
+        return [item.id for item, _ in results.retryable(ledger.job(job), frozenset(statuses))]
 
     assert retryable(ItemStatus.FAILED) == ["item-2", "item-3"]
     assert retryable(ItemStatus.CANCELLED) == []
@@ -332,7 +332,7 @@ def test_items_that_expire_while_a_retry_reads_them_are_gone(ledger: Ledger, res
     pass_deadline(redis, job)
     ledger.expire()
     items = results.retryable(ledger.job(job), frozenset({ItemStatus.EXPIRED}))
-    assert [next(items).id, next(items).id] == ["item-0", "item-1"]
+    assert [next(items)[0].id, next(items)[0].id] == ["item-0", "item-1"]
     lose_part(redis, job, "input")
     with pytest.raises(ResultsGoneError):
         next(items)

@@ -123,7 +123,7 @@ class LedgerMachine(RuleBasedStateMachine):
             return ""
         parent = self.ledger.job(job)
         unfinished = frozenset({ItemStatus.FAILED, ItemStatus.CANCELLED, ItemStatus.EXPIRED})
-        items = list(self.results.retryable(parent, unfinished))
+        items = [item for item, _ in self.results.retryable(parent, unfinished)]
         if parent.state is JobState.CANCELLED:  # those that it never did have been freed
             unfinished -= {ItemStatus.CANCELLED}
         wanted = {o.id for page in self.results.pages(parent) for _, o in page.outcomes if o.status in unfinished}

@@ -184,7 +184,7 @@ def test_a_cancelled_job_gives_its_items_memory_back_and_lists_their_ids(
     listed = {outcome.id: outcome.status for page in results.pages(ended) for _, outcome in page.outcomes}
     assert len(listed) == 10
     assert sum(status is ItemStatus.CANCELLED for status in listed.values()) == 8
-    assert [item.id for item in results.retryable(ended, frozenset({ItemStatus.FAILED}))] == ["sku-0"]
+    assert [item.id for item, _ in results.retryable(ended, frozenset({ItemStatus.FAILED}))] == ["sku-0"]
     assert results.known(ended, ["sku-7"])["sku-7"].item is None, "a label cannot name an item that is gone"
     assert all(0 < redis.ttl(key) <= 7200 + 3600 for key in job_keys(redis, job)), "nothing stays for ever"
 

@@ -10,7 +10,7 @@ import pytest
 from api.jobs.files import COLUMNS, csv_table, ndjson, parquet_table, raw_csv_table
 from api.jobs.render import result_out
 from api.lifecycle.names import NameOf
-from shared.ledger import Guess, ItemStatus, Outcome
+from shared.ledger import Guess, ItemStatus, Outcome, Sent
 from shared.taxonomy import RAKUTEN
 
 OUTCOMES = [
@@ -33,8 +33,8 @@ def names_of(_: str) -> NameOf:
     return NAME_OF
 
 
-FOUND = [("v1", outcome) for outcome in OUTCOMES]
-RESULTS = [result_out(*found, NAME_OF) for found in FOUND]
+FOUND = [("v1", outcome, Sent()) for outcome in OUTCOMES]
+RESULTS = [result_out("v1", outcome, NAME_OF) for outcome in OUTCOMES]
 
 
 def test_a_failed_item_has_neither_a_category_nor_a_need_for_review() -> None:
@@ -51,8 +51,9 @@ def test_ndjson_and_csv_have_needs_review() -> None:
 
 def test_a_code_that_nobody_knows_any_more_is_shown_as_it_is() -> None:
     unknown = "999999"
-    found = ("v1", Outcome(0, "old", guesses=(Guess(unknown, 0.9), Guess("40", 0.1)), text=Guess(unknown, 0.8)))
-    result = result_out(*found, NAME_OF)
+    outcome = Outcome(0, "old", guesses=(Guess(unknown, 0.9), Guess("40", 0.1)), text=Guess(unknown, 0.8))
+    found = ("v1", outcome, Sent())
+    result = result_out("v1", outcome, NAME_OF)
     assert result.category is not None
     assert (result.category.code, result.category.name) == (unknown, unknown)
     for written in (csv_table, raw_csv_table):
@@ -110,7 +111,7 @@ def test_every_format_says_which_results_are_cached() -> None:
 
 @pytest.mark.parametrize("text", ["=1+1", "+33", "-5", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "\uff1d1"])
 def test_csv_shows_a_spreadsheet_no_formula_and_programs_every_text_as_it_is(text: str) -> None:
-    found = [("-v1", Outcome(0, text, ItemStatus.FAILED, error="image_unreadable", message=text))]
+    found = [("-v1", Outcome(0, text, ItemStatus.FAILED, error="image_unreadable", message=text), Sent())]
     (shown,) = csv.DictReader(io.StringIO(b"".join(csv_table([found], names_of)).decode(), newline=""))
     (raw,) = csv.DictReader(io.StringIO(b"".join(raw_csv_table([found], names_of)).decode(), newline=""))
     assert (shown["id"], shown["message"], shown["bundle"]) == (f"'{text}", f"'{text}", "'-v1")
@@ -118,7 +119,7 @@ def test_csv_shows_a_spreadsheet_no_formula_and_programs_every_text_as_it_is(tex
 
 
 def test_csv_leaves_our_numbers_and_harmless_texts_as_they_are() -> None:
-    found = [("v1", Outcome(-1, "a=b", guesses=(Guess("10", -0.5),)))]
+    found = [("v1", Outcome(-1, "a=b", guesses=(Guess("10", -0.5),)), Sent())]
     (shown,) = csv.DictReader(b"".join(csv_table([found], names_of)).decode().splitlines())
     assert (shown["index"], shown["id"], shown["confidence"]) == ("-1", "a=b", "-0.5")
 

@@ -1,4 +1,4 @@
-"""Entity tags of the taxonomy: its digest, in a tag of a document followed by what else the document depends on."""
+"""Entity tags: names of what an answer holds. The taxonomy's begin with its digest, before what else one depends on."""
 
 
 def listed(header: str) -> list[str]:
