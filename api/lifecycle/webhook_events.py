@@ -22,6 +22,8 @@ class EndedJobOut(BaseModel):
     )
     url: str = Field(description="The URL at which the job can be read.")
     parent: str | None = Field(description="The job whose items this one retries.")
+    name: str | None = Field(description="The name that the job was given.")
+    metadata: dict[str, str] = Field(description="The texts that the job was given.")
     counts: JobCountsOut
     results_url: str
 

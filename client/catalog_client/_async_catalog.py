@@ -5,11 +5,12 @@ from contextlib import closing
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, Unpack
 
 from catalog_client import _calls as calls
 from catalog_client._async_connection import AsyncConnection
 from catalog_client._bodies import AsyncBody
+from catalog_client._calls import JobFilters
 from catalog_client._catalog import Catalog
 from catalog_client._errors import CatalogError
 from catalog_client._files import form_of, replacing
@@ -45,8 +46,8 @@ T = TypeVar("T")
 class AsyncCatalog:
     """A client of the service for asyncio: the methods and arguments of `Catalog`.
 
-    Use it with `async with`, or call `aclose`. Await each method, except `results` and `pages`: iterate those with
-    `async for`. Items and labels may come from asynchronous iterables too.
+    Use it with `async with`, or call `aclose`. Await each method, except `results`, `pages` and `all_jobs`: iterate
+    those with `async for`. Items and labels may come from asynchronous iterables too.
     """
 
     def __init__(
@@ -91,23 +92,37 @@ class AsyncCatalog:
         deadline_s: float | None = None,
         error_budget: float | None = None,
         all_pictures: bool = False,
+        name: str | None = None,
+        metadata: Mapping[str, str] | None = None,
         idempotency_key: str | None = None,
     ) -> Job:
         folder = None if pictures is None else Path(pictures)
-        call = calls.submit(webhook_url, on_invalid, deadline_s, error_budget, all_pictures, idempotency_key)
+        call = calls.submit(
+            webhook_url, on_invalid, deadline_s, error_budget, all_pictures, name, metadata, idempotency_key
+        )
         with closing(AsyncBody(item_source(items, folder, mapping), lambda: Encoder(folder))) as body:
             return await self._connection.send(call, body)
 
     async def job(self, job: str | Job, *, wait_s: float = 0) -> Job:
         return await self._connection.send(calls.job(job, wait_s))
 
-    async def jobs(self, *, limit: int = 20, state: str | Sequence[str] | None = None) -> tuple[Job, ...]:
+    async def jobs(self, *, limit: int = 20, **filters: Unpack[JobFilters]) -> tuple[Job, ...]:
         found, cursor = list[Job](), None
         while True:
-            page = await self._connection.send(calls.jobs(limit - len(found), cursor, state))
+            page = await self._connection.send(calls.jobs(limit - len(found), cursor, filters))
             found += page.jobs
             if page.next_cursor in (None, cursor) or len(found) >= limit:
                 return tuple(found)
+            cursor = page.next_cursor
+
+    async def all_jobs(self, **filters: Unpack[JobFilters]) -> AsyncIterator[Job]:
+        cursor = None
+        while True:
+            page = await self._connection.send(calls.jobs(None, cursor, filters))
+            for job in page.jobs:
+                yield job
+            if page.next_cursor in (None, cursor):
+                return
             cursor = page.next_cursor
 
     async def wait(

@@ -4,8 +4,9 @@ import json
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from http import HTTPStatus
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypedDict, TypeVar
 from urllib.parse import quote
 
 from catalog_client._errors import ProblemError, QuotaExceededError, UnexpectedAnswerError
@@ -98,6 +99,8 @@ def submit(
     deadline_s: float | None,
     error_budget: float | None,
     all_pictures: bool,
+    name: str | None,
+    metadata: Mapping[str, str] | None,
     idempotency_key: str | None,
 ) -> Call[Job]:
     query = {
@@ -106,6 +109,8 @@ def submit(
         "on_invalid": on_invalid,
         "deadline_s": deadline_s,
         "error_budget": error_budget,
+        "name": name,
+        "metadata": json.dumps(dict(metadata), ensure_ascii=False) if metadata else None,
     }
     return _stream("/v1/jobs", _record(Job), query, idempotency_key)
 
@@ -114,8 +119,32 @@ def job(job_id: str | Job, wait_s: float) -> Call[Job]:
     return _get(f"/v1/jobs/{_id(job_id)}", _record(Job), {"wait": wait_s})
 
 
-def jobs(limit: int, cursor: str | None, state: str | Sequence[str] | None) -> Call[JobsPage]:
-    query = {"limit": min(limit, _JOBS_A_PAGE), "cursor": cursor, "state": state}
+class JobFilters(TypedDict, total=False):
+    """Which jobs are listed: those that are everything that is given."""
+
+    state: str | Sequence[str] | None
+    """In this state, or in one of these."""
+    q: str | None
+    """All these words occur in the name, in a value of the metadata, or in the id."""
+    metadata: Mapping[str, str] | None
+    """The metadata has all these pairs."""
+    created_after: datetime | None
+    """Accepted then or later. A time without a zone is this machine's."""
+    created_before: datetime | None
+
+
+def jobs(limit: int | None, cursor: str | None, filters: JobFilters) -> Call[JobsPage]:
+    """A page of jobs; without a limit, of as many as the service lists at once."""
+    pairs = [f"{key}:{value}" for key, value in (filters.get("metadata") or {}).items()]
+    query = {
+        "limit": _JOBS_A_PAGE if limit is None else min(limit, _JOBS_A_PAGE),
+        "cursor": cursor,
+        "state": filters.get("state"),
+        "q": filters.get("q"),
+        "metadata": pairs or None,
+        "created_after": _zoned(filters.get("created_after")),
+        "created_before": _zoned(filters.get("created_before")),
+    }
     return _get("/v1/jobs", _record(JobsPage), query)
 
 
@@ -277,6 +306,11 @@ def _stream(path: str, read: Callable[[Answer], T], query: Mapping[str, Any], id
 
 def _without_none(query: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in query.items() if value is not None}
+
+
+def _zoned(time: datetime | None) -> str | None:
+    """A time without a zone is this machine's."""
+    return None if time is None else (time if time.tzinfo else time.astimezone()).isoformat()
 
 
 def _keyed(idempotency_key: str | None) -> dict[str, str]:

@@ -5,10 +5,11 @@ from contextlib import closing
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, Unpack
 
 from catalog_client import _calls as calls
 from catalog_client._bodies import Body
+from catalog_client._calls import JobFilters
 from catalog_client._connection import Connection
 from catalog_client._errors import CatalogError
 from catalog_client._files import form_of, replacing
@@ -106,6 +107,8 @@ class Catalog:
         deadline_s: float | None = None,
         error_budget: float | None = None,
         all_pictures: bool = False,
+        name: str | None = None,
+        metadata: Mapping[str, str] | None = None,
         idempotency_key: str | None = None,
     ) -> Job:
         """Send items as one job; returns it as it was accepted.
@@ -125,6 +128,8 @@ class Catalog:
             deadline_s: Seconds after which items that are not classified expire.
             error_budget: The job stops when more than this percentage of its items has failed.
             all_pictures: Every picture is looked at, also where the text alone is sure.
+            name: Your name for the job, of up to 200 characters, by which `jobs` finds it again.
+            metadata: Up to 16 texts of yours by key, for the same; with all options, 8 KiB as a part of a URL.
             idempotency_key: Your own key for the request; by default a new one.
 
         Raises:
@@ -132,7 +137,9 @@ class Catalog:
             ProblemError: the service refused the job; `errors` names the items.
         """
         folder = None if pictures is None else Path(pictures)
-        call = calls.submit(webhook_url, on_invalid, deadline_s, error_budget, all_pictures, idempotency_key)
+        call = calls.submit(
+            webhook_url, on_invalid, deadline_s, error_budget, all_pictures, name, metadata, idempotency_key
+        )
         with closing(Body(item_source(items, folder, mapping), lambda: Encoder(folder))) as body:
             return self._connection.send(call, body)
 
@@ -140,14 +147,30 @@ class Catalog:
         """Return the job as it is once it has ended, or after `wait_s` (at most 30)."""
         return self._connection.send(calls.job(job, wait_s))
 
-    def jobs(self, *, limit: int = 20, state: str | Sequence[str] | None = None) -> tuple[Job, ...]:
-        """Return your jobs, the newest first; with `state`, only those in that state or in one of those."""
+    def jobs(self, *, limit: int = 20, **filters: Unpack[JobFilters]) -> tuple[Job, ...]:
+        """Return your jobs, the newest first: `limit` of them at most. `all_jobs` has no limit.
+
+        Args:
+            filters: `state`: only jobs in that state, or in one of several. `q`: only jobs in which all these words
+                occur, in the name, in a value of the metadata, or in the id. `metadata`: only jobs that have all these
+                pairs. `created_after` and `created_before`: `datetime`s; one without a zone is this machine's time.
+        """
         found, cursor = list[Job](), None
         while True:
-            page = self._connection.send(calls.jobs(limit - len(found), cursor, state))
+            page = self._connection.send(calls.jobs(limit - len(found), cursor, filters))
             found += page.jobs
             if page.next_cursor in (None, cursor) or len(found) >= limit:
                 return tuple(found)
+            cursor = page.next_cursor
+
+    def all_jobs(self, **filters: Unpack[JobFilters]) -> Iterator[Job]:
+        """Iterate over all your jobs, the newest first, with the filters of `jobs`."""
+        cursor = None
+        while True:
+            page = self._connection.send(calls.jobs(None, cursor, filters))
+            yield from page.jobs
+            if page.next_cursor in (None, cursor):
+                return
             cursor = page.next_cursor
 
     def wait(

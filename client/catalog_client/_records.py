@@ -81,6 +81,8 @@ class Job(QueuedWork):
     """when_needed or always."""
     parent: str | None = None
     """The job whose items this one retries."""
+    name: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ import hmac
 import json
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from catalog_client._errors import UnexpectedAnswerError, WebhookError
@@ -38,6 +38,8 @@ class Ended(Record):
     url: str = ""
     reason: str | None = None
     parent: str | None = None
+    name: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
     counts: Counts | None = None
     """The counts of a job; a training has none."""
     results_url: str | None = None

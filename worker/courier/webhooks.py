@@ -212,7 +212,8 @@ class Webhooks:
         url = f"{self._public_url}/v1/{kind}s/{job.id}"
         data: dict[str, object] = {"id": job.id, "state": job.state, "reason": job.reason, "url": url}
         if kind == "job":
-            data |= {"parent": job.parent, "counts": job.counts, "results_url": f"{url}/results"}
+            data |= {"parent": job.parent, "name": job.name, "metadata": dict(job.metadata)}
+            data |= {"counts": job.counts, "results_url": f"{url}/results"}
         return {
             "type": f"{kind}.{job.state}",
             "timestamp": datetime.fromtimestamp(job.finished_at or job.read_at, UTC).isoformat(),

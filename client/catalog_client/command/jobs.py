@@ -20,10 +20,13 @@ from catalog_client.command.options import (
     IdempotencyKey,
     Key,
     Map,
+    Metadata,
     Products,
     Url,
     brief_catalog,
     mapping,
+    moment,
+    pairs,
     progress_bars,
     say,
     say_trouble,
@@ -80,13 +83,15 @@ def submit(
     all_pictures: Annotated[
         bool, typer.Option("--all-pictures", help="Look at every picture, also where the text alone is sure.")
     ] = False,
+    name: Annotated[str | None, typer.Option(help="Your name for the job, by which `jobs` finds it again.")] = None,
+    metadata: Metadata = None,
     wait: Wait = True,
     as_json: AsJson = False,
     url: Url = DEFAULT_URL,
     key: Key = None,
 ) -> None:
     """Send a table of products as one job, wait for it, and show or save its results."""
-    target = Target(output, challenge, as_json)
+    target, kept = Target(output, challenge, as_json), pairs(metadata)
     target.check()
     with Catalog(url, key) as catalog, Table(table, format=format_, mapping=mapping(map_)) as source:
         total = min(count_items(source), limit or sys.maxsize)
@@ -107,6 +112,8 @@ def submit(
                 deadline_s=deadline,
                 error_budget=error_budget,
                 all_pictures=all_pictures,
+                name=name,
+                metadata=kept,
                 idempotency_key=idempotency_key,
             )
         first = next(iter(titles.values()), "")[:_SHOWN_TITLE]
@@ -135,13 +142,27 @@ def wait(
 def list_jobs(
     limit: Annotated[int, typer.Option(min=1, help="How many jobs to list.")] = 20,
     state: Annotated[str | None, typer.Option(help="Only jobs in this state, such as running.")] = None,
+    query: Annotated[
+        str | None, typer.Option(help="Only jobs with all these words in their names, metadata or ids.")
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Only jobs sent then or later: 2027-03-01, 2027-03-01T09:30:00Z.")
+    ] = None,
+    until: Annotated[str | None, typer.Option(metavar="TIME", help="Only jobs sent before.")] = None,
+    metadata: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY=VALUE", help="Only jobs whose metadata has this pair; may be repeated."),
+    ] = None,
     as_json: AsJson = False,
     url: Url = DEFAULT_URL,
     key: Key = None,
 ) -> None:
     """List your jobs, the newest first."""
+    wanted, after, before = pairs(metadata), moment(since), moment(until)
     with brief_catalog(url, key) as catalog:
-        jobs = catalog.jobs(limit=limit, state=state)
+        jobs = catalog.jobs(
+            limit=limit, state=state, q=query, metadata=wanted, created_after=after, created_before=before
+        )
     if as_json:
         show_json([job.document for job in jobs])
     else:

@@ -3,6 +3,7 @@
 import json
 import secrets
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -36,6 +37,14 @@ Map = Annotated[
         "--map",
         metavar="FIELD=COLUMN",
         help="The column that holds a field, such as title=Libellé; may be repeated.",
+    ),
+]
+Metadata = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--metadata",
+        metavar="KEY=VALUE",
+        help="A text of yours that is kept with the job, such as season=spring; may be repeated.",
     ),
 ]
 Format = Annotated[
@@ -90,6 +99,23 @@ def mapping(assignments: Sequence[str] | None) -> dict[str, str]:
         if not (field and column):
             raise typer.BadParameter("expected FIELD=COLUMN, such as --map title=Libellé")
     return {field: column for field, _, column in pairs}
+
+
+def pairs(assignments: Sequence[str] | None) -> dict[str, str]:
+    """Read the values of `--metadata`; raises `BadParameter` for one without a key, or a key that comes twice."""
+    split = [assignment.partition("=") for assignment in assignments or ()]
+    found = {key: value for key, _, value in split}
+    if len(found) < len(split) or not all(key and sign for key, sign, _ in split):
+        raise typer.BadParameter("expected KEY=VALUE, each key once, such as --metadata season=spring")
+    return found
+
+
+def moment(text: str | None) -> datetime | None:
+    """Read the value of `--since` or `--until`; raises `BadParameter` for one that is no time."""
+    try:
+        return None if text is None else datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is no time: write 2027-03-01, or 2027-03-01T09:30:00Z") from None
 
 
 def tell_form(table: Table) -> None:

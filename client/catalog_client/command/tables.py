@@ -37,13 +37,16 @@ def results_table(results: Iterable[Result], titles: Mapping[str, str] | None = 
 
 
 def jobs_table(jobs: Iterable[Job]) -> Table:
-    """One line per job."""
+    """One line per job, and below its id its name, if it has one: beside it there is no room in 80 columns."""
     table = _plain("job", "state", "items", "done", "failed", "review", "sent")
+    for column in table.columns[1:]:
+        column.no_wrap = True
     for job in jobs:
         counts, sent = job.counts, job.created_at
         failed = counts.failed + counts.expired
         table.add_row(
-            *(job.id, job.state, str(counts.total), f"{job.progress:.0%}", str(failed), str(counts.needs_review)),
+            escape("\n".join(filter(None, (job.id, job.name)))),
+            *(job.state, str(counts.total), f"{job.progress:.0%}", str(failed), str(counts.needs_review)),
             "" if sent is None else f"{sent.astimezone():%Y-%m-%d %H:%M:%S}",
         )
     return table

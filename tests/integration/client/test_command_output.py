@@ -144,6 +144,27 @@ def test_json_is_all_that_the_standard_output_holds(stack: Stack, table: Path, d
     assert done.id in _run(stack.url, "jobs", "--limit", 200).stdout
 
 
+def test_jobs_are_listed_by_name_metadata_and_time(stack: Stack, table: Path) -> None:
+    named = ("--name", "[b]Été[/b] 2027", "--metadata", "season=spring", "--metadata", "note=a=b")
+    sent = json.loads(_run(stack.url, "submit", "--no-wait", "--json", *named, table).stdout)
+    assert (sent["name"], sent["metadata"]) == ("[b]Été[/b] 2027", {"season": "spring", "note": "a=b"})
+    chosen = ("--query", "ete", "--metadata", "note=a=b", "--since", sent["created_at"])
+    shown = _run(stack.url, "jobs", *chosen).stdout
+    assert sent["id"] in shown
+    assert "[b]Été[/b] 2027" in shown
+    assert [job["id"] for job in json.loads(_run(stack.url, "jobs", "--json", *chosen).stdout)] == [sent["id"]]
+    before = _run(stack.url, "jobs", "--json", "--query", "ete", "--until", sent["created_at"])
+    assert json.loads(before.stdout) == []
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--metadata", "season"), ("--metadata", "a=b", "--metadata", "a=c"), ("--since", "yesterday")]
+)
+def test_a_filter_that_cannot_be_read_is_wrong_usage(stack: Stack, arguments: tuple[str, ...]) -> None:
+    ran = _run(stack.url, "jobs", *arguments)
+    assert (ran.returncode, "Traceback" in ran.stderr) == (2, False)
+
+
 def test_results_go_through_a_pipe_as_lines(stack: Stack, done: Job) -> None:
     ran = _run(stack.url, "results", done.id, "--output", "-")
     assert [json.loads(line)["index"] for line in ran.stdout.splitlines()] == list(range(30))

@@ -177,6 +177,25 @@ def test_jobs_are_listed_in_as_many_pages_as_it_takes(catalog: Catalog, monkeypa
         catalog.jobs(limit=0)
 
 
+def test_jobs_are_found_by_name_metadata_and_time(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("catalog_client._calls._JOBS_A_PAGE", 2)
+    season = {"season": "printemps", "shop": "Orléans & fils"}
+    jobs = [catalog.submit(_items(), name=f"Été {number}", metadata=season) for number in range(5)][::-1]
+    other = catalog.submit(_items())
+    assert (jobs[0].name, jobs[0].metadata, other.name, other.metadata) == ("Été 4", season, None, {})
+    ids = [job.id for job in jobs]
+    assert [job.id for job in catalog.all_jobs(q="ete orleans")] == ids
+    assert [job.id for job in catalog.jobs(q="ete", metadata=season, limit=3)] == ids[:3]
+    assert list(catalog.all_jobs(metadata={"season": "print"})) == []
+    since = jobs[1].created_at
+    assert since is not None
+    assert [job.id for job in catalog.all_jobs(created_after=since, metadata=season)] == ids[:2]
+    local = since.astimezone().replace(tzinfo=None)
+    assert [job.id for job in catalog.all_jobs(created_before=local, q="ETE")] == ids[2:]
+    with pytest.raises(ProblemError, match="metadata"):
+        catalog.submit(_items(), metadata={"a": "b" * 513})
+
+
 def test_a_problem_says_what_is_wrong_with_which_item(catalog: Catalog) -> None:
     with pytest.raises(ProblemError, match=r"item 1, line 2 \(id b\)") as refused:
         catalog.submit([{"id": "a", "title": "A"}, {"id": "b"}])
@@ -336,6 +355,8 @@ def test_the_asynchronous_client_does_the_same(stack: Stack, tmp_path: Path, mon
             assert all(one == other for one, other in itertools.pairwise(together))
             listed = await catalog.jobs(limit=len(sources), state="completed")
             assert {job.id for job in listed} == submitted
+            named = await catalog.submit(_items(), name="Asynchron", metadata={"way": "async"})
+            assert [job.id async for job in catalog.all_jobs(q="asynchron", metadata={"way": "async"})] == [named.id]
             prediction = await catalog.predict("Poupée en bois")
             assert prediction.result.category is not None
             with pytest.raises(ProblemError, match="There is no job nope"):
