@@ -23,7 +23,7 @@ from api.http.problems import ProblemOut
 from api.http.query_parameters import refuse_unknown
 from api.http.server import descriptors
 from api.items.schemas import ItemIn
-from api.jobs import deliveries, items, predict, quota
+from api.jobs import deliveries, explanations, items, predict, quota
 from api.jobs import routes as jobs
 from api.jobs.schemas import JobIn, PredictIn
 from api.labels import routes as labels
@@ -44,7 +44,21 @@ from shared.tenants.api_keys import KeyStore
 
 _RESTORING_S = 5.0
 """How long the end of the process waits for the taxonomy's copy: the label store may be away."""
-_ROUTES = (jobs, items, deliveries, predict, trainings, labels, taxonomy, drift, quota, metrics, models, health)
+_ROUTES = (
+    jobs,
+    items,
+    explanations,
+    deliveries,
+    predict,
+    trainings,
+    labels,
+    taxonomy,
+    drift,
+    quota,
+    metrics,
+    models,
+    health,
+)
 _DOCUMENTED = (
     *(JobIn, ItemIn, PredictIn, LabelIn, LabelsIn, TaxonomyIn, TrainingIn, PromoteIn, RollbackIn),
     *(ProblemOut, JobEndedOut, TrainingEndedOut),

@@ -2,6 +2,7 @@
 
 __all__ = [
     "deliveries",
+    "explanations",
     "items",
     "predict",
     "quota",

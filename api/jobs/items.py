@@ -27,7 +27,7 @@ router = APIRouter(
 )
 
 _LONGEST_SEARCH, _LONGEST_CODE = 200, 128
-_ITEM = Path(ge=0, le=10**9, description="The item's `index`: its position in the request, from 0.")
+ITEM = Path(ge=0, le=10**9, description="The item's `index`: its position in the request, from 0.")
 _BYTES = {"schema": {"type": "string", "format": "binary"}}
 _KEPT_BY_BROWSERS = {"Cache-Control": "private, max-age=86400, immutable", "Vary": "Authorization"}
 """A picture's bytes never change, and belong to one tenant."""
@@ -80,7 +80,8 @@ async def list_items(
     Pages neither miss nor repeat an item, if all have the same filters and order. With `q`, a page may have fewer items
     than `limit` although more follow.
     """
-    _refuse_gone(job)
+    if job.results_gone:
+        raise results_expired(job.id)
     wanted = Wanted(
         statuses=status or (),
         needs_review=needs_review,
@@ -112,7 +113,7 @@ async def list_items(
 )
 def read_picture(
     job: JobDep,
-    index: Annotated[int, _ITEM],
+    index: Annotated[int, ITEM],
     item_list: ItemListDep,
     blobs: BlobsDep,
     if_none_match: Annotated[
@@ -123,8 +124,7 @@ def read_picture(
 
     A picture that was sent as a URL is not kept: `image_url` of the item says where it was.
     """
-    _refuse_gone(job)
-    sha256 = _picture_of(job, index, item_list.item(job, index))
+    sha256 = _picture_of(job, index, known_item(item_list, job, index))
     etag = f'"{sha256}"'
     headers = {**_KEPT_BY_BROWSERS, "ETag": etag}
     if if_none_match is not None and (if_none_match == "*" or etag in listed(if_none_match)):
@@ -139,16 +139,19 @@ def _branch(names: Names, code: str) -> frozenset[str]:
     return taxonomy.branch(code) if code in taxonomy.by_code else frozenset({code})
 
 
-def _refuse_gone(job: Job) -> None:
+def known_item(item_list: ItemList, job: Job, index: int) -> KnownItem:
+    """Return a job's item that is done; raises `Problem` if there is none."""
     if job.results_gone:
         raise results_expired(job.id)
-
-
-def _picture_of(job: Job, index: int, known: KnownItem | None) -> str:
-    """The picture's sha256; raises `Problem` if there is none."""
+    known = item_list.item(job, index)
     if known is None:
         detail = f"Job {job.id} has no item {index}" + ("." if job.ended else ", or it is not done yet.")
         raise Problem(HTTPStatus.NOT_FOUND, "item-not-found", detail)
+    return known
+
+
+def _picture_of(job: Job, index: int, known: KnownItem) -> str:
+    """The picture's sha256; raises `Problem` if there is none."""
     if known.item is None:
         raise _no_picture(f"What was sent as item {index} of job {job.id} is not kept.")
     if known.item.blob is None:

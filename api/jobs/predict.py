@@ -3,24 +3,24 @@
 import base64
 import re
 from http import HTTPStatus
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from pydantic import ValidationError
 
 from api import ingest
 from api.access.authentication import ClassifyCaller
-from api.dependencies import LedgerDep, ResultsDep, SettingsDep
+from api.dependencies import SettingsDep
 from api.http import request_ids
 from api.http.held_requests import HeldRequestsDep
 from api.http.languages import VARY
-from api.http.long_poll import ended_within
-from api.http.notices import NoticesDep
 from api.http.openapi import problems, ref
-from api.http.problems import Problem, invalid_request
+from api.http.problems import invalid_request
 from api.http.small_bodies import json_object
 from api.jobs import render
+from api.jobs.awaited import AwaitedAnswersDep
+from api.jobs.explanations import explained
 from api.jobs.schemas import ModelWeightsOut, PredictIn, PredictOut
 from api.jobs.submission import JobSubmissions, JobSubmissionsDep
 from api.lifecycle.names import NamesDep
@@ -76,41 +76,35 @@ _BODIES = {
 async def predict(
     request: Request,
     settings: SettingsDep,
-    ledger: LedgerDep,
-    results: ResultsDep,
-    notices: NoticesDep,
     submissions: JobSubmissionsDep,
     reading: ingest.ReadingLoopDep,
     caller: ClassifyCaller,
     held: HeldRequestsDep,
+    awaited: AwaitedAnswersDep,
     names: NamesDep,
     response: Response,
+    explain: Annotated[bool, Query(description="Whether `explanation` says which words carried the answer.")] = False,
 ) -> PredictOut:
     """Classify one item and wait for the answer.
 
     The item overtakes bulk jobs at the next micro-batch.
     """
     with held.hold(request.state.caller):
-        job = await reading.run(_accepted(request, settings, submissions, caller.tenant))
-        ended = await ended_within(notices, job, settings.predict_timeout_s)
-    if not ended:
-        raise _not_done(job, settings.predict_timeout_s)
-    job = await run_in_threadpool(ledger.job, job.id)
-    page = await run_in_threadpool(results.page, job)
-    bundle, outcome = page.outcomes[0]
-    result = await run_in_threadpool(render.result_out, bundle, outcome, names.in_results(bundle))
-    if result.category is None or result.needs_review is None or result.branches is None:
-        error = result.error
-        kind = error.code.replace("_", "-") if error else "item-failed"
-        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, kind, error.message if error else "", job_id=job.id)
+        job = await reading.run(_accepted(request, settings, submissions, caller.tenant, explain=explain))
+        bundle, outcome = await awaited.to(job)
+    name_of = await run_in_threadpool(names.in_results, bundle)
+    result = render.result_out(bundle, outcome, name_of)
+    assert result.category is not None  # noqa: S101  # the outcome has guesses, and so the next one
+    assert result.branches is not None  # noqa: S101
     response.headers.update(VARY)
     return PredictOut(
         predicted_category=result.category.name,
         category_id=_identifier(result.category.code),
         confidence=result.category.confidence,
-        needs_review=result.needs_review,
+        needs_review=outcome.needs_review,
         model_weights=ModelWeightsOut(text=result.branches.text_weight, image=result.branches.image_weight),
         result=result,
+        explanation=explained(bundle, outcome, name_of) if explain else None,
         job_id=job.id,
     )
 
@@ -120,9 +114,11 @@ def _identifier(code: str) -> int | str:
     return int(code) if _NUMBER.fullmatch(code) else code
 
 
-async def _accepted(request: Request, settings: Settings, submissions: JobSubmissions, tenant: str) -> Job:
+async def _accepted(
+    request: Request, settings: Settings, submissions: JobSubmissions, tenant: str, *, explain: bool
+) -> Job:
     async with ingest.single(await _item(request, settings), settings) as intake:
-        return await submissions.accept(intake, tenant, passing=True)
+        return await submissions.accept(intake, tenant, passing=True, explain=explain)
 
 
 async def _item(request: Request, settings: Settings) -> dict[str, Any]:
@@ -140,11 +136,3 @@ async def _item(request: Request, settings: Settings) -> dict[str, Any]:
     except ValidationError as error:
         raise invalid_request(error.errors()) from error
     return {"description": body.description, "image": {"base64": body.image} if body.image else None}
-
-
-def _not_done(job: Job, timeout_s: float) -> Problem:
-    detail = (
-        f"No worker answered within {timeout_s:g} s. The item is still queued: look at /v1/jobs/{job.id} later for its "
-        "result."
-    )
-    return Problem(HTTPStatus.GATEWAY_TIMEOUT, "not-done-in-time", detail, job_id=job.id)

@@ -4,12 +4,24 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Literal
 
-from api.jobs.schemas import AnswerOut, BranchesOut, CategoryOut, ItemErrorOut, ItemOut, JobOut, QueueOut, ResultOut
+from api.jobs.schemas import (
+    AnswerOut,
+    BranchesOut,
+    CategoryOut,
+    ExplanationOut,
+    ItemErrorOut,
+    ItemOut,
+    JobOut,
+    PhraseOut,
+    QueueOut,
+    ResultOut,
+    WordOut,
+)
 from api.lifecycle.counts import JobCountsOut
 from api.lifecycle.names import NameOf
 from api.lifecycle.times import maybe_time, time_of
 from api.lifecycle.webhooks import webhook_out
-from shared.ledger import Guess, ItemStatus, Job, KnownItem, LaneStatus, Outcome, Sent
+from shared.ledger import Explanation, Guess, ItemStatus, Job, KnownItem, LaneStatus, Outcome, Sent
 from shared.telemetry.tracing import trace_id
 
 _NOTHING = Sent()
@@ -76,7 +88,6 @@ def result_out(bundle: str, outcome: Outcome, name_of: NameOf, sent: Sent = _NOT
             title=sent.title,
             metadata=metadata,
         )
-    text_weight, image_weight = outcome.weights or (0.0, 0.0)
     others = [_category(guess, name_of) for guess in outcome.guesses[1:]]
     return ResultOut(
         id=outcome.id,
@@ -85,18 +96,38 @@ def result_out(bundle: str, outcome: Outcome, name_of: NameOf, sent: Sent = _NOT
         category=_answer(outcome, name_of),
         needs_review=outcome.needs_review,
         alternatives=others,
-        branches=BranchesOut(
-            text=_category(outcome.text, name_of) if outcome.text else None,
-            image=_category(outcome.image, name_of) if outcome.image else None,
-            text_weight=text_weight,
-            image_weight=image_weight,
-        ),
+        branches=_branches(outcome, name_of),
         picture=picture_of(outcome),
         cached=outcome.cached,
         bundle=bundle,
         model_version=bundle,
         title=sent.title,
         metadata=metadata,
+    )
+
+
+def explanation_out(bundle: str, outcome: Outcome, why: Explanation, name_of: NameOf) -> ExplanationOut:
+    text, image = outcome.text, outcome.image
+    best, *others = [_category(guess, name_of) for guess in outcome.guesses]
+    return ExplanationOut(
+        category=best,
+        runner_up=others[0] if others else None,
+        phrases=[
+            PhraseOut(
+                text=" ".join(why.words[first : first + count]),
+                first=first,
+                count=count,
+                effect=round(sum(why.effects[first : first + count]), 3),
+            )
+            for first, count in why.phrases
+        ],
+        words=[WordOut(word=word, effect=effect) for word, effect in zip(why.words, why.effects, strict=True)],
+        branches=_branches(outcome, name_of),
+        picture=picture_of(outcome),
+        picture_changed_answer=text is not None and image is not None and text.code != best.code,
+        review_threshold=why.review_threshold,
+        cascade_threshold=why.cascade_threshold,
+        bundle=bundle,
     )
 
 
@@ -118,6 +149,16 @@ def _answer(outcome: Outcome, name_of: NameOf) -> AnswerOut:
     path = [_category(guess, name_of) for guess in (*outcome.path, outcome.guesses[0])]
     best, sure = path[-1], path[outcome.sure - 1] if outcome.sure else None
     return AnswerOut(code=best.code, name=best.name, confidence=best.confidence, path=path, sure=sure)
+
+
+def _branches(outcome: Outcome, name_of: NameOf) -> BranchesOut:
+    text_weight, image_weight = outcome.weights or (0.0, 0.0)
+    return BranchesOut(
+        text=_category(outcome.text, name_of) if outcome.text else None,
+        image=_category(outcome.image, name_of) if outcome.image else None,
+        text_weight=text_weight,
+        image_weight=image_weight,
+    )
 
 
 def picture_of(outcome: Outcome) -> Literal["looked_at", "not_looked_at"] | None:

@@ -249,6 +249,51 @@ class ItemsOut(BaseModel):
     )
 
 
+class WordOut(BaseModel):
+    """A word that the model read: in lower case, without accents."""
+
+    word: str
+    effect: float = Field(
+        description="By how much the word raises the lead of the category over the runner-up, in log odds; negative "
+        "if it speaks for the runner-up."
+    )
+
+
+class PhraseOut(BaseModel):
+    """One word that carried the answer, or several in a row."""
+
+    text: str
+    first: int = Field(description="The place in `words` of its first word, from 0.")
+    count: int = Field(description="How many words it has.")
+    effect: float = Field(description="The sum of its words' effects.")
+
+
+class ExplanationOut(BaseModel):
+    """Why an item got its answer."""
+
+    category: CategoryOut
+    runner_up: CategoryOut | None = Field(description="The second best category; null if the model knows one only.")
+    phrases: list[PhraseOut] = Field(
+        description="The words that carried the category against the runner-up: a quarter of the words at most, the "
+        "strongest first. Without them, the answer is the likeliest to be another one."
+    )
+    words: list[WordOut] = Field(description="All words that the model read, in their order.")
+    branches: BranchesOut
+    picture: Literal["looked_at", "not_looked_at"] | None = Field(
+        description="Whether the model looked at the picture; null without one."
+    )
+    picture_changed_answer: bool = Field(
+        description="Whether the text alone would have given another category than text and picture together."
+    )
+    review_threshold: float | None = Field(
+        description="The confidence from which on the model's answers need no review; null if none is enough."
+    )
+    cascade_threshold: float | None = Field(
+        description="The confidence of the text alone from which on the picture is not looked at; null: it always is."
+    )
+    bundle: str = Field(description="The bundle that was asked.")
+
+
 class PredictIn(BaseModel):
     """One item in the form of the original project: a description, and the picture in base64."""
 
@@ -270,4 +315,5 @@ class PredictOut(BaseModel):
     needs_review: bool = Field(description=_NEEDS_REVIEW)
     model_weights: ModelWeightsOut = Field(description="The weights of the LSTM and VGG16 for this item.")
     result: ResultOut
+    explanation: ExplanationOut | None = Field(None, description="With `explain=true`.")
     job_id: str

@@ -29,6 +29,7 @@ from shared.ledger import (
     Ledger,
     NewJob,
     PictureUse,
+    QueuedItem,
     QueueFullError,
     Results,
 )
@@ -57,13 +58,22 @@ class JobSubmissions:
         self._queue = queue
         self._quotas = quotas
 
-    async def accept(self, intake: Intake, tenant: str, claim: Claim | None = None, *, passing: bool = False) -> Job:
+    async def accept(
+        self,
+        intake: Intake,
+        tenant: str,
+        claim: Claim | None = None,
+        *,
+        passing: bool = False,
+        explain: bool = False,
+    ) -> Job:
         """Validate and stage every item, then open the job.
 
         Args:
             claim: The request's idempotency key, which leads to the job from then on.
             passing: The answer is awaited in this request: the job is kept for an hour, not listed, and not tracked
                 in MLflow.
+            explain: Its outcomes say why.
 
         Raises:
             Problem: an item is invalid and none may be skipped (each is named), there are no items or too many, an
@@ -81,8 +91,22 @@ class JobSubmissions:
             options = self._options(intake.options)
             assembly.invalid.check(assembly.total, options.on_invalid, "items")
             await assembly.finish(self._blobs)
-        new = self._new(assembly, tenant, options, passing)
+        new = replace(self._new(assembly, tenant, options, passing), explain=explain)
         return await run_in_threadpool(self._open, assembly, new, claim, intake.fingerprint() if claim else "")
+
+    async def explain(self, parent: Job, item: QueuedItem) -> Job:
+        """Open a passing job with an item of an earlier job, whose outcome says why.
+
+        Raises:
+            Problem, QuotaExceededError, MemoryFullError: as `accept` does.
+        """
+        memory = await run_in_threadpool(self._quotas.memory, parent.tenant)
+        async with JobAssembly(self._settings, self._ledger, memory) as assembly:
+            await assembly.again(item, None)
+            await assembly.finish(self._blobs)
+        options = JobOptions(pictures=parent.pictures.value)
+        new = replace(self._new(assembly, parent.tenant, options, passing=True), explain=True)
+        return await run_in_threadpool(self._open, assembly, new, None, "")
 
     async def retry(self, parent: Job, statuses: frozenset[ItemStatus], claim: Claim | None, fingerprint: str) -> Job:
         """Open a job with those items of an ended job that have one of the statuses.

@@ -29,6 +29,7 @@ from catalog_client._model_records import Drift, Models, Training
 from catalog_client._pictures import Picture, inline
 from catalog_client._records import (
     Deliveries,
+    Explanation,
     Health,
     Job,
     LabelCounts,
@@ -173,10 +174,18 @@ class AsyncCatalog:
     async def redeliver(self, job: str | Job) -> Deliveries:
         return await self._connection.send(calls.redeliver(job))
 
+    async def explain(self, job: str | Job, index: int) -> Explanation:
+        return await self._connection.send(calls.explanation(job, index))
+
     async def predict(
-        self, description: str | None = None, *, image: Picture | None = None, pictures: str | Path | None = None
+        self,
+        description: str | None = None,
+        *,
+        image: Picture | None = None,
+        pictures: str | Path | None = None,
+        explain: bool = False,
     ) -> Prediction:
-        return await self._connection.send(calls.predict(description, inline(image, pictures)))
+        return await self._connection.send(calls.predict(description, inline(image, pictures), explain=explain))
 
     # Labels and trainings
 

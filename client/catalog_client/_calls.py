@@ -14,6 +14,7 @@ from catalog_client._model_records import Drift, Models, Training, TrainingList,
 from catalog_client._parsing import R, parse
 from catalog_client._records import (
     Deliveries,
+    Explanation,
     Health,
     Job,
     JobsPage,
@@ -188,8 +189,13 @@ def redeliver(job_id: str | Job) -> Call[Deliveries]:
     return _post(f"/v1/jobs/{_id(job_id)}/deliveries", _record(Deliveries), repeatable=False)
 
 
-def predict(description: str | None, image: str | None) -> Call[Prediction]:
-    return _post("/predict", _record(Prediction), {"description": description, "image": image})
+def explanation(job_id: str | Job, index: int) -> Call[Explanation]:
+    return _get(f"/v1/jobs/{_id(job_id)}/items/{index}/explanation", _record(Explanation))
+
+
+def predict(description: str | None, image: str | None, *, explain: bool) -> Call[Prediction]:
+    query = {"explain": "true" if explain else None}
+    return _post("/predict", _record(Prediction), {"description": description, "image": image}, query=query)
 
 
 def send_labels(on_invalid: str | None, idempotency_key: str | None) -> Call[LabelSummary]:

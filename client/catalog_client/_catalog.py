@@ -28,6 +28,7 @@ from catalog_client._model_records import Drift, Models, Training
 from catalog_client._pictures import Picture, inline
 from catalog_client._records import (
     Deliveries,
+    Explanation,
     Health,
     Job,
     LabelCounts,
@@ -256,11 +257,23 @@ class Catalog:
         """Deliver the webhook of an ended job again."""
         return self._connection.send(calls.redeliver(job))
 
+    def explain(self, job: str | Job, index: int) -> Explanation:
+        """Return which words carried an item's answer; `index` is the result's.
+
+        The model in service answers the item once more; `bundle` names it.
+        """
+        return self._connection.send(calls.explanation(job, index))
+
     def predict(
-        self, description: str | None = None, *, image: Picture | None = None, pictures: str | Path | None = None
+        self,
+        description: str | None = None,
+        *,
+        image: Picture | None = None,
+        pictures: str | Path | None = None,
+        explain: bool = False,
     ) -> Prediction:
-        """Classify one product at once, and return the answer."""
-        return self._connection.send(calls.predict(description, inline(image, pictures)))
+        """Classify one product at once, and return the answer; with `explain`, its `explanation` says why."""
+        return self._connection.send(calls.predict(description, inline(image, pictures), explain=explain))
 
     # Labels and trainings
 

@@ -198,6 +198,47 @@ class Deliveries(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Word(Record):
+    """A word that the model read, and how much it raised the category's lead over the runner-up, in log odds."""
+
+    word: str
+    effect: float = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Phrase(Record):
+    """One word that carried the answer, or several in a row: `count` of `words`, from `first` on."""
+
+    text: str
+    first: int = 0
+    count: int = 0
+    effect: float = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Explanation(Record):
+    """Why an item got its answer."""
+
+    category: Category
+    runner_up: Category | None = None
+    phrases: tuple[Phrase, ...] = ()
+    """The words that carried the category against the runner-up, the strongest first."""
+    words: tuple[Word, ...] = ()
+    """All words that the model read, in their order."""
+    branches: Branches | None = None
+    picture: str | None = None
+    """looked_at, or not_looked_at where the text alone was sure; `None` for an item without a picture."""
+    picture_changed_answer: bool = False
+    """Whether the text alone would have given another category."""
+    review_threshold: float | None = None
+    """The confidence from which on answers need no review; `None` if none is enough."""
+    cascade_threshold: float | None = None
+    """The confidence of the text alone from which on the picture is not looked at; `None`: it always is."""
+    bundle: str = ""
+    """The bundle that was asked."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Prediction(Record):
     """The answer to a single item."""
 
@@ -207,6 +248,8 @@ class Prediction(Record):
     confidence: float
     needs_review: bool
     result: Result
+    explanation: Explanation | None = None
+    """Why, where that was asked for."""
     job_id: str = ""
 
 

@@ -38,6 +38,7 @@ from shared.ledger.ledger import (
 from shared.ledger.outbox import Outbox
 from shared.ledger.quotas import MEMORY, MemoryFullError, MemoryQuota, QuotaExceededError, Quotas
 from shared.ledger.records import (
+    Explanation,
     Guess,
     Job,
     KnownItem,
@@ -75,6 +76,7 @@ __all__ = [
     "DeliveryAttempt",
     "DeliveryOutcome",
     "DeliveryTrigger",
+    "Explanation",
     "Guess",
     "Idempotency",
     "InFlightError",

@@ -187,6 +187,7 @@ class Ledger:
         """
         facts = {**asdict(new), "id": job, "keep": new.keep_s, "keep_record": new.keep_record_s}
         facts["tracked"], facts["keep_inputs"] = int(new.tracked), int(new.keep_inputs)
+        facts["explain"] = 1 if new.explain else None
         facts["columns"] = json.dumps(new.columns) if new.columns else None
         facts["metadata"] = json.dumps(dict(new.metadata), ensure_ascii=False) if new.metadata else None
         if claim is not None:
@@ -233,10 +234,12 @@ class Ledger:
         leased = self._lease(args=[lane, LEASE_S])
         if not leased:
             return None
-        job, chunk, packed, attempt, losses, tenant, traceparent, pictures = leased
+        job, chunk, packed, attempt, losses, tenant, traceparent, pictures, explain = leased
         items, parent = unpack_items(packed), traceparent and traceparent.decode()
         use = PictureUse(pictures.decode()) if pictures else PictureUse.WHEN_NEEDED
-        return Lease(job.decode(), int(chunk), items, int(attempt), int(losses), tenant.decode(), parent, use)
+        return Lease(
+            job.decode(), int(chunk), items, int(attempt), int(losses), tenant.decode(), parent, use, bool(explain)
+        )
 
     def renew(self, leases: Sequence[Lease]) -> None:
         if leases:

@@ -7,16 +7,17 @@ import json
 import re
 import zlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from operator import attrgetter
 from typing import Any, NamedTuple
 
-from shared.ledger.records import Guess, Outcome, QueuedItem, Sent
+from shared.ledger.records import Explanation, Guess, Outcome, QueuedItem, Sent
 from shared.ledger.states import ItemStatus
 
 _NUMBER = re.compile("0|[1-9][0-9]{0,17}")
 _ITEM = attrgetter(*(field.name for field in fields(QueuedItem)))
 _SUCCEEDED = attrgetter("index", "id", "needs_review", "cached", "weights")
+_EXPLANATION = attrgetter(*(field.name for field in fields(Explanation)))
 _OTHERS = attrgetter("index", "id", "status", "error", "message", "pointer", "line")
 
 
@@ -43,29 +44,34 @@ def count_items(packed: bytes) -> int:
 
 
 def pack_outcomes(bundle: str, outcomes: Sequence[Outcome]) -> bytes:
-    """Pack the outcomes, and behind them the paths to their categories, if there are any.
+    """Pack the outcomes, and behind them the paths to their categories and the explanations, if there are any.
 
-    The paths are in a zlib stream of their own: earlier releases read the first one alone.
+    These are in zlib streams of their own, because earlier releases read the first one alone, or the first two.
     """
     answered = [outcome for outcome in outcomes if outcome.status is ItemStatus.SUCCEEDED]
     packed = _pack([bundle, [_to_row(outcome) for outcome in outcomes]])
     told = any(
         outcome.path or outcome.sure != _sure_alone(outcome.guesses, outcome.needs_review) for outcome in answered
     )
-    return packed + _pack_paths(answered) if told else packed
+    explained = any(outcome.explanation for outcome in answered)
+    if told or explained:
+        packed += _pack_paths(answered)
+    return packed + _pack_explanations(answered) if explained else packed
 
 
 def unpack_outcomes(packed: bytes, indices: Collection[int] | None = None) -> tuple[str, list[Outcome]]:
     """Return the bundle ("" for none), and the outcomes it gave, or those of them with these indices."""
-    stream = zlib.decompressobj()
-    bundle, rows = json.loads(stream.decompress(packed))
-    paths = _unpack_paths(stream.unused_data)
+    (bundle, rows), rest = _unpack_first(packed)
+    paths, rest = _unpack_paths(rest)
+    explanations = _unpack_explanations(rest)
     found = list[Outcome]()
     for row in rows:
-        # The paths are those of the succeeded, in their order.
-        path = None if isinstance(row[2], str) else next(paths, None)
+        # The paths are those of the succeeded, in their order; so are the explanations.
+        succeeded = not isinstance(row[2], str)
+        path, explanation = (next(paths, None), next(explanations, None)) if succeeded else (None, None)
         if indices is None or row[0] in indices:
-            found.append(_from_row(path, *row))
+            outcome = _from_row(path, *row)
+            found.append(replace(outcome, explanation=explanation) if explanation else outcome)
     return bundle, found
 
 
@@ -141,12 +147,26 @@ def _pack_paths(answered: Sequence[Outcome]) -> bytes:
     return _pack([list(numbers), rows])
 
 
-def _unpack_paths(packed: bytes) -> Iterator[_Path]:
-    """Yield the path of each outcome that succeeded; nothing, if there are no paths."""
-    if packed:
-        paths, rows = _unpack(packed)
-        for number, sure, *confidences in rows:
-            yield _Path(paths[number], confidences, sure)
+def _unpack_paths(packed: bytes) -> tuple[Iterator[_Path], bytes]:
+    """Return the path of each outcome that succeeded, none if there are no paths, and what is behind them."""
+    if not packed:
+        return iter(()), b""
+    (paths, rows), rest = _unpack_first(packed)
+    return (_Path(paths[number], confidences, sure) for number, sure, *confidences in rows), rest
+
+
+def _pack_explanations(answered: Sequence[Outcome]) -> bytes:
+    return _pack([outcome.explanation and _EXPLANATION(outcome.explanation) for outcome in answered])
+
+
+def _unpack_explanations(packed: bytes) -> Iterator[Explanation | None]:
+    """Yield the explanation of each outcome that succeeded; nothing, if there are none."""
+    for row in _unpack(packed) if packed else ():
+        if row is None:
+            yield None
+        else:
+            words, effects, phrases, *thresholds = row
+            yield Explanation(tuple(words), tuple(effects), tuple(map(tuple, phrases)), *thresholds)
 
 
 def _guess(code: str | int, confidence: float) -> Guess:
@@ -156,6 +176,12 @@ def _guess(code: str | int, confidence: float) -> Guess:
 
 def _pack(content: Any) -> bytes:
     return zlib.compress(json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode(), level=3)
+
+
+def _unpack_first(packed: bytes) -> tuple[Any, bytes]:
+    """Return the content of the first stream, and the streams behind it."""
+    stream = zlib.decompressobj()
+    return json.loads(stream.decompress(packed)), stream.unused_data
 
 
 def _unpack(packed: bytes) -> Any:

@@ -53,6 +53,22 @@ class Guess:
 
 
 @dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why an item got its answer: which of its words carried the first guess against the second one."""
+
+    words: tuple[str, ...]
+    """Those that the model read."""
+    effects: tuple[float, ...]
+    """By how much each word raises the lead of the first guess over the second, in log odds."""
+    phrases: tuple[tuple[int, int], ...]
+    """The words that carried the answer, the strongest first: the first word of each phrase and how many it has."""
+    review_threshold: float | None
+    """The lowest confidence that is accepted without review; `None` if no confidence is precise enough."""
+    cascade_threshold: float | None
+    """From this confidence of the text alone on, the picture is not looked at; `None`: it always is."""
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """The outcome of one item: guesses, best first, or an error."""
 
@@ -86,6 +102,8 @@ class Outcome:
     """Number of words in the text; this and `unknown` are for counting drift, and are not kept with the result."""
     unknown: float = 0.0
     """The share of the words read that the model does not know as whole words."""
+    explanation: Explanation | None = None
+    """Only of an item whose job asks for it."""
 
     @classmethod
     def failed(cls, item: QueuedItem, error: str, message: str) -> "Outcome":
@@ -108,6 +126,8 @@ class Lease:
     traceparent: str | None = None
     """The job's place in a trace."""
     pictures: PictureUse = PictureUse.WHEN_NEEDED
+    explain: bool = False
+    """Whether the outcomes are explained. Then somebody looks into answers, and they do not count for drift."""
 
     @property
     def member(self) -> str:
@@ -178,6 +198,8 @@ class NewJob:
     traceparent: str | None = None
     """Its place in a trace (W3C Trace Context), which the ledger stores without interpreting it."""
     pictures: PictureUse = PictureUse.WHEN_NEEDED
+    explain: bool = False
+    """Whether each outcome is explained."""
     name: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
     """What the client keeps with the job, to find it again."""

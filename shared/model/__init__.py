@@ -4,6 +4,7 @@ __all__ = [
     "backbone",
     "bundle",
     "cascade",
+    "explanation",
     "fusion",
     "golden",
     "images",

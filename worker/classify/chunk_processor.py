@@ -82,7 +82,8 @@ class ChunkProcessor:
             return self._isolated_outcomes(lease, classifier, progressed)
         priority = Priority.URGENT if lane is Lane.INTERACTIVE else Priority.BULK
         pool = self._slots.pool(lane)
-        return classifier.chunk(lease.items, pool, priority, lease.tenant, lease.pictures, progressed)
+        items, use = lease.items, lease.pictures
+        return classifier.chunk(items, pool, priority, lease.tenant, use, progressed, explain=lease.explain)
 
     def _isolated_outcomes(self, lease: Lease, classifier: Classifier, progressed: Callable[[], None]) -> list[Outcome]:
         # One at a time, so that only one more model is in memory. Nobody waits for it in one of the worker's slots.
@@ -112,7 +113,8 @@ class ChunkProcessor:
             metrics.chunk_ended(lane, metrics.ChunkEnd.LATE)
         else:
             metrics.committed(lane, outcomes)
-            self._count(bundle, lease.pictures, outcomes)
+            if not lease.explain:
+                self._count(bundle, lease.pictures, outcomes)
         return state
 
     def _count(self, bundle: Bundle, use: PictureUse, outcomes: list[Outcome]) -> None:

@@ -3,21 +3,22 @@
 import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
-from shared.ledger import Outcome, PictureUse, QueuedItem
+from shared.ledger import Explanation, Outcome, PictureUse, QueuedItem
 from shared.model.cascade import Mask, fuse_cascaded, not_looked_at
 from shared.model.fusion import Probabilities
 from shared.model.projection import Projection
-from shared.model.text import unknown_share
+from shared.model.text import TokenIds, unknown_share
 from shared.telemetry.logs import bound, in_context
 from shared.telemetry.tracing import span
 from shared.words import words
 from worker.classify.caches import PredictionCache, prediction_key
+from worker.classify.explanations import explanation_of
 from worker.classify.outcomes import to_outcomes
 from worker.classify.picture_source import PictureError
 from worker.classify.pictures import Pictures, Preparation
@@ -41,6 +42,7 @@ class _Work:
     priority: Priority
     use: PictureUse
     progressed: Callable[[], None]
+    explain: bool
 
 
 class _Answers(NamedTuple):
@@ -83,6 +85,8 @@ class Classifier:
         tenant: str = "",
         use: PictureUse = PictureUse.WHEN_NEEDED,
         progressed: Callable[[], None] = lambda: None,
+        *,
+        explain: bool = False,
     ) -> list[Outcome]:
         """Return one outcome per item, in order.
 
@@ -91,14 +95,15 @@ class Classifier:
             tenant: The owner of the items; earlier answers are not shared between tenants.
             use: Which of the pictures are looked at.
             progressed: Called after each picture, and while pictures wait for a busy server.
+            explain: Whether outcomes say why; then no earlier answers are taken, because they do not.
 
         Raises:
             OSError: the blob store is unreachable, or this machine lacks something; no item is to blame.
             Exception: the engine failed, which is not known to be an item's fault.
         """
         projection = self.projections.now()
-        work = _Work(projection, pool, priority, use, progressed)
-        if self._predictions is None:
+        work = _Work(projection, pool, priority, use, progressed, explain)
+        if self._predictions is None or explain:
             return self._computed(items, work)
         answering = (self.engine.bundle.id, self.engine.runtime.name, projection.version, use)
         keys = {item.index: prediction_key(*answering, item, tenant) for item in items if item.url is None}
@@ -146,7 +151,29 @@ class Classifier:
                 elif answer is not None:
                     image[row] = answer.result().probabilities[0]
         read = [(len(text), unknown_share(encoded)) for text, encoded in zip(texts, ids, strict=True)]
-        return self._outcomes(items, read, _Answers(text, image, skipped), work.projection, failed)
+        answers = _Answers(text, image, skipped)
+        outcomes = self._outcomes(items, read, answers, work.projection, failed)
+        return self._explained(outcomes, texts, ids, answers, work) if work.explain else outcomes
+
+    def _explained(
+        self,
+        outcomes: Sequence[Outcome],
+        texts: Sequence[Sequence[str]],
+        ids: Sequence[TokenIds],
+        answers: "_Answers",
+        work: "_Work",
+    ) -> list[Outcome]:
+        """Return the outcomes, with why where there is an answer."""
+
+        def why(row: int) -> Explanation:
+            branches, skipped = (answers.text[row], answers.image[row]), bool(answers.not_looked_at[row])
+            asked = self.engine, work.projection, work.priority
+            return explanation_of(*asked, texts[row], ids[row], *branches, not_looked_at=skipped)
+
+        return [
+            replace(outcome, explanation=why(row)) if outcome.guesses else outcome
+            for row, outcome in enumerate(outcomes)
+        ]
 
     def _image_answers(
         self, items: Sequence[QueuedItem], has_picture: Mask, skipped: Mask, work: "_Work"

@@ -1,5 +1,5 @@
 -- ARGV: lane, seconds. Leases the next chunk in turn. Returns {id, chunk, input, attempt, losses, tenant, traceparent,
--- pictures}, or nothing.
+-- pictures, explain}, or nothing.
 
 local lane, seconds = ARGV[1], tonumber(ARGV[2])
 local tenant = redis.call('ZRANGE', turns(lane), 0, 0)[1]
@@ -17,9 +17,9 @@ while tenant do
     redis.call('ZADD', 'catalog:leases', now() + seconds, member_of(id, chunk, attempt))
     if redis.call('HGET', job(id), 'state') == 'queued' then enter(id, 'running', now()) end
     local losses = tonumber(redis.call('HGET', part(id, 'losses'), chunk) or 0)
-    local traceparent, pictures = unpack(redis.call('HMGET', job(id), 'traceparent', 'pictures'))
+    local traceparent, pictures, explain = unpack(redis.call('HMGET', job(id), 'traceparent', 'pictures', 'explain'))
     local input = redis.call('HGET', part(id, 'input'), chunk)
-    return {id, tonumber(chunk), input, attempt, losses, tenant, traceparent, pictures}
+    return {id, tonumber(chunk), input, attempt, losses, tenant, traceparent, pictures, explain}
   end
   tenant = redis.call('ZRANGE', turns(lane), 0, 0)[1]
 end

@@ -20,7 +20,8 @@ local facts = {
   succeeded = 0, failed = 0, cancelled = 0, expired = 0, needs_review = 0, chunks = new.chunks, lane = new.lane,
   tenant = new.tenant, keep = new.keep, keep_record = new.keep_record, tracked = new.tracked,
   keep_inputs = new.keep_inputs, webhook_url = new.webhook_url, error_budget = new.error_budget, parent = new.parent,
-  traceparent = new.traceparent, pictures = new.pictures, name = new.name, metadata = new.metadata,
+  traceparent = new.traceparent, pictures = new.pictures, explain = new.explain, name = new.name,
+  metadata = new.metadata,
 }
 local fields = {}
 for name, value in pairs(facts) do

@@ -57,7 +57,7 @@ def states(api: Api) -> dict[str, list[str]]:
         client.post(f"/v1/jobs/{jobs[2]}/cancel").raise_for_status()
         client.post(f"/v1/trainings/{trainings[2]}/cancel").raise_for_status()
         assert finished(client, f"/v1/jobs/{jobs[0]}")["state"] == "partial"
-    return {"job_id": jobs, "training_id": trainings, "version": ["1"], "index": ["0"]}
+    return {"job_id": jobs, "training_id": trainings, "version": ["1"], "index": ["0", "1"]}
 
 
 @DOCUMENT.parametrize()

@@ -1,15 +1,24 @@
 import json
 import zlib
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.ledger import TERMINAL, TRANSITIONS, Guess, ItemStatus, JobState, Outcome, QueuedItem
+from shared.ledger import TERMINAL, TRANSITIONS, Explanation, Guess, ItemStatus, JobState, Outcome, QueuedItem
 from shared.ledger.packing import pack_items, pack_outcomes, unpack_items, unpack_outcomes
 
 _TEXT = st.text(max_size=30)
 _GUESS = st.builds(Guess, st.text(min_size=1, max_size=128), st.floats(0, 1))
 _ITEM = st.builds(QueuedItem, st.integers(0), _TEXT, *[st.none() | _TEXT] * 4)
+_EXPLANATION = st.builds(
+    Explanation,
+    words=st.lists(_TEXT, max_size=3).map(tuple),
+    effects=st.lists(st.floats(-9, 9), max_size=3).map(tuple),
+    phrases=st.lists(st.tuples(st.integers(0, 9), st.integers(1, 9)), max_size=3).map(tuple),
+    review_threshold=st.none() | st.floats(0, 1),
+    cascade_threshold=st.none() | st.floats(0, 1),
+)
 _SUCCEEDED = st.builds(
     Outcome,
     index=st.integers(0),
@@ -22,6 +31,7 @@ _SUCCEEDED = st.builds(
     image=st.none() | _GUESS,
     weights=st.none() | st.tuples(st.floats(0, 1), st.floats(0, 1)),
     cached=st.booleans(),
+    explanation=st.none() | _EXPLANATION,
 )
 _OTHER = st.builds(
     Outcome,
@@ -52,6 +62,8 @@ def test_readers_of_before_find_outcomes_without_their_paths() -> None:
     packed = pack_outcomes("v1", [outcome])
     bundle, (row,) = json.loads(zlib.decompress(packed))
     assert (bundle, row) == ("v1", [0, "a", True, False, None, [["boots", 0.4], [2583, 0.3], ["007", 0.2]], None, None])
+    explained = replace(outcome, explanation=Explanation(("boots",), (0.5,), ((0, 1),), 0.9, None))
+    assert pack_outcomes("v1", [explained]).startswith(packed)  # both streams that the release before reads
     of_before = zlib.compress(json.dumps([bundle, [row, [1, "b", False, *row[3:]]]]).encode())
     assert unpack_outcomes(of_before) == (
         "v1",

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -235,6 +236,43 @@ def test_a_chunk_gives_one_outcome_per_item_in_order(engine: Engine, sources: tu
     assert [guess.confidence for guess in outcomes[3].guesses] == sorted(
         (guess.confidence for guess in outcomes[3].guesses), reverse=True
     )
+
+
+def test_an_explanation_says_what_each_word_adds_to_the_lead(
+    engine: Engine, sources: tuple[PictureSource, Blobs]
+) -> None:
+    stored = sources[1].put(jpeg())
+    items = [
+        QueuedItem(0, "text", title="Console de jeux"),
+        QueuedItem(1, "one word", title="Piscine"),
+        QueuedItem(2, "both", title="Livre ancien", description="relié", blob=stored),
+        QueuedItem(3, "picture", title="!", blob=stored),
+        QueuedItem(4, "long", title="livre " * 60),
+        QueuedItem(5, "lost", title="x", blob="0" * 64),
+    ]
+    classify = classifier(engine, sources[0])
+    with ThreadPoolExecutor(2) as pool:
+        plain = classify.chunk(items, pool, BULK)
+        outcomes = classify.chunk(items, pool, BULK, explain=True)
+    assert [replace(outcome, explanation=None) for outcome in outcomes] == plain
+    assert outcomes[5].explanation is None
+    read = [outcome.explanation.words for outcome in outcomes if outcome.explanation is not None]
+    longest = ("livre",) * engine.encoder.max_words
+    assert read == [("console", "de", "jeux"), ("piscine",), ("livre", "ancien", "relie"), (), longest]
+    compared = 0
+    for item, outcome in zip(items[:3], outcomes, strict=False):
+        assert outcome.explanation is not None
+        first, second = outcome.guesses[:2]
+        for place, effect in enumerate(outcome.explanation.effects):
+            rest = [word for at, word in enumerate(outcome.explanation.words) if at != place]
+            without = classify.item(QueuedItem(0, "without", " ".join(rest), blob=item.blob), BULK)
+            left = {guess.code: guess.confidence for guess in without.guesses}
+            if not left or {first.code, second.code} <= left.keys():
+                lead = np.log(left[first.code] / left[second.code]) if left else 0.0
+                # Confidences are rounded to four places, which is much of a small one.
+                assert effect == pytest.approx(np.log(first.confidence / second.confidence) - lead, abs=0.05), item.id
+                compared += 1
+    assert compared >= 4
 
 
 def test_an_outcome_below_the_bundles_threshold_needs_review(
