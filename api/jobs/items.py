@@ -17,7 +17,7 @@ from api.items.picture_types import media_type_of
 from api.jobs import render
 from api.jobs.schemas import ItemsOut
 from api.lifecycle.names import Names, NamesDep
-from shared.ledger import ItemList, ItemOrder, ItemStatus, Job, KnownItem, Wanted
+from shared.ledger import ItemFilter, ItemList, ItemOrder, ItemStatus, Job, KnownItem
 from shared.stores.blobs import BlobNotFoundError, Blobs
 
 log = logging.getLogger(__name__)
@@ -82,7 +82,7 @@ async def list_items(
     """
     if job.results_gone:
         raise results_expired(job.id)
-    wanted = Wanted(
+    wanted = ItemFilter(
         statuses=status or (),
         needs_review=needs_review,
         codes=None if category is None else _branch(names, category),

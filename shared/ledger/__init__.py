@@ -20,7 +20,7 @@ from shared.ledger.deliveries import (
 )
 from shared.ledger.figures import LaneFigures, QueueFigures
 from shared.ledger.idempotency import KEEP_ANSWERS_S, Answered, Claim, Idempotency, InFlightError
-from shared.ledger.item_list import ItemList, Wanted
+from shared.ledger.item_list import ItemFilter, ItemList
 from shared.ledger.item_orders import ItemOrder
 from shared.ledger.job_filter import JobFilter, Search
 from shared.ledger.job_list import JobList
@@ -80,6 +80,7 @@ __all__ = [
     "Guess",
     "Idempotency",
     "InFlightError",
+    "ItemFilter",
     "ItemList",
     "ItemOrder",
     "ItemStatus",
@@ -120,7 +121,6 @@ __all__ = [
     "TrainingRequest",
     "Trainings",
     "Value",
-    "Wanted",
     "WebhookState",
     "ended_among",
     "idempotency",

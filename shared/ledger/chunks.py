@@ -18,7 +18,7 @@ class ResultsGoneError(LookupError):
     """The results expired while they were being read."""
 
 
-Wanted = Mapping[int, Collection[int]]
+ItemFilter = Mapping[int, Collection[int]]
 """Items by their chunks: of each chunk the positions in the request."""
 
 
@@ -62,7 +62,7 @@ class Chunks:
         packed = self._redis.hget(job_key(job.id, "kept"), field) or self._redis.hget(job_key(job.id, "input"), field)
         return _with_content(unpack_items(packed)) if packed else {}
 
-    def items_at(self, job: Job, wanted: Wanted) -> dict[int, QueuedItem]:
+    def items_at(self, job: Job, wanted: ItemFilter) -> dict[int, QueuedItem]:
         """Return the wanted items by index, of those that are still kept, in one round trip."""
         kept, waiting = self._parts(job, wanted, "kept", "input")
         found = dict[int, QueuedItem]()
@@ -71,7 +71,7 @@ class Chunks:
                 found |= _with_content(unpack_items(sent, indices))
         return found
 
-    def outcomes_at(self, job: Job, wanted: Wanted) -> dict[int, tuple[str, Outcome]]:
+    def outcomes_at(self, job: Job, wanted: ItemFilter) -> dict[int, tuple[str, Outcome]]:
         """Return the bundle ("" for none) and the outcome of the wanted items, by index, in one round trip.
 
         Raises:
@@ -89,7 +89,7 @@ class Chunks:
             found |= {outcome.index: (bundle, outcome) for outcome in outcomes}
         return found
 
-    def sent_at(self, job: Job, wanted: Wanted) -> dict[int, Sent]:
+    def sent_at(self, job: Job, wanted: ItemFilter) -> dict[int, Sent]:
         """Return what belongs to the wanted items beside what is classified, by index; nothing of most items."""
         (parts,) = self._parts(job, wanted, "sent")
         found = dict[int, Sent]()
@@ -98,7 +98,7 @@ class Chunks:
                 found |= {index: sent for index, sent in unpack_sent(packed).items() if index in indices}
         return found
 
-    def _parts(self, job: Job, wanted: Wanted, *parts: str) -> list[list[bytes | None]]:
+    def _parts(self, job: Job, wanted: ItemFilter, *parts: str) -> list[list[bytes | None]]:
         if not wanted:
             return [[] for _ in parts]
         with self._redis.pipeline(transaction=False) as pipe:

@@ -35,7 +35,7 @@ _Sent = tuple[Place, QueuedItem | None]
 
 
 @dataclass(frozen=True)
-class Wanted:
+class ItemFilter:
     """Which items a reader wants to see; all, as it is."""
 
     statuses: Collection[ItemStatus] = ()
@@ -107,7 +107,12 @@ class ItemList:
         self._chunks = Chunks(in_bytes(redis))
 
     def page(
-        self, job: Job, wanted: Wanted, order: ItemOrder = ItemOrder.SENT, cursor: str | None = None, limit: int = 50
+        self,
+        job: Job,
+        wanted: ItemFilter,
+        order: ItemOrder = ItemOrder.SENT,
+        cursor: str | None = None,
+        limit: int = 50,
     ) -> ItemPage:
         """Return finished items behind the cursor, also while the job runs.
 
@@ -148,7 +153,7 @@ class ItemList:
                 return self._with_outcomes(job, [((0, 0, chunk, index), item)])[0]
         return None
 
-    def _places(self, job: Job, wanted: Wanted, looked_at: OrderedItems) -> Iterator[Place]:
+    def _places(self, job: Job, wanted: ItemFilter, looked_at: OrderedItems) -> Iterator[Place]:
         for chunk, facets in self._facets(job, looked_at.chunks):
             yield from looked_at.places(chunk, wanted.rows(facets))
 

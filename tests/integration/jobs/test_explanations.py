@@ -64,7 +64,7 @@ def test_a_single_item_is_explained_at_once(api: httpx.Client) -> None:
 
 def test_explanations_do_not_count_for_drift(api: httpx.Client, job: dict[str, Any]) -> None:
     def seen() -> int:
-        return sum(bundle["items"] for bundle in api.get("/v1/drift").raise_for_status().json()["bundles"])
+        return sum(bundle["week"]["items"] for bundle in api.get("/v1/drift").raise_for_status().json()["bundles"])
 
     before = seen()
     explanation(api, job, 0)

@@ -11,6 +11,7 @@ from redis import Redis
 from shared.ledger import (
     CursorError,
     Guess,
+    ItemFilter,
     ItemList,
     ItemOrder,
     ItemStatus,
@@ -21,7 +22,6 @@ from shared.ledger import (
     QueuedItem,
     Results,
     ResultsGoneError,
-    Wanted,
 )
 from tests.jobs import leased, new_job, opened, outcomes_of
 from tests.redis_state import forget_facets, job_keys
@@ -47,8 +47,8 @@ def answers(draw: st.DrawFn) -> Outcome:
 
 
 @st.composite
-def filters(draw: st.DrawFn) -> Wanted:
-    return Wanted(
+def filters(draw: st.DrawFn) -> ItemFilter:
+    return ItemFilter(
         statuses=draw(st.just(()) | st.sets(st.sampled_from(ItemStatus), max_size=3)),
         needs_review=draw(st.none() | st.booleans()),
         codes=draw(st.none() | st.sets(st.sampled_from((*CODES, "unknown")))),
@@ -60,7 +60,7 @@ def filters(draw: st.DrawFn) -> Wanted:
     )
 
 
-def fits(wanted: Wanted, bundle: str, outcome: Outcome, title: str) -> bool:
+def fits(wanted: ItemFilter, bundle: str, outcome: Outcome, title: str) -> bool:
     """The filter in words of its own, for one outcome."""
     words = title.lower().replace("é", "e").replace("'", " ").split()
     best = outcome.guesses[0] if outcome.guesses else None
@@ -100,7 +100,7 @@ def titled(ledger: Ledger, chunks: Sequence[int], invalid: int) -> str:
 
 
 def all_pages(
-    items: ItemList, job: Job, wanted: Wanted, order: ItemOrder, limit: int, cursor: str | None = None
+    items: ItemList, job: Job, wanted: ItemFilter, order: ItemOrder, limit: int, cursor: str | None = None
 ) -> list[int]:
     """The items' positions in the order of the pages; the job must have ended."""
     found = list[int]()
@@ -131,7 +131,7 @@ def test_pages_have_what_fits_in_their_order(
     invalid: int,
     drawn: list[Outcome],
     turns: list[int],
-    wanted: Wanted,
+    wanted: ItemFilter,
     limit: int,
     cancelled: bool,
     older: bool,
@@ -194,13 +194,13 @@ def test_a_reader_beside_a_running_job_misses_and_repeats_nothing(
     for turn, pages in zip([turn for turn in turns if turn < len(chunks)], between, strict=False):
         commit(ledger, leases[turn], drawn, "one")
         for _ in range(pages):
-            page = items.page(ledger.job(identifier), Wanted(), order, cursor, limit)
+            page = items.page(ledger.job(identifier), ItemFilter(), order, cursor, limit)
             found, cursor = found + [known.outcome.index for known in page.items], page.cursor
             if cursor is None:
                 break
     job, ended = ledger.job(identifier), page is not None and page.cursor is None
     if not ended:
-        found += all_pages(items, job, Wanted(), order, limit, cursor)
+        found += all_pages(items, job, ItemFilter(), order, limit, cursor)
     assert sorted(found) == list(range(job.total))
     if order is ItemOrder.SENT:
         assert found == sorted(found)
@@ -209,13 +209,13 @@ def test_a_reader_beside_a_running_job_misses_and_repeats_nothing(
 def test_the_least_sure_are_those_that_were_done_when_the_first_page_was_read(ledger: Ledger, redis: Redis) -> None:
     items, identifier = ItemList(redis), opened(ledger, [2, 2])
     commit(ledger, leased(ledger), [Outcome(0, "", guesses=(Guess("10", 0.5),))], "one")
-    first = items.page(ledger.job(identifier), Wanted(), ItemOrder.LEAST_SURE, None, 1)
+    first = items.page(ledger.job(identifier), ItemFilter(), ItemOrder.LEAST_SURE, None, 1)
     commit(ledger, leased(ledger), [Outcome(0, "", guesses=(Guess("10", 0.1),))], "one")
     job = ledger.job(identifier)
-    second = items.page(job, Wanted(), ItemOrder.LEAST_SURE, first.cursor, 10)
+    second = items.page(job, ItemFilter(), ItemOrder.LEAST_SURE, first.cursor, 10)
     assert [known.outcome.index for known in (*first.items, *second.items)] == [0, 1]
     assert second.cursor is None
-    assert all_pages(items, job, Wanted(), ItemOrder.LEAST_SURE, 3) == [2, 3, 0, 1]
+    assert all_pages(items, job, ItemFilter(), ItemOrder.LEAST_SURE, 3) == [2, 3, 0, 1]
 
 
 def test_what_was_sent_comes_along_where_it_is_kept(ledger: Ledger, redis: Redis) -> None:
@@ -224,7 +224,7 @@ def test_what_was_sent_comes_along_where_it_is_kept(ledger: Ledger, redis: Redis
         identifier = opened(ledger, [1], keep_inputs=keep)
         lease = leased(ledger)
         ledger.commit(lease, "one", outcomes_of(lease))
-        (known,) = items.page(ledger.job(identifier), Wanted()).items
+        (known,) = items.page(ledger.job(identifier), ItemFilter()).items
         assert known.item == (lease.items[0] if keep else None)
 
 
@@ -246,7 +246,7 @@ def test_what_was_sent_comes_along_where_it_is_kept(ledger: Ledger, redis: Redis
 def test_a_cursor_of_another_list_is_refused(ledger: Ledger, redis: Redis, order: ItemOrder, cursor: str) -> None:
     job = ledger.job(opened(ledger, [2]))
     with pytest.raises(CursorError):
-        ItemList(redis).page(job, Wanted(), order, cursor or " ", 10)
+        ItemList(redis).page(job, ItemFilter(), order, cursor or " ", 10)
 
 
 def test_results_that_have_expired_are_gone(ledger: Ledger, redis: Redis) -> None:
@@ -257,7 +257,7 @@ def test_results_that_have_expired_are_gone(ledger: Ledger, redis: Redis) -> Non
     redis.delete(*[key for key in job_keys(redis, identifier) if not key.endswith(identifier.encode())])
     for order in ItemOrder:
         with pytest.raises(ResultsGoneError):
-            ItemList(redis).page(job, Wanted(), order)
+            ItemList(redis).page(job, ItemFilter(), order)
 
 
 def test_facets_count_towards_memory_and_expire_with_the_results(ledger: Ledger, redis: Redis) -> None:
