@@ -30,6 +30,7 @@ _TAKES: Mapping[str, tuple[str, ...]] = {
     "precision": _CATALOGUE,
     "curve": _CATALOGUE,
     "text_only": ("titles",),
+    "explanation": ("titles",),
     "queue": ("titles",),
     "latency": _PRODUCTS,
     "fairness": _PRODUCTS,

@@ -14,7 +14,7 @@ Effects = npt.NDArray[np.float32]
 """By how much each word raises the lead of the first category over the second, in log odds; (words,)."""
 
 _NAMED = 4
-"""One word in so many is named, at most."""
+"""Words of which one is named, at most."""
 
 
 def without_each(ids: TokenIds) -> list[TokenIds]:

@@ -20,6 +20,7 @@ _SMALL = {
     "text_only": ["--items", "1000", "--rounds", "1"],
     "overhead": ["--items", "16", "--rounds", "1"],
     "cascade": ["--items", "16", "--rounds", "1"],
+    "explanation": ["--items", "30"],
     "waiters": ["--callers", "40", "--jobs", "2"],
     "memory": ["--items", "500", "--shown", "8"],
     "categories": ["--leaves", "120", "--items", "600", "--epochs", "1", "--titles", "200", "--rounds", "1"],
