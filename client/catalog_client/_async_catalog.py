@@ -10,7 +10,7 @@ from typing import Any, Self, TypeVar, Unpack
 from catalog_client import _calls as calls
 from catalog_client._async_connection import AsyncConnection
 from catalog_client._bodies import AsyncBody
-from catalog_client._calls import JobFilters
+from catalog_client._calls import ItemFilters, JobFilters
 from catalog_client._catalog import Catalog
 from catalog_client._errors import CatalogError
 from catalog_client._files import form_of, replacing
@@ -32,6 +32,7 @@ from catalog_client._records import (
     Explanation,
     Health,
     Job,
+    JobItem,
     LabelCounts,
     LabelSummary,
     Prediction,
@@ -47,8 +48,8 @@ T = TypeVar("T")
 class AsyncCatalog:
     """A client of the service for asyncio: the methods and arguments of `Catalog`.
 
-    Use it with `async with`, or call `aclose`. Await each method, except `results`, `pages` and `all_jobs`: iterate
-    those with `async for`. Items and labels may come from asynchronous iterables too.
+    Use it with `async with`, or call `aclose`. Await each method, except `results`, `pages`, `items` and `all_jobs`:
+    iterate those with `async for`. Items and labels may come from asynchronous iterables too.
     """
 
     def __init__(
@@ -173,6 +174,21 @@ class AsyncCatalog:
 
     async def redeliver(self, job: str | Job) -> Deliveries:
         return await self._connection.send(calls.redeliver(job))
+
+    async def items(
+        self, job: str | Job, *, order: str = "sent", **filters: Unpack[ItemFilters]
+    ) -> AsyncIterator[JobItem]:
+        cursor = None
+        while True:
+            page = await self._connection.send(calls.items(job, order, cursor, filters))
+            for item in page.items:
+                yield item
+            if page.next_cursor in (None, cursor):
+                return
+            cursor = page.next_cursor
+
+    async def picture(self, job: str | Job, index: int) -> bytes:
+        return await self._connection.send(calls.picture(job, index))
 
     async def explain(self, job: str | Job, index: int) -> Explanation:
         return await self._connection.send(calls.explanation(job, index))

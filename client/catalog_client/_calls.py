@@ -16,6 +16,7 @@ from catalog_client._records import (
     Deliveries,
     Explanation,
     Health,
+    ItemsPage,
     Job,
     JobsPage,
     LabelCounts,
@@ -32,6 +33,7 @@ NDJSON = "application/x-ndjson"
 _EXCERPT = 200
 """Characters of an unexpected answer that its error shows."""
 _JOBS_A_PAGE = 200
+_ITEMS_A_PAGE = 200
 _TAXONOMIES_A_PAGE = 50
 """The most that the service lists at once."""
 
@@ -189,12 +191,39 @@ def redeliver(job_id: str | Job) -> Call[Deliveries]:
     return _post(f"/v1/jobs/{_id(job_id)}/deliveries", _record(Deliveries), repeatable=False)
 
 
+class ItemFilters(TypedDict, total=False):
+    """Which items of a job are listed: those that are everything that is given."""
+
+    status: str | Sequence[str] | None
+    """They ended so, or in one of these ways."""
+    needs_review: bool | None
+    category: str | None
+    """The code of the category that they were answered with, or of one above it."""
+    min_confidence: float | None
+    max_confidence: float | None
+    branches_disagree: bool | None
+    """Text and picture alone are answered differently."""
+    bundle: str | None
+    """The bundle that answered."""
+    q: str | None
+    """All these words, or words that begin with them, occur in title or description."""
+
+
+def items(job_id: str | Job, order: str, cursor: str | None, filters: ItemFilters) -> Call[ItemsPage]:
+    query = {"order": order, "cursor": cursor, "limit": _ITEMS_A_PAGE, **filters}
+    return _get(f"/v1/jobs/{_id(job_id)}/items", _record(ItemsPage), query)
+
+
+def picture(job_id: str | Job, index: int) -> Call[bytes]:
+    return _get(f"/v1/jobs/{_id(job_id)}/items/{index}/picture", _content)
+
+
 def explanation(job_id: str | Job, index: int) -> Call[Explanation]:
     return _get(f"/v1/jobs/{_id(job_id)}/items/{index}/explanation", _record(Explanation))
 
 
 def predict(description: str | None, image: str | None, *, explain: bool) -> Call[Prediction]:
-    query = {"explain": "true" if explain else None}
+    query = {"explain": explain or None}
     return _post("/predict", _record(Prediction), {"description": description, "image": image}, query=query)
 
 
@@ -337,8 +366,12 @@ def _record(kind: type[R]) -> Callable[[Answer], R]:
 
 
 def _text(answer: Answer) -> str:
+    return _content(answer).decode(errors="replace")
+
+
+def _content(answer: Answer) -> bytes:
     check(answer)
-    return answer.content.decode(errors="replace")
+    return answer.content
 
 
 def _json(answer: Answer) -> Any:

@@ -9,7 +9,7 @@ from typing import Any, Self, TypeVar, Unpack
 
 from catalog_client import _calls as calls
 from catalog_client._bodies import Body
-from catalog_client._calls import JobFilters
+from catalog_client._calls import ItemFilters, JobFilters
 from catalog_client._connection import Connection
 from catalog_client._errors import CatalogError
 from catalog_client._files import form_of, replacing
@@ -31,6 +31,7 @@ from catalog_client._records import (
     Explanation,
     Health,
     Job,
+    JobItem,
     LabelCounts,
     LabelSummary,
     Prediction,
@@ -256,6 +257,27 @@ class Catalog:
     def redeliver(self, job: str | Job) -> Deliveries:
         """Deliver the webhook of an ended job again."""
         return self._connection.send(calls.redeliver(job))
+
+    def items(self, job: str | Job, *, order: str = "sent", **filters: Unpack[ItemFilters]) -> Iterator[JobItem]:
+        """Iterate over what was sent in a job beside what was answered.
+
+        Args:
+            order: `sent`, `committed` (as they were done) or `least_sure` (the lowest confidence first).
+            filters: `status`, `needs_review`, `category` (a code; those below it, too), `min_confidence`,
+                `max_confidence`, `branches_disagree` (text and picture alone), `bundle`, and `q` (words of title and
+                description): only items that are everything that is given.
+        """
+        cursor = None
+        while True:
+            page = self._connection.send(calls.items(job, order, cursor, filters))
+            yield from page.items
+            if page.next_cursor in (None, cursor):
+                return
+            cursor = page.next_cursor
+
+    def picture(self, job: str | Job, index: int) -> bytes:
+        """Return the picture that was sent with an item, as it was sent; `index` is the result's."""
+        return self._connection.send(calls.picture(job, index))
 
     def explain(self, job: str | Job, index: int) -> Explanation:
         """Return which words carried an item's answer; `index` is the result's.

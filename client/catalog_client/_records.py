@@ -172,6 +172,31 @@ class ResultsPage(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
+class JobItem(Record):
+    """An item of a job as it was sent, beside its result."""
+
+    result: Result
+    title: str | None = None
+    description: str | None = None
+    image_url: str | None = None
+    """The URL that was sent of its picture."""
+    picture_url: str | None = None
+    """Where the service has the picture; `picture` of the client reads it."""
+    kept: bool = False
+    """Whether what was sent is kept; if not, there is only the result."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ItemsPage(Record):
+    """A page of a job's items."""
+
+    job_id: str
+    items: tuple[JobItem, ...]
+    next_cursor: str | None = None
+    state: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Delivery(Record):
     """One attempt to deliver a webhook, or why none was made."""
 

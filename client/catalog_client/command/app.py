@@ -6,7 +6,7 @@ from io import TextIOWrapper
 import typer
 
 from catalog_client import CatalogError
-from catalog_client.command import jobs, listen, taxonomy, trainings
+from catalog_client.command import items, jobs, listen, taxonomy, trainings
 from catalog_client.command.exits import Exit, exit_for
 from catalog_client.command.options import say_error
 
@@ -16,6 +16,7 @@ app = typer.Typer(
     epilog="Exit status: 0 all right, 1 items failed or were refused, 2 wrong usage, 3 the service or the network.",
 )
 app.add_typer(jobs.app)
+app.add_typer(items.app)
 app.add_typer(listen.app)
 app.add_typer(trainings.app)
 app.add_typer(taxonomy.app, name="taxonomy")

@@ -6,10 +6,15 @@ from rich.box import SIMPLE
 from rich.markup import escape
 from rich.table import Table
 
-from catalog_client import Job, Models, Result, TaxonomyAcceptance, Verdict
+from catalog_client import Category, Explanation, Job, JobItem, Models, Result, TaxonomyAcceptance, Verdict
 
 SHOWN = 15
 """Results that are shown; the others are only counted."""
+_PICTURE = {
+    None: None,
+    "looked_at": "The picture did not change the answer.",
+    "not_looked_at": "The text alone was sure: the picture was not looked at.",
+}
 _CODE_WIDTH, _BRANCHES_WIDTH = 16, 24
 """Characters of codes that are shown; some have 128."""
 
@@ -33,6 +38,29 @@ def results_table(results: Iterable[Result], titles: Mapping[str, str] | None = 
         category, review = result.category, "[yellow]yes[/yellow]" if result.needs_review else ""
         sure = f"{category.confidence:.0%}"
         table.add_row(name, escape(str(category.code)), escape(category.name), sure, review, _branches(result))
+    return table
+
+
+def items_table(items: Iterable[JobItem]) -> Table:
+    """One line per item, with its position in the request; titles are those that were sent."""
+    items = list(items)
+    table = results_table(
+        [item.result for item in items],
+        {item.result.id: f"{item.result.index}  {item.title or item.result.id}" for item in items},
+    )
+    table.columns[0].header = "item"
+    return table
+
+
+def explanation_table(why: Explanation) -> Table:
+    """One line per phrase that carried the answer, with what the category's lead loses without it."""
+    table = _plain("words that carried the answer", "lead lost without them (log odds)")
+    rather = f" rather than {_sure(why.runner_up)}" if why.runner_up else ""
+    table.title, table.caption = escape(f"{_sure(why.category)}{rather}"), _PICTURE[why.picture]
+    if why.picture_changed_answer:
+        table.caption = "The picture changed the answer."
+    for phrase in why.phrases:
+        table.add_row(escape(phrase.text), f"{phrase.effect:+.2f}")
     return table
 
 
@@ -93,6 +121,10 @@ def _plain(*columns: str) -> Table:
     for name in columns:
         table.add_column(name)
     return table
+
+
+def _sure(category: Category) -> str:
+    return f"{category.name} ({category.confidence:.0%})"
 
 
 def _branches(result: Result) -> str:

@@ -157,6 +157,21 @@ def test_jobs_are_listed_by_name_metadata_and_time(stack: Stack, table: Path) ->
     assert json.loads(before.stdout) == []
 
 
+def test_items_are_listed_and_explained(stack: Stack, done: Job) -> None:
+    listed = json.loads(_run(stack.url, "items", done.id, "--limit", 2, "--json").stdout)
+    assert [item["result"]["index"] for item in listed] == [0, 1]
+    least = json.loads(_run(stack.url, "items", done.id, "--order", "least-sure", "--limit", 30, "--json").stdout)
+    sure = [item["result"]["category"]["confidence"] for item in least]
+    assert sure == sorted(sure)
+    assert len(sure) == 30
+    shown = _run(stack.url, "items", done.id, "--limit", 1).stdout
+    assert listed[0]["title"][:10] in shown
+    why = json.loads(_run(stack.url, "explain", done.id, 0, "--json").stdout)
+    shown = _run(stack.url, "explain", done.id, 0).stdout
+    assert why["phrases"][0]["text"] in shown
+    assert why["category"]["name"][:20] in shown
+
+
 @pytest.mark.parametrize(
     "arguments", [("--metadata", "season"), ("--metadata", "a=b", "--metadata", "a=c"), ("--since", "yesterday")]
 )

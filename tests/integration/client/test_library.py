@@ -23,6 +23,7 @@ from catalog_client import (
     WaitTimeoutError,
     webhooks,
 )
+from shared.words import words
 from stack.receiver import WebhookReceiver
 from stack.services import Stack
 from tests.pictures import jpeg
@@ -196,6 +197,30 @@ def test_jobs_are_found_by_name_metadata_and_time(catalog: Catalog, monkeypatch:
         catalog.submit(_items(), metadata={"a": "b" * 513})
 
 
+def test_items_are_listed_with_what_was_sent(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("catalog_client._calls._ITEMS_A_PAGE", 3)
+    picture = jpeg("green")
+    job = catalog.submit([*_items(), {"id": "seen", "title": "Épée en bois", "image": picture}])
+    results = _results(catalog, job)
+    items = list(catalog.items(job))
+    assert [(item.title, item.result.index) for item in items] == [
+        *zip(TITLES, range(len(TITLES)), strict=True),
+        ("Épée en bois", len(TITLES)),
+    ]
+    assert [item.result.category for item in items] == [result.category for result in results]
+    assert catalog.picture(job, len(TITLES)) == picture
+    assert [item.result.id for item in catalog.items(job, q="epee", branches_disagree=None)] == ["seen"]
+    unsure = [result.index for result in results if result.needs_review]
+    found = [item.result.index for item in catalog.items(job, needs_review=True, order="least_sure")]
+    assert sorted(found) == unsure
+    why = catalog.explain(job, 0)
+    assert (why.category.code, why.bundle) == (results[0].category and results[0].category.code, results[0].bundle)
+    assert [word.word for word in why.words] == words(TITLES[0])
+    predicted = catalog.predict(TITLES[0], explain=True)
+    assert predicted.explanation is not None
+    assert predicted.explanation.words == why.words
+
+
 def test_a_problem_says_what_is_wrong_with_which_item(catalog: Catalog) -> None:
     with pytest.raises(ProblemError, match=r"item 1, line 2 \(id b\)") as refused:
         catalog.submit([{"id": "a", "title": "A"}, {"id": "b"}])
@@ -357,6 +382,9 @@ def test_the_asynchronous_client_does_the_same(stack: Stack, tmp_path: Path, mon
             assert {job.id for job in listed} == submitted
             named = await catalog.submit(_items(), name="Asynchron", metadata={"way": "async"})
             assert [job.id async for job in catalog.all_jobs(q="asynchron", metadata={"way": "async"})] == [named.id]
+            await catalog.wait(named)
+            assert [item.title async for item in catalog.items(named)] == list(TITLES)
+            assert (await catalog.explain(named, 0)).words
             prediction = await catalog.predict("Poupée en bois")
             assert prediction.result.category is not None
             with pytest.raises(ProblemError, match="There is no job nope"):
