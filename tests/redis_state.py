@@ -144,7 +144,7 @@ def memory_counted(redis: Redis, tenant: str) -> dict[str, int]:
 
 def memory_stored(redis: Redis, job_id: str) -> int:
     """The bytes of all that is kept of the job's items."""
-    parts = (redis.hvals(job_key(job_id, part)) for part in ("input", "kept", "results", "facets", "sent"))
+    parts = (redis.hvals(job_key(job_id, part)) for part in ("input", "kept", "results", "facets", "sent", "decided"))
     return sum(len(packed) for values in parts for packed in values)
 
 
@@ -345,3 +345,32 @@ def forget_published_taxonomy(redis: Redis, bundle: str) -> None:
 def forget_taxonomies(redis: Redis) -> None:
     """Let Redis have been emptied of what it knows of taxonomies that were put."""
     redis.delete(f"{_TAXONOMY}:version", f"{_TAXONOMY}:latest", f"{_TAXONOMY}:numbers")
+
+
+# Decisions
+
+
+def forget_decision_turns(redis: Redis) -> None:
+    """Let the time be over that requests have to write decisions."""
+    for key in redis.scan_iter(f"{PREFIX}decisions:turn:*"):
+        redis.delete(key)
+
+
+def decisions_last(redis: Redis, moment: int) -> None:
+    """Let the last file of decisions have arrived at this moment, in microseconds."""
+    redis.set(f"{PREFIX}decisions:last", moment)
+
+
+def forget_told_decisions(redis: Redis, tenant: str, last: str) -> None:
+    """Let the stream of a tenant's decisions no longer have those up to this place."""
+    high, _, low = last.partition("-")
+    stream_id = f"{high[:13]}-{int(high[13:] + low)}"
+    redis.xtrim(f"{PREFIX}decisions:of:{tenant}", minid=f"{stream_id}")
+    redis.xdel(f"{PREFIX}decisions:of:{tenant}", stream_id)
+    redis.set(f"{PREFIX}decisions:gone:{tenant}", stream_id)
+
+
+def lose_decision_index(redis: Redis) -> None:
+    """Let Redis have lost all that it knew of decisions, but for what jobs have."""
+    for key in redis.scan_iter(f"{PREFIX}decisions:*"):
+        redis.delete(key)

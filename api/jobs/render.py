@@ -25,6 +25,7 @@ def job_out(job: Job, lane: LaneStatus | None) -> JobOut:
         state=job.state,
         reason=job.reason,
         counts=JobCountsOut(**job.counts),
+        open=job.open,
         bundles=dict(job.bundles),
         model_versions=dict(job.bundles),
         progress=round(job.done / job.total, 4),

@@ -109,6 +109,9 @@ class JobOut(BaseModel):
         description="Why the job ended before all its items were done; null if it did not."
     )
     counts: JobCountsOut
+    open: int = Field(
+        description="How many of the items that need a review (`counts.needs_review`) nobody has decided yet."
+    )
     bundles: dict[str, int] = Field(
         description="How many of the succeeded items each bundle answered. With more than one, the model was changed "
         "while the job ran."

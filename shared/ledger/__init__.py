@@ -8,6 +8,14 @@ from shared.ledger.audit import Audit
 from shared.ledger.changes import CHANGES, ended_among, read_change
 from shared.ledger.chunks import ResultsGoneError
 from shared.ledger.cursor import CursorError
+from shared.ledger.decisions import (
+    DecidedItems,
+    DecisionAction,
+    DecisionRow,
+    Decisions,
+    DecisionsGoneError,
+    DecisionTurn,
+)
 from shared.ledger.deliveries import (
     Admission,
     AdmissionDecision,
@@ -38,6 +46,7 @@ from shared.ledger.ledger import (
 from shared.ledger.outbox import Outbox
 from shared.ledger.quotas import MEMORY, MemoryFullError, MemoryQuota, QuotaExceededError, Quotas
 from shared.ledger.records import (
+    Decided,
     Guess,
     Job,
     KnownItem,
@@ -71,6 +80,13 @@ __all__ = [
     "Breaker",
     "Claim",
     "CursorError",
+    "Decided",
+    "DecidedItems",
+    "DecisionAction",
+    "DecisionRow",
+    "DecisionTurn",
+    "Decisions",
+    "DecisionsGoneError",
     "Deliveries",
     "DeliveryAttempt",
     "DeliveryOutcome",
