@@ -374,3 +374,16 @@ def lose_decision_index(redis: Redis) -> None:
     """Let Redis have lost all that it knew of decisions, but for what jobs have."""
     for key in redis.scan_iter(f"{PREFIX}decisions:*"):
         redis.delete(key)
+
+
+def forget_application(redis: Redis, job_id: str, moment: int, identifier: str) -> None:
+    """Let the process have died that wrote the only file of decisions, before it applied them."""
+    client: Any = redis
+    requests = {key: client.lrange(key, 0, -1) for key in redis.scan_iter(f"{PREFIX}decisions:request:*")}
+    lose_decision_index(redis)
+    for key, moments in requests.items():
+        redis.rpush(key, *moments)
+    redis.hset(f"{PREFIX}decisions:unapplied:local", str(moment), identifier)
+    decisions_last(redis, moment)
+    redis.delete(job_key(job_id, "decided"))
+    redis.hdel(job_key(job_id), "reviewed", "decisions")

@@ -15,6 +15,7 @@ from shared.ledger.decisions import (
     Decisions,
     DecisionsGoneError,
     DecisionTurn,
+    ToldDecision,
 )
 from shared.ledger.deliveries import (
     Admission,
@@ -130,6 +131,7 @@ __all__ = [
     "StageState",
     "StagingLostError",
     "SupersededError",
+    "ToldDecision",
     "Training",
     "TrainingRequest",
     "Trainings",

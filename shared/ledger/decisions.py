@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from redis import Redis
 
+from shared import redis_access
 from shared.ledger.cursor import CursorError
 from shared.ledger.idempotency import KEEP_ANSWERS_S
 from shared.ledger.records import Decided, Job
@@ -106,6 +107,10 @@ class Decisions:
         self._decide = load(redis, "decide")
         self._release = load(redis, "release_decisions")
 
+    def now(self) -> float:
+        """Return the seconds since 1970 by Redis's clock."""
+        return redis_access.now(self._redis)
+
     # Writing
 
     def claim(self, tenant: str, identifier: str, *, repeatable: bool) -> DecisionTurn | None:
@@ -132,6 +137,10 @@ class Decisions:
             unwritten: Moments of files that are known not to be there.
         """
         self._release(args=[turn.tenant, turn.token, *unwritten])
+
+    def drop(self, tenant: str, unwritten: int) -> None:
+        """Forget a file that may have been written, and was not."""
+        self._release(args=[tenant, "", unwritten])
 
     def apply(
         self, tenant: str, file: str, moment: int, rows: Sequence[DecisionRow], turn: DecisionTurn | None = None
