@@ -6,10 +6,11 @@ from typing import Literal
 
 from api.jobs.schemas import AnswerOut, BranchesOut, CategoryOut, ItemErrorOut, ItemOut, JobOut, QueueOut, ResultOut
 from api.lifecycle.counts import JobCountsOut
+from api.lifecycle.decided import chosen, decided_out
 from api.lifecycle.names import NameOf
 from api.lifecycle.times import maybe_time, time_of
 from api.lifecycle.webhooks import webhook_out
-from shared.ledger import Guess, ItemStatus, Job, KnownItem, LaneStatus, Outcome, Sent
+from shared.ledger import Decided, Guess, ItemStatus, Job, KnownItem, LaneStatus, Outcome, Sent
 from shared.telemetry.tracing import trace_id
 
 _NOTHING = Sent()
@@ -59,7 +60,9 @@ def retry_after(job: JobOut, now: float) -> str:
     return str(round(min(max(remaining / 4, 1), _LONGEST_PAUSE_S)))
 
 
-def result_out(bundle: str, outcome: Outcome, name_of: NameOf, sent: Sent = _NOTHING) -> ResultOut:
+def result_out(
+    bundle: str, outcome: Outcome, name_of: NameOf, sent: Sent = _NOTHING, decided: Decided | None = None
+) -> ResultOut:
     metadata = None if sent.metadata is None else dict(sent.metadata)
     if outcome.status is not ItemStatus.SUCCEEDED:
         return ResultOut(
@@ -96,6 +99,9 @@ def result_out(bundle: str, outcome: Outcome, name_of: NameOf, sent: Sent = _NOT
         cached=outcome.cached,
         bundle=bundle,
         model_version=bundle,
+        final=chosen(final_code(outcome, decided), name_of),
+        decided_by="model" if decided is None else "person",
+        decided_at=None if decided is None else time_of(decided.at),
         title=sent.title,
         metadata=metadata,
     )
@@ -111,7 +117,8 @@ def item_out(job_id: str, known: KnownItem, name_of: NameOf) -> ItemOut:
         image_url=item and item.url,
         picture_url=f"/v1/jobs/{job_id}/items/{index}/picture" if item and item.blob else None,
         kept=item is not None,
-        result=result_out(known.bundle, known.outcome, name_of, sent),
+        decision=None if known.decided is None else decided_out(known.decided, name_of),
+        result=result_out(known.bundle, known.outcome, name_of, sent, known.decided),
     )
 
 
@@ -119,6 +126,11 @@ def _answer(outcome: Outcome, name_of: NameOf) -> AnswerOut:
     path = [_category(guess, name_of) for guess in (*outcome.path, outcome.guesses[0])]
     best, sure = path[-1], path[outcome.sure - 1] if outcome.sure else None
     return AnswerOut(code=best.code, name=best.name, confidence=best.confidence, path=path, sure=sure)
+
+
+def final_code(outcome: Outcome, decided: Decided | None) -> str | None:
+    """Return the category that counts of an item that succeeded; `None` if a person said that no category fits."""
+    return outcome.guesses[0].code if decided is None else decided.code
 
 
 def picture_of(outcome: Outcome) -> Literal["looked_at", "not_looked_at"] | None:

@@ -51,7 +51,7 @@ def classified(ledger: Ledger) -> Classified:
         if isinstance(items, int):
             items = [{"id": f"sku-{index}", "title": f"Livre {index}"} for index in range(items)]
         job = str(api.post("/v1/jobs", json={"items": items}).raise_for_status().json()["id"])
-        while (lease := ledger.lease("interactive")) is not None:
+        while (lease := ledger.lease("interactive") or ledger.lease("bulk")) is not None:
             outcomes = [
                 Outcome.failed(item, "image_unreadable", "no picture")
                 if item.index >= len(items) - failing
