@@ -299,6 +299,11 @@ def end_key(redis: Redis, key_id: str) -> None:
     redis.hset(f"{PREFIX}key:{key_id}", "expires_at", "2026-01-02T03:04:05+00:00")
 
 
+def scopes_for_older_releases(redis: Redis, key_id: str) -> str:
+    """The scopes of the API key as releases read them that know no later ones."""
+    return str((in_bytes(redis).hget(f"{PREFIX}key:{key_id}", "scopes") or b"").decode())
+
+
 def change_admin_log(redis: Redis, number: int, entry: bytes | None) -> None:
     """Replace an entry, or remove it."""
     key = f"{PREFIX}admin-log"
@@ -362,12 +367,9 @@ def decisions_last(redis: Redis, moment: int) -> None:
 
 
 def forget_told_decisions(redis: Redis, tenant: str, last: str) -> None:
-    """Let the stream of a tenant's decisions no longer have those up to this place."""
-    high, _, low = last.partition("-")
-    stream_id = f"{high[:13]}-{int(high[13:] + low)}"
-    redis.xtrim(f"{PREFIX}decisions:of:{tenant}", minid=f"{stream_id}")
-    redis.xdel(f"{PREFIX}decisions:of:{tenant}", stream_id)
-    redis.set(f"{PREFIX}decisions:gone:{tenant}", stream_id)
+    """Let a tenant's decisions up to this place no longer be told."""
+    redis.zremrangebylex(f"{PREFIX}decisions:of:{tenant}", "-", f"({last}!")
+    redis.set(f"{PREFIX}decisions:gone:{tenant}", last)
 
 
 def lose_decision_index(redis: Redis) -> None:

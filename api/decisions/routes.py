@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
 from api import ingest
-from api.access.authentication import ClassifyCaller, Principal
+from api.access.authentication import Principal, ReviewCaller
 from api.decisions.bodies import DECISION_BODIES
 from api.decisions.listing import DECISIONS
 from api.decisions.render import decision_out
@@ -32,7 +32,7 @@ async def submit(
     response: Response,
     submissions: DecisionSubmissionsDep,
     idempotent: IdempotentDep,
-    caller: ClassifyCaller,
+    caller: ReviewCaller,
 ) -> DecisionsOut:
     """Decide about results: all of the request is kept, or none of it.
 
@@ -54,7 +54,7 @@ async def undo(
     submissions: DecisionSubmissionsDep,
     idempotent: IdempotentDep,
     names: NamesDep,
-    caller: ClassifyCaller,
+    caller: ReviewCaller,
 ) -> UndoneOut:
     """Take back a person's last decisions, the latest first.
 
@@ -81,7 +81,7 @@ async def undo(
 async def list_(
     submissions: DecisionSubmissionsDep,
     names: NamesDep,
-    caller: ClassifyCaller,
+    caller: ReviewCaller,
     since: Annotated[
         str | None,
         Query(max_length=100, description="The `cursor` of a decision, or the `next_cursor` of the previous page."),

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Header, Path, Query, Response
 from fastapi.concurrency import run_in_threadpool
 
-from api.access.ownership import JobDep
+from api.access.ownership import JobToReadDep
 from api.dependencies import BlobsDep, ItemListDep
 from api.http.entity_tags import listed
 from api.http.languages import VARY
@@ -35,7 +35,7 @@ _KEPT_BY_BROWSERS = {"Cache-Control": "private, max-age=86400, immutable", "Vary
 
 @router.get("", responses=problems(HTTPStatus.BAD_REQUEST))
 async def list_items(
-    job: JobDep,
+    job: JobToReadDep,
     item_list: ItemListDep,
     names: NamesDep,
     response: Response,
@@ -119,7 +119,7 @@ async def list_items(
     },
 )
 def read_picture(
-    job: JobDep,
+    job: JobToReadDep,
     index: Annotated[int, _ITEM],
     item_list: ItemListDep,
     blobs: BlobsDep,

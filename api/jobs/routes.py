@@ -11,8 +11,8 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from api.access.authentication import ClassifyCaller
-from api.access.ownership import JobDep
+from api.access.authentication import ClassifyCaller, ReviewCaller
+from api.access.ownership import JobDep, JobToReadDep
 from api.dependencies import DecidedItemsDep, JobListDep, LedgerDep, QueueDep, ResultsDep, SentItemsDep
 from api.http.held_requests import HoldDep
 from api.http.idempotency import Attempt, IdempotentDep
@@ -96,7 +96,7 @@ async def submit(
 @router.get("", responses=problems(HTTPStatus.BAD_REQUEST))
 def list_(
     job_list: JobListDep,
-    caller: ClassifyCaller,
+    caller: ReviewCaller,
     wanted: JobFilterDep,
     cursor: Annotated[str | None, Query(description="The `next_cursor` of the previous page.")] = None,
     limit: Annotated[
@@ -147,7 +147,7 @@ async def retry(
 
 @router.get("/{job_id}", responses=problems(HTTPStatus.NOT_FOUND))
 async def get(
-    job: JobDep,
+    job: JobToReadDep,
     response: Response,
     ledger: LedgerDep,
     long_poll: LongPollDep,
@@ -171,7 +171,7 @@ def cancel(job: JobDep, response: Response, ledger: LedgerDep, queue: QueueDep) 
 
 @router.get("/{job_id}/events", response_class=EventSourceResponse, responses=problems(HTTPStatus.NOT_FOUND))
 async def stream_events(
-    job: JobDep, ledger: LedgerDep, streams: StreamsDep, notices: NoticesDep, _: HoldDep
+    job: JobToReadDep, ledger: LedgerDep, streams: StreamsDep, notices: NoticesDep, _: HoldDep
 ) -> AsyncIterator[ServerSentEvent]:
     """Follow a job as server-sent events.
 
@@ -193,7 +193,7 @@ async def stream_events(
     | problems(HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.GONE),
 )
 async def list_results(
-    job: JobDep,
+    job: JobToReadDep,
     records: ResultsDep,
     sent: SentItemsDep,
     decided: DecidedItemsDep,

@@ -23,7 +23,7 @@ TURN_S = 60
 _KEY = f"{PREFIX}decisions:"
 _AT_ONCE = 500
 """Decisions that are applied, or looked at, in one step."""
-_CURSOR = re.compile(r"([0-9]{13})([0-9]{3})-([0-9]{6})")
+_CURSOR = re.compile("[0-9]{16}-[0-9]{6}")
 
 
 class DecisionAction(StrEnum):
@@ -180,13 +180,15 @@ class Decisions:
         """
         start = "-"
         if since is not None:
-            after = _stream_id(since)
+            if not _CURSOR.fullmatch(since):
+                raise CursorError(f"{since[:100]!r} is no cursor of decisions")
             gone = self._redis.get(f"{_KEY}gone:{tenant}")
-            if gone is not None and _numbers(gone) > _numbers(after.encode()):
+            if gone is not None and gone.decode() > since:
                 raise DecisionsGoneError(since)
-            start = f"({after}"
-        entries = self._redis.xrange(f"{_KEY}of:{tenant}", start, "+", limit)
-        return [ToldDecision(_cursor(identifier), fields[b"told"].decode()) for identifier, fields in entries]
+            start = f"({since}!"  # behind all that begins with the cursor and a blank
+        members = self._redis.zrangebylex(f"{_KEY}of:{tenant}", start, "+", 0, limit)
+        parts = (member.decode().partition(" ") for member in members)
+        return [ToldDecision(cursor, told) for cursor, _, told in parts]
 
 
 class DecidedItems:
@@ -234,21 +236,3 @@ def _decided(lines: bytes) -> Decided:
 def _person(by: str) -> str:
     """Return what stands for a person's name in keys."""
     return hashlib.sha256(by.encode()).hexdigest()[:16]
-
-
-def _stream_id(cursor: str) -> str:
-    parts = _CURSOR.fullmatch(cursor)
-    if parts is None:
-        raise CursorError(f"{cursor[:100]!r} is no cursor of decisions")
-    high, middle, low = parts.groups()
-    return f"{int(high)}-{int(middle + low)}"
-
-
-def _cursor(stream_id: bytes) -> str:
-    high, low = _numbers(stream_id)
-    return f"{high:013d}{low // 10**6:03d}-{low % 10**6:06d}"
-
-
-def _numbers(stream_id: bytes) -> tuple[int, int]:
-    high, _, low = stream_id.decode().partition("-")
-    return int(high), int(low)

@@ -43,8 +43,8 @@ Keys, below the prefix `catalog:`:
     decisions:unapplied:{tenant} hash: moment of a file that may be written but not applied → its identifier
     decisions:request:{i}        list: moments of the files that attempts of a request with an idempotency key write
     decisions:applied            zset: file that was applied → its moment
-    decisions:of:{tenant}        stream: decisions in the order of arrival, for those that take them up
-    decisions:gone:{tenant}      id of the last one that the stream no longer has
+    decisions:of:{tenant}        zset: "cursor decision" in the order of arrival, for those that take them up
+    decisions:gone:{tenant}      cursor of the last one that is no longer there
     decisions:by:{tenant}:{p}    zset: the last decisions of a person, "place job index"
     endpoint:{e}         hash: a tenant's webhook URL: failures in a row, end of its pause, when it was disabled
     endpoint:{e}:slots   zset: attempts under way, "id round" → when the attempt counts as lost

@@ -62,23 +62,20 @@ local function change(id, index, changed, argument)
   redis.call('HINCRBY', job(id), 'decisions', 1)
 end
 
--- Places are the ids in the stream. One that arrives after a later one, because its process was stopped for longer than
--- its turn, is put at the end: nobody who has read the later one may miss it.
+-- What is told begins with a cursor, which is its place. A decision that arrives after a later one, because its process
+-- was stopped for longer than its turn, is put at the end: nobody who has read the later one may miss it.
 local function tell_of(place, told)
-  local high, low = tonumber(string.sub(place, 1, 13)), tonumber(string.sub(place, 14, 16) .. string.sub(place, 18))
-  local function id() return string.format('%.0f-%.0f', high, low) end
-  if redis.call('XRANGE', feed, id(), id())[1] then return end
-  local last = redis.call('XREVRANGE', feed, '+', '-', 'COUNT', 1)[1]
-  if last then
-    local ms, sequence = string.match(last[1], '^(%d+)-(%d+)$')
-    ms, sequence = tonumber(ms), tonumber(sequence)
-    if high < ms or (high == ms and low < sequence) then high, low = ms, sequence + 1 end
+  if redis.call('ZRANGEBYLEX', feed, '[' .. place .. ' ', '(' .. place .. '!', 'LIMIT', 0, 1)[1] then return end
+  local last, cursor = redis.call('ZRANGE', feed, -1, -1)[1], place
+  if last and place < last then
+    local number = tonumber(string.sub(last, 18, PLACE)) + 1
+    cursor = string.format('%s-%06d', string.sub(last, 1, 16), number)
   end
-  redis.call('XADD', feed, id(), 'told', told)
-  if redis.call('XLEN', feed) > FEED then
-    local oldest = redis.call('XRANGE', feed, '-', '+', 'COUNT', 1)[1][1]
-    redis.call('SET', 'catalog:decisions:gone:' .. tenant, oldest, 'EX', lasts)
-    redis.call('XDEL', feed, oldest)
+  redis.call('ZADD', feed, 0, cursor .. ' ' .. told)
+  if redis.call('ZCARD', feed) > FEED then
+    local oldest = redis.call('ZRANGE', feed, 0, 0)[1]
+    redis.call('SET', 'catalog:decisions:gone:' .. tenant, string.sub(oldest, 1, PLACE), 'EX', lasts)
+    redis.call('ZREM', feed, oldest)
   end
 end
 
