@@ -6,6 +6,13 @@ It knows the service by its HTTP interface alone. `catalog_client.webhooks` veri
 from catalog_client import tables, webhooks
 from catalog_client._async_catalog import AsyncCatalog
 from catalog_client._catalog import Catalog
+from catalog_client._decision_records import (
+    Decision,
+    DecisionInForce,
+    DecisionSummary,
+    ToldDecision,
+    UndoneDecision,
+)
 from catalog_client._errors import (
     AnswerTooLargeError,
     CatalogError,
@@ -42,6 +49,7 @@ from catalog_client._records import (
     AnsweredCategory,
     Branches,
     Category,
+    ChosenCategory,
     Counts,
     Deliveries,
     Delivery,
@@ -79,8 +87,12 @@ __all__ = [
     "CategoryChange",
     "Change",
     "Check",
+    "ChosenCategory",
     "ConfigurationError",
     "Counts",
+    "Decision",
+    "DecisionInForce",
+    "DecisionSummary",
     "Deliveries",
     "Delivery",
     "Distance",
@@ -114,8 +126,10 @@ __all__ = [
     "TaxonomyAcceptance",
     "TaxonomyCategory",
     "TaxonomyChanges",
+    "ToldDecision",
     "Training",
     "TrainingError",
+    "UndoneDecision",
     "UnexpectedAnswerError",
     "Verdict",
     "WaitTimeoutError",

@@ -12,6 +12,7 @@ from catalog_client._async_connection import AsyncConnection
 from catalog_client._bodies import AsyncBody
 from catalog_client._calls import JobFilters
 from catalog_client._catalog import Catalog
+from catalog_client._decisions import AsyncDecisionMethods
 from catalog_client._errors import CatalogError
 from catalog_client._files import form_of, replacing
 from catalog_client._http import (
@@ -43,11 +44,11 @@ from catalog_client._taxonomy_records import Taxonomy, TaxonomyAcceptance, Taxon
 T = TypeVar("T")
 
 
-class AsyncCatalog:
+class AsyncCatalog(AsyncDecisionMethods):
     """A client of the service for asyncio: the methods and arguments of `Catalog`.
 
-    Use it with `async with`, or call `aclose`. Await each method, except `results`, `pages` and `all_jobs`: iterate
-    those with `async for`. Items and labels may come from asynchronous iterables too.
+    Use it with `async with`, or call `aclose`. Await each method; but iterate `results`, `pages`, `all_jobs` and
+    `decisions` with `async for`. Items and labels may come from asynchronous iterables too.
     """
 
     def __init__(

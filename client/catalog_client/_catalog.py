@@ -11,6 +11,7 @@ from catalog_client import _calls as calls
 from catalog_client._bodies import Body
 from catalog_client._calls import JobFilters
 from catalog_client._connection import Connection
+from catalog_client._decisions import DecisionMethods
 from catalog_client._errors import CatalogError
 from catalog_client._files import form_of, replacing
 from catalog_client._http import (
@@ -42,12 +43,12 @@ from catalog_client._taxonomy_records import Taxonomy, TaxonomyAcceptance, Taxon
 T = TypeVar("T")
 
 
-class Catalog:
+class Catalog(DecisionMethods):
     """A client of the service. Use it as a context manager, or call `close`.
 
     Every method raises a `CatalogError`; its docstring shows the tree. A request is sent again when the connection
-    breaks or the service is busy (429, 502, 503, 504), unless that could have a second effect. Jobs, labels and
-    trainings are sent with an idempotency key, so that they have one effect however often they are sent.
+    breaks or the service is busy (429, 502, 503, 504), unless that could have a second effect. Jobs, labels,
+    decisions and trainings are sent with an idempotency key, so that they have one effect however often they are sent.
 
     Args:
         url: Where the service is, such as `http://127.0.0.1:5000`.

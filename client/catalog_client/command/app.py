@@ -6,7 +6,7 @@ from io import TextIOWrapper
 import typer
 
 from catalog_client import CatalogError
-from catalog_client.command import jobs, listen, taxonomy, trainings
+from catalog_client.command import decisions, jobs, listen, taxonomy, trainings
 from catalog_client.command.exits import Exit, exit_for
 from catalog_client.command.options import say_error
 
@@ -17,6 +17,7 @@ app = typer.Typer(
 )
 app.add_typer(jobs.app)
 app.add_typer(listen.app)
+app.add_typer(decisions.app)
 app.add_typer(trainings.app)
 app.add_typer(taxonomy.app, name="taxonomy")
 
