@@ -14,6 +14,8 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from api.access import authentication as access
 from api.access.observers import Observers
 from api.access.revocation import EndWithKey, Revocations
+from api.decisions import routes as decisions
+from api.decisions.schemas import DecisionIn, DecisionsIn, UndoIn
 from api.dependencies import open_stores
 from api.drift import routes as drift
 from api.http import cors, methods, problems, response_headers
@@ -45,23 +47,12 @@ from shared.tenants.api_keys import KeyStore
 _RESTORING_S = 5.0
 """How long the end of the process waits for the taxonomy's copy: the label store may be away."""
 _ROUTES = (
-    jobs,
-    items,
-    explanations,
-    deliveries,
-    predict,
-    trainings,
-    labels,
-    taxonomy,
-    drift,
-    quota,
-    metrics,
-    models,
-    health,
+    *(jobs, items, explanations, deliveries, predict, decisions, trainings, labels, taxonomy),
+    *(drift, quota, metrics, models, health),
 )
 _DOCUMENTED = (
-    *(JobIn, ItemIn, PredictIn, LabelIn, LabelsIn, TaxonomyIn, TrainingIn, PromoteIn, RollbackIn),
-    *(ProblemOut, JobEndedOut, TrainingEndedOut),
+    *(JobIn, ItemIn, PredictIn, LabelIn, LabelsIn, DecisionIn, DecisionsIn, UndoIn),
+    *(TaxonomyIn, TrainingIn, PromoteIn, RollbackIn, ProblemOut, JobEndedOut, TrainingEndedOut),
 )
 
 

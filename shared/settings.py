@@ -77,7 +77,7 @@ class Settings(BaseSettings):
     blob_url: str = f"file://{ROOT}/data/blobs"
     """Where pictures lie until their job is classified: any fsspec URL."""
     labels_url: str = f"file://{ROOT}/data/labels-store"
-    """Where labels are kept for trainings, append-only: any fsspec URL."""
+    """Where labels and decisions are kept for trainings, append-only: any fsspec URL."""
     mlflow_tracking_uri: str = f"sqlite:///{MLFLOW_STORE}/mlflow.db"
     """MLflow's server or database."""
     mlflow_username: str = "catalog"
@@ -153,7 +153,7 @@ class Settings(BaseSettings):
     max_items: int = 100_000
     """Items of one job."""
     max_labels: int = 10_000
-    """Labels of one request."""
+    """Labels, or decisions, of one request."""
     max_body_bytes: int = 2 * 1024**3
     """Body of one request, and its pictures once unpacked; those of all requests being read may have twice as much.
 

@@ -144,7 +144,7 @@ def memory_counted(redis: Redis, tenant: str) -> dict[str, int]:
 
 def memory_stored(redis: Redis, job_id: str) -> int:
     """The bytes of all that is kept of the job's items."""
-    parts = (redis.hvals(job_key(job_id, part)) for part in ("input", "kept", "results", "facets", "sent"))
+    parts = (redis.hvals(job_key(job_id, part)) for part in ("input", "kept", "results", "facets", "sent", "decided"))
     return sum(len(packed) for values in parts for packed in values)
 
 
@@ -299,6 +299,11 @@ def end_key(redis: Redis, key_id: str) -> None:
     redis.hset(f"{PREFIX}key:{key_id}", "expires_at", "2026-01-02T03:04:05+00:00")
 
 
+def scopes_for_older_releases(redis: Redis, key_id: str) -> str:
+    """The scopes of the API key as releases read them that know no later ones."""
+    return str((in_bytes(redis).hget(f"{PREFIX}key:{key_id}", "scopes") or b"").decode())
+
+
 def change_admin_log(redis: Redis, number: int, entry: bytes | None) -> None:
     """Replace an entry, or remove it."""
     key = f"{PREFIX}admin-log"
@@ -345,3 +350,42 @@ def forget_published_taxonomy(redis: Redis, bundle: str) -> None:
 def forget_taxonomies(redis: Redis) -> None:
     """Let Redis have been emptied of what it knows of taxonomies that were put."""
     redis.delete(f"{_TAXONOMY}:version", f"{_TAXONOMY}:latest", f"{_TAXONOMY}:numbers")
+
+
+# Decisions
+
+
+def forget_decision_turns(redis: Redis) -> None:
+    """Let the time be over that requests have to write decisions."""
+    for key in redis.scan_iter(f"{PREFIX}decisions:turn:*"):
+        redis.delete(key)
+
+
+def decisions_last(redis: Redis, moment: int) -> None:
+    """Let the last file of decisions have arrived at this moment, in microseconds."""
+    redis.set(f"{PREFIX}decisions:last", moment)
+
+
+def forget_told_decisions(redis: Redis, tenant: str, last: str) -> None:
+    """Let a tenant's decisions up to this place no longer be told."""
+    redis.zremrangebylex(f"{PREFIX}decisions:of:{tenant}", "-", f"({last}!")
+    redis.set(f"{PREFIX}decisions:gone:{tenant}", last)
+
+
+def lose_decision_index(redis: Redis) -> None:
+    """Let Redis have lost all that it knew of decisions, but for what jobs have."""
+    for key in redis.scan_iter(f"{PREFIX}decisions:*"):
+        redis.delete(key)
+
+
+def forget_application(redis: Redis, job_id: str, moment: int, identifier: str) -> None:
+    """Let the process have died that wrote the only file of decisions, before it applied them."""
+    client: Any = redis
+    requests = {key: client.lrange(key, 0, -1) for key in redis.scan_iter(f"{PREFIX}decisions:request:*")}
+    lose_decision_index(redis)
+    for key, moments in requests.items():
+        redis.rpush(key, *moments)
+    redis.hset(f"{PREFIX}decisions:unapplied:local", str(moment), identifier)
+    decisions_last(redis, moment)
+    redis.delete(job_key(job_id, "decided"))
+    redis.hdel(job_key(job_id), "reviewed", "decisions")

@@ -38,6 +38,9 @@ _LOOPBACK = r"(localhost|127(\.[0-9]{1,3}){3}|\[::1\])(:[0-9]{1,5})?"
 _LOOPBACK_HOST = re.compile(_LOOPBACK, re.IGNORECASE)
 _LOOPBACK_ORIGIN = re.compile("https?://" + _LOOPBACK, re.IGNORECASE)
 
+_WIDER: dict[str, Scope] = {Scope.REVIEW: Scope.CLASSIFY}
+"""Scopes that allow all that another one does."""
+
 bearer = HTTPBearer(
     scheme_name="ApiKey",
     bearerFormat="cat_<id>_<secret>",
@@ -55,6 +58,10 @@ class Principal:
     scopes: frozenset[Scope]
     key_id: str | None
     """`None`: a caller on this machine while no key exists."""
+
+    def may(self, scope: str) -> bool:
+        """Whether the caller's scopes allow what this one allows."""
+        return scope in self.scopes or _WIDER.get(scope) in self.scopes
 
     @property
     def sees_all_tenants(self) -> bool:
@@ -76,7 +83,7 @@ def authenticate(
     credentials: Annotated[HTTPAuthorizationCredentials | None, Security(bearer)],
     needed: SecurityScopes,
 ) -> Principal:
-    """Return the caller, who has all the scopes that the route needs.
+    """Return the caller, who has all the scopes that the route needs, or wider ones.
 
     Raises:
         Problem: 401 without a valid key; 403 if the key lacks a scope or, while no key exists, the caller is on another
@@ -85,10 +92,11 @@ def authenticate(
     principal = _identify(request, keys, rate_limits, credentials)
     request.state.caller = principal.key_id or principal.tenant
     for scope in needed.scopes:
-        if scope not in principal.scopes:
+        if not principal.may(scope):
             _log_refusal(request, f"the key {principal.key_id} of {principal.tenant} lacks the scope {scope}")
+            enough = " or ".join(filter(None, [scope, _WIDER.get(scope)]))
             detail = (
-                f"This request needs a key with the scope {scope}; yours has {', '.join(sorted(principal.scopes))}."
+                f"This request needs a key with the scope {enough}; yours has {', '.join(sorted(principal.scopes))}."
             )
             raise Problem(HTTPStatus.FORBIDDEN, "forbidden", detail, scope=scope)
     return principal
@@ -113,6 +121,8 @@ def recognise(
 
 AnyCaller = Annotated[Principal, Security(authenticate)]
 ClassifyCaller = Annotated[Principal, Security(authenticate, scopes=[Scope.CLASSIFY])]
+ReviewCaller = Annotated[Principal, Security(authenticate, scopes=[Scope.REVIEW])]
+"""With `classify` or `review`."""
 TrainCaller = Annotated[Principal, Security(authenticate, scopes=[Scope.TRAIN])]
 AdminCaller = Annotated[Principal, Security(authenticate, scopes=[Scope.ADMIN])]
 ObserveCaller = Annotated[Principal, Security(authenticate, scopes=[Scope.OBSERVE])]

@@ -5,15 +5,24 @@ from typing import Annotated
 
 from fastapi import Depends
 
-from api.access.authentication import ClassifyCaller, TrainCaller
+from api.access.authentication import ClassifyCaller, Principal, ReviewCaller, TrainCaller
 from api.dependencies import LedgerDep, TrainingsDep
 from api.http.problems import Problem
-from shared.ledger import Job, JobNotFoundError, Training
+from shared.ledger import Job, JobNotFoundError, Ledger, Training
 from shared.queues import TRAINING
 
 
 def own_job(job_id: str, ledger: LedgerDep, caller: ClassifyCaller) -> Job:
     """The caller's job; raises `JobNotFoundError` for another tenant's, as if it did not exist, and for a training."""
+    return _own(job_id, ledger, caller)
+
+
+def own_job_to_read(job_id: str, ledger: LedgerDep, caller: ReviewCaller) -> Job:
+    """The same for callers who may read it, and do no more."""
+    return _own(job_id, ledger, caller)
+
+
+def _own(job_id: str, ledger: Ledger, caller: Principal) -> Job:
     job = ledger.job(job_id)
     if job.tenant != caller.tenant or job.lane == TRAINING:
         raise JobNotFoundError(job_id)
@@ -32,6 +41,7 @@ def own_training(training_id: str, trainings: TrainingsDep, caller: TrainCaller)
 
 
 JobDep = Annotated[Job, Depends(own_job)]
+JobToReadDep = Annotated[Job, Depends(own_job_to_read)]
 TrainingDep = Annotated[Training, Depends(own_training)]
 
 

@@ -28,7 +28,7 @@ _MEANINGS = {
     HTTPStatus.NOT_FOUND: "There is no such job, training or model, or it belongs to another tenant.",
     HTTPStatus.CONFLICT: "The current state does not allow this, or the first request with this Idempotency-Key is "
     "still being processed.",
-    HTTPStatus.GONE: "The results are no longer kept.",
+    HTTPStatus.GONE: "What is asked for is no longer kept.",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The body or a part of it is too large, or it holds too many items.",
     HTTPStatus.REQUEST_URI_TOO_LONG: "The request's path and query are too long.",
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "The body's media type is not one of those listed, or it is in a charset or a "
@@ -107,6 +107,7 @@ TAGS = [
     {"name": "jobs", "description": "Send items in bulk or one at a time, follow the work and read the results."},
     {"name": "trainings", "description": "Train a model on the catalogue and the labels, and judge it."},
     {"name": "labels", "description": "Say what items really are, so that trainings learn from it."},
+    {"name": "decisions", "description": "Decide about results that need a review, and follow what was decided."},
     {"name": "models", "description": "See which models there are and choose the one that serves."},
     {"name": "taxonomy", "description": "See which categories there are, and change them."},
     {"name": "drift", "description": "See how far items and answers have moved from those of the validation split."},

@@ -75,20 +75,21 @@ class InvalidItems:
         """The entries for `errors`, in the order of the items."""
         return (entry for item in sorted(self._told, key=lambda item: item.index) for entry in item.entries())
 
-    def check(self, total: int, on_invalid: Literal["reject", "skip"], what: str) -> None:
+    def check(self, total: int, on_invalid: Literal["reject", "skip"] | None, what: str) -> None:
         """Raise `Problem` if there is nothing valid to accept, or something is invalid and must not be skipped.
 
         Args:
             total: How many items there were in all.
-            what: What the request lists, `items` or `labels`.
+            on_invalid: The caller's choice; `None`: there is none, and nothing is skipped.
+            what: What the request lists, such as `items`.
         """
         if not total:
             raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"no-{what}", f"The request contains no {what}.")
         wrong, rest = self.count, self.count - len(self._told)
-        if wrong == total or (wrong and on_invalid == "reject"):
+        if wrong == total or (wrong and on_invalid != "skip"):
             detail = (
                 f"{wrong:,} of {total:,} {what} are invalid, so none was accepted: correct them and send the request "
-                "again" + (", or skip them with on_invalid=skip." if wrong < total else ".")
+                "again" + (", or skip them with on_invalid=skip." if wrong < total and on_invalid else ".")
             )
             if rest:
                 detail += f" The first {len(self._told):,} are listed in `errors`, and {rest:,} more are not."

@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
-from api.access.ownership import JobDep
+from api.access.ownership import JobToReadDep
 from api.dependencies import ItemListDep
 from api.http.held_requests import HeldRequestsDep
 from api.http.languages import VARY
@@ -29,7 +29,7 @@ router = APIRouter(prefix="/v1/jobs/{job_id}/items/{index}/explanation", tags=["
 )
 async def explain_item(
     request: Request,
-    job: JobDep,
+    job: JobToReadDep,
     index: Annotated[int, ITEM],
     item_list: ItemListDep,
     submissions: JobSubmissionsDep,

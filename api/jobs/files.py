@@ -10,19 +10,21 @@ from api import ingest
 from api.jobs.parquet import parquet
 from api.jobs.render import picture_of, result_out
 from api.lifecycle.names import NameOf, NamesOf
-from shared.ledger import ItemStatus, Outcome, Sent, Value
+from api.lifecycle.times import time_of
+from shared.ledger import Decided, ItemStatus, Outcome, Sent, Value
 from shared.spreadsheets import disarmed
 
 COLUMNS = (
     "index", "id", "status", "code", "category", "confidence", "needs_review",
     "bundle", "model_version", "error", "message", "cached",
-    "sure_code", "sure", "path", "picture", "title",
+    "sure_code", "sure", "path", "picture",
+    "final_code", "final", "decided_by", "decided_at", "title",
 )  # fmt: skip
 _BETWEEN = " > "
 """Between the names of a path."""
 
-Found = Iterable[tuple[str, Outcome, Sent]]
-"""A page: each outcome with the bundle that gave it, "" for none, and what belongs to its item."""
+Found = Iterable[tuple[str, Outcome, Sent, Decided | None]]
+"""A page: each outcome with the bundle that gave it, "" for none, what belongs to its item, and what was decided."""
 Row = tuple[object, ...]
 
 
@@ -38,8 +40,8 @@ def ndjson(pages: Iterable[Found], names_of: NamesOf, _: Sequence[str] = ()) -> 
     """Yield a line per result."""
     for page in pages:
         yield "".join(
-            result_out(bundle, outcome, names_of(bundle), sent).model_dump_json() + "\n"
-            for bundle, outcome, sent in page
+            result_out(bundle, outcome, names_of(bundle), sent, decided).model_dump_json() + "\n"
+            for bundle, outcome, sent, decided in page
         ).encode()
 
 
@@ -58,7 +60,10 @@ def parquet_table(pages: Iterable[Found], names_of: NamesOf, own: Sequence[str] 
     columns = zip(_heading(own), (*COLUMNS, *(None for _ in own)), strict=True)
     return parquet(
         list(columns),
-        ([(*row(b, o, names_of(b), s), *map(_text, _own_values(s, own))) for b, o, s in page] for page in pages),
+        (
+            [(*row(b, o, names_of(b), sent, d), *map(_text, _own_values(sent, own))) for b, o, sent, d in page]
+            for page in pages
+        ),
     )
 
 
@@ -70,12 +75,13 @@ FORMATS = {
 }
 
 
-def row(bundle: str, outcome: Outcome, name_of: NameOf, sent: Sent) -> Row:
+def row(bundle: str, outcome: Outcome, name_of: NameOf, sent: Sent, decided: Decided | None = None) -> Row:
     """A result as a row of a table with the columns `COLUMNS`, made without the models of the JSON."""
     status = outcome.status.value
     answered: Row = (None, None, None, None)
     of_path: Row = (None, None, None, None)
     failure: Row = (None, None)
+    final: Row = (None, None, None, None)
     if outcome.status is not ItemStatus.SUCCEEDED:
         failure = (outcome.error or status, outcome.message or "")
     else:
@@ -85,8 +91,14 @@ def row(bundle: str, outcome: Outcome, name_of: NameOf, sent: Sent) -> Row:
         answered = (best.code, names[-1], best.confidence, outcome.needs_review)
         sure: Row = (path[outcome.sure - 1], names[outcome.sure - 1]) if outcome.sure else (None, None)
         of_path = (*sure, _BETWEEN.join(names), picture_of(outcome))
+        final = (best.code, names[-1], "model", None) if decided is None else _decided_cells(decided, name_of)
     about: Row = (bundle or None, bundle or None, *failure, outcome.cached)
-    return (outcome.index, outcome.id, status, *answered, *about, *of_path, sent.title)
+    return (outcome.index, outcome.id, status, *answered, *about, *of_path, *final, sent.title)
+
+
+def _decided_cells(decided: Decided, name_of: NameOf) -> Row:
+    name = None if decided.code is None else name_of(decided.code)
+    return (decided.code, name, "person", time_of(decided.at).isoformat().replace("+00:00", "Z"))
 
 
 def _heading(own: Sequence[str]) -> list[str]:
@@ -106,10 +118,10 @@ def _csv(pages: Iterable[Found], names_of: NamesOf, own: Sequence[str], shown: C
     for page in pages:
         yield _csv_rows(
             [
-                *(_cell(cell, shown) for cell in row(bundle, outcome, names_of(bundle), sent)),
+                *(_cell(cell, shown) for cell in row(bundle, outcome, names_of(bundle), sent, decided)),
                 *(_own_cell(value, shown) for value in _own_values(sent, own)),
             ]
-            for bundle, outcome, sent in page
+            for bundle, outcome, sent, decided in page
         )
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Header, Path, Query, Response
 from fastapi.concurrency import run_in_threadpool
 
-from api.access.ownership import JobDep
+from api.access.ownership import JobToReadDep
 from api.dependencies import BlobsDep, ItemListDep
 from api.http.entity_tags import listed
 from api.http.languages import VARY
@@ -26,7 +26,7 @@ router = APIRouter(
     prefix="/v1/jobs/{job_id}/items", tags=["jobs"], responses=problems(HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
 )
 
-_LONGEST_SEARCH, _LONGEST_CODE = 200, 128
+_LONGEST_SEARCH, _LONGEST_CODE, _LONGEST_NAME = 200, 128, 100
 ITEM = Path(ge=0, le=10**9, description="The item's `index`: its position in the request, from 0.")
 _BYTES = {"schema": {"type": "string", "format": "binary"}}
 _KEPT_BY_BROWSERS = {"Cache-Control": "private, max-age=86400, immutable", "Vary": "Authorization"}
@@ -35,7 +35,7 @@ _KEPT_BY_BROWSERS = {"Cache-Control": "private, max-age=86400, immutable", "Vary
 
 @router.get("", responses=problems(HTTPStatus.BAD_REQUEST))
 async def list_items(
-    job: JobDep,
+    job: JobToReadDep,
     item_list: ItemListDep,
     names: NamesDep,
     response: Response,
@@ -61,6 +61,12 @@ async def list_items(
     ] = None,
     bundle: Annotated[
         str | None, Query(max_length=_LONGEST_CODE, description="Only items that this bundle answered.")
+    ] = None,
+    decided: Annotated[
+        bool | None, Query(description="Only items about which a person has decided, or nobody has.")
+    ] = None,
+    decided_by: Annotated[
+        str | None, Query(max_length=_LONGEST_NAME, description="Only items whose decision in force is this person's.")
     ] = None,
     q: Annotated[
         str | None,
@@ -90,6 +96,8 @@ async def list_items(
         most=max_confidence,
         disagree=branches_disagree,
         bundle=bundle,
+        decided=decided,
+        decided_by=decided_by,
         text=q or "",
     )
     response.headers.update(VARY)
@@ -112,7 +120,7 @@ async def list_items(
     },
 )
 def read_picture(
-    job: JobDep,
+    job: JobToReadDep,
     index: Annotated[int, ITEM],
     item_list: ItemListDep,
     blobs: BlobsDep,

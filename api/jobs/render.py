@@ -18,10 +18,11 @@ from api.jobs.schemas import (
     WordOut,
 )
 from api.lifecycle.counts import JobCountsOut
+from api.lifecycle.decided import chosen, decided_out
 from api.lifecycle.names import NameOf
 from api.lifecycle.times import maybe_time, time_of
 from api.lifecycle.webhooks import webhook_out
-from shared.ledger import Explanation, Guess, ItemStatus, Job, KnownItem, LaneStatus, Outcome, Sent
+from shared.ledger import Decided, Explanation, Guess, ItemStatus, Job, KnownItem, LaneStatus, Outcome, Sent
 from shared.telemetry.tracing import trace_id
 
 _NOTHING = Sent()
@@ -37,6 +38,7 @@ def job_out(job: Job, lane: LaneStatus | None) -> JobOut:
         state=job.state,
         reason=job.reason,
         counts=JobCountsOut(**job.counts),
+        open=job.open,
         bundles=dict(job.bundles),
         model_versions=dict(job.bundles),
         progress=round(job.done / job.total, 4),
@@ -70,7 +72,9 @@ def retry_after(job: JobOut, now: float) -> str:
     return str(round(min(max(remaining / 4, 1), _LONGEST_PAUSE_S)))
 
 
-def result_out(bundle: str, outcome: Outcome, name_of: NameOf, sent: Sent = _NOTHING) -> ResultOut:
+def result_out(
+    bundle: str, outcome: Outcome, name_of: NameOf, sent: Sent = _NOTHING, decided: Decided | None = None
+) -> ResultOut:
     metadata = None if sent.metadata is None else dict(sent.metadata)
     if outcome.status is not ItemStatus.SUCCEEDED:
         return ResultOut(
@@ -101,6 +105,9 @@ def result_out(bundle: str, outcome: Outcome, name_of: NameOf, sent: Sent = _NOT
         cached=outcome.cached,
         bundle=bundle,
         model_version=bundle,
+        final=chosen(final_code(outcome, decided), name_of),
+        decided_by="model" if decided is None else "person",
+        decided_at=None if decided is None else time_of(decided.at),
         title=sent.title,
         metadata=metadata,
     )
@@ -141,7 +148,8 @@ def item_out(job_id: str, known: KnownItem, name_of: NameOf) -> ItemOut:
         image_url=item and item.url,
         picture_url=f"/v1/jobs/{job_id}/items/{index}/picture" if item and item.blob else None,
         kept=item is not None,
-        result=result_out(known.bundle, known.outcome, name_of, sent),
+        decision=None if known.decided is None else decided_out(known.decided, name_of),
+        result=result_out(known.bundle, known.outcome, name_of, sent, known.decided),
     )
 
 
@@ -159,6 +167,11 @@ def _branches(outcome: Outcome, name_of: NameOf) -> BranchesOut:
         text_weight=text_weight,
         image_weight=image_weight,
     )
+
+
+def final_code(outcome: Outcome, decided: Decided | None) -> str | None:
+    """Return the category that counts of an item that succeeded; `None` if a person said that no category fits."""
+    return outcome.guesses[0].code if decided is None else decided.code
 
 
 def picture_of(outcome: Outcome) -> Literal["looked_at", "not_looked_at"] | None:

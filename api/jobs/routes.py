@@ -1,6 +1,7 @@
 """Bulk jobs."""
 
 from collections.abc import AsyncIterator, Hashable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Literal
@@ -10,9 +11,9 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from api.access.authentication import ClassifyCaller
-from api.access.ownership import JobDep
-from api.dependencies import JobListDep, LedgerDep, QueueDep, ResultsDep, SentItemsDep
+from api.access.authentication import ClassifyCaller, ReviewCaller
+from api.access.ownership import JobDep, JobToReadDep
+from api.dependencies import DecidedItemsDep, JobListDep, LedgerDep, QueueDep, ResultsDep, SentItemsDep
 from api.http.held_requests import HoldDep
 from api.http.idempotency import Attempt, IdempotentDep
 from api.http.languages import VARY
@@ -31,12 +32,39 @@ from api.jobs.listing import ITEMS
 from api.jobs.schemas import JobOut, JobsOut, ResultsOut
 from api.jobs.submission import JobSubmissionsDep
 from api.lifecycle.names import Names, NamesDep
-from shared.ledger import ItemStatus, Job, JobList, Ledger, Outcome, Page, Results, Sent, SentItems
+from shared.ledger import (
+    Decided,
+    DecidedItems,
+    ItemStatus,
+    Job,
+    JobList,
+    Ledger,
+    Outcome,
+    Page,
+    Results,
+    Sent,
+    SentItems,
+)
 from shared.queues import reconcile_soon
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
 _PAGE = 1000
+
+
+@dataclass(frozen=True)
+class _Belongings:
+    """What results give back beside the outcomes."""
+
+    sent: SentItems
+    decided: DecidedItems
+
+    def beside(self, job: Job, page: Page) -> list[tuple[str, Outcome, Sent, Decided | None]]:
+        decided = self.decided.of(job, [outcome.index for _, outcome in page.outcomes])
+        return [
+            (bundle, outcome, sent, decided.get(outcome.index))
+            for (bundle, outcome), sent in zip(page.outcomes, self.sent.of(job, page), strict=True)
+        ]
 
 
 @router.post(
@@ -68,7 +96,7 @@ async def submit(
 @router.get("", responses=problems(HTTPStatus.BAD_REQUEST))
 def list_(
     job_list: JobListDep,
-    caller: ClassifyCaller,
+    caller: ReviewCaller,
     wanted: JobFilterDep,
     cursor: Annotated[str | None, Query(description="The `next_cursor` of the previous page.")] = None,
     limit: Annotated[
@@ -119,7 +147,7 @@ async def retry(
 
 @router.get("/{job_id}", responses=problems(HTTPStatus.NOT_FOUND))
 async def get(
-    job: JobDep,
+    job: JobToReadDep,
     response: Response,
     ledger: LedgerDep,
     long_poll: LongPollDep,
@@ -143,7 +171,7 @@ def cancel(job: JobDep, response: Response, ledger: LedgerDep, queue: QueueDep) 
 
 @router.get("/{job_id}/events", response_class=EventSourceResponse, responses=problems(HTTPStatus.NOT_FOUND))
 async def stream_events(
-    job: JobDep, ledger: LedgerDep, streams: StreamsDep, notices: NoticesDep, _: HoldDep
+    job: JobToReadDep, ledger: LedgerDep, streams: StreamsDep, notices: NoticesDep, _: HoldDep
 ) -> AsyncIterator[ServerSentEvent]:
     """Follow a job as server-sent events.
 
@@ -165,9 +193,10 @@ async def stream_events(
     | problems(HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.GONE),
 )
 async def list_results(
-    job: JobDep,
+    job: JobToReadDep,
     records: ResultsDep,
     sent: SentItemsDep,
+    decided: DecidedItemsDep,
     exports: ExportsDep,
     names: NamesDep,
     cursor: Annotated[str | None, Query(description="The `next_cursor` of the previous page.")] = None,
@@ -192,19 +221,20 @@ async def list_results(
     """
     _refuse_gone(job)
     if output == "json":
-        content = await run_in_threadpool(_page, job, records, sent, names, cursor, limit, status)
+        content = await run_in_threadpool(_page, job, records, _Belongings(sent, decided), names, cursor, limit, status)
         return Response(content, headers=VARY, media_type="application/json")
     form = FORMATS[output]
     headers = {**VARY, "Content-Disposition": f'attachment; filename="{job.id}.{form.suffix}"'}
 
     def parts() -> Iterator[bytes]:
-        pages = (_found(job, page, sent) for page in records.pages(job, cursor, _PAGE, status))
+        belongings = _Belongings(sent, decided)
+        pages = (belongings.beside(job, page) for page in records.pages(job, cursor, _PAGE, status))
         return form.write(pages, names.in_results, sent.columns(job))
 
     if job.total <= _PAGE:
         small = await run_in_threadpool(lambda: b"".join(parts()))
         return Response(small, media_type=form.media_type, headers=headers)
-    file = await exports.file((job.id, job.state, job.done, output, cursor, status, names.key), parts)
+    file = await exports.file((job.id, job.state, job.done, job.decisions, output, cursor, status, names.key), parts)
     headers["Content-Length"] = str(file.size)
     return StreamingResponse(file.parts(), media_type=form.media_type, headers=headers)
 
@@ -212,7 +242,7 @@ async def list_results(
 def _page(
     job: Job,
     records: Results,
-    sent: SentItems,
+    belongings: _Belongings,
     names: Names,
     cursor: str | None,
     limit: int,
@@ -221,18 +251,11 @@ def _page(
     """A page of results as JSON, made in a thread: 10,000 of them would hold the event loop for a while."""
     page = records.page(job, cursor, limit, status)
     results = [
-        render.result_out(bundle, outcome, names.in_results(bundle), belonging)
-        for bundle, outcome, belonging in _found(job, page, sent)
+        render.result_out(bundle, outcome, names.in_results(bundle), sent, decided)
+        for bundle, outcome, sent, decided in belongings.beside(job, page)
     ]
     out = ResultsOut(job_id=job.id, state=job.state, results=results, next_cursor=page.cursor, complete=page.complete)
     return out.model_dump_json()
-
-
-def _found(job: Job, page: Page, sent: SentItems) -> list[tuple[str, Outcome, Sent]]:
-    return [
-        (bundle, outcome, belonging)
-        for (bundle, outcome), belonging in zip(page.outcomes, sent.of(job, page), strict=True)
-    ]
 
 
 def _refuse_gone(job: Job) -> None:

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from api.items.schemas import ItemIn
 from api.lifecycle.counts import JobCountsOut
+from api.lifecycle.decided import ChosenOut, DecidedOut
 from api.lifecycle.webhooks import WebhookOut
 from shared.ledger import ItemStatus, JobState, Value
 from shared.words import DESCRIPTION_LIMIT
@@ -109,6 +110,9 @@ class JobOut(BaseModel):
         description="Why the job ended before all its items were done; null if it did not."
     )
     counts: JobCountsOut
+    open: int = Field(
+        description="How many of the items that need a review (`counts.needs_review`) nobody has decided yet."
+    )
     bundles: dict[str, int] = Field(
         description="How many of the succeeded items each bundle answered. With more than one, the model was changed "
         "while the job ran."
@@ -208,6 +212,15 @@ class ResultOut(BaseModel):
     cached: bool = Field(False, description="Whether this is an earlier answer to the same item by the same bundle.")
     bundle: str | None = Field(description="The hash of the bundle that answered; null if none did.")
     model_version: str | None = Field(deprecated=True, description="The same as `bundle`; use that instead.")
+    final: ChosenOut | None = Field(
+        None,
+        description="What counts: the category that a person decided, null if no category fits; without a decision the "
+        "model's.",
+    )
+    decided_by: Literal["model", "person"] | None = Field(
+        None, description="Whose category `final` is; null if the item has no category. More values will follow."
+    )
+    decided_at: datetime | None = Field(None, description="When the person decided; null where the model did.")
     title: str | None = Field(
         None, description="The item's title as you sent it; null without one, or if the item is no longer kept."
     )
@@ -236,6 +249,7 @@ class ItemOut(BaseModel):
     kept: bool = Field(
         description="Whether what was sent is kept (`CATALOG_KEEP_INPUTS`). If not, the fields above are null."
     )
+    decision: DecidedOut | None = Field(description="What a person decided about the item; null without a decision.")
     result: ResultOut
 
 

@@ -4,7 +4,6 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from http import HTTPStatus
 
-from fastapi.concurrency import run_in_threadpool
 from pydantic import ValidationError
 
 from api.http.problems import Problem
@@ -76,7 +75,7 @@ class LabelBatch:
         image = body.image
         return Label(
             index=raw.index,
-            code=await self._code(body.code),
+            code=await self.categories.find(body.code),
             by=body.by or self.by,
             at=self._time(body.at),
             tenant=self.tenant,
@@ -87,11 +86,6 @@ class LabelBatch:
             job=body.job_id,
             item=body.item_id,
         )
-
-    async def _code(self, written: str) -> str:
-        """The code that the label's category is kept under; raises `ItemError`. A search does not hold up others."""
-        known = self.categories.quickly(written)
-        return known if known is not None else await run_in_threadpool(self.categories.code, written)
 
     def _time(self, at: datetime | None) -> datetime:
         """The label's time, now by default and never later than now; raises `ItemError` if it lies in the future."""

@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+from fastapi.concurrency import run_in_threadpool
+
 from api.items.validation import ItemError
 from shared.stores.taxonomy_in_force import TaxonomyInForce
 from shared.taxonomy.categories import Category
@@ -20,9 +22,15 @@ class _Refused(NamedTuple):
 
 
 class LabelCategories:
-    """Finds the code under which a label is kept: that of a leaf, after merges."""
+    """Finds the code under which a label is kept: that of a leaf, after merges.
 
-    def __init__(self, in_force: TaxonomyInForce) -> None:
+    Args:
+        inner: Take a category that has others below it, too.
+        pointer: Where in an item its category stands.
+    """
+
+    def __init__(self, in_force: TaxonomyInForce, *, inner: bool = False, pointer: str = "/code") -> None:
+        self._inner, self._pointer = inner, pointer
         self._taxonomy = in_force.taxonomy
         self._lookup = in_force.lookup
         self._leaves = in_force.leaves
@@ -47,8 +55,13 @@ class LabelCategories:
         if found is None:
             found = self._found[written] = self._searched_for(written)
         if isinstance(found, _Refused):
-            raise ItemError("/code", found.code, found.detail)
+            raise ItemError(self._pointer, found.code, found.detail)
         return found
+
+    async def find(self, written: str) -> str:
+        """Return the same; a search does not hold up others."""
+        known = self.quickly(written)
+        return known if known is not None else await run_in_threadpool(self.code, written)
 
     def same(self, code: str, other: str) -> bool:
         """Whether two codes stand for the same category now."""
@@ -65,6 +78,8 @@ class LabelCategories:
             detail = f"{_called(error.category)} is retired: nothing is labelled with it any more"
             return _Refused("retired_category", detail)
         except InnerCategoryError as error:
+            if self._inner:
+                return error.category.code
             shown = ", ".join(map(_called, error.below[:_SHOWN]))
             detail = f"{_called(error.category)} holds other categories: name one of those, such as {shown}"
             return _Refused("group_of_categories", detail)

@@ -15,7 +15,8 @@ from pathlib import Path
 from redis import Redis
 
 from shared.redis_access import PREFIX, LuaScripts, in_bytes
-from shared.stores.labels import Label, LabelKind, LabelStore, arrival
+from shared.stores.labels import Label, LabelKind, LabelStore
+from shared.stores.request_files import arrival
 
 _SCRIPTS = LuaScripts(Path(__file__).parent / "lua")
 _CODE = "code:"

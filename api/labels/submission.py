@@ -24,7 +24,8 @@ from shared.drift import Drift
 from shared.ledger import KEEP_ANSWERS_S, Claim, Idempotency, Ledger, Results
 from shared.settings import Settings
 from shared.stores.blobs import Blobs
-from shared.stores.labels import Label, LabelKind, LabelStore, arrival
+from shared.stores.labels import Label, LabelKind, LabelStore
+from shared.stores.request_files import arrival
 from shared.stores.taxonomy_in_force import InForce
 
 _SHOWN_ERRORS = 100

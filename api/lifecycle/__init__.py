@@ -2,6 +2,7 @@
 
 __all__ = [
     "counts",
+    "decided",
     "names",
     "opening",
     "options",

@@ -6,6 +6,13 @@ It knows the service by its HTTP interface alone. `catalog_client.webhooks` veri
 from catalog_client import tables, webhooks
 from catalog_client._async_catalog import AsyncCatalog
 from catalog_client._catalog import Catalog
+from catalog_client._decision_records import (
+    Decision,
+    DecisionInForce,
+    DecisionSummary,
+    ToldDecision,
+    UndoneDecision,
+)
 from catalog_client._errors import (
     AnswerTooLargeError,
     CatalogError,
@@ -19,6 +26,7 @@ from catalog_client._errors import (
     WaitTimeoutError,
     WebhookError,
 )
+from catalog_client._item_records import JobItem
 from catalog_client._items import Item, Label
 from catalog_client._model_records import (
     Alert,
@@ -42,6 +50,7 @@ from catalog_client._records import (
     AnsweredCategory,
     Branches,
     Category,
+    ChosenCategory,
     Counts,
     Deliveries,
     Delivery,
@@ -49,7 +58,6 @@ from catalog_client._records import (
     Health,
     ItemError,
     Job,
-    JobItem,
     LabelCounts,
     LabelSummary,
     Phrase,
@@ -83,8 +91,12 @@ __all__ = [
     "CategoryChange",
     "Change",
     "Check",
+    "ChosenCategory",
     "ConfigurationError",
     "Counts",
+    "Decision",
+    "DecisionInForce",
+    "DecisionSummary",
     "Deliveries",
     "Delivery",
     "Distance",
@@ -121,8 +133,10 @@ __all__ = [
     "TaxonomyAcceptance",
     "TaxonomyCategory",
     "TaxonomyChanges",
+    "ToldDecision",
     "Training",
     "TrainingError",
+    "UndoneDecision",
     "UnexpectedAnswerError",
     "Verdict",
     "WaitTimeoutError",

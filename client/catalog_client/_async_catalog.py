@@ -12,6 +12,7 @@ from catalog_client._async_connection import AsyncConnection
 from catalog_client._bodies import AsyncBody
 from catalog_client._calls import ItemFilters, JobFilters
 from catalog_client._catalog import Catalog
+from catalog_client._decisions import AsyncDecisionMethods
 from catalog_client._errors import CatalogError
 from catalog_client._files import form_of, replacing
 from catalog_client._http import (
@@ -24,6 +25,7 @@ from catalog_client._http import (
     Address,
     Policy,
 )
+from catalog_client._item_records import JobItem
 from catalog_client._items import AsyncEntries, AsyncLabels, Encoder, item_source, label_source
 from catalog_client._model_records import Drift, Models, Training
 from catalog_client._pictures import Picture, inline
@@ -32,7 +34,6 @@ from catalog_client._records import (
     Explanation,
     Health,
     Job,
-    JobItem,
     LabelCounts,
     LabelSummary,
     Prediction,
@@ -45,11 +46,11 @@ from catalog_client._taxonomy_records import Taxonomy, TaxonomyAcceptance, Taxon
 T = TypeVar("T")
 
 
-class AsyncCatalog:
+class AsyncCatalog(AsyncDecisionMethods):
     """A client of the service for asyncio: the methods and arguments of `Catalog`.
 
-    Use it with `async with`, or call `aclose`. Await each method, except `results`, `pages`, `items` and `all_jobs`:
-    iterate those with `async for`. Items and labels may come from asynchronous iterables too.
+    Use it with `async with`, or call `aclose`. Await each method; but iterate `results`, `pages`, `items`, `all_jobs`
+    and `decisions` with `async for`. Items and labels may come from asynchronous iterables too.
     """
 
     def __init__(

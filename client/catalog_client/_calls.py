@@ -2,21 +2,22 @@
 
 import json
 import secrets
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from http import HTTPStatus
 from typing import Any, Generic, TypedDict, TypeVar
 from urllib.parse import quote
 
+from catalog_client._decision_records import Decision, DecisionsPage, DecisionSummary, UndoneDecisions
 from catalog_client._errors import ProblemError, QuotaExceededError, UnexpectedAnswerError
+from catalog_client._item_records import ItemsPage
 from catalog_client._model_records import Drift, Models, Training, TrainingList, TrainingSources
 from catalog_client._parsing import R, parse
 from catalog_client._records import (
     Deliveries,
     Explanation,
     Health,
-    ItemsPage,
     Job,
     JobsPage,
     LabelCounts,
@@ -34,6 +35,7 @@ _EXCERPT = 200
 """Characters of an unexpected answer that its error shows."""
 _JOBS_A_PAGE = 200
 _ITEMS_A_PAGE = 200
+_DECISIONS_A_PAGE = 1000
 _TAXONOMIES_A_PAGE = 50
 """The most that the service lists at once."""
 
@@ -205,6 +207,10 @@ class ItemFilters(TypedDict, total=False):
     """Text and picture alone are answered differently."""
     bundle: str | None
     """The bundle that answered."""
+    decided: bool | None
+    """A person has decided about them."""
+    decided_by: str | None
+    """The person whose decision is in force."""
     q: str | None
     """All these words, or words that begin with them, occur in title or description."""
 
@@ -233,6 +239,20 @@ def send_labels(on_invalid: str | None, idempotency_key: str | None) -> Call[Lab
 
 def label_counts() -> Call[LabelCounts]:
     return _get("/v1/labels", _record(LabelCounts))
+
+
+def decide(decisions: Iterable[Decision | Mapping[str, Any]], idempotency_key: str | None) -> Call[DecisionSummary]:
+    listed = [_without_none(asdict(each) if isinstance(each, Decision) else each) for each in decisions]
+    return _post("/v1/decisions", _record(DecisionSummary), {"decisions": listed}, headers=_keyed(idempotency_key))
+
+
+def undo(count: int, by: str | None, idempotency_key: str | None) -> Call[UndoneDecisions]:
+    body = _without_none({"count": count, "by": by})
+    return _post("/v1/decisions/undo", _record(UndoneDecisions), body, headers=_keyed(idempotency_key))
+
+
+def decisions_page(since: str | None) -> Call[DecisionsPage]:
+    return _get("/v1/decisions", _record(DecisionsPage), {"since": since, "limit": _DECISIONS_A_PAGE})
 
 
 def train(request: Mapping[str, Any], idempotency_key: str | None) -> Call[Training]:

@@ -11,6 +11,7 @@ from catalog_client import _calls as calls
 from catalog_client._bodies import Body
 from catalog_client._calls import ItemFilters, JobFilters
 from catalog_client._connection import Connection
+from catalog_client._decisions import DecisionMethods
 from catalog_client._errors import CatalogError
 from catalog_client._files import form_of, replacing
 from catalog_client._http import (
@@ -23,6 +24,7 @@ from catalog_client._http import (
     Address,
     Policy,
 )
+from catalog_client._item_records import JobItem
 from catalog_client._items import Encoder, Entries, Labels, item_source, label_source
 from catalog_client._model_records import Drift, Models, Training
 from catalog_client._pictures import Picture, inline
@@ -31,7 +33,6 @@ from catalog_client._records import (
     Explanation,
     Health,
     Job,
-    JobItem,
     LabelCounts,
     LabelSummary,
     Prediction,
@@ -44,12 +45,12 @@ from catalog_client._taxonomy_records import Taxonomy, TaxonomyAcceptance, Taxon
 T = TypeVar("T")
 
 
-class Catalog:
+class Catalog(DecisionMethods):
     """A client of the service. Use it as a context manager, or call `close`.
 
     Every method raises a `CatalogError`; its docstring shows the tree. A request is sent again when the connection
-    breaks or the service is busy (429, 502, 503, 504), unless that could have a second effect. Jobs, labels and
-    trainings are sent with an idempotency key, so that they have one effect however often they are sent.
+    breaks or the service is busy (429, 502, 503, 504), unless that could have a second effect. Jobs, labels,
+    decisions and trainings are sent with an idempotency key, so that they have one effect however often they are sent.
 
     Args:
         url: Where the service is, such as `http://127.0.0.1:5000`.
@@ -264,8 +265,8 @@ class Catalog:
         Args:
             order: `sent`, `committed` (as they were done) or `least_sure` (the lowest confidence first).
             filters: `status`, `needs_review`, `category` (a code; those below it, too), `min_confidence`,
-                `max_confidence`, `branches_disagree` (text and picture alone), `bundle`, and `q` (words of title and
-                description): only items that are everything that is given.
+                `max_confidence`, `branches_disagree` (text and picture alone), `bundle`, `decided`, `decided_by` (a
+                person) and `q` (words of title and description): only items that are everything that is given.
         """
         cursor = None
         while True:

@@ -71,6 +71,8 @@ class Job(QueuedWork):
     """A job: its state, its counts, and when it began and ended."""
 
     counts: Counts
+    open: int | None = None
+    """How many of the items that need a review are not decided; None from a service that knows no decisions."""
     bundles: Mapping[str, int] = field(default_factory=dict, metadata={"older": "model_versions"})
     """How many items each bundle classified."""
     progress: float = 0
@@ -101,6 +103,14 @@ class Category(Record):
     code: str
     name: str = ""
     confidence: float = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChosenCategory(Record):
+    """A category that an item was given."""
+
+    code: str
+    name: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,6 +163,12 @@ class Result(Record):
     """Whether it is an earlier answer to the same item by the same bundle."""
     bundle: str | None = older("model_version")
     """The bundle that classified it."""
+    final: ChosenCategory | None = None
+    """What counts: a person's decision (None if no category fits), or else the model's category."""
+    decided_by: str | None = None
+    """model or person; None for an item without a category, and from a service that knows no decisions."""
+    decided_at: datetime | None = None
+    """When the person decided."""
     title: str | None = None
     """The item's title as it was sent; None if the item is no longer kept."""
     metadata: Mapping[str, Any] | None = None
@@ -168,31 +184,6 @@ class ResultsPage(Record):
     next_cursor: str
     complete: bool = False
     """Whether the job has ended and this was its last page."""
-    state: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class JobItem(Record):
-    """An item of a job as it was sent, beside its result."""
-
-    result: Result
-    title: str | None = None
-    description: str | None = None
-    image_url: str | None = None
-    """The URL that was sent of its picture."""
-    picture_url: str | None = None
-    """Where the service has the picture; `picture` of the client reads it."""
-    kept: bool = False
-    """Whether what was sent is kept; if not, there is only the result."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ItemsPage(Record):
-    """A page of a job's items."""
-
-    job_id: str
-    items: tuple[JobItem, ...]
-    next_cursor: str | None = None
     state: str = ""
 
 

@@ -8,6 +8,15 @@ from shared.ledger.audit import Audit
 from shared.ledger.changes import CHANGES, ended_among, read_change
 from shared.ledger.chunks import ResultsGoneError
 from shared.ledger.cursor import CursorError
+from shared.ledger.decisions import (
+    DecidedItems,
+    DecisionAction,
+    DecisionRow,
+    Decisions,
+    DecisionsGoneError,
+    DecisionTurn,
+    ToldDecision,
+)
 from shared.ledger.deliveries import (
     Admission,
     AdmissionDecision,
@@ -38,6 +47,7 @@ from shared.ledger.ledger import (
 from shared.ledger.outbox import Outbox
 from shared.ledger.quotas import MEMORY, MemoryFullError, MemoryQuota, QuotaExceededError, Quotas
 from shared.ledger.records import (
+    Decided,
     Explanation,
     Guess,
     Job,
@@ -72,6 +82,13 @@ __all__ = [
     "Breaker",
     "Claim",
     "CursorError",
+    "Decided",
+    "DecidedItems",
+    "DecisionAction",
+    "DecisionRow",
+    "DecisionTurn",
+    "Decisions",
+    "DecisionsGoneError",
     "Deliveries",
     "DeliveryAttempt",
     "DeliveryOutcome",
@@ -117,6 +134,7 @@ __all__ = [
     "StageState",
     "StagingLostError",
     "SupersededError",
+    "ToldDecision",
     "Training",
     "TrainingRequest",
     "Trainings",

@@ -62,6 +62,13 @@ class Facets:
     def rows(self) -> Iterator[FacetRow]:
         return _ROW.iter_unpack(self.packed)
 
+    def may_have(self, index: int) -> bool:
+        """Whether the item may be among these, which are in the order of their indexes; costs no look at each."""
+        if not self.packed:
+            return False
+        first, last = (_ROW.unpack_from(self.packed, at)[0] for at in (0, len(self.packed) - _ROW.size))
+        return bool(first <= index <= last)
+
     @cached_property
     def indices(self) -> frozenset[int]:
         """The positions of its items in the request."""

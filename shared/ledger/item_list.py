@@ -2,13 +2,14 @@
 
 import heapq
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from redis import Redis
 
 from shared.ledger.chunks import Chunks
+from shared.ledger.decisions import DecidedItems
 from shared.ledger.facets import (
     BRANCHES_DISAGREE,
     NEEDS_REVIEW,
@@ -50,6 +51,10 @@ class ItemFilter:
     disagree: bool | None = None
     """Whether text and picture, each by itself, give different categories."""
     bundle: str | None = None
+    decided: bool | None = None
+    """Whether a person has decided about the item."""
+    decided_by: str | None = None
+    """The person whose decision is in force."""
     text: str = ""
     """Words that all occur in title or description, each at least as the beginning of a word."""
 
@@ -105,6 +110,7 @@ class ItemList:
 
     def __init__(self, redis: Redis) -> None:
         self._chunks = Chunks(in_bytes(redis))
+        self._decided = DecidedItems(redis)
 
     def page(
         self,
@@ -147,15 +153,38 @@ class ItemList:
         Raises:
             ResultsGoneError: The results have expired.
         """
+        return self.items(job, [index]).get(index)
+
+    def items(self, job: Job, indices: Collection[int]) -> dict[int, KnownItem]:
+        """Return the finished items at these positions of the request, of those that there are.
+
+        Raises:
+            ResultsGoneError: The results have expired.
+        """
+        places = list[Place]()
         for chunk, facets in self._facets(job, self._chunks.order(job)):
-            if index in facets.indices:
-                item = self._chunks.items_at(job, {chunk: (index,)}).get(index)
-                return self._with_outcomes(job, [((0, 0, chunk, index), item)])[0]
-        return None
+            if len(places) == len(indices):
+                break
+            if near := [index for index in indices if facets.may_have(index)]:
+                places += [(0, 0, chunk, index) for index in facets.indices.intersection(near)]
+        sent = self._chunks.items_at(job, _by_chunk(places))
+        known = self._with_outcomes(job, [(place, sent.get(place[3])) for place in places])
+        return {each.outcome.index: each for each in known}
 
     def _places(self, job: Job, wanted: ItemFilter, looked_at: OrderedItems) -> Iterator[Place]:
+        decided = self._are_wanted(job, wanted)
         for chunk, facets in self._facets(job, looked_at.chunks):
-            yield from looked_at.places(chunk, wanted.rows(facets))
+            rows = wanted.rows(facets)
+            yield from looked_at.places(chunk, rows if decided is None else [row for row in rows if decided(row[1][0])])
+
+    def _are_wanted(self, job: Job, wanted: ItemFilter) -> Callable[[int], bool] | None:
+        """Return what tells of an item's index whether its decision is as wanted; `None` if each is."""
+        if wanted.decided is None and wanted.decided_by is None:
+            return None
+        indices, asked = self._decided.indices(job, wanted.decided_by), wanted.decided
+        if wanted.decided_by is not None:
+            return lambda index: index in indices and asked is not False
+        return lambda index: (index in indices) == asked
 
     def _facets(self, job: Job, chunks: Sequence[int]) -> Iterator[tuple[int, Facets]]:
         written = self._chunks.facets(job)
@@ -181,9 +210,10 @@ class ItemList:
         wanted = _by_chunk([place for place, _ in found])
         outcomes = self._chunks.outcomes_at(job, wanted)
         sent, known = self._chunks.sent_at(job, wanted), list[KnownItem]()
+        decided = self._decided.of(job, [place[3] for place, _ in found])
         for (_, _, _, index), item in found:
             bundle, outcome = outcomes[index]
-            known.append(KnownItem(outcome, bundle, item, sent.get(index)))
+            known.append(KnownItem(outcome, bundle, item, sent.get(index), decided.get(index)))
         return known
 
 

@@ -150,6 +150,22 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True)
+class Decided:
+    """What a person decided about an item, as it is in force."""
+
+    place: str
+    """Its place among its tenant's decisions: microseconds since 1970, `-`, and its position in the request."""
+    code: str | None
+    """The category; `None`: no category fits."""
+    by: str
+    note: str | None = None
+
+    @property
+    def at(self) -> float:
+        return int(self.place.partition("-")[0]) / 1e6
+
+
+@dataclass(frozen=True, slots=True)
 class KnownItem:
     """An item with its outcome, classified or not."""
 
@@ -160,6 +176,7 @@ class KnownItem:
     """The item as sent; `None` if it is no longer kept."""
     sent: "Sent | None" = None
     """What results give back besides, in lists of items; `None` for most items."""
+    decided: Decided | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +258,15 @@ class Job:
     pictures: PictureUse = PictureUse.WHEN_NEEDED
     name: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
+    reviewed: int = 0
+    """Number of the items that needed a review and are decided."""
+    decisions: int = 0
+    """How often a decision about one of its items has come into force or was taken back."""
+
+    @property
+    def open(self) -> int:
+        """Number of the items that need a review and are not decided."""
+        return self.needs_review - self.reviewed
 
     @property
     def done(self) -> int:
@@ -302,6 +328,8 @@ class Job:
             results_expire_at=None,
             webhook_state=WebhookState.WAITING if self.webhook_url else None,
             webhook_attempts=0,
+            reviewed=0,
+            decisions=0,
         )
 
     @classmethod
@@ -333,6 +361,8 @@ class Job:
             pictures=PictureUse(text.get("pictures", PictureUse.WHEN_NEEDED)),
             name=text.get("name"),
             metadata=json.loads(text.get("metadata", "{}")),
+            reviewed=int(text.get("reviewed", 0)),
+            decisions=int(text.get("decisions", 0)),
         )
 
 

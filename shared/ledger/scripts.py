@@ -9,6 +9,7 @@ Keys, below the prefix `catalog:`:
     job:{id}:facets      hash: chunk → what its classified items are chosen and ordered by
     job:{id}:sent        hash: chunk → packed own columns of its items, and titles that are not kept elsewhere;
                          `columns` → the names of all own columns, as JSON
+    job:{id}:decided     hash: item's index → its decisions in the order of arrival, a line each; the last is in force
     job:{id}:ready       list: chunks that wait for a worker
     job:{id}:order       list: chunks in the order of their commit, which a cursor of results follows
     job:{id}:attempts    hash: chunk not yet committed → number of its leases
@@ -37,6 +38,14 @@ Keys, below the prefix `catalog:`:
     deadlines            zset: job → when it expires
     outbox:{name}        zset: job → when its message is due
     idempotency:{key}    hash: the token of the claim, or the job and the fingerprint of its request
+    decisions:last               the moment of the last file of decisions, in microseconds
+    decisions:turn:{tenant}      token of the request that writes a file of the tenant's decisions
+    decisions:unapplied:{tenant} hash: moment of a file that may be written but not applied → its identifier
+    decisions:request:{i}        list: moments of the files that attempts of a request with an idempotency key write
+    decisions:applied            zset: file that was applied → its moment
+    decisions:of:{tenant}        zset: "cursor decision" in the order of arrival, for those that take them up
+    decisions:gone:{tenant}      cursor of the last one that is no longer there
+    decisions:by:{tenant}:{p}    zset: the last decisions of a person, "place job index"
     endpoint:{e}         hash: a tenant's webhook URL: failures in a row, end of its pause, when it was disabled
     endpoint:{e}:slots   zset: attempts under way, "id round" → when the attempt counts as lost
 """

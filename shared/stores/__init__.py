@@ -2,10 +2,12 @@
 
 __all__ = [
     "blobs",
+    "decisions",
     "files",
     "labels",
     "opening",
     "redis_check",
+    "request_files",
     "state_format",
     "taxonomies",
     "taxonomy_in_force",

@@ -6,20 +6,17 @@ pictures/                    pictures under the sha256 of their bytes
 
 import hashlib
 import json
-import re
 import shutil
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import asdict, dataclass, fields
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 
 from shared.stores.blobs import Blobs
 from shared.stores.files import Files
+from shared.stores.request_files import RequestFiles, arrival, file_name
 from shared.words import words
-
-_NAME = re.compile(r"(\d{8}T\d{6}\.\d{6}Z)-[0-9a-f]{24}\.ndjson")
-_TIME = "%Y%m%dT%H%M%S.%fZ"
 
 
 class LabelKind(StrEnum):
@@ -111,8 +108,7 @@ class LabelStore:
 
     def __init__(self, url: str) -> None:
         self.url = url.rstrip("/")
-        self._files = Files(self.url)
-        self._folder = f"{self._files.root}/labels"
+        self._files = RequestFiles(Files(self.url), "labels")
         self._pictures = Blobs(f"{self.url}/pictures")
 
     def put_picture(self, data: bytes) -> str:
@@ -126,20 +122,20 @@ class LabelStore:
     @staticmethod
     def name(moment: float, identifier: str) -> str:
         """Return the name of a file accepted at this moment by Redis's clock; `identifier` has 24 hex digits."""
-        return f"{datetime.fromtimestamp(moment, UTC).strftime(_TIME)}-{identifier}.ndjson"
+        return file_name(moment, identifier)
 
     def append(self, name: str, labels: Iterable[Label]) -> None:
         """Write a new file, whole or not at all; the pictures have been stored before. Raises `OSError`."""
-        self._files.write(f"{self._folder}/{name}", b"".join(label.line() for label in labels))
+        self._files.append(name, (label.line() for label in labels))
 
     def names(self) -> list[str]:
         """Return the names of all files in the order of their arrival. Raises `OSError`."""
-        return sorted(name for name in self._files.names(self._folder) if _NAME.fullmatch(name))
+        return self._files.names()
 
     def labels(self, names: Collection[str] | None = None) -> Iterator[Label]:
         """Yield the labels of these files, or of all, in the order of their arrival."""
         for name in self.names() if names is None else names:
-            yield from _parsed(self._content(name), name)
+            yield from _parsed(self._files.content(name), name)
 
     def snapshot(self, folder: Path) -> Snapshot:
         """Make the folder an exact copy of this store."""
@@ -148,22 +144,14 @@ class LabelStore:
         names, count, digest, copied = self.names(), 0, hashlib.sha256(), set[str]()
         copy = LabelStore(str(folder))
         for name in names:
-            content = self._content(name)
+            content = self._files.content(name)
             digest.update(content)
             for label in _parsed(content, name):
                 count += 1
                 if label.picture is not None and label.picture not in copied:
                     copied.add(copy.put_picture(self.picture(label.picture)))
-            copy._files.write(f"{copy._folder}/{name}", content)
+            copy._files.append(name, [content])
         return Snapshot(count, digest.hexdigest(), arrival(names[-1]) if names else None)
-
-    def _content(self, name: str) -> bytes:
-        return self._files.read(f"{self._folder}/{name}")
-
-
-def arrival(name: str) -> datetime:
-    """Return when the file of this name was accepted."""
-    return datetime.strptime(name.partition("-")[0], _TIME).replace(tzinfo=UTC)
 
 
 def _parsed(content: bytes, name: str) -> Iterator[Label]:

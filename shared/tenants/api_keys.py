@@ -32,6 +32,12 @@ class Scope(StrEnum):
     ADMIN = "admin"
     OBSERVE = "observe"
     """Read figures over all tenants: drift and metrics."""
+    REVIEW = "review"
+    """See jobs, items and results, and decide about them."""
+
+
+_LATER_SCOPES = frozenset({Scope.REVIEW})
+"""Kept in a field of their own: processes of the release before cannot read a key if they do not know one of these."""
 
 
 class KeyNotFoundError(LookupError):
@@ -103,7 +109,8 @@ class KeyStore:
         secret = secrets.token_hex(32)
         fields = {
             "tenant": tenant,
-            "scopes": " ".join(sorted(key.scopes)),
+            "scopes": _written(key.scopes - _LATER_SCOPES),
+            "later_scopes": _written(key.scopes & _LATER_SCOPES),
             "name": name,
             "created_at": key.created_at.isoformat(),
             "digest": _digest(secret),
@@ -114,7 +121,7 @@ class KeyStore:
             pipe.hset(_PREFIX + key.id, mapping=fields | end)
             pipe.sadd(_ALL, key.id)
 
-        facts = {"key": key.id, "tenant": tenant, "scopes": fields["scopes"], "name": name} | end
+        facts = {"key": key.id, "tenant": tenant, "scopes": _written(key.scopes), "name": name} | end
         self._log.record(AdminAct.KEY_CREATED, by, facts, also=store)
         return key, f"cat_{key.id}_{secret}"
 
@@ -220,6 +227,16 @@ def _check(tenant: str, scopes: Collection[Scope], name: str) -> None:
         raise ValueError(f"a key's name has up to {_LONGEST_NAME} printable characters")
 
 
+def _written(scopes: Collection[Scope]) -> str:
+    return " ".join(sorted(scopes))
+
+
+def _scopes(written: str) -> frozenset[Scope]:
+    """Return the scopes that this release knows."""
+    known = {scope.value for scope in Scope}
+    return frozenset(Scope(name) for name in written.split() if name in known)
+
+
 def _moment(time: tuple[int, int]) -> datetime:
     return datetime.fromtimestamp(in_seconds(time), UTC)
 
@@ -237,7 +254,7 @@ def _read(identifier: str, fields: Mapping[str, str]) -> ApiKey:
     return ApiKey(
         id=identifier,
         tenant=fields["tenant"],
-        scopes=frozenset(Scope(scope) for scope in fields["scopes"].split()),
+        scopes=_scopes(fields["scopes"]) | _scopes(fields.get("later_scopes", "")),
         name=fields["name"],
         created_at=datetime.fromisoformat(fields["created_at"]),
         revoked_at=datetime.fromisoformat(revoked_at) if revoked_at else None,

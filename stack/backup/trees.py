@@ -16,6 +16,7 @@ from stack.backup.progress import ProgressLines
 _T = TypeVar("_T")
 _R = TypeVar("_R")
 _THREADS = 8
+_DECISIONS = re.compile(r"\d{8}/[0-9TZ.]+-[0-9a-f]{24}\.ndjson")
 _BLOB = re.compile(r"([0-9a-f]{2})/(?P<sha256>\1[0-9a-f]{62})")
 
 
@@ -38,6 +39,7 @@ def trees(settings: Settings) -> list[Tree]:
     found = [
         Tree("pictures", "pictures", settings.blob_url, _BLOB),
         Tree("labels/files", "files of labels", f"{labels}/labels", re.compile(r"[0-9TZ.]+-[0-9a-f]{24}\.ndjson")),
+        Tree("labels/decisions", "files of decisions", f"{labels}/decisions", _DECISIONS),
         Tree("labels/taxonomies", "taxonomies", f"{labels}/taxonomies", re.compile(r"\d{8}-[0-9a-f]{16}\.json")),
         Tree("labels/pictures", "pictures of labels", f"{labels}/pictures", _BLOB),
     ]

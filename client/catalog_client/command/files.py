@@ -16,6 +16,7 @@ _COLUMNS = (
     *("id", "status", "code", "category", "confidence", "needs_review"),
     *("error", "bundle", "model_version", "cached"),  # model_version: the bundle under its old name
     *("sure_code", "sure", "path", "picture"),
+    *("final_code", "final", "decided_by", "decided_at"),
 )
 
 
@@ -81,6 +82,7 @@ def _row(result: Result) -> tuple[Any, ...]:
     """The values of `_COLUMNS`, for a spreadsheet; NDJSON has each text as it is."""
     category, error = result.category, result.error
     sure = category.sure if category else None
+    final = result.final
     return (
         disarmed(result.id),
         result.status,
@@ -96,6 +98,10 @@ def _row(result: Result) -> tuple[Any, ...]:
         disarmed(sure.name) if sure else "",
         disarmed(" > ".join(above.name for above in category.path)) if category else "",
         result.picture,
+        disarmed(final.code) if final else "",
+        disarmed(final.name) if final else "",
+        result.decided_by,
+        result.decided_at.isoformat() if result.decided_at else "",
     )
 
 

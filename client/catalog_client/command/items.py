@@ -24,6 +24,9 @@ def list_items(
     review: Annotated[
         bool | None, typer.Option("--review/--accepted", help="Only items that need a review, or need none.")
     ] = None,
+    decided: Annotated[
+        bool | None, typer.Option("--decided/--open", help="Only items that a person has decided, or that nobody has.")
+    ] = None,
     status: Annotated[str | None, typer.Option(help="Only items that ended so, such as failed.")] = None,
     category: Annotated[
         str | None, typer.Option(metavar="CODE", help="Only items answered with this category, or one below it.")
@@ -41,6 +44,7 @@ def list_items(
             job,
             order=order.replace("-", "_"),
             needs_review=review,
+            decided=decided,
             status=status,
             category=category,
             min_confidence=min_confidence,

@@ -150,7 +150,7 @@ local function finish(id, state, reason)
   redis.call('DEL', part(id, 'ready'), part(id, 'attempts'), part(id, 'losses'), part(id, 'postponed'))
   -- For API processes of the release before, which wait at this list.
   redis.call('RPUSH', part(id, 'done'), state)
-  for _, name in ipairs({'input', 'kept', 'results', 'facets', 'sent', 'order', 'done'}) do
+  for _, name in ipairs({'input', 'kept', 'results', 'facets', 'sent', 'decided', 'order', 'done'}) do
     redis.call('EXPIRE', part(id, name), keep + READING)
   end
   for _, key in ipairs({job(id), part(id, 'training'), part(id, 'log')}) do redis.call('EXPIRE', key, keep + keep_record) end

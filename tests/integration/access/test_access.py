@@ -87,7 +87,7 @@ def test_closed_routes_refuse_every_wrong_key(redis_port: int, redis: Redis, key
             assert needed or (method, path) in FOR_ANY_KEY, f"{method} {path} names no scope"
             attempts = [(how, headers, HTTPStatus.UNAUTHORIZED) for how, headers in wrong.items()]
             if needed:
-                _, too_little = keys.create("shop", set(Scope) - needed)
+                _, too_little = keys.create("shop", set(Scope) - needed - _enough(needed))
                 attempts.append(("scope missing", {"Authorization": f"Bearer {too_little}"}, HTTPStatus.FORBIDDEN))
             for how, headers, expected in attempts:
                 address += 1  # each from an address of its own, which has no failures behind it
@@ -111,6 +111,45 @@ def _closed_routes(app: FastAPI) -> Iterator[tuple[str, str, set[Scope]]]:
             security = documented[route.path][method.lower()].get("security", [])
             needed = {Scope(scope) for way in security for scope in way["ApiKey"]}
             yield method, route.path.replace("{", "0").replace("}", "0"), needed
+
+
+def _enough(needed: set[Scope]) -> set[Scope]:
+    """Wider scopes that allow what these do."""
+    return {Scope.CLASSIFY} if Scope.REVIEW in needed else set()
+
+
+REVIEWS = {
+    ("GET", "/v1/jobs"),
+    ("GET", "/v1/jobs/{job_id}"),
+    ("GET", "/v1/jobs/{job_id}/events"),
+    ("GET", "/v1/jobs/{job_id}/items"),
+    ("GET", "/v1/jobs/{job_id}/items/{index}/picture"),
+    ("GET", "/v1/jobs/{job_id}/results"),
+    ("GET", "/v1/decisions"),
+    ("POST", "/v1/decisions"),
+    ("POST", "/v1/decisions/undo"),
+}
+
+
+def test_a_reviewers_key_sees_results_and_decides_and_does_no_more(app: FastAPI, keys: KeyStore) -> None:
+    open_to = {
+        (method.upper(), path)
+        for path, operations in app.openapi()["paths"].items()
+        for method, operation in operations.items()
+        for way in operation.get("security", [])
+        if way.get("ApiKey") == [Scope.REVIEW]
+    }
+    assert open_to == REVIEWS
+    _, review = keys.create("shop", [Scope.REVIEW])
+    reviewer = client_of(app, ELSEWHERE, review)
+    assert reviewer.get("/v1/jobs").status_code == 200
+    refused = reviewer.post("/v1/jobs", json={"items": [{"title": "x"}]})
+    assert (refused.status_code, refused.json()["scope"]) == (403, "classify")
+    _, classify = keys.create("shop", [Scope.CLASSIFY])
+    assert client_of(app, ELSEWHERE, classify).get("/v1/decisions").status_code == 200
+    _, train = keys.create("shop", [Scope.TRAIN])
+    refused = client_of(app, ELSEWHERE, train).get("/v1/decisions")
+    assert refused.json()["detail"] == "This request needs a key with the scope review or classify; yours has train."
 
 
 def test_a_key_opens_what_its_scopes_allow(app: FastAPI, keys: KeyStore) -> None:

@@ -15,6 +15,8 @@ from redis import Redis
 from shared.ledger import Ledger
 from shared.settings import Settings, get_settings
 from shared.stores.blobs import Blobs
+from shared.stores.decisions import Decision, DecisionKind, DecisionStore
+from shared.stores.request_files import file_name
 from stack.backup import command
 from stack.backup.archive import FORMAT, MANIFEST, Archive, BackupError, RedisFigures, Writer
 from stack.backup.progress import ProgressLines
@@ -25,6 +27,7 @@ from tests import seaweedfs
 from tests.jobs import opened
 from tests.redis_state import live_jobs
 
+DECISION = Decision(0, DecisionKind.NONE_OF_THESE, "shop", "anna", "0" * 24, 0)
 FIGURES = RedisFigures(server="valkey 9", keys=0, jobs=0, unfinished=0, waiting={}, api_keys=0)
 
 
@@ -44,6 +47,7 @@ def settings(redis: Redis, redis_port: int, tmp_path: Path) -> Settings:
     blobs = Blobs(found.blob_url)
     for content in (b"one", b"two", b"three"):
         blobs.put(content)
+    DecisionStore(found.labels_url).append(file_name(1, "0" * 24), [DECISION])
     opened(Ledger(redis), [2, 3])
     return found
 
@@ -76,6 +80,7 @@ def test_everything_comes_back(backup: Path, empty: Settings, redis: Redis) -> N
         b"two",
         b"three",
     ]
+    assert [decision.by for decision in DecisionStore(empty.labels_url).decisions()] == ["anna"]
 
 
 def test_an_interrupted_restore_is_continued(backup: Path, empty: Settings, redis: Redis) -> None:
@@ -215,6 +220,6 @@ def test_a_backup_lies_in_a_bucket(
         save(settings, place, ProgressLines(), with_models=False)
         redis.flushdb()
         restored = restore(of(redis_port, tmp_path / "empty"), place, ProgressLines())
-        assert (restored.manifest.redis.jobs, restored.size.files) == (1, 4)
+        assert (restored.manifest.redis.jobs, restored.size.files) == (1, 5)
         with pytest.raises(BackupError, match="is not empty"):
             Writer(place)

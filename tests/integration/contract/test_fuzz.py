@@ -75,6 +75,7 @@ def test_so_does_each_for_what_is_there(case: schemathesis.Case[Any], api: Api, 
 _TITLES = strategies.text(min_size=1, max_size=50).filter(lambda title: title.strip().isprintable())
 _ITEMS = strategies.builds(lambda title: {"title": title}, _TITLES)
 _LABELS = strategies.builds(lambda title, code: {"title": title, "code": code}, _TITLES, strategies.sampled_from(CODES))
+_SMALL_BODIES = ("POST /v1/trainings", "POST /v1/models/{version}/promote", "POST /v1/decisions/undo")
 ACCEPTED: dict[tuple[str, str | None], SearchStrategy[Any] | None] = {
     ("POST /v1/jobs", "application/json"): strategies.lists(_ITEMS, min_size=1).map(lambda items: {"items": items}),
     ("POST /v1/jobs", "application/x-ndjson"): _ITEMS,
@@ -84,7 +85,7 @@ ACCEPTED: dict[tuple[str, str | None], SearchStrategy[Any] | None] = {
     ("PUT /v1/taxonomy", "application/json"): strategies.just({"categories": list(rows(RAKUTEN))}),
     ("POST /predict", "application/json"): strategies.builds(lambda title: {"description": title}, _TITLES),
     **{(operation.label, None): None for operation in _OPERATIONS if not operation.body},
-    **{(label, "application/json"): None for label in ("POST /v1/trainings", "POST /v1/models/{version}/promote")},
+    **{(label, "application/json"): None for label in _SMALL_BODIES},
 }
 """Bodies for which an operation should do what it is for, which few do that only fit the document."""
 

@@ -80,6 +80,7 @@ def test_an_item_has_what_was_sent_beside_its_result(api: TestClient, ledger: Le
                 "image_url": None,
                 "picture_url": f"/v1/jobs/{job}/items/0/picture",
                 "kept": True,
+                "decision": None,
                 "result": results[0],
             },
             {
@@ -88,6 +89,7 @@ def test_an_item_has_what_was_sent_beside_its_result(api: TestClient, ledger: Le
                 "image_url": "https://shop.example/c.jpg",
                 "picture_url": None,
                 "kept": True,
+                "decision": None,
                 "result": results[1],
             },
         ],
@@ -154,6 +156,7 @@ def test_without_kept_inputs_the_results_are_there_alone(started: Callable[..., 
         "image_url": None,
         "picture_url": None,
         "kept": False,
+        "decision": None,
     }
     assert _problem(api, f"/v1/jobs/{job}/items/0/picture") == (404, "no-picture")
 

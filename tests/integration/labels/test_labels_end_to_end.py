@@ -6,7 +6,8 @@ from pathlib import Path
 import httpx
 import pandas as pd
 
-from shared.stores.labels import Label, LabelKind, LabelStore, arrival
+from shared.stores.labels import Label, LabelKind, LabelStore
+from shared.stores.request_files import arrival
 from stack.services import Stack
 from tests.pictures import in_base64, jpeg
 from tests.waiting import finished

@@ -16,7 +16,7 @@ from api.ingest import RawItem
 from api.items.own_columns import OwnColumns, own_columns_of, own_columns_of_invalid
 from api.items.schemas import ItemIn
 from api.items.validation import ItemError, check_members, invalid
-from api.jobs.files import COLUMNS, csv_table, parquet_table, raw_csv_table
+from api.jobs.files import COLUMNS, Found, csv_table, parquet_table, raw_csv_table
 from api.jobs.render import result_out
 from api.lifecycle.names import NameOf
 from shared.ledger import Guess, Outcome, Sent, Value
@@ -39,10 +39,11 @@ def names_of(_: str) -> NameOf:
     return RAKUTEN.name_of
 
 
-def _found(sent: Sequence[Sent]) -> list[tuple[str, Outcome, Sent]]:
+def _found(sent: Sequence[Sent]) -> Found:
     """What a page of results finds after a way through Redis."""
     kept = unpack_sent(pack_sent(dict(enumerate(sent))))
-    return [("v1", Outcome(index, str(index), guesses=(Guess("10", 0.9),)), kept[index]) for index in range(len(sent))]
+    outcomes = [Outcome(index, str(index), guesses=(Guess("10", 0.9),)) for index in range(len(sent))]
+    return [("v1", outcome, kept[outcome.index], None) for outcome in outcomes]
 
 
 def _read(written: Iterator[bytes]) -> list[list[str]]:
@@ -81,7 +82,7 @@ def test_own_columns_of_a_csv_table_come_back_byte_for_byte(
 @given(st.lists(objects, min_size=1, max_size=4))
 def test_metadata_of_json_items_comes_back_with_its_types_and_in_its_order(metadata: list[dict[str, Value]]) -> None:
     items = [ItemIn.model_validate({"title": "Lampe", "metadata": one}) for one in metadata]
-    for (_, outcome, sent), one in zip(_found([Sent(None, item.metadata) for item in items]), metadata, strict=True):
+    for (_, outcome, sent, _), one in zip(_found([Sent(None, item.metadata) for item in items]), metadata, strict=True):
         result = json.loads(result_out("v1", outcome, RAKUTEN.name_of, sent).model_dump_json())
         assert json.dumps(result["metadata"]) == json.dumps(one)
 
@@ -122,7 +123,7 @@ def test_parquet_has_own_columns_as_texts_whatever_their_names() -> None:
 
 
 def test_a_failure_while_pages_are_read_is_the_one_of_the_parquet_file() -> None:
-    def pages() -> Iterator[list[tuple[str, Outcome, Sent]]]:
+    def pages() -> Iterator[Found]:
         yield _found([Sent()])
         raise LookupError("gone")
 

@@ -10,7 +10,7 @@ import pytest
 from api.jobs.files import COLUMNS, csv_table, ndjson, parquet_table, raw_csv_table
 from api.jobs.render import result_out
 from api.lifecycle.names import NameOf
-from shared.ledger import Guess, ItemStatus, Outcome, Sent
+from shared.ledger import Decided, Guess, ItemStatus, Outcome, Sent
 from shared.taxonomy import RAKUTEN
 
 OUTCOMES = [
@@ -33,7 +33,7 @@ def names_of(_: str) -> NameOf:
     return NAME_OF
 
 
-FOUND = [("v1", outcome, Sent()) for outcome in OUTCOMES]
+FOUND = [("v1", outcome, Sent(), None) for outcome in OUTCOMES]
 RESULTS = [result_out("v1", outcome, NAME_OF) for outcome in OUTCOMES]
 
 
@@ -52,7 +52,7 @@ def test_ndjson_and_csv_have_needs_review() -> None:
 def test_a_code_that_nobody_knows_any_more_is_shown_as_it_is() -> None:
     unknown = "999999"
     outcome = Outcome(0, "old", guesses=(Guess(unknown, 0.9), Guess("40", 0.1)), text=Guess(unknown, 0.8))
-    found = ("v1", outcome, Sent())
+    found = ("v1", outcome, Sent(), None)
     result = result_out("v1", outcome, NAME_OF)
     assert result.category is not None
     assert (result.category.code, result.category.name) == (unknown, unknown)
@@ -111,7 +111,7 @@ def test_every_format_says_which_results_are_cached() -> None:
 
 @pytest.mark.parametrize("text", ["=1+1", "+33", "-5", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "\uff1d1"])
 def test_csv_shows_a_spreadsheet_no_formula_and_programs_every_text_as_it_is(text: str) -> None:
-    found = [("-v1", Outcome(0, text, ItemStatus.FAILED, error="image_unreadable", message=text), Sent())]
+    found = [("-v1", Outcome(0, text, ItemStatus.FAILED, error="image_unreadable", message=text), Sent(), None)]
     (shown,) = csv.DictReader(io.StringIO(b"".join(csv_table([found], names_of)).decode(), newline=""))
     (raw,) = csv.DictReader(io.StringIO(b"".join(raw_csv_table([found], names_of)).decode(), newline=""))
     assert (shown["id"], shown["message"], shown["bundle"]) == (f"'{text}", f"'{text}", "'-v1")
@@ -119,9 +119,36 @@ def test_csv_shows_a_spreadsheet_no_formula_and_programs_every_text_as_it_is(tex
 
 
 def test_csv_leaves_our_numbers_and_harmless_texts_as_they_are() -> None:
-    found = [("v1", Outcome(-1, "a=b", guesses=(Guess("10", -0.5),)), Sent())]
+    found = [("v1", Outcome(-1, "a=b", guesses=(Guess("10", -0.5),)), Sent(), None)]
     (shown,) = csv.DictReader(b"".join(csv_table([found], names_of)).decode().splitlines())
     assert (shown["index"], shown["id"], shown["confidence"]) == ("-1", "a=b", "-0.5")
+
+
+DECIDED = [
+    Decided("1800000000000000-000000", "40", "anna"),
+    Decided("1800000000500000-000001", None, "ben"),
+    None,
+    None,
+]
+
+
+def test_every_format_says_what_counts_and_who_decided() -> None:
+    found = [("v1", outcome, Sent(), decided) for outcome, decided in zip(OUTCOMES, DECIDED, strict=True)]
+    lines = [json.loads(line) for line in b"".join(ndjson([found], names_of)).splitlines()]
+    assert [line["final"] and line["final"]["code"] for line in lines] == ["40", None, "10", None]
+    assert [line["category"] and line["category"]["code"] for line in lines] == ["10", "10", "10", None]
+    assert lines[0]["final"]["name"] == NAME_OF("40")
+    by, at = ["person", "person", "model", None], ["2027-01-15T08:00:00Z", "2027-01-15T08:00:00.500000Z", None, None]
+    assert [line["decided_by"] for line in lines] == by
+    assert [line["decided_at"] for line in lines] == at
+    table = pq.read_table(io.BytesIO(b"".join(parquet_table([found], names_of)))).to_pylist()
+    rows = list(csv.DictReader(b"".join(csv_table([found], names_of)).decode().splitlines()))
+    for line, row, cells in zip(lines, table, rows, strict=True):
+        told = line["final"] or {"code": None, "name": None}
+        values = [told["code"], told["name"], line["decided_by"], line["decided_at"]]
+        columns = ("final_code", "final", "decided_by", "decided_at")
+        assert [row[column] for column in columns] == values
+        assert [cells[column] for column in columns] == [value or "" for value in values]
 
 
 def test_tables_and_json_say_the_same_of_each_result() -> None:

@@ -10,7 +10,7 @@ from redis import Redis
 from api.access.keys_cli import end_of
 from shared.tenants.admin_log import AdminLog
 from shared.tenants.api_keys import KeyEndedError, KeyNotFoundError, KeyStore, Scope
-from tests.redis_state import end_key
+from tests.redis_state import end_key, scopes_for_older_releases
 
 
 @pytest.fixture
@@ -24,6 +24,16 @@ def test_a_key_is_found_by_its_text(keys: KeyStore) -> None:
     assert keys.find(text) == key
     assert (key.tenant, sorted(key.scopes), key.name) == ("shop-1", ["classify", "train"], "Élise's laptop")
     assert keys.list() == [key]
+
+
+def test_a_scope_of_this_release_does_not_stop_the_release_before(keys: KeyStore, redis: Redis) -> None:
+    key, text = keys.create("a", [Scope.REVIEW, Scope.TRAIN])
+    assert keys.list() == [keys.find(text)] == [key]
+    assert scopes_for_older_releases(redis, key.id) == "train", "it reads each name here, and knows no other"
+    _, alone = keys.create("a", [Scope.REVIEW])
+    found = keys.find(alone)
+    assert found is not None
+    assert found.scopes == {Scope.REVIEW}
 
 
 def test_a_key_with_another_secret_or_id_is_not_found(keys: KeyStore) -> None:

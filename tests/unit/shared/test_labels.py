@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.stores.labels import Label, LabelKind, LabelStore, arrival, identity
+from shared.stores.labels import Label, LabelKind, LabelStore, identity
+from shared.stores.request_files import arrival
 from tests.pictures import jpeg
 from tests.rakuten import CODES
 from tests.unit.training.catalogue_files import X, products, read

@@ -1,0 +1,173 @@
+"""Accepts decisions, all of a request or none of them, and takes them back."""
+
+import asyncio
+import hashlib
+import time
+from collections.abc import Callable, Sequence
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi.concurrency import run_in_threadpool
+from redis import Redis
+
+from api.decisions.batch import DecidedResults, DecisionBatch
+from api.decisions.index import DecisionIndex
+from api.decisions.schemas import DecisionsOut, UndoneDecisionOut, UndoneOut
+from api.dependencies import service
+from api.http.problems import Problem
+from api.ingest import Intake
+from api.labels.categories import LabelCategories
+from api.lifecycle.decided import DecidedOut, decided_out
+from api.lifecycle.names import Names
+from shared.ledger import (
+    KEEP_ANSWERS_S,
+    MAX_DEADLINE_S,
+    Claim,
+    DecidedItems,
+    Decisions,
+    Idempotency,
+    ItemList,
+    JobNotFoundError,
+    Ledger,
+    ToldDecision,
+)
+from shared.settings import Settings
+from shared.stores.blobs import Blobs
+from shared.stores.decisions import Decision, DecisionKind, DecisionStore
+from shared.stores.labels import LabelStore
+from shared.stores.taxonomy_in_force import InForce
+
+_PATIENCE_S, _PAUSE_S = 10.0, 0.02
+"""How long a request waits for its turn, and for how long until it looks again."""
+_KEPT_S = 30 * 24 * 3600
+"""For how long, at least, decisions are told and can be undone."""
+
+
+class DecisionSubmissions:
+    def __init__(self, settings: Settings, redis: Redis, blobs: Blobs, in_force: InForce) -> None:
+        self._settings = settings
+        self._in_force = in_force
+        self._ledger = Ledger(redis)
+        self._idempotency = Idempotency(redis)
+        self._pictures = LabelStore(settings.labels_url)
+        keep_s = max(_KEPT_S, MAX_DEADLINE_S + settings.keep_results_s)
+        self._decisions = Decisions(redis, keep_s)
+        self._index = DecisionIndex(redis, DecisionStore(settings.labels_url), keep_s)
+        self._results = DecidedResults(self._ledger, ItemList(redis), blobs)
+        self._decided = DecidedItems(redis)
+
+    async def accept(self, intake: Intake, tenant: str, by: str, claim: Claim | None = None) -> DecisionsOut:
+        """Validate every decision, then store and apply them.
+
+        Args:
+            by: Who decided, where a decision does not name anybody.
+            claim: The request's idempotency key, which leads to this answer from then on.
+
+        Raises:
+            Problem: a decision is invalid (each is named), or there are none or too many.
+            OSError: they cannot be stored.
+        """
+        in_force = await run_in_threadpool(self._in_force.now)
+        categories = LabelCategories(in_force, inner=True, pointer="/category")
+        batch = DecisionBatch(tenant, by, self._settings.max_labels, categories)
+        async for raw in intake.items:
+            await batch.add(raw)
+        await run_in_threadpool(self._results.complete, batch, intake.spool)
+        batch.invalid.check(batch.total, None, "decisions")
+        decisions = [decision for _, decision in batch.decisions]
+        pictures = {decision.picture for decision in decisions if decision.picture}
+        await intake.spool.store(pictures, self._pictures.put_picture)
+        fingerprint = intake.fingerprint() if claim else ""
+        written = await self._write(tenant, claim, fingerprint, lambda: decisions)
+        skipped = sum(not decision.decides for decision in written)
+        out = DecisionsOut(
+            id=written[0].file.removesuffix(".ndjson"),
+            accepted=len(written),
+            decided=len(written) - skipped,
+            skipped=skipped,
+        )
+        await self._settle(claim, out.model_dump_json(), fingerprint)
+        return out
+
+    async def undo(
+        self, tenant: str, by: str, count: int, names: Names, claim: Claim | None = None, fingerprint: str = ""
+    ) -> UndoneOut:
+        """Take back a person's last decisions.
+
+        Raises:
+            OSError: this cannot be stored.
+        """
+
+        def undone() -> list[Decision]:
+            found = self._decisions.undoable(tenant, by, count)
+            return [
+                Decision(index, DecisionKind.UNDO, tenant, by, one.job, one.index, undoes=one.place)
+                for index, one in enumerate(found)
+            ]
+
+        written = await self._write(tenant, claim, fingerprint, undone)
+        out = await run_in_threadpool(self._undone, written, names)
+        await self._settle(claim, out.model_dump_json(), fingerprint)
+        return out
+
+    def page(self, tenant: str, since: str | None, limit: int) -> list[ToldDecision]:
+        """Return the tenant's decisions after the cursor; raises as `Decisions.page` does, and `OSError`."""
+        self._index.catch_up()
+        return self._decisions.page(tenant, since, limit)
+
+    async def _write(
+        self, tenant: str, claim: Claim | None, fingerprint: str, make: Callable[[], Sequence[Decision]]
+    ) -> list[Decision]:
+        if claim is not None and not await run_in_threadpool(self._idempotency.renew, claim):
+            detail = "Another request with this Idempotency-Key has taken over: send this one again with the same key."
+            raise Problem(HTTPStatus.CONFLICT, "idempotency-key-in-use", detail, headers={"Retry-After": "1"})
+        identifier = Ledger.new_id() if claim is None else _identifier(claim, fingerprint)
+        until = time.monotonic() + _PATIENCE_S
+        # Each attempt is one call in a thread: a caller who goes away leaves no turn that nobody gives back.
+        while (written := await run_in_threadpool(self._attempt, tenant, identifier, make, claim)) is None:
+            if time.monotonic() > until:
+                detail = "Other requests of your tenant are writing decisions: send this one again in a second."
+                raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "decisions-busy", detail, headers={"Retry-After": "1"})
+            await asyncio.sleep(_PAUSE_S)
+        return written
+
+    def _attempt(
+        self, tenant: str, identifier: str, make: Callable[[], Sequence[Decision]], claim: Claim | None
+    ) -> list[Decision] | None:
+        return self._index.write(tenant, identifier, make, repeatable=claim is not None)
+
+    async def _settle(self, claim: Claim | None, answer: str, fingerprint: str) -> None:
+        if claim is not None:
+            await run_in_threadpool(self._idempotency.settle, claim, answer, fingerprint, KEEP_ANSWERS_S)
+
+    def _undone(self, written: Sequence[Decision], names: Names) -> UndoneOut:
+        return UndoneOut(
+            undone=[
+                UndoneDecisionOut(
+                    id=decision.undoes or "",
+                    job_id=decision.job,
+                    index=decision.item_index,
+                    decision=self._now(decision, names),
+                )
+                for decision in written
+            ]
+        )
+
+    def _now(self, undo: Decision, names: Names) -> DecidedOut | None:
+        """The decision that is in force after an undo."""
+        try:
+            decided = self._decided.of(self._ledger.job(undo.job), [undo.item_index])
+        except JobNotFoundError:
+            return None
+        return decided_out(decided[undo.item_index], names.of) if undo.item_index in decided else None
+
+
+DecisionSubmissionsDep = Annotated[
+    DecisionSubmissions,
+    service(lambda stores: DecisionSubmissions(stores.settings, stores.redis, stores.blobs, stores.in_force)),
+]
+
+
+def _identifier(claim: Claim, fingerprint: str) -> str:
+    """An identifier that is the same for the same request with the same key."""
+    return hashlib.sha256(f"{claim.key} {fingerprint}".encode()).hexdigest()[:24]

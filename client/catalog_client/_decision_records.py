@@ -1,0 +1,96 @@
+"""Decisions about results: as programs send them, and as the service answers."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from catalog_client._parsing import Record
+from catalog_client._records import Category, ChosenCategory
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """A decision about a result: a category, that none fits, or nothing yet (`skip`)."""
+
+    job_id: str
+    index: int
+    """The item's position in the job."""
+    category: str | int | None = None
+    """Its code, its name, or a path of names."""
+    none_of_these: bool = False
+    note: str | None = None
+    """What would fit; beside `none_of_these` alone."""
+    skip: bool = False
+    by: str | None = None
+    """The person who decided; by default the API key's id."""
+    took_ms: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecisionSummary(Record):
+    """What became of the decisions of one request."""
+
+    id: str
+    accepted: int
+    decided: int = 0
+    skipped: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecisionInForce(Record):
+    """What a person decided about an item."""
+
+    id: str
+    by: str
+    at: datetime | None = None
+    category: ChosenCategory | None = None
+    """None if no category fits."""
+    note: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class UndoneDecision(Record):
+    """A decision that was taken back."""
+
+    id: str
+    job_id: str
+    index: int
+    decision: DecisionInForce | None = None
+    """The earlier decision that is in force again."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class UndoneDecisions(Record):
+    """What was taken back, the latest decision first."""
+
+    undone: tuple[UndoneDecision, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToldDecision(Record):
+    """A decision, or that an earlier one was taken back, in the order of arrival."""
+
+    id: str
+    cursor: str
+    """What to go on after."""
+    kind: str
+    """category, none_of_these, skip or undo."""
+    job_id: str
+    index: int
+    by: str
+    item_id: str | None = None
+    category: ChosenCategory | None = None
+    note: str | None = None
+    undoes: str | None = None
+    """The id of the decision that is taken back."""
+    at: datetime | None = None
+    took_ms: int | None = None
+    suggested: Category | None = None
+    """What the model had answered."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecisionsPage(Record):
+    """A page of decisions in the order of arrival."""
+
+    decisions: tuple[ToldDecision, ...]
+    next_cursor: str | None = None
