@@ -11,7 +11,7 @@ from http import HTTPStatus
 from ipaddress import ip_address
 from typing import Annotated, Any
 
-from fastapi import FastAPI, Request, Security
+from fastapi import Depends, FastAPI, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer, SecurityScopes
 from redis import RedisError
 from starlette.datastructures import MutableHeaders
@@ -93,13 +93,15 @@ def authenticate(
     request.state.caller = principal.key_id or principal.tenant
     for scope in needed.scopes:
         if not principal.may(scope):
-            _log_refusal(request, f"the key {principal.key_id} of {principal.tenant} lacks the scope {scope}")
-            enough = " or ".join(filter(None, [scope, _WIDER.get(scope)]))
-            detail = (
-                f"This request needs a key with the scope {enough}; yours has {', '.join(sorted(principal.scopes))}."
-            )
-            raise Problem(HTTPStatus.FORBIDDEN, "forbidden", detail, scope=scope)
+            raise _lacking(request, principal, scope, " or ".join(filter(None, [scope, _WIDER.get(scope)])))
     return principal
+
+
+def _lacking(request: Request, principal: Principal, scope: str, enough: str) -> Problem:
+    """The refusal of a caller whose key lacks a scope."""
+    _log_refusal(request, f"the key {principal.key_id} of {principal.tenant} lacks the scope {scope}")
+    detail = f"This request needs a key with the scope {enough}; yours has {', '.join(sorted(principal.scopes))}."
+    return Problem(HTTPStatus.FORBIDDEN, "forbidden", detail, scope=scope)
 
 
 def recognise(
@@ -122,7 +124,17 @@ def recognise(
 AnyCaller = Annotated[Principal, Security(authenticate)]
 ClassifyCaller = Annotated[Principal, Security(authenticate, scopes=[Scope.CLASSIFY])]
 ReviewCaller = Annotated[Principal, Security(authenticate, scopes=[Scope.REVIEW])]
-"""With `classify` or `review`."""
+"""With `classify` or `review`: it sees results."""
+
+
+def _decider(request: Request, caller: ReviewCaller) -> Principal:
+    """The caller, if the key has `review` itself: trainings learn decisions, which `classify` is not trusted with."""
+    if Scope.REVIEW not in caller.scopes:
+        raise _lacking(request, caller, Scope.REVIEW, Scope.REVIEW)
+    return caller
+
+
+DecideCaller = Annotated[Principal, Depends(_decider)]
 TrainCaller = Annotated[Principal, Security(authenticate, scopes=[Scope.TRAIN])]
 AdminCaller = Annotated[Principal, Security(authenticate, scopes=[Scope.ADMIN])]
 ObserveCaller = Annotated[Principal, Security(authenticate, scopes=[Scope.OBSERVE])]

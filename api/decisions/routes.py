@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
 from api import ingest
-from api.access.authentication import Principal, ReviewCaller
+from api.access.authentication import DecideCaller, Principal, ReviewCaller
 from api.decisions.bodies import DECISION_BODIES
 from api.decisions.listing import DECISIONS
 from api.decisions.render import decision_out
@@ -32,7 +32,7 @@ async def submit(
     response: Response,
     submissions: DecisionSubmissionsDep,
     idempotent: IdempotentDep,
-    caller: ReviewCaller,
+    caller: DecideCaller,
 ) -> DecisionsOut:
     """Decide about results: all of the request is kept, or none of it.
 
@@ -54,7 +54,7 @@ async def undo(
     submissions: DecisionSubmissionsDep,
     idempotent: IdempotentDep,
     names: NamesDep,
-    caller: ReviewCaller,
+    caller: DecideCaller,
 ) -> UndoneOut:
     """Take back a person's last decisions, the latest first.
 

@@ -124,6 +124,7 @@ REVIEWS = {
     ("GET", "/v1/jobs/{job_id}/events"),
     ("GET", "/v1/jobs/{job_id}/items"),
     ("GET", "/v1/jobs/{job_id}/items/{index}/picture"),
+    ("GET", "/v1/jobs/{job_id}/items/{index}/explanation"),
     ("GET", "/v1/jobs/{job_id}/results"),
     ("GET", "/v1/decisions"),
     ("POST", "/v1/decisions"),
@@ -147,6 +148,9 @@ def test_a_reviewers_key_sees_results_and_decides_and_does_no_more(app: FastAPI,
     assert (refused.status_code, refused.json()["scope"]) == (403, "classify")
     _, classify = keys.create("shop", [Scope.CLASSIFY])
     assert client_of(app, ELSEWHERE, classify).get("/v1/decisions").status_code == 200
+    for path in ("/v1/decisions", "/v1/decisions/undo"):  # trainings learn what these say
+        refused = client_of(app, ELSEWHERE, classify).post(path, json={})
+        assert (refused.status_code, refused.json()["scope"]) == (403, "review")
     _, train = keys.create("shop", [Scope.TRAIN])
     refused = client_of(app, ELSEWHERE, train).get("/v1/decisions")
     assert refused.json()["detail"] == "This request needs a key with the scope review or classify; yours has train."

@@ -168,7 +168,9 @@ def test_a_decision_about_an_item_that_is_not_kept_stands_and_is_not_learnt(
 def test_jobs_and_decisions_are_the_tenants_own(api: httpx.Client, classified: Classified, redis: Redis) -> None:
     app = api.app  # type: ignore[attr-defined]
     keys = KeyStore(redis)
-    one, other = (client_of(app, key=keys.create(tenant, [Scope.CLASSIFY])[1]) for tenant in ("one", "other"))
+    one, other = (
+        client_of(app, key=keys.create(tenant, [Scope.CLASSIFY, Scope.REVIEW])[1]) for tenant in ("one", "other")
+    )
     job = classified(one)
     (error,) = decide(other, {"job_id": job, "index": 0, "skip": True}).json()["errors"]
     assert (error["pointer"], error["code"]) == ("/decisions/0/job_id", "job_not_found")
