@@ -389,3 +389,11 @@ def forget_application(redis: Redis, job_id: str, moment: int, identifier: str) 
     decisions_last(redis, moment)
     redis.delete(job_key(job_id, "decided"))
     redis.hdel(job_key(job_id), "reviewed", "decisions")
+
+
+def lose_decisions_of_job(redis: Redis, job_id: str, record: int) -> None:
+    """Let Redis have lost the decisions about the job's items, and never counted them; `record` are its other bytes."""
+    redis.delete(job_key(job_id, "decided"))
+    redis.hdel(job_key(job_id), "reviewed", "decisions")
+    tenant = (in_bytes(redis).hget(job_key(job_id), "tenant") or b"").decode()
+    redis.hset(f"{PREFIX}held:{tenant}", job_id, record + memory_stored(redis, job_id))
