@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from redis import Redis
 
@@ -13,7 +13,9 @@ from shared.stores.decisions import Decision, DecisionKind, DecisionStore
 from shared.stores.request_files import arrival, file_name, microseconds
 
 _LOOK_AGAIN_S = 600
-"""Seconds after which all files of late are looked at again: a power cut may have taken the last second from Redis."""
+"""Seconds after which the files of late are looked at again: a power cut may have taken the last second from Redis."""
+_OF_LATE = timedelta(days=1)
+"""Before the last file that was applied; the index keeps in mind those of two days."""
 _ACTIONS = {DecisionKind.SKIP: DecisionAction.SKIP, DecisionKind.UNDO: DecisionAction.UNDO}
 
 
@@ -24,7 +26,7 @@ class DecisionIndex:
         """Make an index of a store's decisions.
 
         Args:
-            keep_s: Seconds for which files are known to have been applied: as long as a job's results can be there.
+            keep_s: Seconds for which decisions are indexed: as long as a job's results can be there.
         """
         self._decisions = Decisions(redis, keep_s)
         self._store = store
@@ -42,12 +44,13 @@ class DecisionIndex:
             repeatable: Whether the request may come again with the same identifier; it is written once.
 
         Returns:
-            The decisions with their file; `None` if another request has the turn.
+            The decisions with their file; `None` if another request has the turn, or the index is being made.
 
         Raises:
             OSError: They cannot be stored.
         """
-        self.catch_up()
+        if not self.catch_up():
+            return None
         turn = self._decisions.claim(tenant, identifier, repeatable=repeatable)
         if turn is None:
             return None
@@ -68,31 +71,52 @@ class DecisionIndex:
             raise
         return decisions
 
-    def catch_up(self) -> None:
-        """Apply the files of late that are not applied, in the order of arrival, unless that was done a while ago.
+    def catch_up(self) -> bool:
+        """Apply the files of late that are not applied, unless that was done a while ago; make a lost index again.
+
+        Returns:
+            Whether the index is complete: false while another process makes it again.
 
         Raises:
             OSError: The store cannot be reached.
         """
-        now = time.monotonic()
-        if self._looked_at is not None and now < self._looked_at + _LOOK_AGAIN_S:
-            return
-        self._apply_all()
-        self._looked_at = now
+        if not self._decisions.built():
+            return self.rebuild()
+        if self._looked_at is None or time.monotonic() > self._looked_at + _LOOK_AGAIN_S:
+            applied = self._decisions.applied()
+            last = arrival(max(applied)) if applied else self._now()
+            for name in self._store.names(last - _OF_LATE):
+                if name not in applied and arrival(name) > last - _OF_LATE:
+                    self._apply(name, self._store.read(name))
+            self._looked_at = time.monotonic()
+        return True
 
-    def rebuild(self) -> None:
-        """Make the index again from the files, while nobody decides."""
-        self._decisions.forget()
-        self._apply_all()
+    def rebuild(self) -> bool:
+        """Make the index again from the files, in the order of their arrival; nobody decides meanwhile.
 
-    def _apply_all(self) -> None:
-        # A day less than what is kept in mind: what is forgotten must not be applied again.
-        oldest = self._decisions.now() - self._keep_s + 24 * 3600
-        names = self._store.names(datetime.fromtimestamp(oldest, UTC))
-        applied = self._decisions.applied()
-        for name in names:
-            if name not in applied and microseconds(name) > oldest * 1e6:
-                self._apply(name, self._store.read(name))
+        Returns:
+            Whether it was done: false if another process is doing it.
+
+        Raises:
+            OSError: The store cannot be reached.
+        """
+        if not self._decisions.begin_building():
+            return False
+        try:
+            oldest = self._now() - timedelta(seconds=self._keep_s)
+            for name in self._store.names(oldest):
+                if arrival(name) > oldest:
+                    self._apply(name, self._store.read(name))
+                    self._decisions.go_on_building()
+        except BaseException:
+            self._decisions.end_building(complete=False)
+            raise
+        self._decisions.end_building(complete=True)
+        self._looked_at = time.monotonic()
+        return True
+
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(self._decisions.now(), UTC)
 
     def _apply_left(self, turn: DecisionTurn) -> None:
         """Apply the tenant's files that a process wrote and then died; forget those that none wrote."""

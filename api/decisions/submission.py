@@ -111,8 +111,9 @@ class DecisionSubmissions:
         return out
 
     def page(self, tenant: str, since: str | None, limit: int) -> list[ToldDecision]:
-        """Return the tenant's decisions after the cursor; raises as `Decisions.page` does, and `OSError`."""
-        self._index.catch_up()
+        """Return the tenant's decisions after the cursor; raises as `Decisions.page` does, `Problem` and `OSError`."""
+        if not self._index.catch_up():
+            raise _busy("The index of decisions is being made again: send this request again in a second.")
         return self._decisions.page(tenant, since, limit)
 
     async def _write(
@@ -126,8 +127,7 @@ class DecisionSubmissions:
         # Each attempt is one call in a thread: a caller who goes away leaves no turn that nobody gives back.
         while (written := await run_in_threadpool(self._attempt, tenant, identifier, make, claim)) is None:
             if time.monotonic() > until:
-                detail = "Other requests of your tenant are writing decisions: send this one again in a second."
-                raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "decisions-busy", detail, headers={"Retry-After": "1"})
+                raise _busy("Other requests of your tenant are writing decisions: send this one again in a second.")
             await asyncio.sleep(_PAUSE_S)
         return written
 
@@ -166,6 +166,10 @@ DecisionSubmissionsDep = Annotated[
     DecisionSubmissions,
     service(lambda stores: DecisionSubmissions(stores.settings, stores.redis, stores.blobs, stores.in_force)),
 ]
+
+
+def _busy(detail: str) -> Problem:
+    return Problem(HTTPStatus.SERVICE_UNAVAILABLE, "decisions-busy", detail, headers={"Retry-After": "1"})
 
 
 def _identifier(claim: Claim, fingerprint: str) -> str:

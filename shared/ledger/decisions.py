@@ -154,14 +154,32 @@ class Decisions:
             self._decide(args=[tenant, file, moment, token, self._keep_s, complete, *args])
 
     def applied(self) -> set[str]:
-        """Return the names of the files that have been applied, of those that are kept in mind."""
+        """Return the names of the files of the last two days that have been applied."""
         return {name.decode() for name in self._redis.zrange(f"{_KEY}applied", 0, -1)}
 
-    def forget(self) -> None:
-        """Forget all but what jobs have, to be made again from the files."""
-        for pattern in ("applied", "by:*", "of:*", "gone:*"):
+    # Making the index again
+
+    def built(self) -> bool:
+        """Whether the index is complete, perhaps without the files of late."""
+        return bool(self._redis.exists(f"{_KEY}built"))
+
+    def begin_building(self) -> bool:
+        """Forget all but what jobs have, to be made again from all files; false if another process is doing that."""
+        if not self._redis.set(f"{_KEY}building", "", ex=TURN_S, nx=True):
+            return False
+        for pattern in ("built", "applied", "by:*", "of:*", "gone:*"):
             for key in self._redis.scan_iter(f"{_KEY}{pattern}", _AT_ONCE):
                 self._redis.delete(key.decode())
+        return True
+
+    def go_on_building(self) -> None:
+        """Say that this process is alive, between two files."""
+        self._redis.expire(f"{_KEY}building", TURN_S)
+
+    def end_building(self, *, complete: bool) -> None:
+        if complete:
+            self._redis.set(f"{_KEY}built", "")
+        self._redis.delete(f"{_KEY}building")
 
     # Reading
 

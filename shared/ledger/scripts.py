@@ -42,7 +42,9 @@ Keys, below the prefix `catalog:`:
     decisions:turn:{tenant}      token of the request that writes a file of the tenant's decisions
     decisions:unapplied:{tenant} hash: moment of a file that may be written but not applied → its identifier
     decisions:request:{i}        list: moments of the files that attempts of a request with an idempotency key write
-    decisions:applied            zset: file that was applied → its moment
+    decisions:applied            zset: file of the last two days that was applied → its moment
+    decisions:built              exists once the index has been made of all files
+    decisions:building           exists while a process makes the index
     decisions:of:{tenant}        zset: "cursor decision" in the order of arrival, for those that take them up
     decisions:gone:{tenant}      cursor of the last one that is no longer there
     decisions:by:{tenant}:{p}    zset: the last decisions of a person, "place job index"

@@ -9,6 +9,7 @@
 local tenant, file, moment, token, lasts, complete = unpack(ARGV, 1, 6)
 local PLACE = 23   -- characters of a place
 local DEPTH = 50   -- decisions that are kept of an item, and that a person can undo
+local IN_MIND = 2 * 86400 -- seconds for which it is kept in mind that a file was applied
 local FEED = 50000 -- decisions of a tenant that can be read in the order of arrival
 local feed = 'catalog:decisions:of:' .. tenant
 local function by(person) return 'catalog:decisions:by:' .. tenant .. ':' .. person end
@@ -99,7 +100,7 @@ if not redis.call('ZSCORE', 'catalog:decisions:applied', file) then
 end
 if complete == '1' then
   redis.call('ZADD', 'catalog:decisions:applied', moment, file)
-  redis.call('ZREMRANGEBYSCORE', 'catalog:decisions:applied', '-inf', tonumber(moment) - lasts * 1e6)
+  redis.call('ZREMRANGEBYSCORE', 'catalog:decisions:applied', '-inf', tonumber(moment) - IN_MIND * 1e6)
   redis.call('EXPIRE', 'catalog:decisions:applied', lasts)
   redis.call('HDEL', 'catalog:decisions:unapplied:' .. tenant, moment)
   local turn = 'catalog:decisions:turn:' .. tenant

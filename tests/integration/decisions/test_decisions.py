@@ -331,3 +331,28 @@ def test_a_cursor_that_leads_nowhere_is_refused(api: httpx.Client, classified: C
     forget_told_decisions(redis, "local", second["id"])
     gone = api.get("/v1/decisions", params={"since": first["cursor"]})
     assert (gone.status_code, gone.json()["type"].split(":")[-1]) == (410, "decisions-gone")
+
+
+def test_an_index_that_redis_lost_is_made_again_before_anything_is_written(
+    api: httpx.Client, classified: Classified, redis: Redis
+) -> None:
+    job = classified(api)
+    decided(api, {"job_id": job, "index": 0, "category": "40"})
+    (first,) = told(api)
+    lose_decision_index(redis)
+    decided(api, {"job_id": job, "index": 1, "category": "40"})
+    assert [one["index"] for one in told(api)] == [0, 1]
+    assert [one["index"] for one in told(api, since=first["cursor"])] == [1]
+
+
+def test_nobody_reads_an_index_that_is_being_made(api: httpx.Client, redis: Redis) -> None:
+    decisions = Decisions(redis, 3600)
+    assert decisions.begin_building()
+    busy = api.get("/v1/decisions")
+    assert (busy.status_code, busy.json()["type"].split(":")[-1], busy.headers["Retry-After"]) == (
+        503,
+        "decisions-busy",
+        "1",
+    )
+    decisions.end_building(complete=False)
+    assert told(api) == []

@@ -240,6 +240,9 @@ def test_the_index_is_made_again_from_the_files(decisions: Decisions, ledger: Le
         return read()
 
     before = made()
-    decisions.forget()
-    assert (read()[:2], decisions.applied()) == (([], []), set())
+    assert decisions.begin_building()
+    assert not decisions.begin_building(), "another process has to wait"
+    assert (read()[:2], decisions.applied(), decisions.built()) == (([], []), set(), False)
     assert made() == before
+    decisions.end_building(complete=True)
+    assert decisions.built()
