@@ -160,7 +160,7 @@ class Decisions:
     # Making the index again
 
     def built(self) -> bool:
-        """Whether the index is complete but for the files of late."""
+        """Whether the index is complete, perhaps without the files of late."""
         return bool(self._redis.exists(f"{_KEY}built"))
 
     def begin_building(self) -> bool:
