@@ -192,7 +192,7 @@ def test_jobs_are_found_by_name_metadata_and_time(catalog: Catalog, monkeypatch:
     assert since is not None
     assert [job.id for job in catalog.all_jobs(created_after=since, metadata=season)] == ids[:2]
     local = since.astimezone().replace(tzinfo=None)
-    assert [job.id for job in catalog.all_jobs(created_before=local, q="ETE")] == ids[2:]
+    assert [job.id for job in catalog.all_jobs(created_before=local, q="ETE", metadata=season)] == ids[2:]
     with pytest.raises(ProblemError, match="metadata"):
         catalog.submit(_items(), metadata={"a": "b" * 513})
 
