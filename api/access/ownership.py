@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import Depends
 
-from api.access.authentication import ClassifyCaller, Principal, ReviewCaller, TrainCaller
+from api.access.authentication import ClassifyCaller, ReviewCaller, TrainCaller
 from api.dependencies import LedgerDep, TrainingsDep
 from api.http.problems import Problem
 from shared.ledger import Job, JobNotFoundError, Ledger, Training
@@ -14,17 +14,18 @@ from shared.queues import TRAINING
 
 def own_job(job_id: str, ledger: LedgerDep, caller: ClassifyCaller) -> Job:
     """The caller's job; raises `JobNotFoundError` for another tenant's, as if it did not exist, and for a training."""
-    return _own(job_id, ledger, caller)
+    return owned(ledger, job_id, caller.tenant)
 
 
 def own_job_to_read(job_id: str, ledger: LedgerDep, caller: ReviewCaller) -> Job:
     """The same for callers who may read it, and do no more."""
-    return _own(job_id, ledger, caller)
+    return owned(ledger, job_id, caller.tenant)
 
 
-def _own(job_id: str, ledger: Ledger, caller: Principal) -> Job:
+def owned(ledger: Ledger, job_id: str, tenant: str) -> Job:
+    """Return the tenant's job; raises `JobNotFoundError` for anything else, as if it did not exist."""
     job = ledger.job(job_id)
-    if job.tenant != caller.tenant or job.lane == TRAINING:
+    if job.tenant != tenant or job.lane == TRAINING:
         raise JobNotFoundError(job_id)
     return job
 

@@ -7,13 +7,13 @@ from http import HTTPStatus
 
 from pydantic import ValidationError
 
+from api.access.ownership import owned
 from api.decisions.schemas import DecisionIn
 from api.http.problems import Problem
 from api.ingest import RawItem, Spool
 from api.items.validation import InvalidItems, ItemError, check_members, invalid
 from api.labels.categories import LabelCategories
 from shared.ledger import ItemList, ItemStatus, JobNotFoundError, KnownItem, Ledger, ResultsGoneError
-from shared.queues import TRAINING
 from shared.stores.blobs import BlobNotFoundError, Blobs
 from shared.stores.decisions import Decision, DecisionKind
 
@@ -112,9 +112,7 @@ class DecidedResults:
     def _known(self, tenant: str, job_id: str, indices: set[int]) -> dict[int, KnownItem] | ItemError:
         """What is known of the job's items, or what is wrong with every decision that names this job."""
         try:
-            job = self._ledger.job(job_id)
-            if job.tenant != tenant or job.lane == TRAINING:  # another tenant's job must look as if it did not exist
-                raise JobNotFoundError(job_id)
+            job = owned(self._ledger, job_id, tenant)
             if job.results_gone:
                 raise ResultsGoneError(job_id)
             return self._items.items(job, indices)

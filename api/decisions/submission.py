@@ -1,7 +1,6 @@
 """Accepts decisions, all of a request or none of them, and takes them back."""
 
 import asyncio
-import hashlib
 import time
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
@@ -14,6 +13,7 @@ from api.decisions.batch import DecidedResults, DecisionBatch
 from api.decisions.index import DecisionIndex
 from api.decisions.schemas import DecisionsOut, UndoneDecisionOut, UndoneOut
 from api.dependencies import service
+from api.http.idempotency import identifier_of
 from api.http.problems import Problem
 from api.ingest import Intake
 from api.labels.categories import LabelCategories
@@ -119,10 +119,7 @@ class DecisionSubmissions:
     async def _write(
         self, tenant: str, claim: Claim | None, fingerprint: str, make: Callable[[], Sequence[Decision]]
     ) -> list[Decision]:
-        if claim is not None and not await run_in_threadpool(self._idempotency.renew, claim):
-            detail = "Another request with this Idempotency-Key has taken over: send this one again with the same key."
-            raise Problem(HTTPStatus.CONFLICT, "idempotency-key-in-use", detail, headers={"Retry-After": "1"})
-        identifier = Ledger.new_id() if claim is None else _identifier(claim, fingerprint)
+        identifier = await run_in_threadpool(identifier_of, self._idempotency, claim, fingerprint)
         until = time.monotonic() + _PATIENCE_S
         # Each attempt is one call in a thread: a caller who goes away leaves no turn that nobody gives back.
         while (written := await run_in_threadpool(self._attempt, tenant, identifier, make, claim)) is None:
@@ -170,8 +167,3 @@ DecisionSubmissionsDep = Annotated[
 
 def _busy(detail: str) -> Problem:
     return Problem(HTTPStatus.SERVICE_UNAVAILABLE, "decisions-busy", detail, headers={"Retry-After": "1"})
-
-
-def _identifier(claim: Claim, fingerprint: str) -> str:
-    """An identifier that is the same for the same request with the same key."""
-    return hashlib.sha256(f"{claim.key} {fingerprint}".encode()).hexdigest()[:24]

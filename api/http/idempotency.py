@@ -6,6 +6,7 @@ request is still being processed with 409. Only accepted requests are remembered
 
 import asyncio
 import contextlib
+import hashlib
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -21,7 +22,7 @@ from redis import RedisError
 from api.dependencies import service
 from api.http.problems import Problem
 from api.http.renewal import renew_until_cancelled
-from shared.ledger import Answered, Claim, Idempotency, InFlightError
+from shared.ledger import Answered, Claim, Idempotency, InFlightError, Ledger
 from shared.ledger.idempotency import CLAIM_S
 
 HEADER = "Idempotency-Key"
@@ -115,6 +116,20 @@ def check_same(answered: Answered, fingerprint: str) -> None:
     if fingerprint != answered.fingerprint and _kind(fingerprint) == _kind(answered.fingerprint):
         detail = f"This {HEADER} was used before, for a request with another body: use a new key for a new request."
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "idempotency-key-reused", detail)
+
+
+def identifier_of(keys: Idempotency, claim: Claim | None, fingerprint: str) -> str:
+    """Return the identifier that a request's facts are stored under: for the same request with the same key the same.
+
+    Raises:
+        Problem: another request has taken the key over.
+    """
+    if claim is None:
+        return Ledger.new_id()
+    if not keys.renew(claim):
+        detail = f"Another request with this {HEADER} has taken over: send this one again with the same key."
+        raise Problem(HTTPStatus.CONFLICT, "idempotency-key-in-use", detail, headers={"Retry-After": "1"})
+    return hashlib.sha256(f"{claim.key} {fingerprint}".encode()).hexdigest()[:24]
 
 
 def _kind(fingerprint: str) -> str:

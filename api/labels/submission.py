@@ -1,9 +1,7 @@
 """Accepts labels: all of a request or none of them, for trainings to learn from."""
 
-import hashlib
 from collections.abc import Mapping
 from datetime import date
-from http import HTTPStatus
 from itertools import islice
 from typing import Annotated
 
@@ -12,7 +10,7 @@ from redis import Redis
 
 from api.access.authentication import Principal
 from api.dependencies import service
-from api.http.problems import Problem
+from api.http.idempotency import identifier_of
 from api.ingest import Intake
 from api.labels.batch import LabelBatch
 from api.labels.categories import LabelCategories
@@ -71,11 +69,8 @@ class LabelSubmissions:
 
     def _keep(self, batch: LabelBatch, claim: Claim | None, fingerprint: str) -> LabelsOut:
         names = self._index.catch_up()
-        if claim is not None and not self._idempotency.renew(claim):
-            detail = "Another request with this Idempotency-Key has taken over: send this one again with the same key."
-            raise Problem(HTTPStatus.CONFLICT, "idempotency-key-in-use", detail, headers={"Retry-After": "1"})
+        identifier = identifier_of(self._idempotency, claim, fingerprint)
         labels = [label for _, label in batch.labels]
-        identifier = Ledger.new_id() if claim is None else _identifier(claim, fingerprint)
         name = self._accepted_before(names, identifier)
         if name is None:
             name = LabelStore.name(self._ledger.now(), identifier)
@@ -113,8 +108,3 @@ LabelSubmissionsDep = Annotated[
     LabelSubmissions,
     service(lambda stores: LabelSubmissions(stores.settings, stores.redis, stores.blobs, stores.in_force)),
 ]
-
-
-def _identifier(claim: Claim, fingerprint: str) -> str:
-    """An identifier that is the same for the same request with the same key."""
-    return hashlib.sha256(f"{claim.key} {fingerprint}".encode()).hexdigest()[:24]

@@ -10,7 +10,7 @@ from typing import Any, Self, TypeVar, Unpack
 from catalog_client import _calls as calls
 from catalog_client._async_connection import AsyncConnection
 from catalog_client._bodies import AsyncBody
-from catalog_client._calls import ItemFilters, JobFilters
+from catalog_client._calls import Call, ItemFilters, JobFilters, P
 from catalog_client._catalog import Catalog
 from catalog_client._decisions import AsyncDecisionMethods
 from catalog_client._errors import CatalogError
@@ -110,23 +110,17 @@ class AsyncCatalog(AsyncDecisionMethods):
         return await self._connection.send(calls.job(job, wait_s))
 
     async def jobs(self, *, limit: int = 20, **filters: Unpack[JobFilters]) -> tuple[Job, ...]:
-        found, cursor = list[Job](), None
-        while True:
-            page = await self._connection.send(calls.jobs(limit - len(found), cursor, filters))
-            found += page.jobs
-            if page.next_cursor in (None, cursor) or len(found) >= limit:
-                return tuple(found)
-            cursor = page.next_cursor
+        found = list[Job]()
+        async for page in self._pages(lambda cursor: calls.jobs(limit - len(found), cursor, filters)):
+            found.extend(page.jobs)
+            if len(found) >= limit:
+                break
+        return tuple(found)
 
     async def all_jobs(self, **filters: Unpack[JobFilters]) -> AsyncIterator[Job]:
-        cursor = None
-        while True:
-            page = await self._connection.send(calls.jobs(None, cursor, filters))
+        async for page in self._pages(lambda cursor: calls.jobs(None, cursor, filters)):
             for job in page.jobs:
                 yield job
-            if page.next_cursor in (None, cursor):
-                return
-            cursor = page.next_cursor
 
     async def wait(
         self,
@@ -179,14 +173,9 @@ class AsyncCatalog(AsyncDecisionMethods):
     async def items(
         self, job: str | Job, *, order: str = "sent", **filters: Unpack[ItemFilters]
     ) -> AsyncIterator[JobItem]:
-        cursor = None
-        while True:
-            page = await self._connection.send(calls.items(job, order, cursor, filters))
+        async for page in self._pages(lambda cursor: calls.items(job, order, cursor, filters)):
             for item in page.items:
                 yield item
-            if page.next_cursor in (None, cursor):
-                return
-            cursor = page.next_cursor
 
     async def picture(self, job: str | Job, index: int) -> bytes:
         return await self._connection.send(calls.picture(job, index))
@@ -288,13 +277,12 @@ class AsyncCatalog(AsyncDecisionMethods):
         return await self._connection.send(calls.put_taxonomy(*taxonomy_body(categories), digest))
 
     async def taxonomy_history(self, *, limit: int = 20) -> tuple[TaxonomyAcceptance, ...]:
-        found, cursor = list[TaxonomyAcceptance](), None
-        while True:
-            page = await self._connection.send(calls.taxonomy_history(limit - len(found), cursor))
-            found += page.history
-            if page.next_cursor in (None, cursor) or len(found) >= limit:
-                return tuple(found)
-            cursor = page.next_cursor
+        found = list[TaxonomyAcceptance]()
+        async for page in self._pages(lambda cursor: calls.taxonomy_history(limit - len(found), cursor)):
+            found.extend(page.history)
+            if len(found) >= limit:
+                break
+        return tuple(found)
 
     # Models, drift, health
 
@@ -312,6 +300,16 @@ class AsyncCatalog(AsyncDecisionMethods):
 
     async def health(self) -> Health:
         return await self._connection.send(calls.health())
+
+    async def _pages(self, call: Callable[[Any], Call[P]]) -> AsyncIterator[P]:
+        """Read page after page; `call` asks for the one at a cursor."""
+        cursor: str | int | None = None
+        while True:
+            page = await self._connection.send(call(cursor))
+            yield page
+            if page.next_cursor in (None, cursor):
+                return
+            cursor = page.next_cursor
 
 
 for _name, _method in vars(AsyncCatalog).items():

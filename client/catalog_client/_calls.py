@@ -29,6 +29,8 @@ from catalog_client._records import (
 from catalog_client._taxonomy_records import Taxonomy, TaxonomyChanges, TaxonomyHistoryPage
 
 T = TypeVar("T")
+P = TypeVar("P", ItemsPage, JobsPage, TaxonomyHistoryPage)
+"""A page whose `next_cursor` leads to the next one."""
 
 NDJSON = "application/x-ndjson"
 _EXCERPT = 200

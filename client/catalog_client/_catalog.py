@@ -9,7 +9,7 @@ from typing import Any, Self, TypeVar, Unpack
 
 from catalog_client import _calls as calls
 from catalog_client._bodies import Body
-from catalog_client._calls import ItemFilters, JobFilters
+from catalog_client._calls import Call, ItemFilters, JobFilters, P
 from catalog_client._connection import Connection
 from catalog_client._decisions import DecisionMethods
 from catalog_client._errors import CatalogError
@@ -158,23 +158,17 @@ class Catalog(DecisionMethods):
                 occur, in the name, in a value of the metadata, or in the id. `metadata`: only jobs that have all these
                 pairs. `created_after` and `created_before`: `datetime`s; one without a zone is this machine's time.
         """
-        found, cursor = list[Job](), None
-        while True:
-            page = self._connection.send(calls.jobs(limit - len(found), cursor, filters))
-            found += page.jobs
-            if page.next_cursor in (None, cursor) or len(found) >= limit:
-                return tuple(found)
-            cursor = page.next_cursor
+        found = list[Job]()
+        for page in self._pages(lambda cursor: calls.jobs(limit - len(found), cursor, filters)):
+            found.extend(page.jobs)
+            if len(found) >= limit:
+                break
+        return tuple(found)
 
     def all_jobs(self, **filters: Unpack[JobFilters]) -> Iterator[Job]:
         """Iterate over all your jobs, the newest first, with the filters of `jobs`."""
-        cursor = None
-        while True:
-            page = self._connection.send(calls.jobs(None, cursor, filters))
+        for page in self._pages(lambda cursor: calls.jobs(None, cursor, filters)):
             yield from page.jobs
-            if page.next_cursor in (None, cursor):
-                return
-            cursor = page.next_cursor
 
     def wait(
         self,
@@ -268,13 +262,8 @@ class Catalog(DecisionMethods):
                 `max_confidence`, `branches_disagree` (text and picture alone), `bundle`, `decided`, `decided_by` (a
                 person) and `q` (words of title and description): only items that are everything that is given.
         """
-        cursor = None
-        while True:
-            page = self._connection.send(calls.items(job, order, cursor, filters))
+        for page in self._pages(lambda cursor: calls.items(job, order, cursor, filters)):
             yield from page.items
-            if page.next_cursor in (None, cursor):
-                return
-            cursor = page.next_cursor
 
     def picture(self, job: str | Job, index: int) -> bytes:
         """Return the picture that was sent with an item, as it was sent; `index` is the result's."""
@@ -430,13 +419,12 @@ class Catalog(DecisionMethods):
 
     def taxonomy_history(self, *, limit: int = 20) -> tuple[TaxonomyAcceptance, ...]:
         """Return the taxonomies that were put, the latest first: when, by whom, and how much each changed."""
-        found, cursor = list[TaxonomyAcceptance](), None
-        while True:
-            page = self._connection.send(calls.taxonomy_history(limit - len(found), cursor))
-            found += page.history
-            if page.next_cursor in (None, cursor) or len(found) >= limit:
-                return tuple(found)
-            cursor = page.next_cursor
+        found = list[TaxonomyAcceptance]()
+        for page in self._pages(lambda cursor: calls.taxonomy_history(limit - len(found), cursor)):
+            found.extend(page.history)
+            if len(found) >= limit:
+                break
+        return tuple(found)
 
     # Models, drift, health
 
@@ -459,3 +447,13 @@ class Catalog(DecisionMethods):
     def health(self) -> Health:
         """Return whether the service can take work."""
         return self._connection.send(calls.health())
+
+    def _pages(self, call: Callable[[Any], Call[P]]) -> Iterator[P]:
+        """Read page after page; `call` asks for the one at a cursor."""
+        cursor: str | int | None = None
+        while True:
+            page = self._connection.send(call(cursor))
+            yield page
+            if page.next_cursor in (None, cursor):
+                return
+            cursor = page.next_cursor

@@ -1,6 +1,6 @@
 """Results, jobs and models as tables for a terminal."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from rich.box import SIMPLE
 from rich.markup import escape
@@ -19,10 +19,12 @@ _CODE_WIDTH, _BRANCHES_WIDTH = 16, 24
 """Characters of codes that are shown; some have 128."""
 
 
-def results_table(results: Iterable[Result], titles: Mapping[str, str] | None = None) -> Table:
+def results_table(
+    results: Iterable[Result], titles: Mapping[str, str] | None = None, *, heading: str = "product"
+) -> Table:
     """One line per result, however long its title is."""
     table = Table(box=SIMPLE, padding=(0, 1, 0, 0))
-    table.add_column("product", ratio=5, no_wrap=True, overflow="ellipsis")
+    table.add_column(heading, ratio=5, no_wrap=True, overflow="ellipsis")
     table.add_column("code", max_width=_CODE_WIDTH, no_wrap=True, overflow="ellipsis")
     table.add_column("category", ratio=4, no_wrap=True, overflow="ellipsis")
     table.add_column("sure", justify="right")
@@ -41,24 +43,18 @@ def results_table(results: Iterable[Result], titles: Mapping[str, str] | None = 
     return table
 
 
-def items_table(items: Iterable[JobItem]) -> Table:
+def items_table(items: Sequence[JobItem]) -> Table:
     """One line per item, with its position in the request; titles are those that were sent."""
-    items = list(items)
-    table = results_table(
-        [item.result for item in items],
-        {item.result.id: f"{item.result.index}  {item.title or item.result.id}" for item in items},
-    )
-    table.columns[0].header = "item"
-    return table
+    titles = {item.result.id: f"{item.result.index}  {item.title or item.result.id}" for item in items}
+    return results_table([item.result for item in items], titles, heading="item")
 
 
 def explanation_table(why: Explanation) -> Table:
     """One line per phrase that carried the answer, with what the category's lead loses without it."""
     table = _plain("words that carried the answer", "lead lost without them (log odds)")
     rather = f" rather than {_sure(why.runner_up)}" if why.runner_up else ""
-    table.title, table.caption = escape(f"{_sure(why.category)}{rather}"), _PICTURE[why.picture]
-    if why.picture_changed_answer:
-        table.caption = "The picture changed the answer."
+    table.title = escape(f"{_sure(why.category)}{rather}")
+    table.caption = "The picture changed the answer." if why.picture_changed_answer else _PICTURE[why.picture]
     for phrase in why.phrases:
         table.add_row(escape(phrase.text), f"{phrase.effect:+.2f}")
     return table
