@@ -10,6 +10,8 @@ import grimp
 
 from shared.settings import ROOT
 
+_OURS = ("api", "benchmarks", "catalog_client", "shared", "stack", "training", "worker")
+
 
 def code_behind(modules: Iterable[str], without: Iterable[str] = ()) -> set[str]:
     """The files that importing `modules` runs, relative to the repository's root.
@@ -44,7 +46,7 @@ def packages_behind(modules: Iterable[str], without: Iterable[str] = ()) -> set[
                 found |= {alias.name.partition(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
                 found.add(node.module.partition(".")[0])
-    return found - sys.stdlib_module_names - {"api", "catalog_client", "shared", "training", "worker"}
+    return found - sys.stdlib_module_names - set(_OURS)
 
 
 def covered(file: str, paths: Iterable[str]) -> bool:
@@ -54,7 +56,7 @@ def covered(file: str, paths: Iterable[str]) -> bool:
 
 @cache
 def _graph() -> grimp.ImportGraph:
-    return grimp.build_graph("catalog_client", "shared", "training", "worker", cache_dir=None)
+    return grimp.build_graph(*_OURS, cache_dir=None)
 
 
 def _file_of(module: str) -> str:
