@@ -58,15 +58,17 @@ class Seen:
 
 
 def registry(folder: Path) -> dict[str, str]:
-    """Two versions of the bundle in a registry of their own; the settings that lead there."""
+    """Two versions of the bundle in a registry of their own, each of a run that has its files; settings that lead there."""
     store = f"sqlite:///{folder}/mlflow.db"
     mlflow, name = MlflowClient(store), get_settings().registered_model
     mlflow.create_registered_model(name)
-    served = Bundle.load(local_bundle())
+    served, runs = Bundle.load(local_bundle()), folder / "runs"
+    experiment = mlflow.create_experiment("swap", artifact_location=runs.as_uri())
     for number in (1, 2):
+        run = mlflow.create_run(experiment).info.run_id
         fusion = served.manifest.fusion.model_copy(update={"image_alone": number / 4})
-        bundle = altered(served, folder / str(number), fusion=fusion)
-        mlflow.create_model_version(name, bundle.folder.as_uri(), tags={"bundle": bundle.id})
+        bundle = altered(served, runs / run / "artifacts/bundle", fusion=fusion)
+        mlflow.create_model_version(name, bundle.folder.as_uri(), run_id=run, tags={"bundle": bundle.id})
     return {"CATALOG_MLFLOW_TRACKING_URI": store, "CATALOG_MODEL_CACHE": str(folder / "cache")}
 
 
