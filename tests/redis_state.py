@@ -374,8 +374,9 @@ def forget_told_decisions(redis: Redis, tenant: str, last: str) -> None:
 
 def lose_decision_index(redis: Redis) -> None:
     """Let Redis have lost all that it knew of decisions, but for what jobs have."""
-    for key in redis.scan_iter(f"{PREFIX}decisions:*"):
-        redis.delete(key)
+    for pattern in ("decisions:*", "memory:*"):
+        for key in redis.scan_iter(f"{PREFIX}{pattern}"):
+            redis.delete(key)
 
 
 def forget_application(redis: Redis, job_id: str, moment: int, identifier: str) -> None:

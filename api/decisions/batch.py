@@ -15,7 +15,7 @@ from api.items.validation import InvalidItems, ItemError, check_members, invalid
 from api.labels.categories import LabelCategories
 from shared.ledger import ItemList, ItemStatus, JobNotFoundError, KnownItem, Ledger, ResultsGoneError
 from shared.stores.blobs import BlobNotFoundError, Blobs
-from shared.stores.decisions import Decision, DecisionKind
+from shared.stores.decisions import Decision, DecisionKind, identity_of
 
 _TEXT_LIMIT = 16 * 1024**2
 """Characters of one request, with the texts of the items, all of which stay in memory until they are written."""
@@ -154,6 +154,9 @@ def _completed(decision: Decision, known: dict[int, KnownItem] | ItemError) -> D
         confidence=best.confidence,
         needs_review=outcome.needs_review,
     )
-    if item is None or decision.kind is not DecisionKind.CATEGORY:
+    if item is None:
+        return decision
+    decision = replace(decision, identity=identity_of(item))
+    if decision.kind is not DecisionKind.CATEGORY:
         return decision
     return replace(decision, title=item.title, description=item.description, picture=item.blob, url=item.url)

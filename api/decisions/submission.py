@@ -1,13 +1,14 @@
 """Accepts decisions, all of a request or none of them, and takes them back."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from typing import Annotated
 
 from fastapi.concurrency import run_in_threadpool
-from redis import Redis
+from redis import Redis, RedisError
 
 from api.decisions.batch import DecidedResults, DecisionBatch
 from api.decisions.index import DecisionIndex
@@ -37,6 +38,10 @@ from shared.stores.decisions import Decision, DecisionKind, DecisionStore
 from shared.stores.labels import LabelStore
 from shared.stores.taxonomy_in_force import InForce
 
+log = logging.getLogger(__name__)
+
+_LOOK_S = 30
+"""Seconds after which it is looked at whether the index is there."""
 _PATIENCE_S, _PAUSE_S = 10.0, 0.02
 """How long a request waits for its turn, and for how long until it looks again."""
 _KEPT_S = 30 * 24 * 3600
@@ -101,7 +106,16 @@ class DecisionSubmissions:
         def undone() -> list[Decision]:
             found = self._decisions.undoable(tenant, by, count)
             return [
-                Decision(index, DecisionKind.UNDO, tenant, by, one.job, one.index, undoes=one.place)
+                Decision(
+                    index,
+                    DecisionKind.UNDO,
+                    tenant,
+                    by,
+                    one.job,
+                    one.index,
+                    undoes=one.place,
+                    identity=one.identity or None,
+                )
                 for index, one in enumerate(found)
             ]
 
@@ -109,6 +123,15 @@ class DecisionSubmissions:
         out = await run_in_threadpool(self._undone, written, names)
         await self._settle(claim, out.model_dump_json(), fingerprint)
         return out
+
+    async def keep_index(self) -> None:
+        """Make the index again whenever Redis has lost it, until cancelled: workers answer from it, too."""
+        while True:
+            try:
+                await run_in_threadpool(self._index.catch_up)
+            except (OSError, RedisError) as error:
+                log.warning("the index of decisions cannot be looked at: %s", error)
+            await asyncio.sleep(_LOOK_S)
 
     def page(self, tenant: str, since: str | None, limit: int) -> list[ToldDecision]:
         """Return the tenant's decisions after the cursor; raises as `Decisions.page` does, `Problem` and `OSError`."""
@@ -161,7 +184,10 @@ class DecisionSubmissions:
 
 DecisionSubmissionsDep = Annotated[
     DecisionSubmissions,
-    service(lambda stores: DecisionSubmissions(stores.settings, stores.redis, stores.blobs, stores.in_force)),
+    service(
+        lambda stores: DecisionSubmissions(stores.settings, stores.redis, stores.blobs, stores.in_force),
+        run=DecisionSubmissions.keep_index,
+    ),
 ]
 
 

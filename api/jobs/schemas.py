@@ -195,6 +195,9 @@ class ItemErrorOut(BaseModel):
     line: int | None = Field(None, description="The line of the request's table, from 1.")
 
 
+Decider = Literal["model", "memory", "person"]
+
+
 class ResultOut(BaseModel):
     id: str
     index: int = Field(description="The item's position in the request, from 0.")
@@ -214,13 +217,21 @@ class ResultOut(BaseModel):
     model_version: str | None = Field(deprecated=True, description="The same as `bundle`; use that instead.")
     final: ChosenOut | None = Field(
         None,
-        description="What counts: the category that a person decided, null if no category fits; without a decision the "
-        "model's.",
+        description="What counts: the category that a person decided, null if no category fits; without a decision what "
+        "one decided about an equal item before, or else the model's.",
     )
-    decided_by: Literal["model", "person"] | None = Field(
-        None, description="Whose category `final` is; null if the item has no category. More values will follow."
+    decided_by: Decider | None = Field(
+        None,
+        description="Whose category `final` is: a person's, who decided about this item; the memory's, which has what a "
+        "person decided about an equal item before; or the model's. Null if the item has no category. More values will "
+        "follow.",
     )
     decided_at: datetime | None = Field(None, description="When the person decided; null where the model did.")
+    memory: DecidedOut | None = Field(
+        None,
+        description="The decision about an equal item before, with which this one was answered; null where the model "
+        "answered.",
+    )
     title: str | None = Field(
         None, description="The item's title as you sent it; null without one, or if the item is no longer kept."
     )

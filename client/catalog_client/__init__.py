@@ -8,7 +8,6 @@ from catalog_client._async_catalog import AsyncCatalog
 from catalog_client._catalog import Catalog
 from catalog_client._decision_records import (
     Decision,
-    DecisionInForce,
     DecisionSummary,
     ToldDecision,
     UndoneDecision,
@@ -52,6 +51,7 @@ from catalog_client._records import (
     Category,
     ChosenCategory,
     Counts,
+    DecisionInForce,
     Deliveries,
     Delivery,
     Explanation,

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from catalog_client._parsing import Record
-from catalog_client._records import Category, ChosenCategory
+from catalog_client._records import Category, ChosenCategory, DecisionInForce
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,18 +33,6 @@ class DecisionSummary(Record):
     accepted: int
     decided: int = 0
     skipped: int = 0
-
-
-@dataclass(frozen=True, kw_only=True)
-class DecisionInForce(Record):
-    """What a person decided about an item."""
-
-    id: str
-    by: str
-    at: datetime | None = None
-    category: ChosenCategory | None = None
-    """None if no category fits."""
-    note: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

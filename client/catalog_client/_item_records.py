@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass
 
-from catalog_client._decision_records import DecisionInForce
 from catalog_client._parsing import Record
-from catalog_client._records import Result
+from catalog_client._records import DecisionInForce, Result
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -114,6 +114,18 @@ class ChosenCategory(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
+class DecisionInForce(Record):
+    """What a person decided about an item."""
+
+    id: str
+    by: str
+    at: datetime | None = None
+    category: ChosenCategory | None = None
+    """None if no category fits."""
+    note: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class AnsweredCategory(Category):
     """An item's category, and where in the tree it lies; services before this release send no path."""
 
@@ -164,11 +176,14 @@ class Result(Record):
     bundle: str | None = older("model_version")
     """The bundle that classified it."""
     final: ChosenCategory | None = None
-    """What counts: a person's decision (None if no category fits), or else the model's category."""
+    """What counts: a person's decision about this item or an equal one (None if no category fits), else the model's."""
     decided_by: str | None = None
-    """model or person; None for an item without a category, and from a service that knows no decisions."""
+    """model, person, or memory: a person decided about an equal item before. None for an item without a category, and
+    from a service that knows no decisions."""
     decided_at: datetime | None = None
     """When the person decided."""
+    memory: DecisionInForce | None = None
+    """The decision about an equal item before, with which this one was answered."""
     title: str | None = None
     """The item's title as it was sent; None if the item is no longer kept."""
     metadata: Mapping[str, Any] | None = None

@@ -44,6 +44,7 @@ from shared.ledger.ledger import (
     StagingLostError,
     SupersededError,
 )
+from shared.ledger.memory import Memory, Remembered
 from shared.ledger.outbox import Outbox
 from shared.ledger.quotas import MEMORY, MemoryFullError, MemoryQuota, QuotaExceededError, Quotas
 from shared.ledger.records import (
@@ -72,6 +73,7 @@ __all__ = [
     "LEASE_S",
     "MAX_DEADLINE_S",
     "MEMORY",
+    "Memory",
     "STAGING_S",
     "TERMINAL",
     "TRANSITIONS",

@@ -12,8 +12,9 @@ from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from enum import StrEnum
 
+from shared.ledger import QueuedItem
 from shared.stores.files import Files
-from shared.stores.labels import Label, LabelKind
+from shared.stores.labels import Label, LabelKind, identity
 from shared.stores.request_files import RequestFiles, arrival, microseconds
 
 
@@ -61,6 +62,8 @@ class Decision:
     picture: str | None = None
     """The sha256 of its bytes, which are in the label store."""
     url: str | None = None
+    identity: str | None = None
+    """By what equal items are recognised (`identity_of`); `None` if the item was not kept."""
     file: str = ""
     """Name of its file; files sort by arrival."""
 
@@ -112,6 +115,11 @@ class DecisionStore:
         """Yield the decisions of these files, or of all, in the order of their arrival."""
         for name in self.names() if names is None else names:
             yield from self.read(name)
+
+
+def identity_of(item: QueuedItem) -> str | None:
+    """Return by what equal items are recognised: the same words and the same picture, or the same URL of one."""
+    return identity(item.title, item.description, item.blob or item.url)
 
 
 def in_force(decisions: Iterable[Decision]) -> list[Decision]:
