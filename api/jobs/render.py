@@ -13,6 +13,7 @@ from api.jobs.schemas import (
     ItemErrorOut,
     ItemOut,
     JobOut,
+    MemoryOut,
     PhraseOut,
     QueueOut,
     ResultOut,
@@ -120,10 +121,17 @@ def result_out(
         final=chosen(final.code, name_of),
         decided_by=final.by,
         decided_at=None if final.at is None else time_of(final.at),
-        memory=None if outcome.remembered is None else decided_out(outcome.remembered, name_of),
+        memory=_memory_out(outcome, name_of),
         title=sent.title,
         metadata=metadata,
     )
+
+
+def _memory_out(outcome: Outcome, name_of: NameOf) -> MemoryOut | None:
+    if outcome.remembered is None:
+        return None
+    decision = decided_out(outcome.remembered, name_of)
+    return MemoryOut(**dict(decision), match="near" if outcome.near_copy else "same")
 
 
 def explanation_out(bundle: str, outcome: Outcome, why: Explanation, name_of: NameOf) -> ExplanationOut:
@@ -187,7 +195,7 @@ def final_of(outcome: Outcome, decided: Decided | None) -> Final:
     best, remembered = outcome.guesses[0].code, outcome.remembered
     if decided is not None:
         return Final(decided.code, "person", decided.at)
-    if remembered is not None:  # its category may have been merged into another since
+    if remembered is not None and outcome.from_memory:  # its category may have been merged into another since
         return Final(None if remembered.code is None else best, "memory", remembered.at)
     return Final(best, "model", None)
 

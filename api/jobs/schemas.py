@@ -198,6 +198,16 @@ class ItemErrorOut(BaseModel):
 Decider = Literal["model", "memory", "person"]
 
 
+class MemoryOut(DecidedOut):
+    """A decision before this item came."""
+
+    match: Literal["same", "near"] = Field(
+        description="`same`: it was about an item with the same words and picture, and is the answer. `near`: about one "
+        "whose words differ in numbers, sizes and colours alone; where the model agrees, it is the answer, and where it "
+        "does not, this item needs a review."
+    )
+
+
 class ResultOut(BaseModel):
     id: str
     index: int = Field(description="The item's position in the request, from 0.")
@@ -223,14 +233,12 @@ class ResultOut(BaseModel):
     decided_by: Decider | None = Field(
         None,
         description="Whose category `final` is: a person's, who decided about this item; the memory's, which has what a "
-        "person decided about an equal item before; or the model's. Null if the item has no category. More values will "
+        "person decided about the same item or a near copy before; or the model's. Null if the item has no category. More values will "
         "follow.",
     )
     decided_at: datetime | None = Field(None, description="When the person decided; null where the model did.")
-    memory: DecidedOut | None = Field(
-        None,
-        description="The decision about an equal item before, with which this one was answered; null where the model "
-        "answered.",
+    memory: MemoryOut | None = Field(
+        None, description="What a person has decided before about the same item or a near copy; null where nobody has."
     )
     title: str | None = Field(
         None, description="The item's title as you sent it; null without one, or if the item is no longer kept."

@@ -126,6 +126,15 @@ class DecisionInForce(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
+class RememberedDecision(DecisionInForce):
+    """A decision before an item came."""
+
+    match: str = "same"
+    """same: it was about an item with the same words and picture, and is the answer. near: about one whose words differ
+    in numbers, sizes and colours alone; it is the answer where the model agrees, and else the item needs a review."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class AnsweredCategory(Category):
     """An item's category, and where in the tree it lies; services before this release send no path."""
 
@@ -176,14 +185,14 @@ class Result(Record):
     bundle: str | None = older("model_version")
     """The bundle that classified it."""
     final: ChosenCategory | None = None
-    """What counts: a person's decision about this item or an equal one (None if no category fits), else the model's."""
+    """What counts: a person's decision, now or before (None if no category fits), else the model's."""
     decided_by: str | None = None
-    """model, person, or memory: a person decided about an equal item before. None for an item without a category, and
+    """model, person, or memory: a person decided about such an item before. None for an item without a category, and
     from a service that knows no decisions."""
     decided_at: datetime | None = None
     """When the person decided."""
-    memory: DecisionInForce | None = None
-    """The decision about an equal item before, with which this one was answered."""
+    memory: RememberedDecision | None = None
+    """What a person has decided before about the same item or a near copy."""
     title: str | None = None
     """The item's title as it was sent; None if the item is no longer kept."""
     metadata: Mapping[str, Any] | None = None

@@ -52,7 +52,7 @@ class DecisionRow:
     undoes: str = ""
     """The place of the decision that is taken back."""
     identity: str = ""
-    """By what equal items are recognised; "" if what was sent is not kept."""
+    """By what the same item and its near copies are recognised; "" if what was sent is not kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +171,7 @@ class Decisions:
         if not self._redis.set(f"{_KEY}building", "", ex=TURN_S, nx=True):
             return False
         patterns = [f"{_KEY}{kind}" for kind in ("built", "applied", "by:*", "of:*", "gone:*")]
-        for pattern in (*patterns, f"{PREFIX}memory:*"):
+        for pattern in (*patterns, f"{PREFIX}memory:*", f"{PREFIX}near:*"):
             for key in self._redis.scan_iter(pattern, _AT_ONCE):
                 self._redis.unlink(key.decode())
         return True

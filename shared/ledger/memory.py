@@ -1,6 +1,6 @@
-"""The memory: what a tenant's people decided about items, to answer equal ones with; a part of the decisions' index."""
+"""The memory: what a tenant's people decided, to answer the same items with; a part of the decisions' index."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from redis import Redis
@@ -9,6 +9,8 @@ from shared.ledger.decisions import decided_of
 from shared.ledger.records import Decided
 from shared.redis_access import PREFIX, in_bytes
 
+_SAME = 32
+"""Characters of an identity that tell the same item; the rest tells its near copies."""
 _AT_ONCE = 1000
 
 
@@ -22,32 +24,40 @@ class Remembered(NamedTuple):
 
 
 class Memory:
-    """Decisions by the identity of the item that they are about: its words and its picture."""
+    """Decisions by the identity of the item that they are about, as `shared.stores.decisions.identity_of` makes it."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = in_bytes(redis)
 
     def any(self, tenant: str) -> bool:
         """Whether anything is remembered."""
-        return bool(self._redis.exists(_key(tenant)))
+        return bool(self._redis.exists(f"{PREFIX}memory:{tenant}"))
 
-    def of(self, tenant: str, identities: Sequence[str]) -> dict[str, Remembered]:
-        """Return what is remembered of those of the items of which anything is; takes one round trip per thousand.
+    def same(self, tenant: str, identities: Iterable[str]) -> dict[str, Remembered]:
+        """Return what was decided about the same items, by identity, where anything was."""
+        parts = {identity: identity[:_SAME] for identity in identities}
+        found = self._kept(f"{PREFIX}memory:{tenant}", parts.values())
+        return {identity: _remembered(found[part]) for identity, part in parts.items() if part in found}
 
-        Args:
-            identities: As `shared.stores.decisions.identity_of` makes them.
-        """
-        found = dict[str, Remembered]()
-        for first in range(0, len(identities), _AT_ONCE):
-            some = identities[first : first + _AT_ONCE]
-            kept = self._redis.hmget(_key(tenant), list(some))
-            found |= {identity: _remembered(lines) for identity, lines in zip(some, kept, strict=True) if lines}
+    def near(self, tenant: str, identities: Iterable[str]) -> dict[str, Decided]:
+        """Return what was decided last about a near copy of the items, by identity, where anything was."""
+        parts = {identity: identity[_SAME:] for identity in identities}
+        found = self._kept(f"{PREFIX}near:{tenant}", parts.values())
+        return {identity: decided_of(found[part][-1]) for identity, part in parts.items() if part in found}
+
+    def _kept(self, key: str, parts: Iterable[str]) -> dict[str, list[bytes]]:
+        """The lines of decisions; takes one round trip per thousand."""
+        wanted, found = [*dict.fromkeys(parts)], dict[str, list[bytes]]()
+        for first in range(0, len(wanted), _AT_ONCE):
+            some = wanted[first : first + _AT_ONCE]
+            kept = self._redis.hmget(key, some)
+            found |= {part: lines.split(b"\n") for part, lines in zip(some, kept, strict=True) if lines}
         return found
 
 
-def _remembered(lines: bytes) -> Remembered:
+def _remembered(lines: Iterable[bytes]) -> Remembered:
     latest_of, contradicted = dict[str, Decided](), list[tuple[Decided, Decided]]()
-    for decided in map(decided_of, lines.split(b"\n")):
+    for decided in map(decided_of, lines):
         others = (other for by, other in latest_of.items() if by != decided.by and other.code != decided.code)
         if (other := max(others, key=lambda one: one.place, default=None)) is not None:
             contradicted.append((decided, other))
@@ -55,7 +65,3 @@ def _remembered(lines: bytes) -> Remembered:
     # Only while nobody has decided since: people are asked once about what they do not agree on.
     open_still = len(contradicted) == 1 and contradicted[0][0] is latest
     return Remembered(latest, contradicted[0][1] if open_still else None)
-
-
-def _key(tenant: str) -> str:
-    return f"{PREFIX}memory:{tenant}"

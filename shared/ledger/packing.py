@@ -65,7 +65,7 @@ def pack_outcomes(bundle: str, outcomes: Sequence[Outcome]) -> bytes:
     if explained or remembered:
         packed += _pack([outcome.explanation and _EXPLANATION(outcome.explanation) for outcome in answered])
     if remembered:
-        packed += _pack([outcome.remembered and _REMEMBERED(outcome.remembered) for outcome in answered])
+        packed += _pack([_memory_row(outcome) for outcome in answered])
     return packed
 
 
@@ -83,7 +83,10 @@ def unpack_outcomes(packed: bytes, indices: Collection[int] | None = None) -> tu
             outcome = _from_row(path, *row)
             if explanation:
                 outcome = replace(outcome, explanation=_explanation(*explanation))
-            found.append(replace(outcome, remembered=Decided(*remembered)) if remembered else outcome)
+            if remembered:
+                near_copy, *decided = remembered
+                outcome = replace(outcome, remembered=Decided(*decided), near_copy=near_copy)
+            found.append(outcome)
     return bundle, found
 
 
@@ -165,6 +168,10 @@ def _unpack_paths(packed: bytes) -> tuple[Iterator[_Path], bytes]:
         return iter(()), b""
     (paths, rows), rest = _unpack_first(packed)
     return (_Path(paths[number], confidences, sure) for number, sure, *confidences in rows), rest
+
+
+def _memory_row(outcome: Outcome) -> _Row:
+    return outcome.remembered and (outcome.near_copy, *_REMEMBERED(outcome.remembered))
 
 
 def _unpack_rows(packed: bytes) -> tuple[Iterator[_Row], Iterator[_Row]]:

@@ -121,8 +121,15 @@ class Outcome:
     explanation: Explanation | None = None
     """Only of an item whose job asks for it."""
     remembered: Decided | None = None
-    """The decision about an earlier, equal item that gave the answer; of one that no category fits, the guesses are the
-    model's."""
+    """The decision about the same item before, or about a near copy; of one that no category fits, and of a near copy,
+    the guesses are the model's."""
+    near_copy: bool = False
+    """What is remembered is about a near copy: it is the answer unless this needs a review."""
+
+    @property
+    def from_memory(self) -> bool:
+        """Whether what people decided before is the answer."""
+        return self.remembered is not None and not (self.near_copy and self.needs_review)
 
     @classmethod
     def failed(cls, item: QueuedItem, error: str, message: str) -> "Outcome":

@@ -48,7 +48,8 @@ Keys, below the prefix `catalog:`:
     decisions:of:{tenant}        zset: "cursor decision" in the order of arrival, for those that take them up
     decisions:gone:{tenant}      cursor of the last one that is no longer there
     decisions:by:{tenant}:{p}    zset: the last decisions of a person, "place job index identity"
-    memory:{tenant}      hash: identity of an item → decisions about it in the order of arrival, a line each
+    memory:{tenant}      hash: words and picture of an item, hashed → decisions about it in order, a line each
+    near:{tenant}        hash: what near copies have in common, hashed → decisions about them in order, a line each
     endpoint:{e}         hash: a tenant's webhook URL: failures in a row, end of its pause, when it was disabled
     endpoint:{e}:slots   zset: attempts under way, "id round" → when the attempt counts as lost
 """

@@ -13,6 +13,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from shared.ledger import QueuedItem
+from shared.likeness import text_key
 from shared.stores.files import Files
 from shared.stores.labels import Label, LabelKind, identity
 from shared.stores.request_files import RequestFiles, arrival, microseconds
@@ -63,7 +64,7 @@ class Decision:
     """The sha256 of its bytes, which are in the label store."""
     url: str | None = None
     identity: str | None = None
-    """By what equal items are recognised (`identity_of`); `None` if the item was not kept."""
+    """By what the same item and its near copies are recognised (`identity_of`); `None` if the item was not kept."""
     file: str = ""
     """Name of its file; files sort by arrival."""
 
@@ -118,8 +119,12 @@ class DecisionStore:
 
 
 def identity_of(item: QueuedItem) -> str | None:
-    """Return by what equal items are recognised: the same words and the same picture, or the same URL of one."""
-    return identity(item.title, item.description, item.blob or item.url)
+    """Return by what the same item is recognised, and by what its near copies; `None` for an item without content.
+
+    32 hex digits stand for its words and its picture, or the picture's URL; 16 for what variants of its text share.
+    """
+    same = identity(item.title, item.description, item.blob or item.url)
+    return None if same is None else f"{same}{text_key(item.title, item.description):016x}"
 
 
 def in_force(decisions: Iterable[Decision]) -> list[Decision]:

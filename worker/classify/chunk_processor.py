@@ -157,6 +157,6 @@ def _tally(outcomes: Sequence[Outcome]) -> dict[str, int]:
     return {
         "catalog.items.failed": sum(outcome.status is ItemStatus.FAILED for outcome in outcomes),
         "catalog.items.cached": sum(outcome.cached for outcome in outcomes),
-        "catalog.items.remembered": sum(outcome.remembered is not None for outcome in outcomes),
+        "catalog.items.remembered": sum(outcome.from_memory for outcome in outcomes),
         "catalog.items.not_looked_at": sum(outcome.not_looked_at for outcome in outcomes),
     }

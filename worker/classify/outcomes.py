@@ -79,7 +79,7 @@ def profile_of(outcomes: Sequence[Outcome], *, decided: bool) -> Profile:
     return Profile.of(
         seen(outcome, best)
         for outcome in outcomes
-        if outcome.status is ItemStatus.SUCCEEDED and outcome.remembered is None
+        if outcome.status is ItemStatus.SUCCEEDED and (outcome.remembered is None or outcome.near_copy)
         for best in outcome.guesses[:1]
     )
 

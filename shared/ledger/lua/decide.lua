@@ -11,8 +11,10 @@ local PLACE = 23   -- characters of a place
 local DEPTH = 50   -- decisions that are kept of an item, and that a person can undo
 local IN_MIND = 2 * 86400 -- seconds for which it is kept in mind that a file was applied
 local FEED = 50000 -- decisions of a tenant that can be read in the order of arrival
-local REMEMBERED = 1000000 -- identities of a tenant whose decisions are remembered
-local memory = 'catalog:memory:' .. tenant
+local REMEMBERED = 1000000 -- items of a tenant whose decisions are remembered, and as many kinds of near copies
+local SAME = 32    -- characters of an identity that tell the same item; the rest tells its near copies
+local NO_TEXT = '0000000000000000'
+local memory, near = 'catalog:memory:' .. tenant, 'catalog:near:' .. tenant
 local feed = 'catalog:decisions:of:' .. tenant
 local function by(person) return 'catalog:decisions:by:' .. tenant .. ':' .. person end
 
@@ -65,12 +67,18 @@ local function change(id, index, changed, argument)
   redis.call('HINCRBY', job(id), 'decisions', 1)
 end
 
+local function remember_in(key, field, changed, argument)
+  local before = redis.call('HGET', key, field)
+  if not before and redis.call('HLEN', key) >= REMEMBERED then return end
+  local after = changed(before or '', argument)
+  if after == '' then redis.call('HDEL', key, field) else redis.call('HSET', key, field, after) end
+end
+
 local function remember(identity, changed, argument)
   if identity == '' then return end
-  local before = redis.call('HGET', memory, identity)
-  if not before and redis.call('HLEN', memory) >= REMEMBERED then return end
-  local after = changed(before or '', argument)
-  if after == '' then redis.call('HDEL', memory, identity) else redis.call('HSET', memory, identity, after) end
+  remember_in(memory, string.sub(identity, 1, SAME), changed, argument)
+  local copies = string.sub(identity, SAME + 1)
+  if copies ~= NO_TEXT then remember_in(near, copies, changed, argument) end
 end
 
 -- What is told begins with a cursor, which is its place. A decision that arrives after a later one, because its process

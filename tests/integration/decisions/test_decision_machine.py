@@ -188,9 +188,12 @@ class DecisionMachine(RuleBasedStateMachine):
         job = self.ledger.job(model.job)
         found = self.decided.of(job, range(ITEMS))
         assert {item: (one.by, one.code) for item, one in found.items()} == model.now()
-        remembered = self.memory.of(tenant, [*map(str, range(ITEMS))])
-        assert {int(item): (one.decided.by, one.decided.code) for item, one in remembered.items()} == model.now()
-        others = {int(item): one.other.code for item, one in remembered.items() if one.other}
+        identities = {_identity(item): item for item in range(ITEMS)}
+        remembered = {identities[same]: one for same, one in self.memory.same(tenant, identities).items()}
+        assert {item: (one.decided.by, one.decided.code) for item, one in remembered.items()} == model.now()
+        near = {decided.place for decided in self.memory.near(tenant, identities).values()}
+        assert near == {max(one.decided.place for one in remembered.values())} if remembered else not near
+        others = {item: one.other.code for item, one in remembered.items() if one.other}
         contradicted = {item: _contradicted_last(made) for item, made in model.in_force.items()}
         assert others == {item: code for item, (is_so, code) in contradicted.items() if is_so}
         assert job.open == UNSURE - sum(item < UNSURE for item in model.now())
@@ -231,7 +234,7 @@ class DecisionMachine(RuleBasedStateMachine):
         kind: DecisionKind | None = None,
     ) -> Decision:
         kind = kind or (DecisionKind.CATEGORY if code else DecisionKind.NONE_OF_THESE)
-        facts = {"code": code, "needs_review": item < UNSURE, "identity": str(item)}
+        facts = {"code": code, "needs_review": item < UNSURE, "identity": _identity(item)}
         return Decision(at, kind, tenant, by, self.models[tenant].job, item, **facts)
 
     def _write(self, tenant: str, made: list[Decision] | None, by: str = "", count: int = 0) -> None:
@@ -262,6 +265,11 @@ class DecisionMachine(RuleBasedStateMachine):
         for decision in model.unapplied:
             model.apply(decision)
         model.unapplied.clear()
+
+
+def _identity(item: int) -> str:
+    """The items are different, and near copies of one another."""
+    return f"{item:032x}{1:016x}"
 
 
 def _contradicted_last(made: list[tuple[int, str, str | None]]) -> tuple[bool, str | None]:

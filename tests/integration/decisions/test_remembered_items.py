@@ -48,7 +48,8 @@ def test_the_answer_is_the_decision_with_its_path(memory: RememberedItems, job: 
 def test_other_tenants_and_other_pictures_do_not_profit(memory: RememberedItems, job: str) -> None:
     assert not memory.answers("acme", [ITEM], RAKUTEN).outcomes
     for other in ({"blob": "a" * 64}, {"url": "https://shop.example/pool.jpg"}, {"description": "bleue"}):
-        assert not memory.answers("local", [replace(ITEM, **other)], RAKUTEN).outcomes
+        answers = memory.answers("local", [replace(ITEM, **other)], RAKUTEN)
+        assert (answers.outcomes, [*answers.near]) == ({}, [5]), "they are near copies"
 
 
 def test_a_category_counts_as_what_it_is_now(memory: RememberedItems, job: str) -> None:

@@ -46,7 +46,8 @@ def test_a_decided_item_is_neither_asked_nor_answered_otherwise_again(api: httpx
     pool, other, bare = results(api, again)
     assert (pool["category"]["code"], pool["final"]["code"], pool["decided_by"]) == (POOL, POOL, "memory")
     assert (pool["needs_review"], pool["picture"], pool["category"]["sure"]["code"]) == (False, "not_looked_at", POOL)
-    assert (pool["memory"]["by"], pool["memory"]["at"]) == ("anna", pool["decided_at"])
+    memory = pool["memory"]
+    assert (memory["by"], memory["at"], memory["match"]) == ("anna", pool["decided_at"], "same")
     assert pool["branches"] == {"text": None, "image": None, "text_weight": 0.0, "image_weight": 0.0}
     for model in (other, bare):
         assert (model["decided_by"], model["memory"]) == ("model", None)
@@ -71,6 +72,22 @@ def test_that_no_category_fits_is_remembered_beside_the_models_guess(api: httpx.
     assert (result["final"], result["decided_by"], result["needs_review"]) == (None, "memory", False)
     assert (result["memory"]["category"], result["memory"]["note"]) == (None, "a trailer")
     assert result["branches"]["text"] is not None
+
+
+def test_a_near_copy_is_answered_so_where_the_model_agrees_and_looked_at_where_it_does_not(
+    api: httpx.Client, word: str
+) -> None:
+    small, large = {"title": f"{word} ronde bleue 120 cm"}, {"title": f"{word} ronde rouge 350 cm"}
+    before = classified(api, small, large)
+    model = results(api, before)[1]["category"]["code"]
+    decide(api, before, 0, category=model)
+    (agreed,) = results(api, classified(api, large))
+    assert (agreed["decided_by"], agreed["needs_review"], agreed["category"]["sure"]["code"]) == ("memory", False, model)
+    assert (agreed["memory"]["match"], agreed["memory"]["by"]) == ("near", "anna")
+    decide(api, before, 0, category=POOL if model == BOOK else BOOK)
+    (asked,) = results(api, classified(api, large))
+    assert (asked["decided_by"], asked["needs_review"], asked["category"]["code"]) == ("model", True, model)
+    assert asked["memory"]["match"] == "near"
 
 
 def test_what_people_do_not_agree_on_is_asked_once(api: httpx.Client, word: str) -> None:

@@ -43,7 +43,8 @@ _SUCCEEDED = st.builds(
     cached=st.booleans(),
     explanation=st.none() | _EXPLANATION,
     remembered=st.none() | st.builds(Decided, place=_TEXT, code=st.none() | _TEXT, by=_TEXT, note=st.none() | _TEXT),
-)
+    near_copy=st.booleans(),
+).map(lambda outcome: outcome if outcome.remembered else replace(outcome, near_copy=False))
 _OTHER = st.builds(
     Outcome,
     index=st.integers(0),
