@@ -14,7 +14,7 @@ from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
 
 from shared.drift import Drift
-from shared.ledger import DecidedItems, ItemList, JobList, Ledger, Results, SentItems, Trainings
+from shared.ledger import DecidedItems, ItemList, JobList, Ledger, Memory, Results, SentItems, Trainings
 from shared.queues import celery_app
 from shared.settings import Settings
 from shared.stores.blobs import Blobs
@@ -120,6 +120,7 @@ InForceDep = Annotated[InForce, service(lambda stores: stores.in_force)]
 LedgerDep = Annotated[Ledger, service(lambda stores: Ledger(stores.redis))]
 ItemListDep = Annotated[ItemList, service(lambda stores: ItemList(stores.redis))]
 DecidedItemsDep = Annotated[DecidedItems, service(lambda stores: DecidedItems(stores.redis))]
+MemoryDep = Annotated[Memory, service(lambda stores: Memory(stores.redis))]
 JobListDep = Annotated[JobList, service(lambda stores: JobList(stores.redis))]
 ResultsDep = Annotated[Results, service(lambda stores: Results(stores.redis))]
 SentItemsDep = Annotated[SentItems, service(lambda stores: SentItems(stores.redis))]

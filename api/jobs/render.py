@@ -121,17 +121,14 @@ def result_out(
         final=chosen(final.code, name_of),
         decided_by=final.by,
         decided_at=None if final.at is None else time_of(final.at),
-        memory=_memory_out(outcome, name_of),
+        memory=outcome.remembered and memory_out(outcome.remembered, name_of, near_copy=outcome.near_copy),
         title=sent.title,
         metadata=metadata,
     )
 
 
-def _memory_out(outcome: Outcome, name_of: NameOf) -> MemoryOut | None:
-    if outcome.remembered is None:
-        return None
-    decision = decided_out(outcome.remembered, name_of)
-    return MemoryOut(**dict(decision), match="near" if outcome.near_copy else "same")
+def memory_out(decided: Decided, name_of: NameOf, *, near_copy: bool) -> MemoryOut:
+    return MemoryOut(**dict(decided_out(decided, name_of)), match="near" if near_copy else "same")
 
 
 def explanation_out(bundle: str, outcome: Outcome, why: Explanation, name_of: NameOf) -> ExplanationOut:

@@ -324,6 +324,9 @@ class ExplanationOut(BaseModel):
     cascade_threshold: float | None = Field(
         description="The confidence of the text alone from which on the picture is not looked at; null: it always is."
     )
+    memory: MemoryOut | None = Field(
+        None, description="What people have decided by now about the same item or a near copy; null where nobody has."
+    )
     bundle: str = Field(description="The bundle that was asked.")
 
 

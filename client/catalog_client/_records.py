@@ -274,6 +274,8 @@ class Explanation(Record):
     """The confidence from which on answers need no review; `None` if none is enough."""
     cascade_threshold: float | None = None
     """The confidence of the text alone from which on the picture is not looked at; `None`: it always is."""
+    memory: RememberedDecision | None = None
+    """What people have decided by now about the same item or a near copy."""
     bundle: str = ""
     """The bundle that was asked."""
 

@@ -113,6 +113,20 @@ def test_a_single_prediction_remembers_too_and_an_explanation_asks_the_model(api
     assert explained["result"]["decided_by"] == "model"
 
 
+def test_an_explanation_tells_what_people_decided_about_such_items(api: httpx.Client, word: str) -> None:
+    job = classified(api, {"title": f"{word} ronde 120 cm"}, {"title": f"{word} ronde 350 cm"})
+
+    def told(index: int) -> Any:
+        return api.get(f"{job['url']}/items/{index}/explanation").raise_for_status().json()["memory"]
+
+    assert told(1) is None
+    decide(api, job, 0, category=POOL)
+    assert [(told(index)["match"], told(index)["category"]["code"]) for index in (0, 1)] == [
+        ("same", POOL),
+        ("near", POOL),
+    ]
+
+
 def test_remembered_answers_do_not_count_for_drift(api: httpx.Client, word: str) -> None:
     def seen() -> int:
         return sum(bundle["week"]["items"] for bundle in api.get("/v1/drift").raise_for_status().json()["bundles"])

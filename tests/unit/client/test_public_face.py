@@ -78,7 +78,8 @@ NAMES = [
         "tables",
     ),
     *("Table", "TableForm"),
-    *("ChosenCategory", "Decision", "DecisionInForce", "DecisionSummary", "ToldDecision", "UndoneDecision"),
+    *("ChosenCategory", "Decision", "DecisionInForce", "DecisionSummary", "RememberedDecision", "ToldDecision"),
+    "UndoneDecision",
     *("CategoryChange", "Taxonomy", "TaxonomyAcceptance", "TaxonomyCategory", "TaxonomyChanges"),
     "webhooks",
 ]
