@@ -42,7 +42,7 @@ class Target:
 
 
 def targets(default_size: int) -> list[Target]:
-    """What must be reached; the rivals compute in floating point, so less is asked of a CPU without int8 instructions."""
+    """Return what must be reached; of a CPU without int8 instructions it is less, since the rivals need none."""
     original, servers = (ORIGINAL.name,), tuple(server.name for server in SERVERS)
     with_int8 = any("int8" in name or "vnni" in name for name in cpu.instructions())
     return [

@@ -1,6 +1,6 @@
 """What asking the memory of decisions costs a worker, with few and with very many decisions in it. Run it as
 
-    .venv/bin/python -m benchmarks.remembered --titles CSV
+.venv/bin/python -m benchmarks.remembered --titles CSV
 """
 
 import os
@@ -102,7 +102,7 @@ def main() -> None:
         reached=few <= _TARGET_MS and many <= _TARGET_MS,
         tables=[Table(("decisions", "worker, core-ms a text", "Redis, core-ms a text", "Redis' memory, MB"), rows)],
         notes=[
-            f"{len(items):,} items with a title, in chunks of {_CHUNK}: {which}; about none of them anybody has decided",
+            f"{len(items):,} items with a title, in chunks of {_CHUNK}: {which}; nobody has decided about any",
             "Redis' memory includes the latest 50,000 decisions, which other systems can read",
         ],
         command=f"python -m benchmarks.remembered{titles_as_typed(chosen)} --items {chosen.items} --most {chosen.most}",

@@ -202,9 +202,9 @@ class MemoryOut(DecidedOut):
     """A decision before this item came."""
 
     match: Literal["same", "near"] = Field(
-        description="`same`: it was about an item with the same words and picture, and is the answer. `near`: about one "
-        "whose words differ in numbers, sizes and colours alone; where the model agrees, it is the answer, and where it "
-        "does not, this item needs a review."
+        description="`same`: it was about an item with the same words and picture, and is the answer. `near`: it was "
+        "about one whose words differ in numbers, sizes and colours alone; where the model agrees, it is the answer, "
+        "and where it does not, this item needs a review."
     )
 
 
@@ -227,14 +227,14 @@ class ResultOut(BaseModel):
     model_version: str | None = Field(deprecated=True, description="The same as `bundle`; use that instead.")
     final: ChosenOut | None = Field(
         None,
-        description="What counts: the category that a person decided, null if no category fits; without a decision what "
-        "one decided about an equal item before, or else the model's.",
+        description="What counts: the category that a person decided, null if no category fits. Without a decision it "
+        "is what a person decided about such an item before, or else the model's.",
     )
     decided_by: Decider | None = Field(
         None,
         description="Whose category `final` is: a person's, who decided about this item; the memory's, which has what a "
-        "person decided about the same item or a near copy before; or the model's. Null if the item has no category. More values will "
-        "follow.",
+        "person decided about the same item or a near copy before; or the model's. Null if the item has no category. "
+        "More values will follow.",
     )
     decided_at: datetime | None = Field(None, description="When the person decided; null where the model did.")
     memory: MemoryOut | None = Field(

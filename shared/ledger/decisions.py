@@ -173,7 +173,7 @@ class Decisions:
         patterns = [f"{_KEY}{kind}" for kind in ("built", "applied", "by:*", "of:*", "gone:*")]
         for pattern in (*patterns, f"{PREFIX}memory:*", f"{PREFIX}near:*"):
             for key in self._redis.scan_iter(pattern, _AT_ONCE):
-                self._redis.unlink(key.decode())
+                self._redis.delete(key.decode())
         return True
 
     def go_on_building(self) -> None:

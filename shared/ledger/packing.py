@@ -51,7 +51,7 @@ def count_items(packed: bytes) -> int:
 def pack_outcomes(bundle: str, outcomes: Sequence[Outcome]) -> bytes:
     """Pack the outcomes; behind them paths to categories, explanations and remembered decisions, if there are any.
 
-    These are in zlib streams of their own, because earlier releases read the first one alone, or the first two or three.
+    These are in zlib streams of their own, because earlier releases read only the first one, two or three.
     """
     answered = [outcome for outcome in outcomes if outcome.status is ItemStatus.SUCCEEDED]
     packed = _pack([bundle, [_to_row(outcome) for outcome in outcomes]])
@@ -171,7 +171,7 @@ def _unpack_paths(packed: bytes) -> tuple[Iterator[_Path], bytes]:
 
 
 def _memory_row(outcome: Outcome) -> _Row:
-    return outcome.remembered and (outcome.near_copy, *_REMEMBERED(outcome.remembered))
+    return None if outcome.remembered is None else (outcome.near_copy, *_REMEMBERED(outcome.remembered))
 
 
 def _unpack_rows(packed: bytes) -> tuple[Iterator[_Row], Iterator[_Row]]:

@@ -20,7 +20,7 @@ class RememberedAnswers:
     taxonomy: Taxonomy
     """The one that is in force."""
     outcomes: Mapping[int, Outcome]
-    """Of items that a person gave a category: the model need not be asked."""
+    """Answers to items that a person gave a category: the model need not be asked."""
     without_category: Mapping[int, Remembered]
     """Decisions that no category fits: the model is asked all the same, because a result names its best guess."""
     near: Mapping[int, Decided]

@@ -53,9 +53,7 @@ _ITEMS = Counter("catalog_items", "Items whose outcome was committed.", ("lane",
 _PICTURES = Counter(
     "catalog_pictures", "Pictures of classified items, by whether the model looked at them.", ("looked_at",)
 )
-_REMEMBERED = Counter(
-    "catalog_items_remembered", "Items that were answered with what people had decided before."
-)
+_REMEMBERED = Counter("catalog_items_remembered", "Items that were answered with what people had decided before.")
 _ERRORS = Counter("catalog_item_errors", "Items that failed, by error code.", ("error",))
 _CHUNKS = Counter("catalog_chunks", "Chunks that were worked on, by how the work ended.", ("lane", "end"))
 _CHUNK_SECONDS = Histogram(

@@ -234,8 +234,8 @@ class DecisionMachine(RuleBasedStateMachine):
         kind: DecisionKind | None = None,
     ) -> Decision:
         kind = kind or (DecisionKind.CATEGORY if code else DecisionKind.NONE_OF_THESE)
-        facts = {"code": code, "needs_review": item < UNSURE, "identity": _identity(item)}
-        return Decision(at, kind, tenant, by, self.models[tenant].job, item, **facts)
+        job, same = self.models[tenant].job, _identity(item)
+        return Decision(at, kind, tenant, by, job, item, code=code, needs_review=item < UNSURE, identity=same)
 
     def _write(self, tenant: str, made: list[Decision] | None, by: str = "", count: int = 0) -> None:
         """Write these decisions, or those that undo this person's last ones."""
@@ -243,9 +243,7 @@ class DecisionMachine(RuleBasedStateMachine):
         def undone() -> list[Decision]:
             found = self.decisions.undoable(tenant, by, count)
             return [
-                Decision(
-                    at, DecisionKind.UNDO, tenant, by, one.job, one.index, undoes=one.place, identity=one.identity
-                )
+                Decision(at, DecisionKind.UNDO, tenant, by, one.job, one.index, undoes=one.place, identity=one.identity)
                 for at, one in enumerate(found)
             ]
 

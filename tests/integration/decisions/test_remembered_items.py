@@ -11,9 +11,9 @@ from api.decisions.index import DecisionIndex
 from shared.ledger import Guess, QueuedItem
 from shared.settings import Settings
 from shared.stores.decisions import DecisionStore
+from shared.taxonomy import RAKUTEN, Taxonomy
 from tests.integration.decisions.conftest import Classified, decided, undo
 from tests.redis_state import lose_decision_index
-from shared.taxonomy import RAKUTEN, Taxonomy
 from worker.classify.remembered import RememberedItems
 
 POOL, BOOK = "2583", "10"
@@ -47,8 +47,9 @@ def test_the_answer_is_the_decision_with_its_path(memory: RememberedItems, job: 
 
 def test_other_tenants_and_other_pictures_do_not_profit(memory: RememberedItems, job: str) -> None:
     assert not memory.answers("acme", [ITEM], RAKUTEN).outcomes
-    for other in ({"blob": "a" * 64}, {"url": "https://shop.example/pool.jpg"}, {"description": "bleue"}):
-        answers = memory.answers("local", [replace(ITEM, **other)], RAKUTEN)
+    link = "https://shop.example/pool.jpg"
+    for other in (replace(ITEM, blob="a" * 64), replace(ITEM, url=link), replace(ITEM, description="bleue")):
+        answers = memory.answers("local", [other], RAKUTEN)
         assert (answers.outcomes, [*answers.near]) == ({}, [5]), "they are near copies"
 
 

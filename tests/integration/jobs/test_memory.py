@@ -35,7 +35,7 @@ def word() -> str:
 
 
 def test_a_decided_item_is_neither_asked_nor_answered_otherwise_again(api: httpx.Client, word: str) -> None:
-    items = [
+    items: list[dict[str, Any]] = [
         {"id": "pool", "title": f"{word} déjà vu", "description": "tout rond", "image": PICTURE},
         {"id": "other", "title": f"{word} jamais vu"},
     ]
@@ -82,7 +82,11 @@ def test_a_near_copy_is_answered_so_where_the_model_agrees_and_looked_at_where_i
     model = results(api, before)[1]["category"]["code"]
     decide(api, before, 0, category=model)
     (agreed,) = results(api, classified(api, large))
-    assert (agreed["decided_by"], agreed["needs_review"], agreed["category"]["sure"]["code"]) == ("memory", False, model)
+    assert (agreed["decided_by"], agreed["needs_review"], agreed["category"]["sure"]["code"]) == (
+        "memory",
+        False,
+        model,
+    )
     assert (agreed["memory"]["match"], agreed["memory"]["by"]) == ("near", "anna")
     decide(api, before, 0, category=POOL if model == BOOK else BOOK)
     (asked,) = results(api, classified(api, large))
