@@ -49,8 +49,8 @@ def test_a_decided_item_is_neither_asked_nor_answered_otherwise_again(api: httpx
     memory = pool["memory"]
     assert (memory["by"], memory["at"], memory["match"]) == ("anna", pool["decided_at"], "same")
     assert pool["branches"] == {"text": None, "image": None, "text_weight": 0.0, "image_weight": 0.0}
-    for model in (other, bare):
-        assert (model["decided_by"], model["memory"]) == ("model", None)
+    assert (other["decided_by"], other["memory"]) == ("model", None)
+    assert (bare["decided_by"], bare["memory"]["match"]) == ("model", "near")
     table = api.get(again["results_url"], params={"format": "csv"}).raise_for_status().text
     (row,) = (row for row in csv.DictReader(table.splitlines()) if row["id"] == "again")
     assert (row["final_code"], row["decided_by"], row["decided_at"]) == (POOL, "memory", pool["decided_at"])
