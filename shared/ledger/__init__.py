@@ -62,6 +62,7 @@ from shared.ledger.records import (
     Value,
 )
 from shared.ledger.results import Results
+from shared.ledger.review_queue import CardsWanted, OpenItem, ReservedCards, ReviewQueue
 from shared.ledger.sent import SentItems
 from shared.ledger.states import TERMINAL, TRANSITIONS, ItemStatus, JobState, PictureUse, WebhookState
 from shared.ledger.trainings import Stage, StageState, Training, TrainingRequest, Trainings, new_training
@@ -80,6 +81,7 @@ __all__ = [
     "Answered",
     "Audit",
     "Breaker",
+    "CardsWanted",
     "Claim",
     "CursorError",
     "Decided",
@@ -116,6 +118,7 @@ __all__ = [
     "NewJob",
     "NotOnDiskError",
     "NothingToDeliverError",
+    "OpenItem",
     "Outbox",
     "Outcome",
     "Page",
@@ -125,8 +128,10 @@ __all__ = [
     "QueuedItem",
     "QuotaExceededError",
     "Quotas",
+    "ReservedCards",
     "Results",
     "ResultsGoneError",
+    "ReviewQueue",
     "Search",
     "Sent",
     "SentItems",

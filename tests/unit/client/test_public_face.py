@@ -79,6 +79,7 @@ NAMES = [
     ),
     *("Table", "TableForm"),
     *("ChosenCategory", "Decision", "DecisionInForce", "DecisionSummary", "ToldDecision", "UndoneDecision"),
+    *("Card", "NearCopies", "NearCopy"),
     *("CategoryChange", "Taxonomy", "TaxonomyAcceptance", "TaxonomyCategory", "TaxonomyChanges"),
     "webhooks",
 ]
