@@ -2,9 +2,9 @@
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, NamedTuple
+from typing import Annotated, NamedTuple, TypeVar
 
 from fastapi.concurrency import run_in_threadpool
 from pydantic import TypeAdapter
@@ -23,13 +23,17 @@ from shared.ledger import (
     Claim,
     Idempotency,
     ItemList,
+    Job,
     JobNotFoundError,
     KnownItem,
     Ledger,
     OpenItem,
+    QueuedItem,
     ResultsGoneError,
     ReviewQueue,
 )
+
+T = TypeVar("T")
 
 
 class TakenCard(NamedTuple):
@@ -101,23 +105,25 @@ class Reservations:
         ]
 
     def _told(self, taken_cards: Sequence[TakenCard], names: Names) -> NextCardsOut:
-        known = self._known([item for card in taken_cards for item in (card.item, *card.shown)])
-        return NextCardsOut(
-            cards=[_card_out(card, known, names) for card in taken_cards if card.item.place in known],
-        )
+        known = self._at([card.item for card in taken_cards], self.items.at)
+        copies = self._at([copy for card in taken_cards for copy in card.shown], self.items.sent_at)
+        cards = [card for card in taken_cards if card.item.place in known]
+        return NextCardsOut(cards=[_card_out(card, known[card.item.place], copies, names) for card in cards])
 
-    def _known(self, items: Sequence[OpenItem]) -> dict[tuple[str, int], KnownItem]:
-        """Return what is known of these items, without those that are gone since."""
+    def _at(
+        self, items: Sequence[OpenItem], read: Callable[[Job, Mapping[int, Collection[int]]], dict[int, T]]
+    ) -> dict[tuple[str, int], T]:
+        """Return what is read of these items, without those that are gone since."""
         wanted = defaultdict[str, dict[int, set[int]]](lambda: defaultdict(set))
         for job_id, index, chunk in items:
             wanted[job_id][chunk].add(index)
-        found = dict[tuple[str, int], KnownItem]()
+        found = dict[tuple[str, int], T]()
         for job_id, chunks in wanted.items():
             try:
-                known = self.items.at(self.ledger.job(job_id), chunks)
+                of_job = read(self.ledger.job(job_id), chunks)
             except (JobNotFoundError, ResultsGoneError):
                 continue
-            found |= {(job_id, index): one for index, one in known.items()}
+            found |= {(job_id, index): one for index, one in of_job.items()}
         return found
 
 
@@ -126,22 +132,20 @@ def fingerprint_of(options: NextCardsIn, by: str) -> str:
     return hashlib.sha256(options.model_copy(update={"by": by}).model_dump_json().encode()).hexdigest()
 
 
-def _card_out(card: TakenCard, known: dict[tuple[str, int], KnownItem], names: Names) -> CardOut:
+def _card_out(card: TakenCard, item: KnownItem, copies: Mapping[tuple[str, int], QueuedItem], names: Names) -> CardOut:
     job_id, index, _ = card.item
-    item = known[job_id, index]
-    copies = [(copy.job, known[copy.place]) for copy in card.shown if copy.place in known]
+    shown = [(copy.job, copies[copy.place]) for copy in card.shown if copy.place in copies]
     return CardOut(
         job_id=job_id,
         index=index,
         item=item_out(job_id, item, names.in_results(item.bundle)),
-        copies=CopiesOut(count=card.copies, items=[_copy_out(job, copy) for job, copy in copies]),
+        copies=CopiesOut(count=card.copies, items=[_copy_out(job, copy) for job, copy in shown]),
         reserved_until=time_of(card.until),
     )
 
 
-def _copy_out(job_id: str, copy: KnownItem) -> CopyOut:
-    title = copy.item.title if copy.item is not None else copy.sent and copy.sent.title
-    return CopyOut(job_id=job_id, index=copy.outcome.index, id=copy.outcome.id, title=title)
+def _copy_out(job_id: str, copy: QueuedItem) -> CopyOut:
+    return CopyOut(job_id=job_id, index=copy.index, id=copy.id, title=copy.title)
 
 
 ReservationsDep = Annotated[

@@ -177,6 +177,23 @@ class ItemList:
         """
         return self._known(job, [(0, 0, chunk, index) for chunk, indices in wanted.items() for index in indices])
 
+    def sent_at(self, job: Job, wanted: Mapping[int, Collection[int]]) -> dict[int, QueuedItem]:
+        """Return what was sent of the finished items at these positions, whose chunks are known.
+
+        Of items that are no longer kept there are the ids, and titles that results give back.
+
+        Raises:
+            ResultsGoneError: The results have expired.
+        """
+        found = self._chunks.items_at(job, wanted)
+        rest = {chunk: {*indices}.difference(found) for chunk, indices in wanted.items()}
+        lacking = {chunk: indices for chunk, indices in rest.items() if indices}
+        sent = self._chunks.sent_at(job, lacking)
+        for index, (_, outcome) in self._chunks.outcomes_at(job, lacking).items():
+            title = sent[index].title if index in sent else None
+            found[index] = QueuedItem(index, outcome.id, title)
+        return found
+
     def _known(self, job: Job, places: Sequence[Place]) -> dict[int, KnownItem]:
         sent = self._chunks.items_at(job, _by_chunk(places))
         known = self._with_outcomes(job, [(place, sent.get(place[3])) for place in places])

@@ -95,21 +95,23 @@ class _Waiting:
     def __init__(self, jobs: Sequence[_Job], reserved: Mapping[str, Collection[int]]) -> None:
         self.jobs = jobs
         self.numbers = {job.id: number for number, job in enumerate(jobs)}
-        self.rows = list(islice(self._rows(reserved), _ITEMS))
-        self.held = {row[_GROUP] for row in self._reserved_rows(reserved)}
+        self.rows = list[_Row]()
+        """The open items that nobody has."""
+        self.held = set[int]()
         """The groups of which somebody has an item."""
+        for number, job in enumerate(jobs):
+            self._add(number, job, job.decided, reserved.get(job.id, ()))
 
-    def _rows(self, reserved: Mapping[str, Collection[int]]) -> Iterator[_Row]:
-        for number, job in enumerate(self.jobs):
-            without = job.decided.union(reserved.get(job.id, ()))
-            for confidence, index, chunk, code, group, picture in job.items.rows():
-                if index not in without:
-                    yield confidence, number, index, chunk, code, picture, group or _alone(number, index)
-
-    def _reserved_rows(self, reserved: Mapping[str, Collection[int]]) -> Iterator[_Row]:
-        for number, job in enumerate(self.jobs):
-            if wanted := reserved.get(job.id):
-                yield from self.rows_at(number, wanted)
+    def _add(self, number: int, job: _Job, decided: Collection[int], reserved: Collection[int]) -> None:
+        rows, held = self.rows, self.held
+        most = _ITEMS - len(rows) + len(decided) + len(reserved)
+        for confidence, index, chunk, code, group, picture in islice(job.items.rows(), most):
+            if index in decided:
+                continue
+            if index in reserved:
+                held.add(group or _alone(number, index))
+            else:
+                rows.append((confidence, number, index, chunk, code, picture, group or _alone(number, index)))
 
     def rows_at(self, number: int, indices: Collection[int]) -> Iterator[_Row]:
         """Yield the rows of a job's items at these positions, open or not."""

@@ -90,6 +90,14 @@ def test_a_job_of_the_release_before_has_cards_without_copies(
     assert places(taken(api)) == [[0], [1], [2]]
 
 
+def test_items_that_are_not_kept_are_handed_out_by_their_ids(api: httpx.Client, waiting: Waiting, redis: Redis) -> None:
+    job = waiting(api, *SHIRTS)
+    lose_part(redis, job, "kept")
+    (card,) = taken(api)
+    assert (card["item"]["kept"], card["item"]["title"], card["item"]["result"]["id"]) == (False, None, "sku-0")
+    assert [(copy["id"], copy["title"]) for copy in card["copies"]["items"]] == [("sku-1", None), ("sku-2", None)]
+
+
 def test_results_that_are_gone_are_not_handed_out(api: httpx.Client, waiting: Waiting, redis: Redis) -> None:
     job, other = waiting(api, "Lampe bureau"), waiting(api, "Tapis laine")
     expire_results(redis, job)
