@@ -1,10 +1,15 @@
 """Deciding once for all near copies over HTTP, and taking it back. No worker runs."""
 
+import shutil
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from redis import Redis
 
+from api.decisions.index import DecisionIndex
+from shared.settings import Settings
 from shared.stores.decisions import DecisionKind, DecisionStore, learnable
 from tests.integration.decisions.conftest import decide, decided, open_items, told, undo
 from tests.integration.review.conftest import Answered, Waiting, places, taken
@@ -49,6 +54,30 @@ def test_undoing_takes_the_whole_card_back(api: httpx.Client, waiting: Waiting, 
     undo(api, by="ben")
     undo(api, 9, by="anna")
     assert open_items(api, job) == 6
+
+
+def test_a_card_is_taken_back_as_a_whole_though_redis_lost_what_it_knew(
+    api: httpx.Client, waiting: Waiting, redis: Redis, store: DecisionStore
+) -> None:
+    job = waiting(api, *SHIRTS)
+    decided(api, {"job_id": job, "index": 0, "category": "40", "copies": True, "by": "anna"})
+    before = told(api)
+    DecisionIndex(redis, store, 3600).rebuild()
+    assert (told(api), open_items(api, job)) == (before, 0)
+    (undone,) = undo(api, 9, by="anna")
+    assert (undone["id"], undone["copies"], open_items(api, job)) == (before[0]["id"], 3, 4)
+    DecisionIndex(redis, store, 3600).rebuild()
+    assert (undo(api, by="anna"), open_items(api, job)) == ([], 4)
+
+
+def test_a_decision_can_be_taken_back_though_its_file_is_gone(
+    api: httpx.Client, waiting: Waiting, settings: Settings
+) -> None:
+    job = waiting(api, *SHIRTS)
+    decided(api, {"job_id": job, "index": 0, "category": "40", "by": "anna"})
+    shutil.rmtree(f"{urlsplit(settings.labels_url).path}/decisions")
+    (undone,) = undo(api, by="anna")
+    assert (undone["copies"], open_items(api, job)) == (0, 4)
 
 
 def test_a_part_of_the_copies_is_decided_and_the_rest_comes_again(

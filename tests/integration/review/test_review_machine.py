@@ -32,7 +32,8 @@ NAMES = ("Chemise lin", "Lampe bureau", "Tapis laine", "Vase")
 
 people, new_items = st.sampled_from(PEOPLE), st.lists(st.sampled_from(NAMES), min_size=1, max_size=4)
 
-Place = tuple[str, int]
+Place = tuple[int, int]
+"""A job's number and an item's index: ids are random, and hypothesis repeats what it draws."""
 
 
 class ReviewMachine(RuleBasedStateMachine):
@@ -45,6 +46,7 @@ class ReviewMachine(RuleBasedStateMachine):
         self.redis.flushdb()
         shutil.rmtree(self.labels, ignore_errors=True)
         self.ledger, self.store = Ledger(self.redis), DecisionStore(self.labels.as_uri())
+        self.jobs: list[str] = []
         self.groups: dict[Place, str] = {}
         """What variants share, by item."""
         self.decisions: dict[Place, list[tuple[int, str]]] = defaultdict(list)
@@ -60,8 +62,8 @@ class ReviewMachine(RuleBasedStateMachine):
     @rule(items=new_items)
     def add(self, items: list[str]) -> None:
         titles = [name if name == "Vase" else f"{name} {len(self.groups) + at}" for at, name in enumerate(items)]
-        job = job_of(self.client, self.ledger, [Answered(title) for title in titles])
-        self.groups |= {(job, index): name for index, name in enumerate(items)}
+        self.groups |= {(len(self.jobs), index): name for index, name in enumerate(items)}
+        self.jobs.append(job_of(self.client, self.ledger, [Answered(title) for title in titles]))
 
     # People
 
@@ -69,8 +71,8 @@ class ReviewMachine(RuleBasedStateMachine):
     def take(self, by: str, limit: int) -> None:
         cards = taken(self.client, by=by, limit=limit)
         for card in cards:
-            item = card["job_id"], card["index"]
-            members = [item, *((copy["job_id"], copy["index"]) for copy in card["copies"]["items"])]
+            item = self._place(card)
+            members = [item, *map(self._place, card["copies"]["items"])]
             assert card["copies"]["count"] == len(members) - 1
             assert not {*members} & self.held.keys(), "somebody has an item of it"
             assert {*members} == {one for one in self.open() if self.groups[one] == self.groups[item]}
@@ -95,9 +97,8 @@ class ReviewMachine(RuleBasedStateMachine):
     def _decide(self, by: str, item: Place, *, copies: bool, also: list[Place]) -> None:
         free = {one for one in self.open() if one not in self.held or self.held[one] == (by, item)}
         found = {one for one in free if copies and self.groups[one] == self.groups[item]} - {item}
-        named = [{"job_id": job, "index": index} for job, index in also]
-        job, index = item
-        decision = {"job_id": job, "index": index, "category": "40", "copies": copies, "by": by}
+        named = [self._named(one) for one in also]
+        decision = {**self._named(item), "category": "40", "copies": copies, "by": by}
         out = decided(self.client, {**decision, "also": named} if named else decision)
         assert out["copies"] == len(found) + len(also)
         self.number += 1
@@ -110,7 +111,7 @@ class ReviewMachine(RuleBasedStateMachine):
     @rule(data=st.data(), by=people)
     def skip(self, data: st.DataObject, by: str) -> None:
         item = data.draw(st.sampled_from(sorted(self.held)))
-        decided(self.client, {"job_id": item[0], "index": item[1], "skip": True, "by": by})
+        decided(self.client, {**self._named(item), "skip": True, "by": by})
         self.number += 1
         self._give_back(item)
         self.last[by].append((self.number, item, []))
@@ -119,8 +120,8 @@ class ReviewMachine(RuleBasedStateMachine):
     def undo(self, by: str, count: int) -> None:
         undone = undo(self.client, count, by=by)
         expected = self.last[by][: -count - 1 : -1]
-        assert [(one["job_id"], one["index"], one["copies"]) for one in undone] == [
-            (*item, len(copies)) for _, item, copies in expected
+        assert [(self._place(one), one["copies"]) for one in undone] == [
+            (item, len(copies)) for _, item, copies in expected
         ]
         for number, item, copies in expected:
             self.last[by].pop()
@@ -147,12 +148,12 @@ class ReviewMachine(RuleBasedStateMachine):
     def all_decisions_are_in_force_once(self) -> None:
         made = {item: each[-1][1] for item, each in self.decisions.items() if each}
         stored = in_force(self.store.decisions()) if self.labels.exists() else []
-        assert {(one.job, one.item_index): one.by for one in stored} == made
+        assert {(self.jobs.index(one.job), one.item_index): one.by for one in stored} == made
 
     @invariant()
     def jobs_count_what_is_open(self) -> None:
-        for job in {job for job, _ in self.groups}:
-            assert open_items(self.client, job) == sum(item[0] == job for item in self.open())
+        for number, job in enumerate(self.jobs):
+            assert open_items(self.client, job) == sum(item[0] == number for item in self.open())
 
     def teardown(self) -> None:
         """In the end, whatever is open comes back to somebody."""
@@ -160,9 +161,14 @@ class ReviewMachine(RuleBasedStateMachine):
             return
         self.expire()
         found = taken(self.client, by="carla", limit=50)
-        items = {(card["job_id"], card["index"]) for card in found}
-        items |= {(copy["job_id"], copy["index"]) for card in found for copy in card["copies"]["items"]}
-        assert items == self.open()
+        items = [self._place(one) for card in found for one in (card, *card["copies"]["items"])]
+        assert (len(items), {*items}) == (len(self.open()), self.open())
+
+    def _place(self, told: Any) -> Place:
+        return self.jobs.index(told["job_id"]), told["index"]
+
+    def _named(self, item: Place) -> dict[str, Any]:
+        return {"job_id": self.jobs[item[0]], "index": item[1]}
 
     def _give_back(self, item: Place) -> None:
         """Give an item back alone, or, with a card's own item, the whole card."""
