@@ -7,25 +7,29 @@ import hashlib
 
 from shared.words import words
 
-_ENOUGH = 2
-"""Words that must be left of a text, or it says too little: "Lot de 3" would be like "Lot de 5" of anything."""
+_ENOUGH, _LONG = 2, 3
+"""This many words of this many letters must be left of a text: else "Lot de 3" would be like "Lot de 5" of anything."""
 _SIZES = frozenset(
-    "xs xl xxl xxxl xxxxl mm cm dm km mg kg gr ml cl dl mo go to ko mb gb tb kb kw wh kwh mah ah hz khz mhz ghz dpi px "
-    "inch inches zoll pouce pouces cv ch kva lm ma pcs taille tailles size sizes grosse groesse pointure".split()
+    words(
+        "xs xl xxl xxxl xxxxl mm cm dm km mg kg gr ml cl dl mo go to ko mb gb tb kb kw wh kwh mah ah hz khz mhz ghz "
+        "dpi px inch inches zoll pouce pouces cv ch kva lm ma pcs taille tailles size sizes grosse groesse pointure"
+    )
 )
 _COLOURS = frozenset(
-    # French
-    "noir noire noirs noires blanc blanche blancs blanches rouge rouges bleu bleue bleus bleues vert verte verts vertes "
-    "jaune jaunes rose roses gris grise grises violet violette violets violettes orange oranges marron marrons beige "
-    "beiges argent argente argentee dore doree dores dorees turquoise bordeaux kaki marine multicolore multicolores "
-    "couleur couleurs ecru taupe ivoire mauve "
-    # English
-    "black white red blue green yellow pink grey gray purple brown silver gold golden navy khaki multicolor "
-    "multicolour color colour colors colours "
-    # German, as `words` writes it
-    "schwarz schwarze schwarzer schwarzes weiss weisse weisser weisses rot rote roter rotes blau blaue blauer blaues "
-    "grun grune gruner grunes gelb gelbe gelber gelbes rosa grau graue grauer graues lila braun braune brauner braunes "
-    "silber farbe bunt".split()
+    words(
+        # French
+        "noir noire noirs noires blanc blanche blancs blanches rouge rouges bleu bleue bleus bleues vert verte verts "
+        "vertes jaune jaunes rose roses gris grise grises violet violette violets violettes orange oranges marron "
+        "marrons beige beiges argent argenté argentée doré dorée dorés dorées turquoise bordeaux kaki marine "
+        "multicolore multicolores couleur couleurs écru taupe ivoire mauve "
+        # English
+        "black white red blue green yellow pink grey gray purple brown silver gold golden navy khaki multicolor "
+        "multicolour color colour colors colours "
+        # German
+        "schwarz schwarze schwarzer schwarzes weiß weiße weißer weißes rot rote roter rotes blau blaue blauer blaues "
+        "grün grüne grüner grünes gelb gelbe gelber gelbes rosa grau graue grauer graues lila braun braune brauner "
+        "braunes silber farbe bunt"
+    )
 )
 _VARYING = _SIZES | _COLOURS
 
@@ -37,7 +41,9 @@ def text_key(title: str | None, description: str | None = None) -> int:
     """
     found = words(title, description)
     left = {word for word in found if len(word) > 1 and word not in _VARYING and not word.isdecimal()}
-    return _hashed(*sorted(left)) if len(left) >= _ENOUGH else _hashed("", *found) if found else 0
+    if sum(len(word) >= _LONG for word in left) >= _ENOUGH:
+        return _hashed(*sorted(left))
+    return _hashed("", *found) if found else 0
 
 
 def picture_key(sha256: str | None, url: str | None) -> int:
@@ -58,4 +64,6 @@ def same_picture_key(picture: int, code: str) -> int:
 
 
 def _hashed(*parts: str) -> int:
-    return int.from_bytes(hashlib.blake2b("\0".join(parts).encode(errors="replace"), digest_size=8).digest(), "big") or 1
+    return (
+        int.from_bytes(hashlib.blake2b("\0".join(parts).encode(errors="replace"), digest_size=8).digest(), "big") or 1
+    )

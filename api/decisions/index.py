@@ -143,10 +143,11 @@ def _name(moment: int, identifier: str) -> str:
 
 
 def _row(decision: Decision) -> DecisionRow:
+    action = _ACTIONS.get(decision.kind, DecisionAction.DECIDE if decision.like is None else DecisionAction.COPY)
     return DecisionRow(
         job=decision.job,
         index=decision.item_index,
-        action=_ACTIONS.get(decision.kind, DecisionAction.DECIDE),
+        action=action,
         place=decision.place,
         by=decision.by,
         told=told(decision),

@@ -3,7 +3,9 @@
 import asyncio
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated
 
@@ -11,6 +13,7 @@ from fastapi.concurrency import run_in_threadpool
 from redis import Redis, RedisError
 
 from api.decisions.batch import DecidedResults, DecisionBatch
+from api.decisions.copies import NearCopies
 from api.decisions.index import DecisionIndex
 from api.decisions.schemas import DecisionsOut, UndoneDecisionOut, UndoneOut
 from api.dependencies import service
@@ -30,6 +33,7 @@ from shared.ledger import (
     ItemList,
     JobNotFoundError,
     Ledger,
+    ReviewQueue,
     ToldDecision,
 )
 from shared.settings import Settings
@@ -49,7 +53,7 @@ _KEPT_S = 30 * 24 * 3600
 
 
 class DecisionSubmissions:
-    def __init__(self, settings: Settings, redis: Redis, blobs: Blobs, in_force: InForce) -> None:
+    def __init__(self, settings: Settings, redis: Redis, blobs: Blobs, in_force: InForce, review: ReviewQueue) -> None:
         self._settings = settings
         self._in_force = in_force
         self._ledger = Ledger(redis)
@@ -57,9 +61,11 @@ class DecisionSubmissions:
         self._pictures = LabelStore(settings.labels_url)
         keep_s = max(_KEPT_S, MAX_DEADLINE_S + settings.keep_results_s)
         self._decisions = Decisions(redis, keep_s)
-        self._index = DecisionIndex(redis, DecisionStore(settings.labels_url), keep_s)
+        store = DecisionStore(settings.labels_url)
+        self._index = DecisionIndex(redis, store, keep_s)
         self._results = DecidedResults(self._ledger, ItemList(redis), blobs)
         self._decided = DecidedItems(redis)
+        self._copies = NearCopies(review, self._ledger, self._decided, store)
 
     async def accept(self, intake: Intake, tenant: str, by: str, claim: Claim | None = None) -> DecisionsOut:
         """Validate every decision, then store and apply them.
@@ -77,19 +83,23 @@ class DecisionSubmissions:
         batch = DecisionBatch(tenant, by, self._settings.max_labels, categories)
         async for raw in intake.items:
             await batch.add(raw)
+        await run_in_threadpool(self._copies.add, batch)
         await run_in_threadpool(self._results.complete, batch, intake.spool)
-        batch.invalid.check(batch.total, None, "decisions")
+        batch.invalid.check(batch.total + len(batch.alike), None, "decisions")
         decisions = [decision for _, decision in batch.decisions]
+        named = [decision for raw, decision in batch.decisions if raw is not None]
+        copies = [decision for raw, decision in batch.decisions if raw is None]
         pictures = {decision.picture for decision in decisions if decision.picture}
         await intake.spool.store(pictures, self._pictures.put_picture)
         fingerprint = intake.fingerprint() if claim else ""
-        written = await self._write(tenant, claim, fingerprint, lambda: decisions)
+        written = await self._write(tenant, claim, fingerprint, partial(self._copies.still_open, named, copies))
         skipped = sum(not decision.decides for decision in written)
         out = DecisionsOut(
             id=written[0].file.removesuffix(".ndjson"),
             accepted=len(written),
             decided=len(written) - skipped,
             skipped=skipped,
+            copies=sum(decision.like is not None for decision in written),
         )
         await self._settle(claim, out.model_dump_json(), fingerprint)
         return out
@@ -105,19 +115,11 @@ class DecisionSubmissions:
 
         def undone() -> list[Decision]:
             found = self._decisions.undoable(tenant, by, count)
-            return [
-                Decision(
-                    index,
-                    DecisionKind.UNDO,
-                    tenant,
-                    by,
-                    one.job,
-                    one.index,
-                    undoes=one.place,
-                    identity=one.identity or None,
-                )
+            made = [
+                (Decision(index, DecisionKind.UNDO, tenant, by, one.job, one.index, undoes=one.place), one.file)
                 for index, one in enumerate(found)
             ]
+            return self._copies.undone(made, self._settings.max_labels)
 
         written = await self._write(tenant, claim, fingerprint, undone)
         out = await run_in_threadpool(self._undone, written, names)
@@ -135,9 +137,17 @@ class DecisionSubmissions:
 
     def page(self, tenant: str, since: str | None, limit: int) -> list[ToldDecision]:
         """Return the tenant's decisions after the cursor; raises as `Decisions.page` does, `Problem` and `OSError`."""
+        self.catch_up()
+        return self._decisions.page(tenant, since, limit)
+
+    def catch_up(self) -> None:
+        """Make sure that Redis knows all decisions; raises `Problem` while it is told of them, and `OSError`."""
         if not self._index.catch_up():
             raise _busy("The index of decisions is being made again: send this request again in a second.")
-        return self._decisions.page(tenant, since, limit)
+
+    def last_seen(self, tenant: str, by: str) -> set[tuple[str, int]]:
+        """Return the items, by job and index, of a person's last decisions that were not taken back."""
+        return {(one.job, one.index) for one in self._decisions.undoable(tenant, by, Decisions.UNDOABLE)}
 
     async def _write(
         self, tenant: str, claim: Claim | None, fingerprint: str, make: Callable[[], Sequence[Decision]]
@@ -161,6 +171,7 @@ class DecisionSubmissions:
             await run_in_threadpool(self._idempotency.settle, claim, answer, fingerprint, KEEP_ANSWERS_S)
 
     def _undone(self, written: Sequence[Decision], names: Names) -> UndoneOut:
+        copies = Counter(decision.like for decision in written)
         return UndoneOut(
             undone=[
                 UndoneDecisionOut(
@@ -168,8 +179,10 @@ class DecisionSubmissions:
                     job_id=decision.job,
                     index=decision.item_index,
                     decision=self._now(decision, names),
+                    copies=copies[decision.index],
                 )
                 for decision in written
+                if decision.like is None
             ]
         )
 
@@ -185,7 +198,7 @@ class DecisionSubmissions:
 DecisionSubmissionsDep = Annotated[
     DecisionSubmissions,
     service(
-        lambda stores: DecisionSubmissions(stores.settings, stores.redis, stores.blobs, stores.in_force),
+        lambda stores: DecisionSubmissions(stores.settings, stores.redis, stores.blobs, stores.in_force, stores.review),
         run=DecisionSubmissions.keep_index,
     ),
 ]

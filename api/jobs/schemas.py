@@ -232,8 +232,8 @@ class ResultOut(BaseModel):
     )
     decided_by: Decider | None = Field(
         None,
-        description="Whose category `final` is: a person's, who decided about this item; the memory's, which has what a "
-        "person decided about the same item or a near copy before; or the model's. Null if the item has no category. "
+        description="Whose category `final` is: a person's, who decided about this item; the memory's, which has what "
+        "a person decided about the same item or a near copy before; or the model's. Null if the item has no category. "
         "More values will follow.",
     )
     decided_at: datetime | None = Field(None, description="When the person decided; null where the model did.")

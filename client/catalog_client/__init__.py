@@ -25,7 +25,7 @@ from catalog_client._errors import (
     WaitTimeoutError,
     WebhookError,
 )
-from catalog_client._item_records import JobItem
+from catalog_client._item_records import Card, JobItem, NearCopies, NearCopy
 from catalog_client._items import Item, Label
 from catalog_client._model_records import (
     Alert,
@@ -86,6 +86,7 @@ __all__ = [
     "AsyncCatalog",
     "Branches",
     "BundleDrift",
+    "Card",
     "Catalog",
     "CatalogError",
     "Category",
@@ -116,6 +117,8 @@ __all__ = [
     "LabelledAccuracy",
     "Model",
     "Models",
+    "NearCopies",
+    "NearCopy",
     "Period",
     "Phrase",
     "Prediction",

@@ -63,6 +63,7 @@ from shared.ledger.records import (
     Value,
 )
 from shared.ledger.results import Results
+from shared.ledger.review_queue import CardsWanted, OpenItem, ReservedCards, ReviewQueue
 from shared.ledger.sent import SentItems
 from shared.ledger.states import TERMINAL, TRANSITIONS, ItemStatus, JobState, PictureUse, WebhookState
 from shared.ledger.trainings import Stage, StageState, Training, TrainingRequest, Trainings, new_training
@@ -81,6 +82,7 @@ __all__ = [
     "Answered",
     "Audit",
     "Breaker",
+    "CardsWanted",
     "Claim",
     "CursorError",
     "Decided",
@@ -118,6 +120,7 @@ __all__ = [
     "NewJob",
     "NotOnDiskError",
     "NothingToDeliverError",
+    "OpenItem",
     "Outbox",
     "Outcome",
     "Page",
@@ -128,8 +131,10 @@ __all__ = [
     "QuotaExceededError",
     "Quotas",
     "Remembered",
+    "ReservedCards",
     "Results",
     "ResultsGoneError",
+    "ReviewQueue",
     "Search",
     "Sent",
     "SentItems",

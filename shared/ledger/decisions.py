@@ -28,6 +28,8 @@ _CURSOR = re.compile("[0-9]{16}-[0-9]{6}")
 
 class DecisionAction(StrEnum):
     DECIDE = "decide"
+    COPY = "copy"
+    """It came with another item's decision, and is undone with that one."""
     SKIP = "skip"
     """The item stays as it is; that the person has seen it can be undone."""
     UNDO = "undo"
@@ -77,7 +79,8 @@ class UndoableDecision:
     place: str
     job: str
     index: int
-    identity: str = ""
+    file: str | None
+    """The name of its file, which also has what was decided with it; `None` if it is not known."""
 
 
 class ToldDecision(NamedTuple):
@@ -189,9 +192,9 @@ class Decisions:
 
     def undoable(self, tenant: str, by: str, count: int) -> list[UndoableDecision]:
         """Return a person's last decisions that were not undone, the latest first."""
-        found = self._redis.zrevrange(f"{_KEY}by:{tenant}:{_person(by)}", 0, count - 1)
-        parts = [member.decode().split(" ") for member in found]
-        return [UndoableDecision(place, job, int(index), *identity) for place, job, index, *identity in parts]
+        found = self._redis.zrevrange(f"{_KEY}by:{tenant}:{person_key(by)}", 0, count - 1)
+        parts = [member.decode().split(" ", 3) for member in found]
+        return [UndoableDecision(place, job, int(index), *file or (None,)) for place, job, index, *file in parts]
 
     def page(self, tenant: str, since: str | None, limit: int) -> list[ToldDecision]:
         """Return a tenant's decisions after the cursor in the order of their arrival.
@@ -242,11 +245,11 @@ class DecidedItems:
 
 def _arguments(row: DecisionRow) -> Iterator[str | int]:
     what = row.undoes
-    if row.action is DecisionAction.DECIDE:
+    if row.action in (DecisionAction.DECIDE, DecisionAction.COPY):
         # JSON has no line break in it.
         kept = json.dumps([row.code, row.by, row.note], ensure_ascii=False, separators=(",", ":"))
         what = f"{row.place} {int(row.needs_review)} {kept}"
-    yield from (row.job, row.index, row.action.value, row.place, _person(row.by), what, row.told, row.identity)
+    yield from (row.job, row.index, row.action.value, row.place, person_key(row.by), what, row.told, row.identity)
 
 
 def _latest(lines: bytes) -> Decided:
@@ -260,6 +263,6 @@ def decided_of(line: bytes) -> Decided:
     return Decided(place, code, by, note)
 
 
-def _person(by: str) -> str:
+def person_key(by: str) -> str:
     """Return what stands for a person's name in keys."""
     return hashlib.sha256(by.encode()).hexdigest()[:16]

@@ -49,6 +49,8 @@ class Decision:
     """The category, of a decision for one; it may have others below it."""
     note: str | None = None
     took_ms: int | None = None
+    like: int | None = None
+    """The position in its request of the decision or undo that it came with, about a near copy."""
     undoes: str | None = None
     """The place of the decision that is taken back."""
     bundle: str | None = None
@@ -76,7 +78,15 @@ class Decision:
     @property
     def place(self) -> str:
         """Its place among all decisions of its tenant, in the order of arrival, which also is its id."""
-        return f"{microseconds(self.file):016d}-{self.index:06d}"
+        return self._placed(self.index)
+
+    @property
+    def like_place(self) -> str | None:
+        """The place of the decision that it came with."""
+        return None if self.like is None else self._placed(self.like)
+
+    def _placed(self, index: int) -> str:
+        return f"{microseconds(self.file):016d}-{index:06d}"
 
     @property
     def decides(self) -> bool:

@@ -1,7 +1,7 @@
 -- ARGV: tenant, a file's name and moment, token of the turn or '', seconds for which what is written here lasts, '1' if no
--- more of the file follows; then of each decision: job, index, 'decide', 'skip' or 'undo', place, person, what is kept of
--- it or the place that is undone, what is told of it, and the item's identity or ''. Applies a file's decisions; what is
--- there already, or a whole file that was applied before, changes nothing.
+-- more of the file follows; then of each decision: job, index, 'decide', 'copy', 'skip' or 'undo', place, person, what is
+-- kept of it or the place that is undone, what is told of it, and the item's identity or ''. Applies a file's decisions; what
+-- is there already, or a whole file that was applied before, changes nothing.
 --
 -- An item's decisions are kept as lines in the order of their places; the last one is in force. A line has a place, ' ',
 -- '1' if the item needed a review, ' ', and the rest. So are, for longer than jobs, those of each identity.
@@ -108,13 +108,16 @@ if not redis.call('ZSCORE', 'catalog:decisions:applied', file) then
         redis.call('ZREM', by(person), member)
       end
     else
-      if action == 'decide' then
+      if action ~= 'skip' then
         change(id, index, with, what)
         remember(identity, with, what)
       end
-      redis.call('ZADD', by(person), 0, place .. ' ' .. id .. ' ' .. index .. (identity ~= '' and ' ' .. identity or ''))
-      redis.call('ZREMRANGEBYRANK', by(person), 0, -DEPTH - 1)
-      redis.call('EXPIRE', by(person), lasts)
+      if action ~= 'copy' then
+        redis.call('ZADD', by(person), 0, place .. ' ' .. id .. ' ' .. index .. ' ' .. file)
+        redis.call('ZREMRANGEBYRANK', by(person), 0, -DEPTH - 1)
+        redis.call('EXPIRE', by(person), lasts)
+      end
+      if token ~= '' then give_back(tenant, id .. ' ' .. index) end -- not when an old file is applied again
     end
     tell_of(place, told)
   end

@@ -243,7 +243,16 @@ class DecisionMachine(RuleBasedStateMachine):
         def undone() -> list[Decision]:
             found = self.decisions.undoable(tenant, by, count)
             return [
-                Decision(at, DecisionKind.UNDO, tenant, by, one.job, one.index, undoes=one.place, identity=one.identity)
+                Decision(
+                    at,
+                    DecisionKind.UNDO,
+                    tenant,
+                    by,
+                    one.job,
+                    one.index,
+                    undoes=one.place,
+                    identity=_identity(one.index),
+                )
                 for at, one in enumerate(found)
             ]
 

@@ -80,6 +80,7 @@ NAMES = [
     *("Table", "TableForm"),
     *("ChosenCategory", "Decision", "DecisionInForce", "DecisionSummary", "RememberedDecision", "ToldDecision"),
     "UndoneDecision",
+    *("Card", "NearCopies", "NearCopy"),
     *("CategoryChange", "Taxonomy", "TaxonomyAcceptance", "TaxonomyCategory", "TaxonomyChanges"),
     "webhooks",
 ]
