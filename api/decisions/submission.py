@@ -48,6 +48,8 @@ _LOOK_S = 30
 """Seconds after which it is looked at whether the index is there."""
 _PATIENCE_S, _PAUSE_S = 10.0, 0.02
 """How long a request waits for its turn, and for how long until it looks again."""
+_READERS_PATIENCE_S = 1.0
+"""The same for a request that reads, which holds a thread: as a rule the index is made within that time."""
 _KEPT_S = 30 * 24 * 3600
 """For how long, at least, decisions are told and can be undone."""
 
@@ -142,8 +144,11 @@ class DecisionSubmissions:
 
     def catch_up(self) -> None:
         """Make sure that Redis knows all decisions; raises `Problem` while it is told of them, and `OSError`."""
-        if not self._index.catch_up():
-            raise _busy("The index of decisions is being made again: send this request again in a second.")
+        until = time.monotonic() + _READERS_PATIENCE_S
+        while not self._index.catch_up():
+            if time.monotonic() > until:
+                raise _busy("The index of decisions is being made again: send this request again in a second.")
+            time.sleep(_PAUSE_S)
 
     def last_seen(self, tenant: str, by: str) -> set[tuple[str, int]]:
         """Return the items, by job and index, of a person's last decisions that were not taken back."""
