@@ -14,7 +14,17 @@ from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
 
 from shared.drift import Drift
-from shared.ledger import DecidedItems, ItemList, JobList, Ledger, Results, SentItems, Trainings
+from shared.ledger import (
+    DecidedItems,
+    ItemList,
+    JobList,
+    Ledger,
+    Memory,
+    Results,
+    ReviewQueue,
+    SentItems,
+    Trainings,
+)
 from shared.queues import celery_app
 from shared.settings import Settings
 from shared.stores.blobs import Blobs
@@ -37,6 +47,8 @@ class Stores:
     queue: Celery
     in_force: InForce
     """The taxonomy that categories are named by."""
+    review: ReviewQueue
+    """What people are to decide next; only one, because it keeps what it has read."""
     services: dict[Callable[["Stores"], object], object] = field(default_factory=dict)
     """By the function that built them; see `service`."""
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
@@ -71,6 +83,7 @@ def open_stores(settings: Settings) -> Stores:
         blobs=open_blobs(settings),
         queue=celery_app(settings),
         in_force=InForce(Taxonomies(redis, settings.labels_url), PublishedTaxonomies(redis, settings.keep_drift_days)),
+        review=ReviewQueue(redis),
     )
     stores.services.update({build: build(stores) for build in _builders})
     return stores
@@ -120,6 +133,7 @@ InForceDep = Annotated[InForce, service(lambda stores: stores.in_force)]
 LedgerDep = Annotated[Ledger, service(lambda stores: Ledger(stores.redis))]
 ItemListDep = Annotated[ItemList, service(lambda stores: ItemList(stores.redis))]
 DecidedItemsDep = Annotated[DecidedItems, service(lambda stores: DecidedItems(stores.redis))]
+MemoryDep = Annotated[Memory, service(lambda stores: Memory(stores.redis))]
 JobListDep = Annotated[JobList, service(lambda stores: JobList(stores.redis))]
 ResultsDep = Annotated[Results, service(lambda stores: Results(stores.redis))]
 SentItemsDep = Annotated[SentItems, service(lambda stores: SentItems(stores.redis))]

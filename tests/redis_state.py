@@ -144,7 +144,8 @@ def memory_counted(redis: Redis, tenant: str) -> dict[str, int]:
 
 def memory_stored(redis: Redis, job_id: str) -> int:
     """The bytes of all that is kept of the job's items."""
-    parts = (redis.hvals(job_key(job_id, part)) for part in ("input", "kept", "results", "facets", "sent", "decided"))
+    names = ("input", "kept", "results", "facets", "likeness", "sent", "decided")
+    parts = (redis.hvals(job_key(job_id, part)) for part in names)
     return sum(len(packed) for values in parts for packed in values)
 
 
@@ -374,8 +375,9 @@ def forget_told_decisions(redis: Redis, tenant: str, last: str) -> None:
 
 def lose_decision_index(redis: Redis) -> None:
     """Let Redis have lost all that it knew of decisions, but for what jobs have."""
-    for key in redis.scan_iter(f"{PREFIX}decisions:*"):
-        redis.delete(key)
+    for pattern in ("decisions:*", "memory:*", "near:*"):
+        for key in redis.scan_iter(f"{PREFIX}{pattern}"):
+            redis.delete(key)
 
 
 def forget_application(redis: Redis, job_id: str, moment: int, identifier: str) -> None:
@@ -397,3 +399,13 @@ def lose_decisions_of_job(redis: Redis, job_id: str, record: int) -> None:
     redis.hdel(job_key(job_id), "reviewed", "decisions")
     tenant = (in_bytes(redis).hget(job_key(job_id), "tenant") or b"").decode()
     redis.hset(f"{PREFIX}held:{tenant}", job_id, record + memory_stored(redis, job_id))
+
+
+# What people have reserved
+
+
+def expire_reservations(redis: Redis, tenant: str = "local") -> None:
+    """Let the time be over for which items are reserved."""
+    key = f"{PREFIX}review:reserved:{tenant}"
+    for member, _ in list(redis.zscan_iter(key)):
+        redis.zadd(key, {member: 0})

@@ -59,6 +59,11 @@ class Principal:
     key_id: str | None
     """`None`: a caller on this machine while no key exists."""
 
+    @property
+    def person(self) -> str:
+        """Who decides, where a request does not name anybody."""
+        return self.key_id or self.tenant
+
     def may(self, scope: str) -> bool:
         """Whether the caller's scopes allow what this one allows."""
         return scope in self.scopes or _WIDER.get(scope) in self.scopes

@@ -4,4 +4,5 @@ __all__ = [
     "index",
     "routes",
     "schemas",
+    "submission",
 ]

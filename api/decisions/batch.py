@@ -8,14 +8,14 @@ from http import HTTPStatus
 from pydantic import ValidationError
 
 from api.access.ownership import owned
-from api.decisions.schemas import DecisionIn
+from api.decisions.schemas import MOST_NAMED, DecisionIn
 from api.http.problems import Problem
 from api.ingest import RawItem, Spool
 from api.items.validation import InvalidItems, ItemError, check_members, invalid
 from api.labels.categories import LabelCategories
 from shared.ledger import ItemList, ItemStatus, JobNotFoundError, KnownItem, Ledger, ResultsGoneError
 from shared.stores.blobs import BlobNotFoundError, Blobs
-from shared.stores.decisions import Decision, DecisionKind
+from shared.stores.decisions import Decision, DecisionKind, identity_of
 
 _TEXT_LIMIT = 16 * 1024**2
 """Characters of one request, with the texts of the items, all of which stay in memory until they are written."""
@@ -32,23 +32,44 @@ class DecisionBatch:
     categories: LabelCategories
     total: int = 0
     invalid: InvalidItems = field(default_factory=InvalidItems)
-    decisions: list[tuple[RawItem, Decision]] = field(default_factory=list)
+    decisions: list[tuple[RawItem | None, Decision]] = field(default_factory=list)
     """Each without what is known of its result, before that is looked up."""
+    alike: list[tuple[RawItem | None, Decision]] = field(default_factory=list)
+    """Those that come with them, about other items; of near copies, which the request does not name, no raw item."""
+    for_copies: list[Decision] = field(default_factory=list)
+    """Those of the decisions that are also about all near copies."""
     _characters: int = 0
 
     async def add(self, raw: RawItem) -> None:
         """Validate a decision and keep it, or note what is wrong with it; raises `Problem` if there are too many."""
-        if self.total == self.most:
-            detail = f"A request holds at most {self.most:,} decisions: send the rest in another request."
-            raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too-many-decisions", detail)
+        if self.room == 0:
+            raise self._too_many()
         self.total += 1
         try:
-            decision = await self._decision(raw)
+            body = _read(raw)
+            decision = await self._decision(raw.index, body)
         except (ValidationError, ItemError) as error:
             self.refuse(raw, error)
-        else:
-            self.count(decision)
-            self.decisions.append((replace(raw, fields=None), decision))
+            return
+        raw = replace(raw, fields=None)
+        self.count(decision)
+        self.decisions.append((raw, decision))
+        if body.copies:
+            self.for_copies.append(decision)
+        for at, item in enumerate(body.also[: self.room + 1]):
+            named = replace(raw, pointer=f"{raw.pointer}/also/{at}")
+            self.alike.append((named, like(decision, item.job_id, item.index)))
+        if self.room < 0:
+            raise self._too_many()
+
+    @property
+    def room(self) -> int:
+        """How many more decisions the request may hold."""
+        return self.most - self.total - len(self.alike)
+
+    def _too_many(self) -> Problem:
+        detail = f"A request holds at most {self.most:,} decisions: send the rest in another request."
+        return Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too-many-decisions", detail)
 
     def refuse(self, raw: RawItem, error: ValidationError | ItemError) -> None:
         self.invalid.add(invalid(raw, error))
@@ -60,11 +81,9 @@ class DecisionBatch:
             detail = f"The decisions' texts have over {_TEXT_LIMIT:,} characters: send them in several requests."
             raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "decisions-too-long", detail)
 
-    async def _decision(self, raw: RawItem) -> Decision:
-        check_members(raw.fields)
-        body = DecisionIn.model_validate(raw.fields)
+    async def _decision(self, index: int, body: DecisionIn) -> Decision:
         return Decision(
-            index=raw.index,
+            index=index,
             kind=body.kind,
             tenant=self.tenant,
             by=body.by or self.by,
@@ -93,21 +112,24 @@ class DecidedResults:
             Problem: Texts or pictures are too large together.
             OSError: The picture store cannot be reached.
         """
-        indices_by_job: dict[str, set[int]] = defaultdict(set)
-        for _, decision in batch.decisions:
+        alike = [(raw, replace(each, index=batch.total + at)) for at, (raw, each) in enumerate(batch.alike)]
+        decisions, indices_by_job = [*batch.decisions, *alike], defaultdict[str, set[int]](set)
+        for _, decision in decisions:
             indices_by_job[decision.job].add(decision.item_index)
         known = {job_id: self._known(batch.tenant, job_id, indices) for job_id, indices in indices_by_job.items()}
-        complete = []
-        for raw, decision in batch.decisions:
+        batch.decisions = []
+        for raw, decision in decisions:
             try:
-                decision = _completed(decision, known[decision.job])
-            except ItemError as error:
-                batch.refuse(raw, error)
-            else:
-                decision = self._with_picture(decision, spool.add)
+                decision = self._with_picture(_completed(decision, known[decision.job]), spool.add)
                 batch.count(decision)
-                complete.append((raw, decision))
-        batch.decisions = complete
+            except ItemError as error:
+                if raw is not None:
+                    batch.refuse(raw, error)
+            except Problem:  # too large together: near copies for which there is no room stay open
+                if raw is not None:
+                    raise
+            else:
+                batch.decisions.append((raw, decision))
 
     def _known(self, tenant: str, job_id: str, indices: set[int]) -> dict[int, KnownItem] | ItemError:
         """What is known of the job's items, or what is wrong with every decision that names this job."""
@@ -133,6 +155,20 @@ class DecidedResults:
         return decision
 
 
+def like(decision: Decision, job: str, index: int) -> Decision:
+    """Return the same decision about another item; its position in the request is still to be given."""
+    return replace(decision, like=decision.index, job=job, item_index=index, took_ms=None)
+
+
+def _read(raw: RawItem) -> DecisionIn:
+    """Validate what was sent; raises `ValidationError` and `ItemError`."""
+    check_members(raw.fields)
+    named = raw.fields.get("also") if isinstance(raw.fields, dict) else None
+    for item in named[:MOST_NAMED] if isinstance(named, list) else ():
+        check_members(item)
+    return DecisionIn.model_validate(raw.fields)
+
+
 def _completed(decision: Decision, known: dict[int, KnownItem] | ItemError) -> Decision:
     """The decision with the model's answer and, if there is something to learn, the item; raises `ItemError`."""
     if isinstance(known, ItemError):
@@ -154,6 +190,9 @@ def _completed(decision: Decision, known: dict[int, KnownItem] | ItemError) -> D
         confidence=best.confidence,
         needs_review=outcome.needs_review,
     )
-    if item is None or decision.kind is not DecisionKind.CATEGORY:
+    if item is None:
+        return decision
+    decision = replace(decision, identity=identity_of(item))
+    if decision.kind is not DecisionKind.CATEGORY:
         return decision
     return replace(decision, title=item.title, description=item.description, picture=item.blob, url=item.url)

@@ -30,7 +30,6 @@ class DecisionIndex:
         """
         self._decisions = Decisions(redis, keep_s)
         self._store = store
-        self._keep_s = keep_s
         self._looked_at: float | None = None
 
     def write(
@@ -103,11 +102,9 @@ class DecisionIndex:
         if not self._decisions.begin_building():
             return False
         try:
-            oldest = self._now() - timedelta(seconds=self._keep_s)
-            for name in self._store.names(oldest):
-                if arrival(name) > oldest:
-                    self._apply(name, self._store.read(name))
-                    self._decisions.go_on_building()
+            for name in self._store.names():  # however old: what people decided is remembered
+                self._apply(name, self._store.read(name))
+                self._decisions.go_on_building()
         except BaseException:
             self._decisions.end_building(complete=False)
             raise
@@ -146,10 +143,11 @@ def _name(moment: int, identifier: str) -> str:
 
 
 def _row(decision: Decision) -> DecisionRow:
+    action = _ACTIONS.get(decision.kind, DecisionAction.DECIDE if decision.like is None else DecisionAction.COPY)
     return DecisionRow(
         job=decision.job,
         index=decision.item_index,
-        action=_ACTIONS.get(decision.kind, DecisionAction.DECIDE),
+        action=action,
         place=decision.place,
         by=decision.by,
         told=told(decision),
@@ -157,4 +155,5 @@ def _row(decision: Decision) -> DecisionRow:
         note=decision.note,
         needs_review=decision.needs_review,
         undoes=decision.undoes or "",
+        identity=decision.identity or "",
     )

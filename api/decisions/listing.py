@@ -3,4 +3,6 @@
 from api.decisions.schemas import DecisionIn
 from api.ingest import Listing
 
-DECISIONS = Listing("decisions", options=(), columns=tuple(DecisionIn.model_fields), multipart=False)
+_COLUMNS = tuple(name for name in DecisionIn.model_fields if name != "also")  # a list, which no cell holds
+
+DECISIONS = Listing("decisions", options=(), columns=_COLUMNS, multipart=False)

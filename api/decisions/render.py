@@ -33,6 +33,7 @@ def decision_out(cursor: str, kept: str, names_of: NamesOf) -> DecisionOut:
         category=chosen(decision.code, name_of),
         note=decision.note,
         undoes=decision.undoes,
+        like=decision.like_place,
         by=decision.by,
         at=decision.at,
         took_ms=decision.took_ms,

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
 from api import ingest
-from api.access.authentication import DecideCaller, Principal, ReviewCaller
+from api.access.authentication import DecideCaller, ReviewCaller
 from api.decisions.bodies import DECISION_BODIES
 from api.decisions.listing import DECISIONS
 from api.decisions.render import decision_out
@@ -37,13 +37,14 @@ async def submit(
     """Decide about results: all of the request is kept, or none of it.
 
     An item's latest decision is in force. A result needs a category for that (`succeeded`); it need not need a review.
+    With `copies`, the same is decided about the item's near copies; they are taken back with it.
     """
     async with idempotent.attempt(caller.tenant, "decisions") as attempt:
         if attempt.answered:
             check_same(attempt.answered, await upload.drain(DECISIONS))
             attempt.mark(response)
             return DecisionsOut.model_validate_json(attempt.answered.answer)
-        accept = partial(submissions.accept, tenant=caller.tenant, by=_person(caller), claim=attempt.claim)
+        accept = partial(submissions.accept, tenant=caller.tenant, by=caller.person, claim=attempt.claim)
         return await upload.read(DECISIONS, accept)
 
 
@@ -58,11 +59,12 @@ async def undo(
 ) -> UndoneOut:
     """Take back a person's last decisions, the latest first.
 
-    For each item the decision before comes into force again, if there is one. A person's last 50 decisions can be taken
-    back, those that skip an item among them.
+    For each item the decision before comes into force again, if there is one. Decisions about copies are taken back
+    with the one that they came with. A person's last 50 decisions can be taken back, those that skip an item among
+    them.
     """
     options = await small_model(request, UndoIn)
-    by = options.by or _person(caller)
+    by = options.by or caller.person
     fingerprint = f"{options.count} {by}"
     response.headers.update(VARY)
     async with idempotent.attempt(caller.tenant, "undo") as attempt:
@@ -113,7 +115,3 @@ async def list_(
     except DecisionsGoneError:
         detail = "Decisions after this cursor are no longer told: begin again without `since`."
         raise Problem(HTTPStatus.GONE, "decisions-gone", detail) from None
-
-
-def _person(caller: Principal) -> str:
-    return caller.key_id or caller.tenant

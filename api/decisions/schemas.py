@@ -7,17 +7,30 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from api.items.schemas import only_if
 from api.lifecycle.decided import ChosenOut, DecidedOut
-from shared.ledger import Decisions
+from shared.ledger import Decisions, ReviewQueue
 from shared.stores.decisions import DecisionKind
 
 _LONGEST_NOTE = 1000
 _DAY_MS = 24 * 3600 * 1000
+MOST_NAMED = 300
+"""Items that one part of a request lists; an item of a body may have 1,000 values."""
 _CHOICES = ("category", "none_of_these", "skip")
 
 By = Annotated[
     Annotated[str, Field(min_length=1, max_length=100)] | None,
     Field(description="Who decided; by default the API key's id."),
 ]
+JobId = Annotated[str, Field(min_length=1, max_length=64, description="One of your jobs whose results are still kept.")]
+Index = Annotated[int, Field(ge=0, le=10**9, description="The position of the item in that job, from 0.")]
+
+
+class ItemRefIn(BaseModel):
+    """An item of one of your jobs."""
+
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
+
+    job_id: JobId
+    index: Index
 
 
 class DecisionIn(BaseModel):
@@ -30,10 +43,8 @@ class DecisionIn(BaseModel):
         json_schema_extra=only_if({"anyOf": [{"required": [name]} for name in _CHOICES]}),
     )
 
-    job_id: Annotated[str, Field(min_length=1, max_length=64)] = Field(
-        description="One of your jobs whose results are still kept."
-    )
-    index: int = Field(ge=0, le=10**9, description="The position of the item in that job, from 0.")
+    job_id: JobId
+    index: Index
     category: Annotated[str, Field(min_length=1, max_length=1000)] | None = Field(
         None,
         description="What the item is: a category of the taxonomy (`GET /v1/taxonomy`), by its code, its name in any "
@@ -45,6 +56,17 @@ class DecisionIn(BaseModel):
         None, description="What would fit, in your words; beside `none_of_these` alone."
     )
     skip: bool = Field(default=False, description="Whether the item stays open, for somebody else.")
+    copies: bool = Field(
+        default=False,
+        description="Whether the same is decided about all near copies of the item that are open and that nobody else "
+        f"has reserved, up to {ReviewQueue.MOST_COPIES:,}; beside `category` or `none_of_these`.",
+    )
+    also: list[ItemRefIn] = Field(
+        default=[],
+        max_length=MOST_NAMED,
+        description="Other items about which the same is decided, such as a part of the near copies; beside `category` "
+        "or `none_of_these`, and not in CSV.",
+    )
     by: By = None
     took_ms: int | None = Field(None, ge=0, le=_DAY_MS, description="How long the person took, in milliseconds.")
 
@@ -54,6 +76,10 @@ class DecisionIn(BaseModel):
             raise ValueError("give exactly one of category, none_of_these and skip")
         if self.note and not self.none_of_these:
             raise ValueError("a note stands beside none_of_these alone")
+        if self.skip and (self.copies or self.also):
+            raise ValueError("copies and also stand beside category or none_of_these")
+        if self.copies and self.also:
+            raise ValueError("give copies, for all of them, or also, for a part")
         return self
 
     @property
@@ -71,15 +97,21 @@ class DecisionsOut(BaseModel):
     """What became of the decisions of a request."""
 
     id: str = Field(description="The name of the request's decisions in the store.")
-    accepted: int
+    accepted: int = Field(description="How many decisions were kept, those about copies among them.")
     decided: int = Field(description="How many of them came into force: all but those that skip an item.")
     skipped: int
+    copies: int = Field(0, description="How many of them are about copies of the items that the request names.")
 
 
 class UndoIn(BaseModel):
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
 
-    count: int = Field(1, ge=1, le=Decisions.UNDOABLE, description="How many decisions are taken back.")
+    count: int = Field(
+        1,
+        ge=1,
+        le=Decisions.UNDOABLE,
+        description="How many decisions are taken back, each with those about copies that came with it.",
+    )
     by: By = None
 
 
@@ -90,6 +122,7 @@ class UndoneDecisionOut(BaseModel):
     decision: DecidedOut | None = Field(
         description="The earlier decision that is in force again; null if there is none, or results are gone."
     )
+    copies: int = Field(0, description="How many decisions about copies were taken back with it.")
 
 
 class UndoneOut(BaseModel):
@@ -120,6 +153,9 @@ class DecisionOut(BaseModel):
     category: ChosenOut | None = Field(description="Null unless `kind` is `category`.")
     note: str | None
     undoes: str | None = Field(description="The id of the decision that is taken back.")
+    like: str | None = Field(
+        description="The id of the decision or `undo` that this one came with, about a near copy; null for others."
+    )
     by: str
     at: datetime = Field(description="When the decision arrived.")
     took_ms: int | None

@@ -108,6 +108,7 @@ TAGS = [
     {"name": "trainings", "description": "Train a model on the catalogue and the labels, and judge it."},
     {"name": "labels", "description": "Say what items really are, so that trainings learn from it."},
     {"name": "decisions", "description": "Decide about results that need a review, and follow what was decided."},
+    {"name": "review", "description": "Take the next items that need a review, each for one person at a time."},
     {"name": "models", "description": "See which models there are and choose the one that serves."},
     {"name": "taxonomy", "description": "See which categories there are, and change them."},
     {"name": "drift", "description": "See how far items and answers have moved from those of the validation split."},

@@ -6,6 +6,7 @@ __all__ = [
     "items",
     "predict",
     "quota",
+    "render",
     "routes",
     "schemas",
 ]

@@ -8,7 +8,7 @@ from io import StringIO
 
 from api import ingest
 from api.jobs.parquet import parquet
-from api.jobs.render import picture_of, result_out
+from api.jobs.render import Final, final_of, picture_of, result_out
 from api.lifecycle.names import NameOf, NamesOf
 from api.lifecycle.times import time_of
 from shared.ledger import Decided, ItemStatus, Outcome, Sent, Value
@@ -91,14 +91,15 @@ def row(bundle: str, outcome: Outcome, name_of: NameOf, sent: Sent, decided: Dec
         answered = (best.code, names[-1], best.confidence, outcome.needs_review)
         sure: Row = (path[outcome.sure - 1], names[outcome.sure - 1]) if outcome.sure else (None, None)
         of_path = (*sure, _BETWEEN.join(names), picture_of(outcome))
-        final = (best.code, names[-1], "model", None) if decided is None else _decided_cells(decided, name_of)
+        final = _final_cells(final_of(outcome, decided), name_of)
     about: Row = (bundle or None, bundle or None, *failure, outcome.cached)
     return (outcome.index, outcome.id, status, *answered, *about, *of_path, *final, sent.title)
 
 
-def _decided_cells(decided: Decided, name_of: NameOf) -> Row:
-    name = None if decided.code is None else name_of(decided.code)
-    return (decided.code, name, "person", time_of(decided.at).isoformat().replace("+00:00", "Z"))
+def _final_cells(final: Final, name_of: NameOf) -> Row:
+    name = None if final.code is None else name_of(final.code)
+    at = None if final.at is None else time_of(final.at).isoformat().replace("+00:00", "Z")
+    return (final.code, name, final.by, at)
 
 
 def _heading(own: Sequence[str]) -> list[str]:

@@ -16,7 +16,7 @@ from api.http.problems import Problem, results_expired
 from api.items.picture_types import media_type_of
 from api.jobs import render
 from api.jobs.schemas import ItemsOut
-from api.lifecycle.names import Names, NamesDep
+from api.lifecycle.names import NamesDep
 from shared.ledger import ItemFilter, ItemList, ItemOrder, ItemStatus, Job, KnownItem
 from shared.stores.blobs import BlobNotFoundError, Blobs
 
@@ -91,7 +91,7 @@ async def list_items(
     wanted = ItemFilter(
         statuses=status or (),
         needs_review=needs_review,
-        codes=None if category is None else _branch(names, category),
+        codes=None if category is None else names.branch(category),
         least=min_confidence,
         most=max_confidence,
         disagree=branches_disagree,
@@ -139,12 +139,6 @@ def read_picture(
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
     data = _stored(blobs, job, index, sha256)
     return Response(data, headers=headers, media_type=media_type_of(data))
-
-
-def _branch(names: Names, code: str) -> frozenset[str]:
-    """The category's code and all below it; of a category that is not in the taxonomy in force, its code alone."""
-    taxonomy = names.in_force.taxonomy
-    return taxonomy.branch(code) if code in taxonomy.by_code else frozenset({code})
 
 
 def known_item(item_list: ItemList, job: Job, index: int) -> KnownItem:

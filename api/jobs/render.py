@@ -2,16 +2,18 @@
 
 from dataclasses import replace
 from datetime import datetime
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from api.jobs.schemas import (
     AnswerOut,
     BranchesOut,
     CategoryOut,
+    Decider,
     ExplanationOut,
     ItemErrorOut,
     ItemOut,
     JobOut,
+    MemoryOut,
     PhraseOut,
     QueueOut,
     ResultOut,
@@ -64,6 +66,16 @@ def job_out(job: Job, lane: LaneStatus | None) -> JobOut:
     )
 
 
+class Final(NamedTuple):
+    """The category that counts of an item."""
+
+    code: str | None
+    """`None` if a person said that no category fits."""
+    by: Decider
+    at: float | None
+    """When a person decided; `None` where the model did."""
+
+
 def retry_after(job: JobOut, now: float) -> str:
     """Seconds after which asking again is worthwhile: a quarter of the estimated rest."""
     if job.estimated_finish_at is None:
@@ -93,6 +105,7 @@ def result_out(
             metadata=metadata,
         )
     others = [_category(guess, name_of) for guess in outcome.guesses[1:]]
+    final = final_of(outcome, decided)
     return ResultOut(
         id=outcome.id,
         index=outcome.index,
@@ -105,12 +118,17 @@ def result_out(
         cached=outcome.cached,
         bundle=bundle,
         model_version=bundle,
-        final=chosen(final_code(outcome, decided), name_of),
-        decided_by="model" if decided is None else "person",
-        decided_at=None if decided is None else time_of(decided.at),
+        final=chosen(final.code, name_of),
+        decided_by=final.by,
+        decided_at=None if final.at is None else time_of(final.at),
+        memory=outcome.remembered and memory_out(outcome.remembered, name_of, near_copy=outcome.near_copy),
         title=sent.title,
         metadata=metadata,
     )
+
+
+def memory_out(decided: Decided, name_of: NameOf, *, near_copy: bool) -> MemoryOut:
+    return MemoryOut(**dict(decided_out(decided, name_of)), match="near" if near_copy else "same")
 
 
 def explanation_out(bundle: str, outcome: Outcome, why: Explanation, name_of: NameOf) -> ExplanationOut:
@@ -169,9 +187,14 @@ def _branches(outcome: Outcome, name_of: NameOf) -> BranchesOut:
     )
 
 
-def final_code(outcome: Outcome, decided: Decided | None) -> str | None:
-    """Return the category that counts of an item that succeeded; `None` if a person said that no category fits."""
-    return outcome.guesses[0].code if decided is None else decided.code
+def final_of(outcome: Outcome, decided: Decided | None) -> Final:
+    """Return what counts of an item that succeeded: a person's decision, else the memory's answer, else the model's."""
+    best, remembered = outcome.guesses[0].code, outcome.remembered
+    if decided is not None:
+        return Final(decided.code, "person", decided.at)
+    if remembered is not None and outcome.from_memory:  # its category may have been merged into another since
+        return Final(None if remembered.code is None else best, "memory", remembered.at)
+    return Final(best, "model", None)
 
 
 def picture_of(outcome: Outcome) -> Literal["looked_at", "not_looked_at"] | None:

@@ -195,6 +195,19 @@ class ItemErrorOut(BaseModel):
     line: int | None = Field(None, description="The line of the request's table, from 1.")
 
 
+Decider = Literal["model", "memory", "person"]
+
+
+class MemoryOut(DecidedOut):
+    """A decision before this item came."""
+
+    match: Literal["same", "near"] = Field(
+        description="`same`: it was about an item with the same words and picture, and is the answer. `near`: it was "
+        "about one whose words differ in numbers, sizes and colours alone; where the model agrees, it is the answer, "
+        "and where it does not, this item needs a review."
+    )
+
+
 class ResultOut(BaseModel):
     id: str
     index: int = Field(description="The item's position in the request, from 0.")
@@ -214,13 +227,19 @@ class ResultOut(BaseModel):
     model_version: str | None = Field(deprecated=True, description="The same as `bundle`; use that instead.")
     final: ChosenOut | None = Field(
         None,
-        description="What counts: the category that a person decided, null if no category fits; without a decision the "
-        "model's.",
+        description="What counts: the category that a person decided, null if no category fits. Without a decision it "
+        "is what a person decided about such an item before, or else the model's.",
     )
-    decided_by: Literal["model", "person"] | None = Field(
-        None, description="Whose category `final` is; null if the item has no category. More values will follow."
+    decided_by: Decider | None = Field(
+        None,
+        description="Whose category `final` is: a person's, who decided about this item; the memory's, which has what "
+        "a person decided about the same item or a near copy before; or the model's. Null if the item has no category. "
+        "More values will follow.",
     )
     decided_at: datetime | None = Field(None, description="When the person decided; null where the model did.")
+    memory: MemoryOut | None = Field(
+        None, description="What a person has decided before about the same item or a near copy; null where nobody has."
+    )
     title: str | None = Field(
         None, description="The item's title as you sent it; null without one, or if the item is no longer kept."
     )
@@ -304,6 +323,9 @@ class ExplanationOut(BaseModel):
     )
     cascade_threshold: float | None = Field(
         description="The confidence of the text alone from which on the picture is not looked at; null: it always is."
+    )
+    memory: MemoryOut | None = Field(
+        None, description="What people have decided by now about the same item or a near copy; null where nobody has."
     )
     bundle: str = Field(description="The bundle that was asked.")
 

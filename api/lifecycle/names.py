@@ -55,6 +55,11 @@ class Names:
             self._of_bundles[bundle] = None if found is None else found.taxonomy
         return self._of_bundles[bundle]
 
+    def branch(self, code: str) -> frozenset[str]:
+        """Return the category's code and all below it; of one that is not in the taxonomy in force, its code alone."""
+        taxonomy = self.in_force.taxonomy
+        return taxonomy.branch(code) if code in taxonomy.by_code else frozenset({code})
+
     @property
     def key(self) -> Hashable:
         """What the names depend on."""

@@ -8,7 +8,6 @@ from catalog_client._async_catalog import AsyncCatalog
 from catalog_client._catalog import Catalog
 from catalog_client._decision_records import (
     Decision,
-    DecisionInForce,
     DecisionSummary,
     ToldDecision,
     UndoneDecision,
@@ -26,7 +25,7 @@ from catalog_client._errors import (
     WaitTimeoutError,
     WebhookError,
 )
-from catalog_client._item_records import JobItem
+from catalog_client._item_records import Card, JobItem, NearCopies, NearCopy
 from catalog_client._items import Item, Label
 from catalog_client._model_records import (
     Alert,
@@ -52,6 +51,7 @@ from catalog_client._records import (
     Category,
     ChosenCategory,
     Counts,
+    DecisionInForce,
     Deliveries,
     Delivery,
     Explanation,
@@ -63,6 +63,7 @@ from catalog_client._records import (
     Phrase,
     Prediction,
     QueuePlace,
+    RememberedDecision,
     Result,
     ResultsPage,
     WebhookStatus,
@@ -85,6 +86,7 @@ __all__ = [
     "AsyncCatalog",
     "Branches",
     "BundleDrift",
+    "Card",
     "Catalog",
     "CatalogError",
     "Category",
@@ -115,6 +117,8 @@ __all__ = [
     "LabelledAccuracy",
     "Model",
     "Models",
+    "NearCopies",
+    "NearCopy",
     "Period",
     "Phrase",
     "Prediction",
@@ -122,6 +126,7 @@ __all__ = [
     "QueuePlace",
     "QuotaExceededError",
     "Reference",
+    "RememberedDecision",
     "Result",
     "ResultsPage",
     "ServiceUnreachableError",

@@ -3,7 +3,7 @@
 import json
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime
 from http import HTTPStatus
 from typing import Any, Generic, TypedDict, TypeVar
@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from catalog_client._decision_records import Decision, DecisionsPage, DecisionSummary, UndoneDecisions
 from catalog_client._errors import ProblemError, QuotaExceededError, UnexpectedAnswerError
-from catalog_client._item_records import ItemsPage
+from catalog_client._item_records import Card, ItemsPage, NextCards, Released
 from catalog_client._model_records import Drift, Models, Training, TrainingList, TrainingSources
 from catalog_client._parsing import R, parse
 from catalog_client._records import (
@@ -244,7 +244,7 @@ def label_counts() -> Call[LabelCounts]:
 
 
 def decide(decisions: Iterable[Decision | Mapping[str, Any]], idempotency_key: str | None) -> Call[DecisionSummary]:
-    listed = [_without_none(asdict(each) if isinstance(each, Decision) else each) for each in decisions]
+    listed = [each.body() if isinstance(each, Decision) else _without_none(each) for each in decisions]
     return _post("/v1/decisions", _record(DecisionSummary), {"decisions": listed}, headers=_keyed(idempotency_key))
 
 
@@ -255,6 +255,25 @@ def undo(count: int, by: str | None, idempotency_key: str | None) -> Call[Undone
 
 def decisions_page(since: str | None) -> Call[DecisionsPage]:
     return _get("/v1/decisions", _record(DecisionsPage), {"since": since, "limit": _DECISIONS_A_PAGE})
+
+
+def next_cards(
+    limit: int,
+    job_id: str | Job | None,
+    category: str | None,
+    minutes: int,
+    by: str | None,
+    idempotency_key: str | None,
+) -> Call[NextCards]:
+    job = job_id.id if isinstance(job_id, Job) else job_id
+    body = _without_none({"limit": limit, "job_id": job, "category": category, "minutes": minutes, "by": by})
+    return _post("/v1/review/next", _record(NextCards), body, headers=_keyed(idempotency_key))
+
+
+def release(cards: Sequence[Card | tuple[str, int]] | None, by: str | None) -> Call[Released]:
+    named = [(card.job_id, card.index) if isinstance(card, Card) else card for card in cards or ()]
+    items = None if cards is None else [{"job_id": job, "index": index} for job, index in named]
+    return _post("/v1/review/release", _record(Released), _without_none({"items": items, "by": by}))
 
 
 def train(request: Mapping[str, Any], idempotency_key: str | None) -> Call[Training]:

@@ -1,10 +1,11 @@
 """Decisions about results: as programs send them, and as the service answers."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
+from typing import Any
 
 from catalog_client._parsing import Record
-from catalog_client._records import Category, ChosenCategory
+from catalog_client._records import Category, ChosenCategory, DecisionInForce
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,9 +21,20 @@ class Decision:
     note: str | None = None
     """What would fit; beside `none_of_these` alone."""
     skip: bool = False
+    copies: bool = False
+    """The same is decided about all near copies of the item that are open and that nobody else has."""
+    also: tuple[tuple[str, int], ...] = ()
+    """Other items, by job and index, about which the same is decided."""
     by: str | None = None
     """The person who decided; by default the API key's id."""
     took_ms: int | None = None
+
+    def body(self) -> dict[str, Any]:
+        """Return the decision as the service takes it."""
+        facts = {name: fact for name, fact in asdict(self).items() if fact not in (None, ()) and fact is not False}
+        if self.also:
+            facts["also"] = [{"job_id": job, "index": index} for job, index in self.also]
+        return facts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,18 +45,8 @@ class DecisionSummary(Record):
     accepted: int
     decided: int = 0
     skipped: int = 0
-
-
-@dataclass(frozen=True, kw_only=True)
-class DecisionInForce(Record):
-    """What a person decided about an item."""
-
-    id: str
-    by: str
-    at: datetime | None = None
-    category: ChosenCategory | None = None
-    """None if no category fits."""
-    note: str | None = None
+    copies: int = 0
+    """Those about copies of the items that the request named."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +58,8 @@ class UndoneDecision(Record):
     index: int
     decision: DecisionInForce | None = None
     """The earlier decision that is in force again."""
+    copies: int = 0
+    """Decisions about copies that were taken back with it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +86,8 @@ class ToldDecision(Record):
     note: str | None = None
     undoes: str | None = None
     """The id of the decision that is taken back."""
+    like: str | None = None
+    """The id of the decision that it came with, about a near copy."""
     at: datetime | None = None
     took_ms: int | None = None
     suggested: Category | None = None

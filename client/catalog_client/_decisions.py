@@ -1,12 +1,14 @@
 """The methods of both clients that are about decisions."""
 
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from catalog_client import _calls as calls
 from catalog_client._async_connection import AsyncConnection
 from catalog_client._connection import Connection
 from catalog_client._decision_records import Decision, DecisionSummary, ToldDecision, UndoneDecision
+from catalog_client._item_records import Card
+from catalog_client._records import Job
 
 
 class DecisionMethods:
@@ -26,7 +28,7 @@ class DecisionMethods:
     def undo(
         self, count: int = 1, *, by: str | None = None, idempotency_key: str | None = None
     ) -> tuple[UndoneDecision, ...]:
-        """Take back a person's last decisions; returns them, the latest first.
+        """Take back a person's last decisions, with those about copies; returns them, the latest first.
 
         Args:
             count: How many, at most 50.
@@ -44,6 +46,38 @@ class DecisionMethods:
         while page := self._connection.send(calls.decisions_page(since)).decisions:
             yield from page
             since = page[-1].cursor
+
+    def next_cards(
+        self,
+        limit: int = 10,
+        *,
+        job_id: str | Job | None = None,
+        category: str | None = None,
+        minutes: int = 10,
+        by: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> tuple[Card, ...]:
+        """Take the next items that need a look, each with its near copies; nobody else gets them meanwhile.
+
+        Args:
+            limit: How many cards, at most 50.
+            job_id: Only items of this job; by default of all jobs.
+            category: Only items answered with the category of this code, or with one below it.
+            minutes: For how long they are reserved, at most 60.
+            by: The person; by default the API key's id.
+            idempotency_key: Your own key for the request; by default a new one.
+        """
+        call = calls.next_cards(limit, job_id, category, minutes, by, idempotency_key)
+        return self._connection.send(call).cards
+
+    def release(self, cards: Sequence[Card | tuple[str, int]] | None = None, *, by: str | None = None) -> int:
+        """Give cards back that the person does not decide about; returns how many.
+
+        Args:
+            cards: The cards, or their items by job and index; by default all that the person has.
+            by: The person; by default the API key's id.
+        """
+        return self._connection.send(calls.release(cards, by)).released
 
 
 class AsyncDecisionMethods:
@@ -64,3 +98,19 @@ class AsyncDecisionMethods:
             for decision in page:
                 yield decision
             since = page[-1].cursor
+
+    async def next_cards(
+        self,
+        limit: int = 10,
+        *,
+        job_id: str | Job | None = None,
+        category: str | None = None,
+        minutes: int = 10,
+        by: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> tuple[Card, ...]:
+        call = calls.next_cards(limit, job_id, category, minutes, by, idempotency_key)
+        return (await self._connection.send(call)).cards
+
+    async def release(self, cards: Sequence[Card | tuple[str, int]] | None = None, *, by: str | None = None) -> int:
+        return (await self._connection.send(calls.release(cards, by))).released

@@ -114,6 +114,27 @@ class ChosenCategory(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
+class DecisionInForce(Record):
+    """What a person decided about an item."""
+
+    id: str
+    by: str
+    at: datetime | None = None
+    category: ChosenCategory | None = None
+    """None if no category fits."""
+    note: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RememberedDecision(DecisionInForce):
+    """A decision before an item came."""
+
+    match: str = "same"
+    """same: it was about an item with the same words and picture, and is the answer. near: about one whose words differ
+    in numbers, sizes and colours alone; it is the answer where the model agrees, and else the item needs a review."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class AnsweredCategory(Category):
     """An item's category, and where in the tree it lies; services before this release send no path."""
 
@@ -164,11 +185,14 @@ class Result(Record):
     bundle: str | None = older("model_version")
     """The bundle that classified it."""
     final: ChosenCategory | None = None
-    """What counts: a person's decision (None if no category fits), or else the model's category."""
+    """What counts: a person's decision, now or before (None if no category fits), else the model's."""
     decided_by: str | None = None
-    """model or person; None for an item without a category, and from a service that knows no decisions."""
+    """model, person, or memory: a person decided about such an item before. None for an item without a category, and
+    from a service that knows no decisions."""
     decided_at: datetime | None = None
     """When the person decided."""
+    memory: RememberedDecision | None = None
+    """What a person has decided before about the same item or a near copy."""
     title: str | None = None
     """The item's title as it was sent; None if the item is no longer kept."""
     metadata: Mapping[str, Any] | None = None
@@ -250,6 +274,8 @@ class Explanation(Record):
     """The confidence from which on answers need no review; `None` if none is enough."""
     cascade_threshold: float | None = None
     """The confidence of the text alone from which on the picture is not looked at; `None`: it always is."""
+    memory: RememberedDecision | None = None
+    """What people have decided by now about the same item or a near copy."""
     bundle: str = ""
     """The bundle that was asked."""
 

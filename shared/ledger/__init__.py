@@ -44,6 +44,7 @@ from shared.ledger.ledger import (
     StagingLostError,
     SupersededError,
 )
+from shared.ledger.memory import Memory, Remembered
 from shared.ledger.outbox import Outbox
 from shared.ledger.quotas import MEMORY, MemoryFullError, MemoryQuota, QuotaExceededError, Quotas
 from shared.ledger.records import (
@@ -62,6 +63,7 @@ from shared.ledger.records import (
     Value,
 )
 from shared.ledger.results import Results
+from shared.ledger.review_queue import CardsWanted, OpenItem, ReservedCards, ReviewQueue
 from shared.ledger.sent import SentItems
 from shared.ledger.states import TERMINAL, TRANSITIONS, ItemStatus, JobState, PictureUse, WebhookState
 from shared.ledger.trainings import Stage, StageState, Training, TrainingRequest, Trainings, new_training
@@ -80,6 +82,7 @@ __all__ = [
     "Answered",
     "Audit",
     "Breaker",
+    "CardsWanted",
     "Claim",
     "CursorError",
     "Decided",
@@ -111,11 +114,13 @@ __all__ = [
     "LaneStatus",
     "Lease",
     "Ledger",
+    "Memory",
     "MemoryFullError",
     "MemoryQuota",
     "NewJob",
     "NotOnDiskError",
     "NothingToDeliverError",
+    "OpenItem",
     "Outbox",
     "Outcome",
     "Page",
@@ -125,8 +130,11 @@ __all__ = [
     "QueuedItem",
     "QuotaExceededError",
     "Quotas",
+    "Remembered",
+    "ReservedCards",
     "Results",
     "ResultsGoneError",
+    "ReviewQueue",
     "Search",
     "Sent",
     "SentItems",

@@ -28,6 +28,8 @@ _CURSOR = re.compile("[0-9]{16}-[0-9]{6}")
 
 class DecisionAction(StrEnum):
     DECIDE = "decide"
+    COPY = "copy"
+    """It came with another item's decision, and is undone with that one."""
     SKIP = "skip"
     """The item stays as it is; that the person has seen it can be undone."""
     UNDO = "undo"
@@ -51,6 +53,8 @@ class DecisionRow:
     needs_review: bool = False
     undoes: str = ""
     """The place of the decision that is taken back."""
+    identity: str = ""
+    """By what the same item and its near copies are recognised; "" if what was sent is not kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +79,8 @@ class UndoableDecision:
     place: str
     job: str
     index: int
+    file: str | None
+    """The name of its file, which also has what was decided with it; `None` if it is not known."""
 
 
 class ToldDecision(NamedTuple):
@@ -167,8 +173,9 @@ class Decisions:
         """Forget all but what jobs have, to be made again from all files; false if another process is doing that."""
         if not self._redis.set(f"{_KEY}building", "", ex=TURN_S, nx=True):
             return False
-        for pattern in ("built", "applied", "by:*", "of:*", "gone:*"):
-            for key in self._redis.scan_iter(f"{_KEY}{pattern}", _AT_ONCE):
+        patterns = [f"{_KEY}{kind}" for kind in ("built", "applied", "by:*", "of:*", "gone:*")]
+        for pattern in (*patterns, f"{PREFIX}memory:*", f"{PREFIX}near:*"):
+            for key in self._redis.scan_iter(pattern, _AT_ONCE):
                 self._redis.delete(key.decode())
         return True
 
@@ -185,9 +192,9 @@ class Decisions:
 
     def undoable(self, tenant: str, by: str, count: int) -> list[UndoableDecision]:
         """Return a person's last decisions that were not undone, the latest first."""
-        found = self._redis.zrevrange(f"{_KEY}by:{tenant}:{_person(by)}", 0, count - 1)
-        parts = [member.decode().split(" ") for member in found]
-        return [UndoableDecision(place, job, int(index)) for place, job, index in parts]
+        found = self._redis.zrevrange(f"{_KEY}by:{tenant}:{person_key(by)}", 0, count - 1)
+        parts = [member.decode().split(" ", 3) for member in found]
+        return [UndoableDecision(place, job, int(index), *file or (None,)) for place, job, index, *file in parts]
 
     def page(self, tenant: str, since: str | None, limit: int) -> list[ToldDecision]:
         """Return a tenant's decisions after the cursor in the order of their arrival.
@@ -223,7 +230,7 @@ class DecidedItems:
         for first in range(0, len(indices), _AT_ONCE):
             some = [str(index) for index in indices[first : first + _AT_ONCE]]
             kept = self._redis.hmget(job_key(job.id, "decided"), some)
-            found |= {int(index): _decided(lines) for index, lines in zip(some, kept, strict=True) if lines}
+            found |= {int(index): _latest(lines) for index, lines in zip(some, kept, strict=True) if lines}
         return found
 
     def indices(self, job: Job, by: str | None = None) -> set[int]:
@@ -233,24 +240,29 @@ class DecidedItems:
         key = job_key(job.id, "decided")
         if by is None:
             return {int(index) for index in self._redis.hkeys(key)}
-        return {int(index) for index, lines in self._redis.hgetall(key).items() if _decided(lines).by == by}
+        return {int(index) for index, lines in self._redis.hgetall(key).items() if _latest(lines).by == by}
 
 
 def _arguments(row: DecisionRow) -> Iterator[str | int]:
     what = row.undoes
-    if row.action is DecisionAction.DECIDE:
+    if row.action in (DecisionAction.DECIDE, DecisionAction.COPY):
         # JSON has no line break in it.
         kept = json.dumps([row.code, row.by, row.note], ensure_ascii=False, separators=(",", ":"))
         what = f"{row.place} {int(row.needs_review)} {kept}"
-    yield from (row.job, row.index, row.action.value, row.place, _person(row.by), what, row.told)
+    yield from (row.job, row.index, row.action.value, row.place, person_key(row.by), what, row.told, row.identity)
 
 
-def _decided(lines: bytes) -> Decided:
-    place, _, kept = lines.rpartition(b"\n")[2].decode().split(" ", 2)
+def _latest(lines: bytes) -> Decided:
+    return decided_of(lines.rpartition(b"\n")[2])
+
+
+def decided_of(line: bytes) -> Decided:
+    """Return the decision of a line that `decide.lua` has kept."""
+    place, _, kept = line.decode().split(" ", 2)
     code, by, note = json.loads(kept)
     return Decided(place, code, by, note)
 
 
-def _person(by: str) -> str:
+def person_key(by: str) -> str:
     """Return what stands for a person's name in keys."""
     return hashlib.sha256(by.encode()).hexdigest()[:16]

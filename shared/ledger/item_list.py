@@ -2,7 +2,7 @@
 
 import heapq
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -162,18 +162,46 @@ class ItemList:
             ResultsGoneError: The results have expired.
         """
         places = list[Place]()
-        for chunk, facets in self._facets(job, self._chunks.order(job)):
+        for chunk, facets in read_facets(self._chunks, job, self._chunks.order(job)):
             if len(places) == len(indices):
                 break
             if near := [index for index in indices if facets.may_have(index)]:
                 places += [(0, 0, chunk, index) for index in facets.indices.intersection(near)]
+        return self._known(job, places)
+
+    def at(self, job: Job, wanted: Mapping[int, Collection[int]]) -> dict[int, KnownItem]:
+        """Return the finished items at these positions of the request, whose chunks are known.
+
+        Raises:
+            ResultsGoneError: The results have expired.
+        """
+        return self._known(job, [(0, 0, chunk, index) for chunk, indices in wanted.items() for index in indices])
+
+    def sent_at(self, job: Job, wanted: Mapping[int, Collection[int]]) -> dict[int, QueuedItem]:
+        """Return what was sent of the finished items at these positions, whose chunks are known.
+
+        Of items that are no longer kept there are the ids, and titles that results give back.
+
+        Raises:
+            ResultsGoneError: The results have expired.
+        """
+        found = self._chunks.items_at(job, wanted)
+        rest = {chunk: {*indices}.difference(found) for chunk, indices in wanted.items()}
+        lacking = {chunk: indices for chunk, indices in rest.items() if indices}
+        sent = self._chunks.sent_at(job, lacking)
+        for index, (_, outcome) in self._chunks.outcomes_at(job, lacking).items():
+            title = sent[index].title if index in sent else None
+            found[index] = QueuedItem(index, outcome.id, title)
+        return found
+
+    def _known(self, job: Job, places: Sequence[Place]) -> dict[int, KnownItem]:
         sent = self._chunks.items_at(job, _by_chunk(places))
         known = self._with_outcomes(job, [(place, sent.get(place[3])) for place in places])
         return {each.outcome.index: each for each in known}
 
     def _places(self, job: Job, wanted: ItemFilter, looked_at: OrderedItems) -> Iterator[Place]:
         decided = self._are_wanted(job, wanted)
-        for chunk, facets in self._facets(job, looked_at.chunks):
+        for chunk, facets in read_facets(self._chunks, job, looked_at.chunks):
             rows = wanted.rows(facets)
             yield from looked_at.places(chunk, rows if decided is None else [row for row in rows if decided(row[1][0])])
 
@@ -185,14 +213,6 @@ class ItemList:
         if wanted.decided_by is not None:
             return lambda index: index in indices and asked is not False
         return lambda index: (index in indices) == asked
-
-    def _facets(self, job: Job, chunks: Sequence[int]) -> Iterator[tuple[int, Facets]]:
-        written = self._chunks.facets(job)
-        for chunk in chunks:
-            if (content := written.get(chunk)) is not None:
-                yield chunk, Facets.read(content)
-            elif (read := self._chunks.outcomes(job, chunk)) is not None:  # skipped, never done, or an older release's
-                yield chunk, Facets.of(*read)
 
     def _sent(self, job: Job, places: Sequence[Place]) -> Iterator[_Sent]:
         """Yield the items as they were sent, which may not be kept; not all, if they are in many chunks."""
@@ -222,3 +242,13 @@ def _by_chunk(places: Sequence[Place]) -> dict[int, set[int]]:
     for _, _, chunk, index in places:
         found[chunk].add(index)
     return found
+
+
+def read_facets(chunks: Chunks, job: Job, order: Sequence[int]) -> Iterator[tuple[int, Facets]]:
+    """Yield these chunks' facets, as far as they have outcomes."""
+    written = chunks.facets(job)
+    for chunk in order:
+        if (content := written.get(chunk)) is not None:
+            yield chunk, Facets.read(content)
+        elif (read := chunks.outcomes(job, chunk)) is not None:  # skipped, never done, or an older release's
+            yield chunk, Facets.of(*read)

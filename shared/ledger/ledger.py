@@ -14,6 +14,7 @@ from shared import redis_access
 from shared.ledger.facets import Facets
 from shared.ledger.freeing import Freeing
 from shared.ledger.idempotency import Claim
+from shared.ledger.open_items import pack_likeness
 from shared.ledger.packing import pack_items, pack_outcomes, pack_sent, unpack_items
 from shared.ledger.quotas import MEMORY, MemoryFullError, MemoryQuota, QuotaExceededError
 from shared.ledger.records import Job, LaneStatus, Lease, NewJob, Outcome, QueuedItem, Sent
@@ -30,12 +31,13 @@ MAX_DEADLINE_S = 7 * 24 * 3600
 STAGING_S = 60
 """What a request has staged disappears after this time, unless the request is still under way and renews it."""
 
+JOB_ID = re.compile("[0-9a-f]{24}")
+
 _ON_DISK_S = 3
 _AT_ONCE = 1000
 _LOOK_AT = 1000
 _RATE_WINDOWS = 6
 _WINDOW_S = 10
-_ID = re.compile("[0-9a-f]{24}")
 
 
 class JobNotFoundError(LookupError):
@@ -259,8 +261,8 @@ class Ledger:
         again = pack_items([item for item in lease.items if item.index in failed]) if failed else b""
         packed = pack_outcomes(bundle, outcomes)
         counts = (len(outcomes) - len(failed), len(failed), unsure)
-        facets = Facets.of(bundle, outcomes).write()
-        state = self._commit(args=[lease.job_id, lease.chunk, packed, again, *counts, bundle, facets])
+        facets, likeness = Facets.of(bundle, outcomes).write(), pack_likeness(lease.items, outcomes)
+        state = self._commit(args=[lease.job_id, lease.chunk, packed, again, *counts, bundle, facets, likeness])
         return JobState(state.decode()) if state else None
 
     def release(self, leases: Sequence[Lease]) -> None:
@@ -305,7 +307,7 @@ class Ledger:
 
     def job(self, job: str) -> Job:
         """Raises `JobNotFoundError`."""
-        if not _ID.fullmatch(job):  # a client's text must not lead to another key
+        if not JOB_ID.fullmatch(job):  # a client's text must not lead to another key
             raise JobNotFoundError(job)
         with self._redis.pipeline(transaction=False) as pipe:
             pipe.hgetall(job_key(job))

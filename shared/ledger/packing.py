@@ -11,14 +11,19 @@ from dataclasses import fields, replace
 from operator import attrgetter
 from typing import Any, NamedTuple
 
-from shared.ledger.records import Explanation, Guess, Outcome, QueuedItem, Sent
+from shared.ledger.records import Decided, Explanation, Guess, Outcome, QueuedItem, Sent
 from shared.ledger.states import ItemStatus
 
 _NUMBER = re.compile("0|[1-9][0-9]{0,17}")
 _ITEM = attrgetter(*(field.name for field in fields(QueuedItem)))
 _SUCCEEDED = attrgetter("index", "id", "needs_review", "cached", "weights")
 _EXPLANATION = attrgetter(*(field.name for field in fields(Explanation)))
+_REMEMBERED = attrgetter(*(field.name for field in fields(Decided)))
 _OTHERS = attrgetter("index", "id", "status", "error", "message", "pointer", "line")
+
+
+_Row = Sequence[Any] | None
+"""The fields of a record, if there is one."""
 
 
 class _Path(NamedTuple):
@@ -44,9 +49,9 @@ def count_items(packed: bytes) -> int:
 
 
 def pack_outcomes(bundle: str, outcomes: Sequence[Outcome]) -> bytes:
-    """Pack the outcomes, and behind them the paths to their categories and the explanations, if there are any.
+    """Pack the outcomes; behind them paths to categories, explanations and remembered decisions, if there are any.
 
-    These are in zlib streams of their own, because earlier releases read the first one alone, or the first two.
+    These are in zlib streams of their own, because earlier releases read only the first one, two or three.
     """
     answered = [outcome for outcome in outcomes if outcome.status is ItemStatus.SUCCEEDED]
     packed = _pack([bundle, [_to_row(outcome) for outcome in outcomes]])
@@ -54,24 +59,34 @@ def pack_outcomes(bundle: str, outcomes: Sequence[Outcome]) -> bytes:
         outcome.path or outcome.sure != _sure_alone(outcome.guesses, outcome.needs_review) for outcome in answered
     )
     explained = any(outcome.explanation for outcome in answered)
-    if told or explained:
+    remembered = any(outcome.remembered for outcome in answered)
+    if told or explained or remembered:
         packed += _pack_paths(answered)
-    return packed + _pack_explanations(answered) if explained else packed
+    if explained or remembered:
+        packed += _pack([outcome.explanation and _EXPLANATION(outcome.explanation) for outcome in answered])
+    if remembered:
+        packed += _pack([_memory_row(outcome) for outcome in answered])
+    return packed
 
 
 def unpack_outcomes(packed: bytes, indices: Collection[int] | None = None) -> tuple[str, list[Outcome]]:
     """Return the bundle ("" for none), and the outcomes it gave, or those of them with these indices."""
     (bundle, rows), rest = _unpack_first(packed)
     paths, rest = _unpack_paths(rest)
-    explanations = _unpack_explanations(rest)
+    explanations, memories = _unpack_rows(rest)
     found = list[Outcome]()
     for row in rows:
-        # The paths are those of the succeeded, in their order; so are the explanations.
-        succeeded = not isinstance(row[2], str)
-        path, explanation = (next(paths, None), next(explanations, None)) if succeeded else (None, None)
+        path, explanation, remembered = None, None, None
+        if not isinstance(row[2], str):  # it has succeeded: the others are those of the succeeded, in their order
+            path, explanation, remembered = next(paths, None), next(explanations, None), next(memories, None)
         if indices is None or row[0] in indices:
             outcome = _from_row(path, *row)
-            found.append(replace(outcome, explanation=explanation) if explanation else outcome)
+            if explanation:
+                outcome = replace(outcome, explanation=_explanation(*explanation))
+            if remembered:
+                near_copy, *decided = remembered
+                outcome = replace(outcome, remembered=Decided(*decided), near_copy=near_copy)
+            found.append(outcome)
     return bundle, found
 
 
@@ -155,18 +170,22 @@ def _unpack_paths(packed: bytes) -> tuple[Iterator[_Path], bytes]:
     return (_Path(paths[number], confidences, sure) for number, sure, *confidences in rows), rest
 
 
-def _pack_explanations(answered: Sequence[Outcome]) -> bytes:
-    return _pack([outcome.explanation and _EXPLANATION(outcome.explanation) for outcome in answered])
+def _memory_row(outcome: Outcome) -> _Row:
+    return None if outcome.remembered is None else (outcome.near_copy, *_REMEMBERED(outcome.remembered))
 
 
-def _unpack_explanations(packed: bytes) -> Iterator[Explanation | None]:
-    """Yield the explanation of each outcome that succeeded; nothing, if there are none."""
-    for row in _unpack(packed) if packed else ():
-        if row is None:
-            yield None
-        else:
-            words, effects, phrases, *thresholds = row
-            yield Explanation(tuple(words), tuple(effects), tuple(map(tuple, phrases)), *thresholds)
+def _unpack_rows(packed: bytes) -> tuple[Iterator[_Row], Iterator[_Row]]:
+    """Return explanation and remembered decision of each outcome that succeeded; nothing, if there are none."""
+    if not packed:
+        return iter(()), iter(())
+    explanations, rest = _unpack_first(packed)
+    return iter(explanations), iter(_unpack(rest) if rest else ())
+
+
+def _explanation(
+    words: Sequence[str], effects: Sequence[float], phrases: Sequence[Sequence[int]], *thresholds: float | None
+) -> Explanation:
+    return Explanation(tuple(words), tuple(effects), tuple([(first, count) for first, count in phrases]), *thresholds)
 
 
 def _guess(code: str | int, confidence: float) -> Guess:

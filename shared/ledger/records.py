@@ -69,6 +69,22 @@ class Explanation:
 
 
 @dataclass(frozen=True, slots=True)
+class Decided:
+    """What a person decided about an item, as it is in force."""
+
+    place: str
+    """Its place among its tenant's decisions: microseconds since 1970, `-`, and its position in the request."""
+    code: str | None
+    """The category; `None`: no category fits."""
+    by: str
+    note: str | None = None
+
+    @property
+    def at(self) -> float:
+        return int(self.place.partition("-")[0]) / 1e6
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """The outcome of one item: guesses, best first, or an error."""
 
@@ -104,6 +120,16 @@ class Outcome:
     """The share of the words read that the model does not know as whole words."""
     explanation: Explanation | None = None
     """Only of an item whose job asks for it."""
+    remembered: Decided | None = None
+    """The decision about the same item before, or about a near copy; of one that no category fits, and of a near copy,
+    the guesses are the model's."""
+    near_copy: bool = False
+    """What is remembered is about a near copy: it is the answer unless this needs a review."""
+
+    @property
+    def from_memory(self) -> bool:
+        """Whether what people decided before is the answer."""
+        return self.remembered is not None and not (self.near_copy and self.needs_review)
 
     @classmethod
     def failed(cls, item: QueuedItem, error: str, message: str) -> "Outcome":
@@ -147,22 +173,6 @@ class Page:
     """Cursor of the next page; while the job runs, more outcomes may follow."""
     complete: bool
     """Whether the job has ended and nothing follows the cursor."""
-
-
-@dataclass(frozen=True, slots=True)
-class Decided:
-    """What a person decided about an item, as it is in force."""
-
-    place: str
-    """Its place among its tenant's decisions: microseconds since 1970, `-`, and its position in the request."""
-    code: str | None
-    """The category; `None`: no category fits."""
-    by: str
-    note: str | None = None
-
-    @property
-    def at(self) -> float:
-        return int(self.place.partition("-")[0]) / 1e6
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ Keys, below the prefix `catalog:`:
     job:{id}:kept        hash: chunk → packed items of committed chunks, for corrections
     job:{id}:results     hash: chunk → packed outcomes
     job:{id}:facets      hash: chunk → what its classified items are chosen and ordered by
+    job:{id}:likeness    hash: chunk → what its items that need a look have in common with their near copies
     job:{id}:sent        hash: chunk → packed own columns of its items, and titles that are not kept elsewhere;
                          `columns` → the names of all own columns, as JSON
     job:{id}:decided     hash: item's index → its decisions in the order of arrival, a line each; the last is in force
@@ -47,7 +48,11 @@ Keys, below the prefix `catalog:`:
     decisions:building           exists while a process makes the index
     decisions:of:{tenant}        zset: "cursor decision" in the order of arrival, for those that take them up
     decisions:gone:{tenant}      cursor of the last one that is no longer there
-    decisions:by:{tenant}:{p}    zset: the last decisions of a person, "place job index"
+    decisions:by:{tenant}:{p}    zset: the last decisions of a person, "place job index file"
+    review:reserved:{tenant}     zset: "job index" of an item that is reserved for a person → until when
+    review:cards:{tenant}        hash: the first item of a card that is reserved → its person and its items, by lines
+    memory:{tenant}      hash: words and picture of an item, hashed → decisions about it in order, a line each
+    near:{tenant}        hash: what near copies have in common, hashed → decisions about them in order, a line each
     endpoint:{e}         hash: a tenant's webhook URL: failures in a row, end of its pause, when it was disabled
     endpoint:{e}:slots   zset: attempts under way, "id round" → when the attempt counts as lost
 """
@@ -63,6 +68,10 @@ from shared.redis_access import PREFIX, LuaScripts
 
 def job_key(job: str, part: str | None = None) -> str:
     return f"{PREFIX}job:{job}" + (f":{part}" if part else "")
+
+
+def cards_key(tenant: str) -> str:
+    return f"{PREFIX}review:cards:{tenant}"
 
 
 def _legal() -> str:

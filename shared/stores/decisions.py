@@ -12,8 +12,10 @@ from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from enum import StrEnum
 
+from shared.ledger import QueuedItem
+from shared.likeness import text_key
 from shared.stores.files import Files
-from shared.stores.labels import Label, LabelKind
+from shared.stores.labels import Label, LabelKind, identity
 from shared.stores.request_files import RequestFiles, arrival, microseconds
 
 
@@ -47,6 +49,8 @@ class Decision:
     """The category, of a decision for one; it may have others below it."""
     note: str | None = None
     took_ms: int | None = None
+    like: int | None = None
+    """The position in its request of the decision or undo that it came with, about a near copy."""
     undoes: str | None = None
     """The place of the decision that is taken back."""
     bundle: str | None = None
@@ -61,6 +65,8 @@ class Decision:
     picture: str | None = None
     """The sha256 of its bytes, which are in the label store."""
     url: str | None = None
+    identity: str | None = None
+    """By what the same item and its near copies are recognised (`identity_of`); `None` if the item was not kept."""
     file: str = ""
     """Name of its file; files sort by arrival."""
 
@@ -72,7 +78,15 @@ class Decision:
     @property
     def place(self) -> str:
         """Its place among all decisions of its tenant, in the order of arrival, which also is its id."""
-        return f"{microseconds(self.file):016d}-{self.index:06d}"
+        return self._placed(self.index)
+
+    @property
+    def like_place(self) -> str | None:
+        """The place of the decision that it came with."""
+        return None if self.like is None else self._placed(self.like)
+
+    def _placed(self, index: int) -> str:
+        return f"{microseconds(self.file):016d}-{index:06d}"
 
     @property
     def decides(self) -> bool:
@@ -112,6 +126,15 @@ class DecisionStore:
         """Yield the decisions of these files, or of all, in the order of their arrival."""
         for name in self.names() if names is None else names:
             yield from self.read(name)
+
+
+def identity_of(item: QueuedItem) -> str | None:
+    """Return by what the same item is recognised, and by what its near copies; `None` for an item without content.
+
+    32 hex digits stand for its words and its picture, or the picture's URL; 16 for what variants of its text share.
+    """
+    same = identity(item.title, item.description, item.blob or item.url)
+    return None if same is None else f"{same}{text_key(item.title, item.description):016x}"
 
 
 def in_force(decisions: Iterable[Decision]) -> list[Decision]:

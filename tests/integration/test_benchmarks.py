@@ -21,9 +21,11 @@ _SMALL = {
     "overhead": ["--items", "16", "--rounds", "1"],
     "cascade": ["--items", "16", "--rounds", "1"],
     "explanation": ["--items", "30"],
+    "remembered": ["--items", "200", "--rounds", "1", "--most", "30000"],
     "waiters": ["--callers", "40", "--jobs", "2"],
     "memory": ["--items", "500", "--shown", "8"],
     "categories": ["--leaves", "120", "--items", "600", "--epochs", "1", "--titles", "200", "--rounds", "1"],
+    "near_copies": ["--mistakes", "60", "--items", "1000"],
 }
 
 

@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from redis import Redis, RedisError
 
@@ -18,6 +19,7 @@ from worker.classify.held_chunks import HeldChunks
 from worker.classify.isolation import IsolationError, classify_isolated, longest_item_s
 from worker.classify.lane_slots import LaneSlots
 from worker.classify.outcomes import profile_of
+from worker.classify.remembered import RememberedItems
 from worker.classify.trouble import Trouble
 from worker.process import metrics
 from worker.serving.batching import Priority
@@ -41,6 +43,7 @@ class ChunkProcessor:
         self._settings = settings
         self._ledger = Ledger(redis)
         self._drift = Drift(redis, settings.keep_drift_days)
+        self._remembered = RememberedItems(redis)
         self._chunks = chunks
         self._slots = slots
         self._trouble = trouble
@@ -76,6 +79,16 @@ class ChunkProcessor:
                 return None
 
     def _outcomes(
+        self, lease: Lease, lane: Lane, classifier: Classifier, progressed: Callable[[], None]
+    ) -> list[Outcome]:
+        if lease.explain:  # what people have decided does not say why the model answers as it does
+            return self._computed(lease, lane, classifier, progressed)
+        remembered = self._remembered.answers(lease.tenant, lease.items, classifier.projections.now().taxonomy)
+        rest = [item for item in lease.items if item.index not in remembered.outcomes]
+        computed = self._computed(replace(lease, items=rest), lane, classifier, progressed) if rest else []
+        return [*remembered.outcomes.values(), *map(remembered.applied, computed)]
+
+    def _computed(
         self, lease: Lease, lane: Lane, classifier: Classifier, progressed: Callable[[], None]
     ) -> list[Outcome]:
         if self._is_suspect(lease):
@@ -144,5 +157,6 @@ def _tally(outcomes: Sequence[Outcome]) -> dict[str, int]:
     return {
         "catalog.items.failed": sum(outcome.status is ItemStatus.FAILED for outcome in outcomes),
         "catalog.items.cached": sum(outcome.cached for outcome in outcomes),
+        "catalog.items.remembered": sum(outcome.from_memory for outcome in outcomes),
         "catalog.items.not_looked_at": sum(outcome.not_looked_at for outcome in outcomes),
     }

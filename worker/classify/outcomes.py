@@ -65,7 +65,7 @@ def to_outcomes(
 
 
 def profile_of(outcomes: Sequence[Outcome], *, decided: bool) -> Profile:
-    """Return the profile of the outcomes that succeeded.
+    """Return the profile of what the model answered.
 
     Args:
         decided: Whether the model decided which pictures to look at.
@@ -79,7 +79,7 @@ def profile_of(outcomes: Sequence[Outcome], *, decided: bool) -> Profile:
     return Profile.of(
         seen(outcome, best)
         for outcome in outcomes
-        if outcome.status is ItemStatus.SUCCEEDED
+        if outcome.status is ItemStatus.SUCCEEDED and (outcome.remembered is None or outcome.near_copy)
         for best in outcome.guesses[:1]
     )
 

@@ -53,6 +53,7 @@ _ITEMS = Counter("catalog_items", "Items whose outcome was committed.", ("lane",
 _PICTURES = Counter(
     "catalog_pictures", "Pictures of classified items, by whether the model looked at them.", ("looked_at",)
 )
+_REMEMBERED = Counter("catalog_items_remembered", "Items that were answered with what people had decided before.")
 _ERRORS = Counter("catalog_item_errors", "Items that failed, by error code.", ("error",))
 _CHUNKS = Counter("catalog_chunks", "Chunks that were worked on, by how the work ended.", ("lane", "end"))
 _CHUNK_SECONDS = Histogram(
@@ -89,6 +90,7 @@ def committed(lane: Lane, outcomes: Sequence[Outcome]) -> None:
     chunk_ended(lane, ChunkEnd.COMMITTED)
     for status, items in Tally(outcome.status for outcome in outcomes).items():
         _ITEMS.labels(lane, status).inc(items)
+    _REMEMBERED.inc(sum(outcome.from_memory for outcome in outcomes))
     _PICTURES.labels("no").inc(sum(outcome.not_looked_at for outcome in outcomes))
     _PICTURES.labels("yes").inc(sum(outcome.image is not None for outcome in outcomes))
     for error, items in Tally(outcome.error for outcome in outcomes if outcome.error).items():

@@ -32,7 +32,7 @@ def decide(
             exists=True,
             dir_okay=False,
             help="Decisions as NDJSON, or as CSV if the name ends in .csv: job_id, index, and category, none_of_these "
-            "(perhaps with a note) or skip.",
+            "(perhaps with a note) or skip, perhaps copies.",
         ),
     ],
     idempotency_key: IdempotencyKey,
@@ -43,7 +43,7 @@ def decide(
     """Decide about results, all of a file or none of it."""
     with brief_catalog(url, key) as catalog:
         summary = catalog.decide(_read(file), idempotency_key=idempotency_key)
-    say(f"{summary.accepted} decisions accepted; {summary.skipped} skip an item")
+    say(f"{summary.accepted} decisions accepted, {summary.copies} of them about copies; {summary.skipped} skip an item")
     if as_json:
         show_json(summary.document)
 
@@ -74,6 +74,36 @@ def decisions(
     with brief_catalog(url, key) as catalog:
         for decision in catalog.decisions(since=since):
             typer.echo(json.dumps(decision.document))
+
+
+@app.command("next")
+def next_(
+    idempotency_key: IdempotencyKey,
+    limit: Annotated[int, typer.Option(min=1, max=50, help="How many cards.")] = 10,
+    job: Annotated[str | None, typer.Option(help="Only items of this job.")] = None,
+    category: Annotated[
+        str | None, typer.Option(help="Only items answered with this category's code, or one below.")
+    ] = None,
+    minutes: Annotated[int, typer.Option(min=1, max=60, help="For how long they are reserved.")] = 10,
+    by: By = None,
+    url: Url = DEFAULT_URL,
+    key: Key = None,
+) -> None:
+    """Take the next items that need a look, and print them with their near copies, as NDJSON."""
+    with brief_catalog(url, key) as catalog:
+        cards = catalog.next_cards(
+            limit, job_id=job, category=category, minutes=minutes, by=by, idempotency_key=idempotency_key
+        )
+    for card in cards:
+        typer.echo(json.dumps(card.document))
+
+
+@app.command()
+def release(by: By = None, url: Url = DEFAULT_URL, key: Key = None) -> None:
+    """Give back all cards that a person has taken and not decided about."""
+    with brief_catalog(url, key) as catalog:
+        released = catalog.release(by=by)
+    say(f"{released} cards given back")
 
 
 def _read(file: Path) -> Iterator[dict[str, Any]]:

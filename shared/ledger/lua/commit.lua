@@ -1,9 +1,10 @@
 -- ARGV: id, chunk, results, items to keep for a retry or '', succeeded, failed, needs_review, bundle, facets of the
--- results. The first commit of a chunk counts, by any worker; a later one, or one after the job's end or deadline,
--- changes nothing and returns false. Returns the job's state. A worker of the release before gives no facets.
+-- results, likeness of those that need a look or ''. The first commit of a chunk counts, by any worker; a later one, or one
+-- after the job's end or deadline, changes nothing and returns false. Returns the job's state. A worker of the release
+-- before gives neither facets nor likeness.
 
 local id, chunk, results, failures = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
-local facets = ARGV[9] or ''
+local facets, likeness = ARGV[9] or '', ARGV[10] or ''
 local items = tonumber(ARGV[5]) + tonumber(ARGV[6])
 local attempt = redis.call('HGET', part(id, 'attempts'), chunk)
 if attempt then redis.call('ZREM', 'catalog:leases', member_of(id, chunk, attempt)) end
@@ -14,9 +15,15 @@ local lane, tenant, keep_inputs = unpack(redis.call('HMGET', job(id), 'lane', 't
 local kept = keep_inputs == '1' and redis.call('HGET', part(id, 'input'), chunk)
 if holds(tenant, id) then
   local freed = kept and 0 or redis.call('HSTRLEN', part(id, 'input'), chunk)
-  hold(tenant, id, #results + #failures + #facets - freed)
+  hold(tenant, id, #results + #failures + #facets + #likeness - freed)
 end
 if facets ~= '' then redis.call('HSET', part(id, 'facets'), chunk, facets) end
+if likeness ~= '' then
+  redis.call('HSET', part(id, 'likeness'), chunk, likeness)
+  -- It does not last for ever if a process of the release before, which does not know it, ends the job.
+  local deadline, keep = unpack(redis.call('HMGET', job(id), 'deadline', 'keep'))
+  redis.call('EXPIRE', part(id, 'likeness'), math.ceil(tonumber(deadline) - now() + tonumber(keep)) + READING)
+end
 redis.call('LREM', part(id, 'ready'), 0, chunk)
 redis.call('HDEL', part(id, 'attempts'), chunk)
 redis.call('HDEL', part(id, 'losses'), chunk)

@@ -150,7 +150,7 @@ local function finish(id, state, reason)
   redis.call('DEL', part(id, 'ready'), part(id, 'attempts'), part(id, 'losses'), part(id, 'postponed'))
   -- For API processes of the release before, which wait at this list.
   redis.call('RPUSH', part(id, 'done'), state)
-  for _, name in ipairs({'input', 'kept', 'results', 'facets', 'sent', 'decided', 'order', 'done'}) do
+  for _, name in ipairs({'input', 'kept', 'results', 'facets', 'likeness', 'sent', 'decided', 'order', 'done'}) do
     redis.call('EXPIRE', part(id, name), keep + READING)
   end
   for _, key in ipairs({job(id), part(id, 'training'), part(id, 'log')}) do redis.call('EXPIRE', key, keep + keep_record) end
@@ -182,4 +182,26 @@ local function release(member, lost)
   redis.call('LPUSH', part(id, 'ready'), chunk)
   give_turn(id)
   return postponed and 0 or 1
+end
+
+-- Items that people have reserved: until when each is, and by the first item of each card its person and its items, by lines.
+local function reserved(tenant) return 'catalog:review:reserved:' .. tenant end
+local function cards(tenant) return 'catalog:review:cards:' .. tenant end
+
+-- Give an item back; if it is the first of a card, the whole card.
+local function give_back(tenant, member)
+  redis.call('ZREM', reserved(tenant), member)
+  local card = redis.call('HGET', cards(tenant), member)
+  if not card then return end
+  for line in string.gmatch(card, '[^\n]+') do redis.call('ZREM', reserved(tenant), line) end
+  redis.call('HDEL', cards(tenant), member)
+end
+
+-- Let go of what has expired.
+local function let_reservations_go(tenant)
+  local time = now()
+  for _, member in ipairs(redis.call('ZRANGE', reserved(tenant), '-inf', time, 'BYSCORE')) do
+    redis.call('HDEL', cards(tenant), member)
+  end
+  redis.call('ZREMRANGEBYSCORE', reserved(tenant), '-inf', time)
 end

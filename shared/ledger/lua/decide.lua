@@ -1,16 +1,20 @@
 -- ARGV: tenant, a file's name and moment, token of the turn or '', seconds for which what is written here lasts, '1' if no
--- more of the file follows; then of each decision: job, index, 'decide', 'skip' or 'undo', place, person, what is kept of
--- it or the place that is undone, and what is told of it. Applies a file's decisions; what is there already, or a whole
--- file that was applied before, changes nothing.
+-- more of the file follows; then of each decision: job, index, 'decide', 'copy', 'skip' or 'undo', place, person, what is
+-- kept of it or the place that is undone, what is told of it, and the item's identity or ''. Applies a file's decisions; what
+-- is there already, or a whole file that was applied before, changes nothing.
 --
 -- An item's decisions are kept as lines in the order of their places; the last one is in force. A line has a place, ' ',
--- '1' if the item needed a review, ' ', and the rest.
+-- '1' if the item needed a review, ' ', and the rest. So are, for longer than jobs, those of each identity.
 
 local tenant, file, moment, token, lasts, complete = unpack(ARGV, 1, 6)
 local PLACE = 23   -- characters of a place
 local DEPTH = 50   -- decisions that are kept of an item, and that a person can undo
 local IN_MIND = 2 * 86400 -- seconds for which it is kept in mind that a file was applied
 local FEED = 50000 -- decisions of a tenant that can be read in the order of arrival
+local REMEMBERED = 1000000 -- items of a tenant whose decisions are remembered, and as many kinds of near copies
+local SAME = 32    -- characters of an identity that tell the same item; the rest tells its near copies
+local NO_TEXT = '0000000000000000'
+local memory, near = 'catalog:memory:' .. tenant, 'catalog:near:' .. tenant
 local feed = 'catalog:decisions:of:' .. tenant
 local function by(person) return 'catalog:decisions:by:' .. tenant .. ':' .. person end
 
@@ -63,6 +67,20 @@ local function change(id, index, changed, argument)
   redis.call('HINCRBY', job(id), 'decisions', 1)
 end
 
+local function remember_in(key, field, changed, argument)
+  local before = redis.call('HGET', key, field)
+  if not before and redis.call('HLEN', key) >= REMEMBERED then return end
+  local after = changed(before or '', argument)
+  if after == '' then redis.call('HDEL', key, field) else redis.call('HSET', key, field, after) end
+end
+
+local function remember(identity, changed, argument)
+  if identity == '' then return end
+  remember_in(memory, string.sub(identity, 1, SAME), changed, argument)
+  local copies = string.sub(identity, SAME + 1)
+  if copies ~= NO_TEXT then remember_in(near, copies, changed, argument) end
+end
+
 -- What is told begins with a cursor, which is its place. A decision that arrives after a later one, because its process
 -- was stopped for longer than its turn, is put at the end: nobody who has read the later one may miss it.
 local function tell_of(place, told)
@@ -81,18 +99,25 @@ local function tell_of(place, told)
 end
 
 if not redis.call('ZSCORE', 'catalog:decisions:applied', file) then
-  for i = 7, #ARGV, 7 do
-    local id, index, action, place, person, what, told = unpack(ARGV, i, i + 6)
+  for i = 7, #ARGV, 8 do
+    local id, index, action, place, person, what, told, identity = unpack(ARGV, i, i + 7)
     if action == 'undo' then
       change(id, index, without, what)
+      remember(identity, without, what)
       for _, member in ipairs(redis.call('ZRANGEBYLEX', by(person), '[' .. what, '(' .. what .. '\255')) do
         redis.call('ZREM', by(person), member)
       end
     else
-      if action == 'decide' then change(id, index, with, what) end
-      redis.call('ZADD', by(person), 0, place .. ' ' .. id .. ' ' .. index)
-      redis.call('ZREMRANGEBYRANK', by(person), 0, -DEPTH - 1)
-      redis.call('EXPIRE', by(person), lasts)
+      if action ~= 'skip' then
+        change(id, index, with, what)
+        remember(identity, with, what)
+      end
+      if action ~= 'copy' then
+        redis.call('ZADD', by(person), 0, place .. ' ' .. id .. ' ' .. index .. ' ' .. file)
+        redis.call('ZREMRANGEBYRANK', by(person), 0, -DEPTH - 1)
+        redis.call('EXPIRE', by(person), lasts)
+      end
+      if token ~= '' then give_back(tenant, id .. ' ' .. index) end -- not when an old file is applied again
     end
     tell_of(place, told)
   end

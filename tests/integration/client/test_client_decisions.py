@@ -80,9 +80,42 @@ def test_the_client_for_asyncio_does_the_same(url: str, job: str) -> None:
         async with AsyncCatalog(url) as catalog:
             await catalog.decide([Decision(job_id=job, index=0, category="40")])
             assert len(await catalog.undo()) == 1
+            (card,) = await catalog.next_cards(1, job_id=job)
+            assert (card.item.title, await catalog.release()) == ("Livre", 1)
             return [decision.kind async for decision in catalog.decisions() if decision.job_id == job]
 
     assert asyncio.run(decided()) == ["category", "undo"]
+
+
+def test_the_command_takes_cards_and_gives_them_back(url: str, job: str) -> None:
+    runner = CliRunner()
+    cards = runner.invoke(app, ["next", "--job", job, "--by", "zoe", "--url", url])
+    assert [json.loads(line)["copies"]["count"] for line in cards.stdout.splitlines()] == [1]
+    assert "1 cards given back" in runner.invoke(app, ["release", "--by", "zoe", "--url", url]).output
+
+
+def test_cards_are_taken_decided_with_their_copies_and_given_back(catalog: Catalog, ledger: Ledger) -> None:
+    titles = ("Chemise lin noire M", "Tapis laine", "Chemise lin bleue XL", "Chemise lin 44")
+    job = catalog.submit([{"id": f"sku-{index}", "title": title} for index, title in enumerate(titles)])
+    lease = ledger.lease("interactive")
+    assert lease is not None
+    ledger.commit(lease, "one", outcomes_of(lease, unsure=4))
+    shirt, rug = catalog.next_cards(job_id=job, by="ana", idempotency_key="k")
+    assert [card.index for card in catalog.next_cards(job_id=job, by="ana", idempotency_key="k")] == [0, 1]
+    assert (shirt.item.title, shirt.copies.count, [copy.index for copy in shirt.copies.items]) == (titles[0], 2, [2, 3])
+    assert (rug.index, rug.copies.items, rug.reserved_until) == (1, (), shirt.reserved_until)
+    assert catalog.next_cards(job_id=job, by="ben") == ()
+    assert catalog.release([rug], by="ana") == 1
+    assert [card.index for card in catalog.next_cards(1, job_id=job.id, minutes=5, by="ben")] == [1]
+    assert (catalog.release(by="ben"), catalog.release([(job.id, 1)], by="ben")) == (1, 0)
+
+    summary = catalog.decide([Decision(job_id=job.id, index=0, category="40", copies=True, by="ana")])
+    assert (summary.accepted, summary.copies, catalog.job(job).open) == (3, 2, 1)
+    told = [decision for decision in catalog.decisions() if decision.job_id == job.id]
+    assert [decision.like for decision in told] == [None, told[0].id, told[0].id]
+    assert [undone.copies for undone in catalog.undo(by="ana")] == [2]
+    catalog.decide([Decision(job_id=job.id, index=0, none_of_these=True, also=((job.id, 3),), by="ana")])
+    assert catalog.job(job).open == 2
 
 
 @pytest.mark.parametrize("suffix", ["csv", "ndjson"])

@@ -19,7 +19,7 @@ from hypothesis.stateful import (
 from redis import Redis
 
 from api.decisions.index import DecisionIndex
-from shared.ledger import DecidedItems, Decisions, Ledger
+from shared.ledger import DecidedItems, Decisions, Ledger, Memory
 from shared.stores.decisions import Decision, DecisionKind, DecisionStore, in_force
 from shared.stores.request_files import file_name
 from tests.jobs import leased, opened, outcomes_of
@@ -86,7 +86,7 @@ class DecisionMachine(RuleBasedStateMachine):
         self.client.flushdb()
         self.store = DecisionStore(tempfile.mkdtemp(dir=self.folder))
         self.ledger, self.decisions = Ledger(self.client), Decisions(self.client, KEEP_S)
-        self.decided = DecidedItems(self.client)
+        self.decided, self.memory = DecidedItems(self.client), Memory(self.client)
         self.processes = [self._process(), self._process()]
         self.models = {tenant: self._model(tenant) for tenant in TENANTS}
 
@@ -188,6 +188,14 @@ class DecisionMachine(RuleBasedStateMachine):
         job = self.ledger.job(model.job)
         found = self.decided.of(job, range(ITEMS))
         assert {item: (one.by, one.code) for item, one in found.items()} == model.now()
+        identities = {_identity(item): item for item in range(ITEMS)}
+        remembered = {identities[same]: one for same, one in self.memory.same(tenant, identities).items()}
+        assert {item: (one.decided.by, one.decided.code) for item, one in remembered.items()} == model.now()
+        near = {decided.place for decided in self.memory.near(tenant, identities).values()}
+        assert near == {max(one.decided.place for one in remembered.values())} if remembered else not near
+        others = {item: one.other.code for item, one in remembered.items() if one.other}
+        contradicted = {item: _contradicted_last(made) for item, made in model.in_force.items()}
+        assert others == {item: code for item, (is_so, code) in contradicted.items() if is_so}
         assert job.open == UNSURE - sum(item < UNSURE for item in model.now())
         held = memory_counted(self.client, tenant)[model.job] - memory_stored(self.client, model.job)
         assert held == model.record
@@ -226,7 +234,8 @@ class DecisionMachine(RuleBasedStateMachine):
         kind: DecisionKind | None = None,
     ) -> Decision:
         kind = kind or (DecisionKind.CATEGORY if code else DecisionKind.NONE_OF_THESE)
-        return Decision(at, kind, tenant, by, self.models[tenant].job, item, code=code, needs_review=item < UNSURE)
+        job, same = self.models[tenant].job, _identity(item)
+        return Decision(at, kind, tenant, by, job, item, code=code, needs_review=item < UNSURE, identity=same)
 
     def _write(self, tenant: str, made: list[Decision] | None, by: str = "", count: int = 0) -> None:
         """Write these decisions, or those that undo this person's last ones."""
@@ -234,7 +243,16 @@ class DecisionMachine(RuleBasedStateMachine):
         def undone() -> list[Decision]:
             found = self.decisions.undoable(tenant, by, count)
             return [
-                Decision(at, DecisionKind.UNDO, tenant, by, one.job, one.index, undoes=one.place)
+                Decision(
+                    at,
+                    DecisionKind.UNDO,
+                    tenant,
+                    by,
+                    one.job,
+                    one.index,
+                    undoes=one.place,
+                    identity=_identity(one.index),
+                )
                 for at, one in enumerate(found)
             ]
 
@@ -254,6 +272,22 @@ class DecisionMachine(RuleBasedStateMachine):
         for decision in model.unapplied:
             model.apply(decision)
         model.unapplied.clear()
+
+
+def _identity(item: int) -> str:
+    """The items are different, and near copies of one another."""
+    return f"{item:032x}{1:016x}"
+
+
+def _contradicted_last(made: list[tuple[int, str, str | None]]) -> tuple[bool, str | None]:
+    """Whether the last decision is the first that contradicts what the other person said last, and what that was."""
+    at_once = []
+    for at, (_, by, code) in enumerate(made):
+        of_other = [other for _, before, other in made[:at] if before != by]
+        at_once.append(bool(of_other) and of_other[-1] != code)
+    if at_once.count(True) != 1 or not at_once[-1]:
+        return False, None
+    return True, [other for _, before, other in made if before != made[-1][1]][-1]
 
 
 def test_no_decision_is_lost_or_doubled_in_any_order(redis: Redis, tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ from tests.redis_state import (
     lose_decision_index,
     lose_part,
 )
+from tests.waiting import wait_for
 
 _CHOSEN, _SKIPPED = '{"job_id": "JOB", "index": 0, "category": 40}', '{"job_id": "JOB", "index": 1, "skip": true}'
 
@@ -349,7 +350,7 @@ def test_an_index_that_redis_lost_is_made_again_before_anything_is_written(
 
 def test_nobody_reads_an_index_that_is_being_made(api: httpx.Client, redis: Redis) -> None:
     decisions = Decisions(redis, 3600)
-    assert decisions.begin_building()
+    wait_for("the API has made it at its start", decisions.begin_building)
     busy = api.get("/v1/decisions")
     assert (busy.status_code, busy.json()["type"].split(":")[-1], busy.headers["Retry-After"]) == (
         503,

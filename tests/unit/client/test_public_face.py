@@ -78,7 +78,9 @@ NAMES = [
         "tables",
     ),
     *("Table", "TableForm"),
-    *("ChosenCategory", "Decision", "DecisionInForce", "DecisionSummary", "ToldDecision", "UndoneDecision"),
+    *("ChosenCategory", "Decision", "DecisionInForce", "DecisionSummary", "RememberedDecision", "ToldDecision"),
+    "UndoneDecision",
+    *("Card", "NearCopies", "NearCopy"),
     *("CategoryChange", "Taxonomy", "TaxonomyAcceptance", "TaxonomyCategory", "TaxonomyChanges"),
     "webhooks",
 ]

@@ -5,7 +5,17 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.ledger import TERMINAL, TRANSITIONS, Explanation, Guess, ItemStatus, JobState, Outcome, QueuedItem
+from shared.ledger import (
+    TERMINAL,
+    TRANSITIONS,
+    Decided,
+    Explanation,
+    Guess,
+    ItemStatus,
+    JobState,
+    Outcome,
+    QueuedItem,
+)
 from shared.ledger.packing import pack_items, pack_outcomes, unpack_items, unpack_outcomes
 
 _TEXT = st.text(max_size=30)
@@ -32,7 +42,9 @@ _SUCCEEDED = st.builds(
     weights=st.none() | st.tuples(st.floats(0, 1), st.floats(0, 1)),
     cached=st.booleans(),
     explanation=st.none() | _EXPLANATION,
-)
+    remembered=st.none() | st.builds(Decided, place=_TEXT, code=st.none() | _TEXT, by=_TEXT, note=st.none() | _TEXT),
+    near_copy=st.booleans(),
+).map(lambda outcome: outcome if outcome.remembered else replace(outcome, near_copy=False))
 _OTHER = st.builds(
     Outcome,
     index=st.integers(0),
