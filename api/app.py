@@ -14,7 +14,9 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from api.access import authentication as access
 from api.access.observers import Observers
 from api.access.revocation import EndWithKey, Revocations
+from api.decisions import bulk_routes
 from api.decisions import routes as decisions
+from api.decisions.bulk_schemas import BulkIn
 from api.decisions.schemas import DecisionIn, DecisionsIn, UndoIn
 from api.dependencies import open_stores
 from api.drift import routes as drift
@@ -49,12 +51,12 @@ from shared.tenants.api_keys import KeyStore
 _RESTORING_S = 5.0
 """How long the end of the process waits for the taxonomy's copy: the label store may be away."""
 _ROUTES = (
-    *(jobs, items, explanations, deliveries, predict, decisions, review, trainings, labels, taxonomy),
+    *(jobs, items, explanations, deliveries, predict, decisions, bulk_routes, review, trainings, labels, taxonomy),
     *(drift, quota, metrics, models, health),
 )
 _DOCUMENTED = (
     *(JobIn, ItemIn, PredictIn, LabelIn, LabelsIn, DecisionIn, DecisionsIn, UndoIn),
-    *(NextCardsIn, ReleaseIn),
+    *(BulkIn, NextCardsIn, ReleaseIn),
     *(TaxonomyIn, TrainingIn, PromoteIn, RollbackIn, ProblemOut, JobEndedOut, TrainingEndedOut),
 )
 

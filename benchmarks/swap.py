@@ -58,7 +58,7 @@ class Seen:
 
 
 def registry(folder: Path) -> dict[str, str]:
-    """Two versions of the bundle in a registry of their own, each of a run that has its files; settings that lead there."""
+    """Two versions of the bundle in a registry of their own, with the runs that made them; settings that lead there."""
     store = f"sqlite:///{folder}/mlflow.db"
     mlflow, name = MlflowClient(store), get_settings().registered_model
     mlflow.create_registered_model(name)

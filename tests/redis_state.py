@@ -409,3 +409,11 @@ def expire_reservations(redis: Redis, tenant: str = "local") -> None:
     key = f"{PREFIX}review:reserved:{tenant}"
     for member, _ in list(redis.zscan_iter(key)):
         redis.zadd(key, {member: 0})
+
+
+def lose_bulk_report(redis: Redis, identifier: str) -> None:
+    """Let the process have died that did the first steps of a bulk decision, before it told of any."""
+    key = f"{PREFIX}bulk:{identifier}"
+    redis.hset(key, mapping={"step": 0, "cursor": "", "decided": 0, "state": "running"})
+    redis.delete(f"{key}:files")
+    redis.zadd(f"{PREFIX}bulks", {identifier: 0})

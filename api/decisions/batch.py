@@ -1,7 +1,7 @@
 """The decisions of one request while they come in, and the results that they are about."""
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 
@@ -130,6 +130,19 @@ class DecidedResults:
                     raise
             else:
                 batch.decisions.append((raw, decision))
+
+    def completed(
+        self, decisions: Sequence[Decision], known: dict[int, KnownItem], keep: Callable[[bytes], str]
+    ) -> list[Decision]:
+        """Return the decisions with the model's answers, the items, and their pictures kept.
+
+        Args:
+            known: What is known of each item, all of which have an answer.
+
+        Raises:
+            OSError: The picture store cannot be reached.
+        """
+        return [self._with_picture(_completed(decision, known), keep) for decision in decisions]
 
     def _known(self, tenant: str, job_id: str, indices: set[int]) -> dict[int, KnownItem] | ItemError:
         """What is known of the job's items, or what is wrong with every decision that names this job."""

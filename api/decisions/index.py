@@ -143,7 +143,8 @@ def _name(moment: int, identifier: str) -> str:
 
 
 def _row(decision: Decision) -> DecisionRow:
-    action = _ACTIONS.get(decision.kind, DecisionAction.DECIDE if decision.like is None else DecisionAction.COPY)
+    alone = decision.like is None and decision.bulk is None
+    action = _ACTIONS.get(decision.kind, DecisionAction.DECIDE if alone else DecisionAction.COPY)
     return DecisionRow(
         job=decision.job,
         index=decision.item_index,

@@ -10,7 +10,7 @@ from api.lifecycle.decided import ChosenOut, DecidedOut
 from shared.ledger import Decisions, ReviewQueue
 from shared.stores.decisions import DecisionKind
 
-_LONGEST_NOTE = 1000
+LONGEST_NOTE = 1000
 _DAY_MS = 24 * 3600 * 1000
 MOST_NAMED = 300
 """Items that one part of a request lists; an item of a body may have 1,000 values."""
@@ -19,6 +19,14 @@ _CHOICES = ("category", "none_of_these", "skip")
 By = Annotated[
     Annotated[str, Field(min_length=1, max_length=100)] | None,
     Field(description="Who decided; by default the API key's id."),
+]
+Category = Annotated[
+    Annotated[str, Field(min_length=1, max_length=1000)] | None,
+    Field(
+        description="What the item is: a category of the taxonomy (`GET /v1/taxonomy`), by its code, its name in any "
+        "language, or a path of names such as `Chaussures > Bottes`. Trainings learn from leaves; a category with "
+        "others below it says all that one can tell."
+    ),
 ]
 JobId = Annotated[str, Field(min_length=1, max_length=64, description="One of your jobs whose results are still kept.")]
 Index = Annotated[int, Field(ge=0, le=10**9, description="The position of the item in that job, from 0.")]
@@ -45,14 +53,9 @@ class DecisionIn(BaseModel):
 
     job_id: JobId
     index: Index
-    category: Annotated[str, Field(min_length=1, max_length=1000)] | None = Field(
-        None,
-        description="What the item is: a category of the taxonomy (`GET /v1/taxonomy`), by its code, its name in any "
-        "language, or a path of names such as `Chaussures > Bottes`. Trainings learn from leaves; a category with "
-        "others below it says all that one can tell.",
-    )
+    category: Category = None
     none_of_these: bool = Field(default=False, description="Whether no category fits.")
-    note: Annotated[str, Field(max_length=_LONGEST_NOTE)] | None = Field(
+    note: Annotated[str, Field(max_length=LONGEST_NOTE)] | None = Field(
         None, description="What would fit, in your words; beside `none_of_these` alone."
     )
     skip: bool = Field(default=False, description="Whether the item stays open, for somebody else.")

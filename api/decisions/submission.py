@@ -50,7 +50,7 @@ _PATIENCE_S, _PAUSE_S = 10.0, 0.02
 """How long a request waits for its turn, and for how long until it looks again."""
 _READERS_PATIENCE_S = 1.0
 """The same for a request that reads, which holds a thread: as a rule the index is made within that time."""
-_KEPT_S = 30 * 24 * 3600
+KEPT_S = 30 * 24 * 3600
 """For how long, at least, decisions are told and can be undone."""
 
 
@@ -61,7 +61,7 @@ class DecisionSubmissions:
         self._ledger = Ledger(redis)
         self._idempotency = Idempotency(redis)
         self._pictures = LabelStore(settings.labels_url)
-        keep_s = max(_KEPT_S, MAX_DEADLINE_S + settings.keep_results_s)
+        keep_s = max(KEPT_S, MAX_DEADLINE_S + settings.keep_results_s)
         self._decisions = Decisions(redis, keep_s)
         store = DecisionStore(settings.labels_url)
         self._index = DecisionIndex(redis, store, keep_s)

@@ -7,6 +7,7 @@ from catalog_client import tables, webhooks
 from catalog_client._async_catalog import AsyncCatalog
 from catalog_client._catalog import Catalog
 from catalog_client._decision_records import (
+    BulkDecision,
     Decision,
     DecisionSummary,
     ToldDecision,
@@ -85,6 +86,7 @@ __all__ = [
     "AnsweredCategory",
     "AsyncCatalog",
     "Branches",
+    "BulkDecision",
     "BundleDrift",
     "Card",
     "Catalog",

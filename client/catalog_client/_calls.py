@@ -9,7 +9,7 @@ from http import HTTPStatus
 from typing import Any, Generic, TypedDict, TypeVar
 from urllib.parse import quote
 
-from catalog_client._decision_records import Decision, DecisionsPage, DecisionSummary, UndoneDecisions
+from catalog_client._decision_records import BulkDecision, Decision, DecisionsPage, DecisionSummary, UndoneDecisions
 from catalog_client._errors import ProblemError, QuotaExceededError, UnexpectedAnswerError
 from catalog_client._item_records import Card, ItemsPage, NextCards, Released
 from catalog_client._model_records import Drift, Models, Training, TrainingList, TrainingSources
@@ -217,6 +217,20 @@ class ItemFilters(TypedDict, total=False):
     """All these words, or words that begin with them, occur in title or description."""
 
 
+class BulkFilters(TypedDict, total=False):
+    """Which items of a job are decided about at once: those that are everything that is given."""
+
+    needs_review: bool | None
+    category: str | None
+    """The code of the category that they were answered with, or of one above it."""
+    min_confidence: float | None
+    max_confidence: float | None
+    branches_disagree: bool | None
+    bundle: str | None
+    q: str | None
+    """All these words, or words that begin with them, occur in title or description."""
+
+
 def items(job_id: str | Job, order: str, cursor: str | None, filters: ItemFilters) -> Call[ItemsPage]:
     query = {"order": order, "cursor": cursor, "limit": _ITEMS_A_PAGE, **filters}
     return _get(f"/v1/jobs/{_id(job_id)}/items", _record(ItemsPage), query)
@@ -246,6 +260,23 @@ def label_counts() -> Call[LabelCounts]:
 def decide(decisions: Iterable[Decision | Mapping[str, Any]], idempotency_key: str | None) -> Call[DecisionSummary]:
     listed = [each.body() if isinstance(each, Decision) else _without_none(each) for each in decisions]
     return _post("/v1/decisions", _record(DecisionSummary), {"decisions": listed}, headers=_keyed(idempotency_key))
+
+
+def decide_all(job_id: str | Job, said: Mapping[str, Any], filters: BulkFilters) -> Call[BulkDecision]:
+    body = {
+        "job_id": job_id.id if isinstance(job_id, Job) else job_id,
+        "filter": _without_none(filters),
+        **_without_none(said),
+    }
+    return _post("/v1/decisions/bulk", _record(BulkDecision), body)
+
+
+def bulk_decision(bulk: str | BulkDecision) -> Call[BulkDecision]:
+    return _get(f"/v1/decisions/bulk/{_id(bulk)}", _record(BulkDecision))
+
+
+def undo_all(bulk: str | BulkDecision) -> Call[BulkDecision]:
+    return _post(f"/v1/decisions/bulk/{_id(bulk)}/undo", _record(BulkDecision))
 
 
 def undo(count: int, by: str | None, idempotency_key: str | None) -> Call[UndoneDecisions]:
@@ -393,7 +424,7 @@ def _keyed(idempotency_key: str | None) -> dict[str, str]:
     return {"Idempotency-Key": idempotency_key or secrets.token_hex(16)}
 
 
-def _id(record: str | Job | Training) -> str:
+def _id(record: str | Job | Training | BulkDecision) -> str:
     """The id as a segment of a path: no id leads to another route."""
     return quote(record if isinstance(record, str) else record.id, safe="")
 

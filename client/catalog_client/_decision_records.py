@@ -50,6 +50,26 @@ class DecisionSummary(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
+class BulkDecision(Record):
+    """How far a decision about all items of a filter has got."""
+
+    id: str
+    job_id: str
+    state: str
+    """running, completed, failed, undoing or undone."""
+    category: ChosenCategory | None = None
+    """None if it says that no category fits."""
+    by: str = ""
+    decided: int = 0
+    """How many items have been decided so far."""
+    undone: int = 0
+    """For how many of these the decision has been taken back so far."""
+    problem: str | None = None
+    """Why it failed; what was decided before counts."""
+    created_at: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class UndoneDecision(Record):
     """A decision that was taken back."""
 

@@ -5,8 +5,9 @@ from typing import Any
 
 from catalog_client import _calls as calls
 from catalog_client._async_connection import AsyncConnection
+from catalog_client._calls import BulkFilters
 from catalog_client._connection import Connection
-from catalog_client._decision_records import Decision, DecisionSummary, ToldDecision, UndoneDecision
+from catalog_client._decision_records import BulkDecision, Decision, DecisionSummary, ToldDecision, UndoneDecision
 from catalog_client._item_records import Card
 from catalog_client._records import Job
 
@@ -24,6 +25,39 @@ class DecisionMethods:
             idempotency_key: Your own key for the request; by default a new one.
         """
         return self._connection.send(calls.decide(decisions, idempotency_key))
+
+    def decide_all(
+        self,
+        job: str | Job,
+        filters: BulkFilters,
+        *,
+        category: str | int | None = None,
+        none_of_these: bool = False,
+        note: str | None = None,
+        by: str | None = None,
+    ) -> BulkDecision:
+        """Decide the same about all items of a filter about which nobody has decided; the job must have ended.
+
+        The service does it in the background: `bulk_decision` tells how far it is.
+
+        Args:
+            job: The job.
+            filters: Only items that are everything that is given; with `{}` all.
+            category: What the items are: a code, a name, or a path of names.
+            none_of_these: Whether no category fits.
+            note: What would fit; beside `none_of_these` alone.
+            by: The person; by default the API key's id.
+        """
+        said = {"category": category, "none_of_these": none_of_these, "note": note, "by": by}
+        return self._connection.send(calls.decide_all(job, said, filters))
+
+    def bulk_decision(self, bulk: str | BulkDecision) -> BulkDecision:
+        """Return how far a decision about all items of a filter has got."""
+        return self._connection.send(calls.bulk_decision(bulk))
+
+    def undo_all(self, bulk: str | BulkDecision) -> BulkDecision:
+        """Take an ended decision about all items of a filter back, in the background."""
+        return self._connection.send(calls.undo_all(bulk))
 
     def undo(
         self, count: int = 1, *, by: str | None = None, idempotency_key: str | None = None
@@ -87,6 +121,25 @@ class AsyncDecisionMethods:
         self, decisions: Iterable[Decision | Mapping[str, Any]], *, idempotency_key: str | None = None
     ) -> DecisionSummary:
         return await self._connection.send(calls.decide(decisions, idempotency_key))
+
+    async def decide_all(
+        self,
+        job: str | Job,
+        filters: BulkFilters,
+        *,
+        category: str | int | None = None,
+        none_of_these: bool = False,
+        note: str | None = None,
+        by: str | None = None,
+    ) -> BulkDecision:
+        said = {"category": category, "none_of_these": none_of_these, "note": note, "by": by}
+        return await self._connection.send(calls.decide_all(job, said, filters))
+
+    async def bulk_decision(self, bulk: str | BulkDecision) -> BulkDecision:
+        return await self._connection.send(calls.bulk_decision(bulk))
+
+    async def undo_all(self, bulk: str | BulkDecision) -> BulkDecision:
+        return await self._connection.send(calls.undo_all(bulk))
 
     async def undo(
         self, count: int = 1, *, by: str | None = None, idempotency_key: str | None = None

@@ -5,6 +5,7 @@ again. Celery messages only wake workers, so a lost, late or duplicate message d
 """
 
 from shared.ledger.audit import Audit
+from shared.ledger.bulk_decisions import BulkDecision, BulkDecisions, BulkState
 from shared.ledger.changes import CHANGES, ended_among, read_change
 from shared.ledger.chunks import ResultsGoneError
 from shared.ledger.cursor import CursorError
@@ -82,6 +83,9 @@ __all__ = [
     "Answered",
     "Audit",
     "Breaker",
+    "BulkDecision",
+    "BulkDecisions",
+    "BulkState",
     "CardsWanted",
     "Claim",
     "CursorError",

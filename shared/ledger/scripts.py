@@ -48,6 +48,9 @@ Keys, below the prefix `catalog:`:
     decisions:building           exists while a process makes the index
     decisions:of:{tenant}        zset: "cursor decision" in the order of arrival, for those that take them up
     decisions:gone:{tenant}      cursor of the last one that is no longer there
+    bulks                zset: bulk decision with a step to do → when a process may take it
+    bulk:{i}             hash: what a bulk decision is about, its state, and how far it has got
+    bulk:{i}:files       list: the files of decisions that it has written
     decisions:by:{tenant}:{p}    zset: the last decisions of a person, "place job index file"
     review:reserved:{tenant}     zset: "job index" of an item that is reserved for a person → until when
     review:cards:{tenant}        hash: the first item of a card that is reserved → its person and its items, by lines

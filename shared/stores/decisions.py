@@ -51,6 +51,8 @@ class Decision:
     took_ms: int | None = None
     like: int | None = None
     """The position in its request of the decision or undo that it came with, about a near copy."""
+    bulk: str | None = None
+    """The id of the decision about all items of a filter that this is a part of."""
     undoes: str | None = None
     """The place of the decision that is taken back."""
     bundle: str | None = None

@@ -128,6 +128,9 @@ REVIEWS = {
     ("GET", "/v1/jobs/{job_id}/results"),
     ("GET", "/v1/decisions"),
     ("POST", "/v1/decisions"),
+    ("POST", "/v1/decisions/bulk"),
+    ("GET", "/v1/decisions/bulk/{bulk_id}"),
+    ("POST", "/v1/decisions/bulk/{bulk_id}/undo"),
     ("POST", "/v1/decisions/undo"),
     ("POST", "/v1/review/next"),
     ("POST", "/v1/review/release"),
@@ -150,7 +153,12 @@ def test_a_reviewers_key_sees_results_and_decides_and_does_no_more(app: FastAPI,
     assert (refused.status_code, refused.json()["scope"]) == (403, "classify")
     _, classify = keys.create("shop", [Scope.CLASSIFY])
     assert client_of(app, ELSEWHERE, classify).get("/v1/decisions").status_code == 200
-    for path in ("/v1/decisions", "/v1/decisions/undo", "/v1/review/next"):  # trainings learn what these say
+    for path in (
+        "/v1/decisions",
+        "/v1/decisions/bulk",
+        "/v1/decisions/undo",
+        "/v1/review/next",
+    ):  # trainings learn what these say
         refused = client_of(app, ELSEWHERE, classify).post(path, json={})
         assert (refused.status_code, refused.json()["scope"]) == (403, "review")
     _, train = keys.create("shop", [Scope.TRAIN])

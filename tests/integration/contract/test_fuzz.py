@@ -57,7 +57,9 @@ def states(api: Api) -> dict[str, list[str]]:
         client.post(f"/v1/jobs/{jobs[2]}/cancel").raise_for_status()
         client.post(f"/v1/trainings/{trainings[2]}/cancel").raise_for_status()
         assert finished(client, f"/v1/jobs/{jobs[0]}")["state"] == "partial"
-    return {"job_id": jobs, "training_id": trainings, "version": ["1"], "index": ["0", "1"]}
+        said = {"job_id": jobs[0], "filter": {"q": "nothing"}, "none_of_these": True}
+        bulk = client.post("/v1/decisions/bulk", json=said).raise_for_status().json()["id"]
+    return {"job_id": jobs, "training_id": trainings, "version": ["1"], "index": ["0", "1"], "bulk_id": [bulk]}
 
 
 @DOCUMENT.parametrize()

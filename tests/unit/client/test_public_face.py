@@ -80,7 +80,7 @@ NAMES = [
     *("Table", "TableForm"),
     *("ChosenCategory", "Decision", "DecisionInForce", "DecisionSummary", "RememberedDecision", "ToldDecision"),
     "UndoneDecision",
-    *("Card", "NearCopies", "NearCopy"),
+    *("BulkDecision", "Card", "NearCopies", "NearCopy"),
     *("CategoryChange", "Taxonomy", "TaxonomyAcceptance", "TaxonomyCategory", "TaxonomyChanges"),
     "webhooks",
 ]
