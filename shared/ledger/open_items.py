@@ -7,6 +7,7 @@ makes 28 bytes an item (`ItemsToReview`), which stay true for as long as no more
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from struct import Struct
 from threading import Lock
 from typing import Self
@@ -17,8 +18,11 @@ from shared.likeness import picture_key, same_picture_key, text_key
 
 _KEYS = Struct("<IQQ")
 """An item's index, the key that it shares with its variants, and its picture's; 0 for none."""
-_ROW = Struct("<HIIHQQ")
-"""The confidence in ten thousandths, the index, the chunk, the number of the category, and the two keys."""
+_ROW = Struct(">HIIHQQ")
+"""The confidence in ten thousandths, the index, the chunk, the number of the category, and the two keys.
+
+The highest byte comes first, so that rows are ordered as their bytes are, which takes half the time.
+"""
 _CACHED = 1_000_000
 """Items that a process keeps of all jobs together: 28 MB."""
 
@@ -27,7 +31,7 @@ ReviewRow = tuple[int, int, int, int, int, int]
 
 
 def pack_likeness(items: Sequence[QueuedItem], outcomes: Sequence[Outcome]) -> bytes:
-    """Pack the keys of a chunk's items that need a look; nothing if none does.
+    """Pack the keys of a chunk's items that need a look, in their order; nothing if none does.
 
     Args:
         outcomes: One per item, in any order.
@@ -57,17 +61,18 @@ class ItemsToReview:
     def of(cls, facets: Mapping[int, Facets], likeness: Mapping[int, bytes]) -> Self:
         """Make them of what is kept of each chunk; of an older release's chunk there is no likeness."""
         numbers: dict[str, int] = {}
-        rows = list[ReviewRow]()
+        rows = list[bytes]()
         for chunk, each in facets.items():
-            keys = {index: of for index, *of in _KEYS.iter_unpack(likeness.get(chunk, b""))}
+            unsure = [row for row in each.rows() if row[3] & NEEDS_REVIEW]
+            kept = likeness.get(chunk)
+            keys = _KEYS.iter_unpack(kept) if kept else repeat((0, 0, 0), len(unsure))
             own = [numbers.setdefault(code, len(numbers)) for code in each.codes]
             rows += [
-                (confidence, index, chunk, own[number], *keys.get(index, (0, 0)))
-                for index, number, confidence, flags in each.rows()
-                if flags & NEEDS_REVIEW
+                _ROW.pack(confidence, index, chunk, own[number], text, picture)
+                for (index, number, confidence, _), (_, text, picture) in zip(unsure, keys, strict=True)
             ]
         rows.sort()
-        return cls(list(numbers), b"".join([_ROW.pack(*row) for row in rows]))
+        return cls(list(numbers), b"".join(rows))
 
     def __len__(self) -> int:
         return len(self.packed) // _ROW.size

@@ -25,7 +25,7 @@ _SMALL = {
     "waiters": ["--callers", "40", "--jobs", "2"],
     "memory": ["--items", "500", "--shown", "8"],
     "categories": ["--leaves", "120", "--items", "600", "--epochs", "1", "--titles", "200", "--rounds", "1"],
-    "near_copies": ["--mistakes", "60", "--items", "1000"],
+    "near_copies": ["--mistakes", "60", "--items", "4000"],
 }
 
 
