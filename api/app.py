@@ -36,6 +36,8 @@ from api.models import routes as models
 from api.models.schemas import PromoteIn, RollbackIn
 from api.monitoring import ProcessMetrics, health, http
 from api.monitoring import routes as metrics
+from api.promise import routes as promise
+from api.promise.schemas import ThresholdIn
 from api.taxonomy import routes as taxonomy
 from api.taxonomy.schemas import TaxonomyIn
 from api.trainings import routes as trainings
@@ -48,11 +50,11 @@ _RESTORING_S = 5.0
 """How long the end of the process waits for the taxonomy's copy: the label store may be away."""
 _ROUTES = (
     *(jobs, items, explanations, deliveries, predict, decisions, trainings, labels, taxonomy),
-    *(drift, quota, metrics, models, health),
+    *(promise, drift, quota, metrics, models, health),
 )
 _DOCUMENTED = (
     *(JobIn, ItemIn, PredictIn, LabelIn, LabelsIn, DecisionIn, DecisionsIn, UndoIn),
-    *(TaxonomyIn, TrainingIn, PromoteIn, RollbackIn, ProblemOut, JobEndedOut, TrainingEndedOut),
+    *(TaxonomyIn, TrainingIn, PromoteIn, RollbackIn, ThresholdIn, ProblemOut, JobEndedOut, TrainingEndedOut),
 )
 
 

@@ -31,6 +31,7 @@ _TAKES: Mapping[str, tuple[str, ...]] = {
     "curve": _CATALOGUE,
     "text_only": ("titles",),
     "explanation": ("titles",),
+    "promise": ("titles",),
     "queue": ("titles",),
     "latency": _PRODUCTS,
     "fairness": _PRODUCTS,

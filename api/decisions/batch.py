@@ -106,7 +106,7 @@ class DecidedResults:
             else:
                 decision = self._with_picture(decision, spool.add)
                 batch.count(decision)
-                complete.append((raw, decision))
+                complete.append((raw, replace(decision, right=_right(decision, batch.categories))))
         batch.decisions = complete
 
     def _known(self, tenant: str, job_id: str, indices: set[int]) -> dict[int, KnownItem] | ItemError:
@@ -153,7 +153,18 @@ def _completed(decision: Decision, known: dict[int, KnownItem] | ItemError) -> D
         guess=best.code,
         confidence=best.confidence,
         needs_review=outcome.needs_review,
+        audited=outcome.audited,
+        branch=outcome.path[0].code if outcome.path else best.code,
     )
     if item is None or decision.kind is not DecisionKind.CATEGORY:
         return decision
     return replace(decision, title=item.title, description=item.description, picture=item.blob, url=item.url)
+
+
+def _right(decision: Decision, categories: LabelCategories) -> bool | None:
+    """Whether the model's answer is right by a decision; `None` if the decision does not tell."""
+    if decision.kind is DecisionKind.NONE_OF_THESE:
+        return False
+    if decision.code is None or decision.guess is None:
+        return None
+    return categories.agrees(decision.code, decision.guess)

@@ -8,7 +8,15 @@ from datetime import UTC, datetime, timedelta
 from redis import Redis
 
 from api.decisions.render import told
-from shared.ledger import DecisionAction, DecisionRow, Decisions, DecisionTurn
+from shared.ledger import (
+    PROMISE_LASTS_S,
+    AuditKind,
+    CheckedAnswer,
+    DecisionAction,
+    DecisionRow,
+    Decisions,
+    DecisionTurn,
+)
 from shared.stores.decisions import Decision, DecisionKind, DecisionStore
 from shared.stores.request_files import arrival, file_name, microseconds
 
@@ -104,10 +112,13 @@ class DecisionIndex:
             return False
         try:
             oldest = self._now() - timedelta(seconds=self._keep_s)
-            for name in self._store.names(oldest):
+            first = min(oldest, self._now() - timedelta(seconds=PROMISE_LASTS_S))
+            for name in self._store.names(first):
                 if arrival(name) > oldest:
                     self._apply(name, self._store.read(name))
-                    self._decisions.go_on_building()
+                elif arrival(name) > first:
+                    self._tally(self._store.read(name))
+                self._decisions.go_on_building()
         except BaseException:
             self._decisions.end_building(complete=False)
             raise
@@ -140,6 +151,9 @@ class DecisionIndex:
         rows = [_row(decision) for decision in decisions]
         self._decisions.apply(decisions[0].tenant, name, microseconds(name), rows, turn)
 
+    def _tally(self, decisions: Sequence[Decision]) -> None:
+        self._decisions.tally(decisions[0].tenant, [_row(decision) for decision in decisions])
+
 
 def _name(moment: int, identifier: str) -> str:
     return file_name(moment / 1e6, identifier)
@@ -155,6 +169,25 @@ def _row(decision: Decision) -> DecisionRow:
         told=told(decision),
         code=decision.code,
         note=decision.note,
-        needs_review=decision.needs_review,
+        needs_review=decision.needs_review or decision.audited is not None,
         undoes=decision.undoes or "",
+        checked=_checked(decision),
+    )
+
+
+def _checked(decision: Decision) -> CheckedAnswer | None:
+    """What a decision says about the model's answer; `None` if nothing, or nothing that the promise is about."""
+    if not decision.decides or not (decision.needs_review or decision.audited):
+        return None
+    if decision.branch is None or decision.bundle is None or decision.confidence is None:
+        return None  # it was made with an earlier release
+    return CheckedAnswer(
+        place=decision.place,
+        job=decision.job,
+        index=decision.item_index,
+        bundle=decision.bundle,
+        branch=decision.branch,
+        confidence=decision.confidence,
+        right=decision.right,
+        audited=None if decision.audited is None else AuditKind(decision.audited),
     )

@@ -8,7 +8,7 @@ from io import StringIO
 
 from api import ingest
 from api.jobs.parquet import parquet
-from api.jobs.render import picture_of, result_out
+from api.jobs.render import decider, picture_of, result_out
 from api.lifecycle.names import NameOf, NamesOf
 from api.lifecycle.times import time_of
 from shared.ledger import Decided, ItemStatus, Outcome, Sent, Value
@@ -91,14 +91,15 @@ def row(bundle: str, outcome: Outcome, name_of: NameOf, sent: Sent, decided: Dec
         answered = (best.code, names[-1], best.confidence, outcome.needs_review)
         sure: Row = (path[outcome.sure - 1], names[outcome.sure - 1]) if outcome.sure else (None, None)
         of_path = (*sure, _BETWEEN.join(names), picture_of(outcome))
-        final = (best.code, names[-1], "model", None) if decided is None else _decided_cells(decided, name_of)
+        by = decider(outcome, decided)
+        final = (best.code, names[-1], by, None) if decided is None else _decided_cells(decided, by, name_of)
     about: Row = (bundle or None, bundle or None, *failure, outcome.cached)
     return (outcome.index, outcome.id, status, *answered, *about, *of_path, *final, sent.title)
 
 
-def _decided_cells(decided: Decided, name_of: NameOf) -> Row:
+def _decided_cells(decided: Decided, by: str, name_of: NameOf) -> Row:
     name = None if decided.code is None else name_of(decided.code)
-    return (decided.code, name, "person", time_of(decided.at).isoformat().replace("+00:00", "Z"))
+    return (decided.code, name, by, time_of(decided.at).isoformat().replace("+00:00", "Z"))
 
 
 def _heading(own: Sequence[str]) -> list[str]:

@@ -106,7 +106,7 @@ def result_out(
         bundle=bundle,
         model_version=bundle,
         final=chosen(final_code(outcome, decided), name_of),
-        decided_by="model" if decided is None else "person",
+        decided_by=decider(outcome, decided),
         decided_at=None if decided is None else time_of(decided.at),
         title=sent.title,
         metadata=metadata,
@@ -142,6 +142,9 @@ def item_out(job_id: str, known: KnownItem, name_of: NameOf) -> ItemOut:
     item, index, sent = known.item, known.outcome.index, known.sent or _NOTHING
     if sent.title is None and item is not None:
         sent = replace(sent, title=item.title)
+    outcome = known.outcome
+    if outcome.audited:  # who looks at the item is not told so
+        outcome = replace(outcome, needs_review=True, sure=min(outcome.sure, len(outcome.path)))
     return ItemOut(
         title=sent.title,
         description=item and item.description,
@@ -149,7 +152,7 @@ def item_out(job_id: str, known: KnownItem, name_of: NameOf) -> ItemOut:
         picture_url=f"/v1/jobs/{job_id}/items/{index}/picture" if item and item.blob else None,
         kept=item is not None,
         decision=None if known.decided is None else decided_out(known.decided, name_of),
-        result=result_out(known.bundle, known.outcome, name_of, sent, known.decided),
+        result=result_out(known.bundle, outcome, name_of, sent, known.decided),
     )
 
 
@@ -172,6 +175,13 @@ def _branches(outcome: Outcome, name_of: NameOf) -> BranchesOut:
 def final_code(outcome: Outcome, decided: Decided | None) -> str | None:
     """Return the category that counts of an item that succeeded; `None` if a person said that no category fits."""
     return outcome.guesses[0].code if decided is None else decided.code
+
+
+def decider(outcome: Outcome, decided: Decided | None) -> Literal["model", "person", "audit"]:
+    """Return whose category counts: nobody is told that an item is to be audited before it is."""
+    if decided is None:
+        return "model"
+    return "audit" if outcome.audited else "person"
 
 
 def picture_of(outcome: Outcome) -> Literal["looked_at", "not_looked_at"] | None:

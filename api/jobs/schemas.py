@@ -217,8 +217,10 @@ class ResultOut(BaseModel):
         description="What counts: the category that a person decided, null if no category fits; without a decision the "
         "model's.",
     )
-    decided_by: Literal["model", "person"] | None = Field(
-        None, description="Whose category `final` is; null if the item has no category. More values will follow."
+    decided_by: Literal["model", "person", "audit"] | None = Field(
+        None,
+        description="Whose category `final` is; null if the item has no category. `audit`: a person's, who looked at "
+        "an answer that needed no review. More values will follow.",
     )
     decided_at: datetime | None = Field(None, description="When the person decided; null where the model did.")
     title: str | None = Field(

@@ -14,6 +14,7 @@ from redis import Redis
 from shared import redis_access
 from shared.ledger.cursor import CursorError
 from shared.ledger.idempotency import KEEP_ANSWERS_S
+from shared.ledger.promise_record import CheckedAnswer, PromiseRecord
 from shared.ledger.records import Decided, Job
 from shared.ledger.scripts import job_key, load
 from shared.redis_access import PREFIX, in_bytes
@@ -49,8 +50,11 @@ class DecisionRow:
     code: str | None = None
     note: str | None = None
     needs_review: bool = False
+    """Whether the item was among those to look at."""
     undoes: str = ""
     """The place of the decision that is taken back."""
+    checked: CheckedAnswer | None = None
+    """What it says about the model's answer, if it says anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +107,7 @@ class Decisions:
         """
         self._redis = in_bytes(redis)
         self._keep_s = keep_s
+        self._record = PromiseRecord(redis)
         self._claim = load(redis, "claim_decisions")
         self._decide = load(redis, "decide")
         self._release = load(redis, "release_decisions")
@@ -146,12 +151,18 @@ class Decisions:
         self, tenant: str, file: str, moment: int, rows: Sequence[DecisionRow], turn: DecisionTurn | None = None
     ) -> None:
         """Apply a file's decisions, once; a turn is given back in the last step."""
+        self.tally(tenant, rows)
         token = "" if turn is None else turn.token
         for first in range(0, max(len(rows), 1), _AT_ONCE):
             some = rows[first : first + _AT_ONCE]
             complete = int(first + _AT_ONCE >= len(rows))
             args = [argument for row in some for argument in _arguments(row)]
             self._decide(args=[tenant, file, moment, token, self._keep_s, complete, *args])
+
+    def tally(self, tenant: str, rows: Sequence[DecisionRow]) -> None:
+        """Keep only what a file's decisions say about the model's answers; to do it again changes nothing."""
+        for first in range(0, len(rows), _AT_ONCE):
+            self._record.tally(tenant, _said(rows[first : first + _AT_ONCE]))
 
     def applied(self) -> set[str]:
         """Return the names of the files of the last two days that have been applied."""
@@ -170,6 +181,7 @@ class Decisions:
         for pattern in ("built", "applied", "by:*", "of:*", "gone:*"):
             for key in self._redis.scan_iter(f"{_KEY}{pattern}", _AT_ONCE):
                 self._redis.delete(key.decode())
+        self._record.forget()
         return True
 
     def go_on_building(self) -> None:
@@ -243,6 +255,14 @@ def _arguments(row: DecisionRow) -> Iterator[str | int]:
         kept = json.dumps([row.code, row.by, row.note], ensure_ascii=False, separators=(",", ":"))
         what = f"{row.place} {int(row.needs_review)} {kept}"
     yield from (row.job, row.index, row.action.value, row.place, _person(row.by), what, row.told)
+
+
+def _said(rows: Sequence[DecisionRow]) -> Iterator[tuple[str, CheckedAnswer | str]]:
+    for row in rows:
+        if row.action is DecisionAction.UNDO:
+            yield row.place, row.undoes
+        elif row.checked is not None:
+            yield row.place, row.checked
 
 
 def _decided(lines: bytes) -> Decided:

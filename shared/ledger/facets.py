@@ -89,7 +89,7 @@ def _row(outcome: Outcome, numbers: dict[str, int]) -> FacetRow:
     if not outcome.guesses:  # it has not succeeded, or is a training's
         return outcome.index, NO_CATEGORY, NO_CONFIDENCE, flags
     best, text, image = outcome.guesses[0], outcome.text, outcome.image
-    if outcome.needs_review:
+    if outcome.to_review:
         flags |= NEEDS_REVIEW
     if text is not None and image is not None and text.code != image.code:
         flags |= BRANCHES_DISAGREE

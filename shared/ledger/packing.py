@@ -8,11 +8,12 @@ import re
 import zlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import fields, replace
+from itertools import count
 from operator import attrgetter
 from typing import Any, NamedTuple
 
 from shared.ledger.records import Explanation, Guess, Outcome, QueuedItem, Sent
-from shared.ledger.states import ItemStatus
+from shared.ledger.states import AuditKind, ItemStatus
 
 _NUMBER = re.compile("0|[1-9][0-9]{0,17}")
 _ITEM = attrgetter(*(field.name for field in fields(QueuedItem)))
@@ -44,34 +45,41 @@ def count_items(packed: bytes) -> int:
 
 
 def pack_outcomes(bundle: str, outcomes: Sequence[Outcome]) -> bytes:
-    """Pack the outcomes, and behind them the paths to their categories and the explanations, if there are any.
+    """Pack the outcomes, and behind them paths to their categories, explanations and audits, if there are any.
 
-    These are in zlib streams of their own, because earlier releases read the first one alone, or the first two.
+    These are in zlib streams of their own, because earlier releases read the first one alone, or the first two or
+    three.
     """
     answered = [outcome for outcome in outcomes if outcome.status is ItemStatus.SUCCEEDED]
     packed = _pack([bundle, [_to_row(outcome) for outcome in outcomes]])
     told = any(
         outcome.path or outcome.sure != _sure_alone(outcome.guesses, outcome.needs_review) for outcome in answered
     )
-    explained = any(outcome.explanation for outcome in answered)
+    audited = [(place, outcome.audited) for place, outcome in enumerate(answered) if outcome.audited]
+    explained = bool(audited) or any(outcome.explanation for outcome in answered)
     if told or explained:
         packed += _pack_paths(answered)
-    return packed + _pack_explanations(answered) if explained else packed
+    if explained:
+        packed += _pack_explanations(answered)
+    return packed + _pack(audited) if audited else packed
 
 
 def unpack_outcomes(packed: bytes, indices: Collection[int] | None = None) -> tuple[str, list[Outcome]]:
     """Return the bundle ("" for none), and the outcomes it gave, or those of them with these indices."""
     (bundle, rows), rest = _unpack_first(packed)
     paths, rest = _unpack_paths(rest)
-    explanations = _unpack_explanations(rest)
-    found = list[Outcome]()
+    explanations, rest = _unpack_explanations(rest)
+    audited = {place: AuditKind(kind) for place, kind in _unpack(rest)} if rest else {}
+    found, places = list[Outcome](), count()
     for row in rows:
-        # The paths are those of the succeeded, in their order; so are the explanations.
-        succeeded = not isinstance(row[2], str)
-        path, explanation = (next(paths, None), next(explanations, None)) if succeeded else (None, None)
+        # The paths are those of the succeeded, in their order; so are the explanations and audits.
+        path = explanation = kind = None
+        if not isinstance(row[2], str):
+            path, explanation, kind = next(paths, None), next(explanations, None), audited.get(next(places))
         if indices is None or row[0] in indices:
             outcome = _from_row(path, *row)
-            found.append(replace(outcome, explanation=explanation) if explanation else outcome)
+            more = explanation or kind
+            found.append(replace(outcome, explanation=explanation, audited=kind) if more else outcome)
     return bundle, found
 
 
@@ -159,14 +167,16 @@ def _pack_explanations(answered: Sequence[Outcome]) -> bytes:
     return _pack([outcome.explanation and _EXPLANATION(outcome.explanation) for outcome in answered])
 
 
-def _unpack_explanations(packed: bytes) -> Iterator[Explanation | None]:
-    """Yield the explanation of each outcome that succeeded; nothing, if there are none."""
-    for row in _unpack(packed) if packed else ():
-        if row is None:
-            yield None
-        else:
-            words, effects, phrases, *thresholds = row
-            yield Explanation(tuple(words), tuple(effects), tuple(map(tuple, phrases)), *thresholds)
+def _unpack_explanations(packed: bytes) -> tuple[Iterator[Explanation | None], bytes]:
+    """Return the explanation of each outcome that succeeded, none if there are none, and what is behind them."""
+    if not packed:
+        return iter(()), b""
+    rows, rest = _unpack_first(packed)
+    return (None if row is None else _explanation(*row) for row in rows), rest
+
+
+def _explanation(words: list[str], effects: list[float], phrases: list[list[int]], *thresholds: Any) -> Explanation:
+    return Explanation(tuple(words), tuple(effects), tuple(map(tuple, phrases)), *thresholds)
 
 
 def _guess(code: str | int, confidence: float) -> Guess:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-from shared.ledger.states import TERMINAL, ItemStatus, JobState, PictureUse, WebhookState
+from shared.ledger.states import TERMINAL, AuditKind, ItemStatus, JobState, PictureUse, WebhookState
 
 _BUNDLE = "model:"
 """How the fields begin that count a job's results per bundle."""
@@ -104,6 +104,15 @@ class Outcome:
     """The share of the words read that the model does not know as whole words."""
     explanation: Explanation | None = None
     """Only of an item whose job asks for it."""
+    audited: AuditKind | None = None
+    """Why a person should look at an answer that needs no review; `None`: nobody need."""
+    doubtful: bool = False
+    """The model would rather have given a retired category; as `words`, it is not kept with the result."""
+
+    @property
+    def to_review(self) -> bool:
+        """Whether the item is in the queue of those that people look at, who are not told why."""
+        return self.needs_review or self.audited is not None
 
     @classmethod
     def failed(cls, item: QueuedItem, error: str, message: str) -> "Outcome":

@@ -21,6 +21,7 @@ _SMALL = {
     "overhead": ["--items", "16", "--rounds", "1"],
     "cascade": ["--items", "16", "--rounds", "1"],
     "explanation": ["--items", "30"],
+    "promise": ["--products", "2200", "--seeds", "1", "--days", "4", "--daily", "300"],
     "waiters": ["--callers", "40", "--jobs", "2"],
     "memory": ["--items", "500", "--shown", "8"],
     "categories": ["--leaves", "120", "--items", "600", "--epochs", "1", "--titles", "200", "--rounds", "1"],

@@ -13,6 +13,7 @@ from shared.queues import Lane
 from shared.settings import Settings
 from shared.telemetry import logs
 from shared.telemetry.tracing import Facts, SpanKind, current_span, fail, span
+from worker.classify.acceptance import Acceptance
 from worker.classify.classification import Classifier
 from worker.classify.held_chunks import HeldChunks
 from worker.classify.isolation import IsolationError, classify_isolated, longest_item_s
@@ -36,7 +37,13 @@ class ChunkProcessor:
     """Classifies and commits chunks; used by many threads at once."""
 
     def __init__(
-        self, settings: Settings, redis: Redis, chunks: HeldChunks, slots: LaneSlots, trouble: Trouble
+        self,
+        settings: Settings,
+        redis: Redis,
+        chunks: HeldChunks,
+        slots: LaneSlots,
+        trouble: Trouble,
+        acceptance: Acceptance,
     ) -> None:
         self._settings = settings
         self._ledger = Ledger(redis)
@@ -44,6 +51,7 @@ class ChunkProcessor:
         self._chunks = chunks
         self._slots = slots
         self._trouble = trouble
+        self._acceptance = acceptance
         self._isolating = threading.Lock()
 
     def process(self, lease: Lease, lane: Lane, classifier: Classifier) -> JobState | None:
@@ -61,7 +69,7 @@ class ChunkProcessor:
             try:
                 with self._chunks.hold(lease, timeout_s=self._timeout_s(lease)) as progressed:
                     outcomes = self._outcomes(lease, lane, classifier, progressed)
-                    return self._commit(lease, lane, bundle, outcomes)
+                    return self._commit(lease, lane, bundle, self._acceptance.of(lease, bundle, outcomes))
             except (OSError, IsolationError, _BusyError) as error:
                 if not isinstance(error, _BusyError):
                     fail(current_span(), "chunk_postponed")

@@ -129,6 +129,7 @@ REVIEWS = {
     ("GET", "/v1/decisions"),
     ("POST", "/v1/decisions"),
     ("POST", "/v1/decisions/undo"),
+    ("GET", "/v1/promise"),
 }
 
 

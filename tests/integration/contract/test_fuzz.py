@@ -75,7 +75,12 @@ def test_so_does_each_for_what_is_there(case: schemathesis.Case[Any], api: Api, 
 _TITLES = strategies.text(min_size=1, max_size=50).filter(lambda title: title.strip().isprintable())
 _ITEMS = strategies.builds(lambda title: {"title": title}, _TITLES)
 _LABELS = strategies.builds(lambda title, code: {"title": title, "code": code}, _TITLES, strategies.sampled_from(CODES))
-_SMALL_BODIES = ("POST /v1/trainings", "POST /v1/models/{version}/promote", "POST /v1/decisions/undo")
+_SMALL_BODIES = (
+    "POST /v1/trainings",
+    "POST /v1/models/{version}/promote",
+    "POST /v1/decisions/undo",
+    "PUT /v1/promise",
+)
 ACCEPTED: dict[tuple[str, str | None], SearchStrategy[Any] | None] = {
     ("POST /v1/jobs", "application/json"): strategies.lists(_ITEMS, min_size=1).map(lambda items: {"items": items}),
     ("POST /v1/jobs", "application/x-ndjson"): _ITEMS,

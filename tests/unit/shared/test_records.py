@@ -5,7 +5,17 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.ledger import TERMINAL, TRANSITIONS, Explanation, Guess, ItemStatus, JobState, Outcome, QueuedItem
+from shared.ledger import (
+    TERMINAL,
+    TRANSITIONS,
+    AuditKind,
+    Explanation,
+    Guess,
+    ItemStatus,
+    JobState,
+    Outcome,
+    QueuedItem,
+)
 from shared.ledger.packing import pack_items, pack_outcomes, unpack_items, unpack_outcomes
 
 _TEXT = st.text(max_size=30)
@@ -32,6 +42,7 @@ _SUCCEEDED = st.builds(
     weights=st.none() | st.tuples(st.floats(0, 1), st.floats(0, 1)),
     cached=st.booleans(),
     explanation=st.none() | _EXPLANATION,
+    audited=st.none() | st.sampled_from(AuditKind),
 )
 _OTHER = st.builds(
     Outcome,
@@ -64,6 +75,10 @@ def test_readers_of_before_find_outcomes_without_their_paths() -> None:
     assert (bundle, row) == ("v1", [0, "a", True, False, None, [["boots", 0.4], [2583, 0.3], ["007", 0.2]], None, None])
     explained = replace(outcome, explanation=Explanation(("boots",), (0.5,), ((0, 1),), 0.9, None))
     assert pack_outcomes("v1", [explained]).startswith(packed)  # both streams that the release before reads
+    audited = pack_outcomes("v1", [replace(explained, audited=AuditKind.DRAWN)])
+    assert audited.startswith(pack_outcomes("v1", [explained]))
+    behind = audited.removeprefix(packed)  # which the release before decompresses as one stream
+    assert json.loads(zlib.decompress(behind)) == [[["boots"], [0.5], [[0, 1]], 0.9, None]]
     of_before = zlib.compress(json.dumps([bundle, [row, [1, "b", False, *row[3:]]]]).encode())
     assert unpack_outcomes(of_before) == (
         "v1",
