@@ -41,9 +41,9 @@ def promise_out(
     name_of: NameOf,
 ) -> PromiseOut:
     precision = precision_of(audited)
-    promised = promise and promise.precision
+    promised = None if promise is None else promise.precision
     state = PromiseState.OPEN if promised is None else state_of(precision, promised)
-    own = promise and promise.threshold
+    own = None if promise is None else promise.threshold
     threshold = own if set_ is None or promise is None else set_.of(promise.bundle, own)
     return PromiseOut(
         says=says(precision, promised, state),

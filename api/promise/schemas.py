@@ -4,6 +4,7 @@ from datetime import date, datetime
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from shared.ledger import WEEKS
 from shared.promise import HIGHEST, SURE, PromiseState
 
 _AT_LEAST = f"The lower bound of the precision, {SURE:.0%} sure, however often one looks."
@@ -51,7 +52,7 @@ class PromiseOut(BaseModel):
         description="The share of right answers that the model in service promises; null before one has served."
     )
     bundle: str | None = Field(description="The bundle in service.")
-    since: date = Field(description="The first day that counts: 13 weeks do, the current one among them.")
+    since: date = Field(description=f"The first day that counts: {WEEKS} weeks do, the current one among them.")
     precision: AuditedPrecisionOut
     threshold: float | None = Field(
         description="The confidence from which on your answers are accepted; null if none is."

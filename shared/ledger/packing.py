@@ -175,7 +175,7 @@ def _unpack_explanations(packed: bytes) -> tuple[Iterator[Explanation | None], b
     return (None if row is None else _explanation(*row) for row in rows), rest
 
 
-def _explanation(words: list[str], effects: list[float], phrases: list[list[int]], *thresholds: Any) -> Explanation:
+def _explanation(words: list[str], effects: list[float], phrases: Any, *thresholds: Any) -> Explanation:
     return Explanation(tuple(words), tuple(effects), tuple(map(tuple, phrases)), *thresholds)
 
 

@@ -7,6 +7,7 @@ import secrets
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from redis import Redis
 
@@ -69,13 +70,13 @@ class CheckedAnswer:
 
 @dataclass(frozen=True, slots=True)
 class DrawCounts:
-    """Of the answers of a chunk: how many there are."""
+    """Numbers of a chunk's answers."""
 
     bins: Mapping[int, int]
     """By the bin of their confidence."""
     accepted: int
     branches: Mapping[str, tuple[int, int]]
-    """Of the accepted ones, by branch: how many were drawn, and how many were not."""
+    """Numbers of the accepted ones, by branch: those that were drawn, and the others."""
 
 
 class PromiseRecord:
@@ -104,9 +105,9 @@ class PromiseRecord:
             least: The number of audits of a week and branch to reach.
             share: The share of the week's accepted answers that may be audited for that.
         """
-        bins = [number for pair in sorted(counts.bins.items()) for number in pair]
+        bins: list[int] = [number for pair in sorted(counts.bins.items()) for number in pair]
         branches = [part for code, (drawn, others) in counts.branches.items() for part in (code, drawn, others)]
-        head = [tenant, bundle, PROMISE_LASTS_S, least, share, counts.accepted, len(counts.bins)]
+        head: list[Any] = [tenant, bundle, PROMISE_LASTS_S, least, share, counts.accepted, len(counts.bins)]
         return dict(zip(counts.branches, map(int, self._draw(args=[*head, *bins, *branches])), strict=True))
 
     # Decisions

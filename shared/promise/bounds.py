@@ -60,7 +60,8 @@ class Precision:
             return share >= 1 if sign < 0 else wrong > 0
         won = [sign * rate * wrong - self.audited * log1p(share * expm1(sign * rate)) for rate in _RATES]
         most = max(won)
-        return most + log(sum(exp(each - most) for each in won) / len(won)) >= -log(1 - SURE)
+        together: float = most + log(sum(exp(each - most) for each in won) / len(won))
+        return together >= -log(1 - SURE)
 
 
 def _last(holds: Callable[[float], bool], inside: float, outside: float) -> float:

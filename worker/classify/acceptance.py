@@ -33,7 +33,7 @@ _FLOOR = 5
 """Audits of a week and category to reach, as far as there is room for them."""
 
 
-class Acceptance:
+class AcceptedAnswers:
     """What is accepted and audited; used by many threads at once.
 
     Args:

@@ -13,7 +13,7 @@ from shared.queues import Lane
 from shared.settings import Settings
 from shared.telemetry import logs
 from shared.telemetry.tracing import Facts, SpanKind, current_span, fail, span
-from worker.classify.acceptance import Acceptance
+from worker.classify.acceptance import AcceptedAnswers
 from worker.classify.classification import Classifier
 from worker.classify.held_chunks import HeldChunks
 from worker.classify.isolation import IsolationError, classify_isolated, longest_item_s
@@ -43,7 +43,7 @@ class ChunkProcessor:
         chunks: HeldChunks,
         slots: LaneSlots,
         trouble: Trouble,
-        acceptance: Acceptance,
+        acceptance: AcceptedAnswers,
     ) -> None:
         self._settings = settings
         self._ledger = Ledger(redis)

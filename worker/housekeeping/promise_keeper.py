@@ -78,7 +78,7 @@ class PromiseKeeper:
         ]
         recent = [answer for answer in labelled if answer.age_days <= LABELLED_DAYS]
         answers = self._record.answers(tenant, promise.bundle, ANSWERS_DAYS)
-        return threshold_for(in_force, promise.threshold, promise.precision, recent, answers)
+        return threshold_for(in_force, promise.threshold, promise.precision, recent, answers, ANSWERS_DAYS)
 
     def _moved(self, tenant: str, promise: ModelPromise, before: float, chosen: Threshold) -> bool:
         if chosen.value == before or chosen.precision is None:

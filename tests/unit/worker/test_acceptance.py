@@ -12,7 +12,7 @@ from shared.model.bundle import Bundle
 from shared.model.review import Review
 from shared.settings import ROOT
 from training.pipeline.layout import STARTER
-from worker.classify.acceptance import Acceptance, judged
+from worker.classify.acceptance import AcceptedAnswers, judged
 
 SHARE = 0.01
 CODES = [str(number) for number in range(20)]
@@ -24,8 +24,8 @@ def bundle() -> Bundle:
 
 
 @pytest.fixture
-def acceptance(redis: Redis, bundle: Bundle) -> Acceptance:
-    made = Acceptance(redis, SHARE)
+def acceptance(redis: Redis, bundle: Bundle) -> AcceptedAnswers:
+    made = AcceptedAnswers(redis, SHARE)
     made.publish(bundle)
     return made
 
@@ -49,7 +49,7 @@ def kinds(outcomes: list[Outcome]) -> Counter[AuditKind | None]:
 
 
 def test_a_share_of_the_accepted_answers_is_audited_and_no_more_than_twice_that(
-    acceptance: Acceptance, bundle: Bundle
+    acceptance: AcceptedAnswers, bundle: Bundle
 ) -> None:
     found = acceptance.of(lease(), bundle, answers(6000))
     assert not any(outcome.audited for outcome in found if outcome.needs_review)
@@ -60,15 +60,17 @@ def test_a_share_of_the_accepted_answers_is_audited_and_no_more_than_twice_that(
     assert max(of_category.values()) >= 5
 
 
-def test_a_chunk_that_is_computed_twice_draws_the_same(acceptance: Acceptance, redis: Redis, bundle: Bundle) -> None:
-    def drawn(by: Acceptance, job: str) -> set[int]:
+def test_a_chunk_that_is_computed_twice_draws_the_same(
+    acceptance: AcceptedAnswers, redis: Redis, bundle: Bundle
+) -> None:
+    def drawn(by: AcceptedAnswers, job: str) -> set[int]:
         return {each.index for each in by.of(lease(job), bundle, answers(3000)) if each.audited is AuditKind.DRAWN}
 
-    assert drawn(acceptance, "a" * 24) == drawn(Acceptance(redis, SHARE), "a" * 24)
+    assert drawn(acceptance, "a" * 24) == drawn(AcceptedAnswers(redis, SHARE), "a" * 24)
     assert drawn(acceptance, "a" * 24) != drawn(acceptance, "b" * 24)
 
 
-def test_answers_are_counted_by_confidence(acceptance: Acceptance, redis: Redis, bundle: Bundle) -> None:
+def test_answers_are_counted_by_confidence(acceptance: AcceptedAnswers, redis: Redis, bundle: Bundle) -> None:
     acceptance.of(lease(), bundle, answers(300))
     record = PromiseRecord(redis)
     assert record.answers("acme", bundle.id, 1) == {194: 300}
@@ -76,14 +78,14 @@ def test_answers_are_counted_by_confidence(acceptance: Acceptance, redis: Redis,
 
 
 def test_nothing_is_audited_of_what_is_explained_or_with_a_share_of_zero(
-    acceptance: Acceptance, redis: Redis, bundle: Bundle
+    acceptance: AcceptedAnswers, redis: Redis, bundle: Bundle
 ) -> None:
     assert kinds(acceptance.of(replace(lease(), explain=True), bundle, answers(3000))) == {None: 3000}
-    assert kinds(Acceptance(redis, 0).of(lease(), bundle, answers(3000))) == {None: 3000}
+    assert kinds(AcceptedAnswers(redis, 0).of(lease(), bundle, answers(3000))) == {None: 3000}
 
 
 def test_the_threshold_of_the_tenant_decides_for_the_bundle_that_it_was_set_for(
-    acceptance: Acceptance, redis: Redis, bundle: Bundle
+    acceptance: AcceptedAnswers, redis: Redis, bundle: Bundle
 ) -> None:
     promises, outcomes = Promises(redis), answers(3)
     assert promises.move("acme", ThresholdMove(0.8, 0.98, "it fell", bundle.id))
