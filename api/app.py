@@ -38,6 +38,8 @@ from api.models import routes as models
 from api.models.schemas import PromoteIn, RollbackIn
 from api.monitoring import ProcessMetrics, health, http
 from api.monitoring import routes as metrics
+from api.promise import routes as promise
+from api.promise.schemas import ThresholdIn
 from api.review import routes as review
 from api.review.schemas import NextCardsIn, ReleaseIn
 from api.taxonomy import routes as taxonomy
@@ -52,12 +54,12 @@ _RESTORING_S = 5.0
 """How long the end of the process waits for the taxonomy's copy: the label store may be away."""
 _ROUTES = (
     *(jobs, items, explanations, deliveries, predict, decisions, bulk_routes, review, trainings, labels, taxonomy),
-    *(drift, quota, metrics, models, health),
+    *(promise, drift, quota, metrics, models, health),
 )
 _DOCUMENTED = (
     *(JobIn, ItemIn, PredictIn, LabelIn, LabelsIn, DecisionIn, DecisionsIn, UndoIn),
     *(BulkIn, NextCardsIn, ReleaseIn),
-    *(TaxonomyIn, TrainingIn, PromoteIn, RollbackIn, ProblemOut, JobEndedOut, TrainingEndedOut),
+    *(TaxonomyIn, TrainingIn, PromoteIn, RollbackIn, ThresholdIn, ProblemOut, JobEndedOut, TrainingEndedOut),
 )
 
 

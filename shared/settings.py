@@ -117,6 +117,11 @@ class Settings(BaseSettings):
     """Folder of bundles from the registry: the last few, and those that its aliases name."""
     runtime: str = "auto"
     """`auto`, `openvino` (VGG16 in int8), `openvino-float`, `tensorflow` or `jax`."""
+    audit_share: float = Field(default=0.01, ge=0, le=0.5)
+    """Share of the answers accepted without review that people are shown like those that need one.
+
+    Their decisions tell how precise the accepted ones are, and move the threshold (docs/review.md). With 0, nobody
+    looks at any, and the threshold is not moved."""
     cached_predictions: int = Field(default=200_000, ge=0)
     """Answers kept in Redis for all workers together, about 90 bytes each; 0 turns the cache off.
 

@@ -380,6 +380,13 @@ def lose_decision_index(redis: Redis) -> None:
             redis.delete(key)
 
 
+def lose_promise_record(redis: Redis) -> None:
+    """Let Redis have lost all that it knew of promises but what workers tell again."""
+    for name in ("audited", "reviewed", "undone", "tenants"):
+        for key in redis.scan_iter(f"{PREFIX}promise:{name}*"):
+            redis.delete(key)
+
+
 def forget_application(redis: Redis, job_id: str, moment: int, identifier: str) -> None:
     """Let the process have died that wrote the only file of decisions, before it applied them."""
     client: Any = redis

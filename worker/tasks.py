@@ -11,6 +11,7 @@ from worker.app import app, lifecycle
 from worker.app.periodic import periodic, scheduled
 from worker.app.services import service
 from worker.courier.webhooks import Webhooks
+from worker.housekeeping.promise_keeper import PromiseKeeper
 from worker.housekeeping.reconciler import Reconciler
 from worker.housekeeping.training_schedule import open_scheduled
 
@@ -75,6 +76,11 @@ def sweep(**_: Any) -> None:
     _reconciler().sweep()
 
 
+@periodic(Task.KEEP_PROMISES, every=86400)
+def keep_promises(**_: Any) -> None:
+    _promise_keeper().keep()
+
+
 @scheduled(Task.OPEN_TRAINING, get_settings().training_schedule, setting="CATALOG_TRAINING_SCHEDULE")
 def open_training(**_: Any) -> None:
     settings = get_settings()
@@ -89,6 +95,12 @@ def _reconciler() -> Reconciler:
     settings = get_settings()
     redis, broker, blobs = open_redis(settings), open_broker(settings), open_blobs(settings)
     return Reconciler(app, redis, broker, blobs, settings.cached_predictions)
+
+
+@service(HOUSEKEEPING)
+def _promise_keeper() -> PromiseKeeper:
+    settings = get_settings()
+    return PromiseKeeper(open_redis(settings), settings.keep_drift_days, moving=settings.audit_share > 0)
 
 
 @service(DELIVERY)

@@ -129,12 +129,14 @@ class DecidedResults:
                 if raw is not None:
                     raise
             else:
-                batch.decisions.append((raw, decision))
+                batch.decisions.append((raw, replace(decision, right=_right(decision, batch.categories))))
 
     def completed(
         self, decisions: Sequence[Decision], known: dict[int, KnownItem], keep: Callable[[bytes], str]
     ) -> list[Decision]:
         """Return the decisions with the model's answers, the items, and their pictures kept.
+
+        They do not count for the promise: nobody has looked at each item.
 
         Args:
             known: What is known of each item, all of which have an answer.
@@ -142,7 +144,7 @@ class DecidedResults:
         Raises:
             OSError: The picture store cannot be reached.
         """
-        return [self._with_picture(_completed(decision, known), keep) for decision in decisions]
+        return [self._with_picture(replace(_completed(decision, known), branch=None), keep) for decision in decisions]
 
     def _known(self, tenant: str, job_id: str, indices: set[int]) -> dict[int, KnownItem] | ItemError:
         """What is known of the job's items, or what is wrong with every decision that names this job."""
@@ -202,6 +204,8 @@ def _completed(decision: Decision, known: dict[int, KnownItem] | ItemError) -> D
         guess=best.code,
         confidence=best.confidence,
         needs_review=outcome.needs_review,
+        audited=outcome.audited,
+        branch=None if outcome.remembered else outcome.path[0].code if outcome.path else best.code,
     )
     if item is None:
         return decision
@@ -209,3 +213,12 @@ def _completed(decision: Decision, known: dict[int, KnownItem] | ItemError) -> D
     if decision.kind is not DecisionKind.CATEGORY:
         return decision
     return replace(decision, title=item.title, description=item.description, picture=item.blob, url=item.url)
+
+
+def _right(decision: Decision, categories: LabelCategories) -> bool | None:
+    """Whether the model's answer is right by a decision; `None` if the decision does not tell."""
+    if decision.kind is DecisionKind.NONE_OF_THESE:
+        return False
+    if decision.code is None or decision.guess is None:
+        return None
+    return categories.agrees(decision.code, decision.guess)

@@ -8,7 +8,14 @@ from datetime import UTC, datetime, timedelta
 from redis import Redis
 
 from api.decisions.render import told
-from shared.ledger import DecisionAction, DecisionRow, Decisions, DecisionTurn
+from shared.ledger import (
+    AuditKind,
+    CheckedAnswer,
+    DecisionAction,
+    DecisionRow,
+    Decisions,
+    DecisionTurn,
+)
 from shared.stores.decisions import Decision, DecisionKind, DecisionStore
 from shared.stores.request_files import arrival, file_name, microseconds
 
@@ -154,7 +161,26 @@ def _row(decision: Decision) -> DecisionRow:
         told=told(decision),
         code=decision.code,
         note=decision.note,
-        needs_review=decision.needs_review,
+        needs_review=decision.needs_review or decision.audited is not None,
         undoes=decision.undoes or "",
         identity=decision.identity or "",
+        checked=_checked(decision),
+    )
+
+
+def _checked(decision: Decision) -> CheckedAnswer | None:
+    """What a decision says about the model's answer; `None` if nothing, or nothing that the promise is about."""
+    if not decision.decides or not (decision.needs_review or decision.audited):
+        return None
+    if decision.branch is None or decision.bundle is None or decision.confidence is None:
+        return None  # it was made with an earlier release
+    return CheckedAnswer(
+        place=decision.place,
+        job=decision.job,
+        index=decision.item_index,
+        bundle=decision.bundle,
+        branch=decision.branch,
+        confidence=decision.confidence,
+        right=decision.right,
+        audited=None if decision.audited is None else AuditKind(decision.audited),
     )

@@ -111,6 +111,7 @@ TAGS = [
     {"name": "review", "description": "Take the next items that need a review, each for one person at a time."},
     {"name": "models", "description": "See which models there are and choose the one that serves."},
     {"name": "taxonomy", "description": "See which categories there are, and change them."},
+    {"name": "promise", "description": "See how precise accepted answers are, and from where on they are accepted."},
     {"name": "drift", "description": "See how far items and answers have moved from those of the validation split."},
     {"name": "quota", "description": "See how much the caller may have waiting and stored."},
     {"name": "metrics", "description": "Read metrics for Prometheus."},

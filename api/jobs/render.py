@@ -160,6 +160,9 @@ def item_out(job_id: str, known: KnownItem, name_of: NameOf) -> ItemOut:
     item, index, sent = known.item, known.outcome.index, known.sent or _NOTHING
     if sent.title is None and item is not None:
         sent = replace(sent, title=item.title)
+    outcome = known.outcome
+    if outcome.audited:  # who looks at the item is not told so
+        outcome = replace(outcome, needs_review=True, sure=min(outcome.sure, len(outcome.path)))
     return ItemOut(
         title=sent.title,
         description=item and item.description,
@@ -167,7 +170,7 @@ def item_out(job_id: str, known: KnownItem, name_of: NameOf) -> ItemOut:
         picture_url=f"/v1/jobs/{job_id}/items/{index}/picture" if item and item.blob else None,
         kept=item is not None,
         decision=None if known.decided is None else decided_out(known.decided, name_of),
-        result=result_out(known.bundle, known.outcome, name_of, sent, known.decided),
+        result=result_out(known.bundle, outcome, name_of, sent, known.decided),
     )
 
 
@@ -191,7 +194,7 @@ def final_of(outcome: Outcome, decided: Decided | None) -> Final:
     """Return what counts of an item that succeeded: a person's decision, else the memory's answer, else the model's."""
     best, remembered = outcome.guesses[0].code, outcome.remembered
     if decided is not None:
-        return Final(decided.code, "person", decided.at)
+        return Final(decided.code, "audit" if outcome.audited else "person", decided.at)
     if remembered is not None and outcome.from_memory:  # its category may have been merged into another since
         return Final(None if remembered.code is None else best, "memory", remembered.at)
     return Final(best, "model", None)

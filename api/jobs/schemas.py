@@ -195,7 +195,7 @@ class ItemErrorOut(BaseModel):
     line: int | None = Field(None, description="The line of the request's table, from 1.")
 
 
-Decider = Literal["model", "memory", "person"]
+Decider = Literal["model", "memory", "person", "audit"]
 
 
 class MemoryOut(DecidedOut):
@@ -232,9 +232,9 @@ class ResultOut(BaseModel):
     )
     decided_by: Decider | None = Field(
         None,
-        description="Whose category `final` is: a person's, who decided about this item; the memory's, which has what "
-        "a person decided about the same item or a near copy before; or the model's. Null if the item has no category. "
-        "More values will follow.",
+        description="Whose category `final` is: a person's, who decided about this item (`audit` if it needed no "
+        "review); the memory's, which has what a person decided about the same item or a near copy before; or the "
+        "model's. Null if the item has no category. More values will follow.",
     )
     decided_at: datetime | None = Field(None, description="When the person decided; null where the model did.")
     memory: MemoryOut | None = Field(

@@ -67,6 +67,21 @@ class LabelCategories:
         """Whether two codes stand for the same category now."""
         return self._taxonomy.successor(code) == self._taxonomy.successor(other)
 
+    def agrees(self, code: str, answer: str) -> bool | None:
+        """Whether an answer is right if an item was given this code; `None` if the code is of a category above it."""
+        meant = self._taxonomy.successor(answer)
+        if code in (answer, meant):
+            return True
+        if meant is None:
+            return False
+        if meant in self._above(code):
+            return True
+        return None if code in self._above(meant) else False
+
+    def _above(self, code: str) -> frozenset[str]:
+        known = code in self._taxonomy.by_code
+        return frozenset(category.code for category in self._taxonomy.path(code)) if known else frozenset()
+
     def _searched_for(self, written: str) -> str | _Refused:
         try:
             return self._lookup.leaf(written, suggest=self._searched < _SUGGESTIONS)

@@ -15,6 +15,7 @@ from api.http.held_requests import HeldRequests
 from api.http.notices import Notices
 from api.monitoring.drift import DriftCollector
 from api.monitoring.http import HttpMetrics
+from api.monitoring.promise import PromiseCollector
 from api.monitoring.queue import QueueCollector, RedisCollector, WakeupsCollector, WorkersCollector
 from shared.drift import Drift
 
@@ -28,6 +29,7 @@ def _stores_registry(stores: Stores) -> CollectorRegistry:
     registry.register(RedisCollector(stores.redis, stores.settings.memory_share))
     registry.register(WakeupsCollector(stores.broker))
     registry.register(DriftCollector(Drift(stores.redis, stores.settings.keep_drift_days)))
+    registry.register(PromiseCollector(stores.redis))
     return registry
 
 

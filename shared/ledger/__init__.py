@@ -47,6 +47,16 @@ from shared.ledger.ledger import (
 )
 from shared.ledger.memory import Memory, Remembered
 from shared.ledger.outbox import Outbox
+from shared.ledger.promise_record import (
+    PROMISE_LASTS_S,
+    WEEKS,
+    CheckedAnswer,
+    DrawCounts,
+    PromiseRecord,
+    precision_of,
+    starts_at,
+)
+from shared.ledger.promises import ModelPromise, PromiseFigures, Promises, TenantThreshold, ThresholdMove
 from shared.ledger.quotas import MEMORY, MemoryFullError, MemoryQuota, QuotaExceededError, Quotas
 from shared.ledger.records import (
     Decided,
@@ -66,7 +76,7 @@ from shared.ledger.records import (
 from shared.ledger.results import Results
 from shared.ledger.review_queue import CardsWanted, OpenItem, ReservedCards, ReviewQueue
 from shared.ledger.sent import SentItems
-from shared.ledger.states import TERMINAL, TRANSITIONS, ItemStatus, JobState, PictureUse, WebhookState
+from shared.ledger.states import TERMINAL, TRANSITIONS, AuditKind, ItemStatus, JobState, PictureUse, WebhookState
 from shared.ledger.trainings import Stage, StageState, Training, TrainingRequest, Trainings, new_training
 
 __all__ = [
@@ -75,18 +85,22 @@ __all__ = [
     "LEASE_S",
     "MAX_DEADLINE_S",
     "MEMORY",
+    "PROMISE_LASTS_S",
     "STAGING_S",
     "TERMINAL",
     "TRANSITIONS",
+    "WEEKS",
     "Admission",
     "AdmissionDecision",
     "Answered",
     "Audit",
+    "AuditKind",
     "Breaker",
     "BulkDecision",
     "BulkDecisions",
     "BulkState",
     "CardsWanted",
+    "CheckedAnswer",
     "Claim",
     "CursorError",
     "Decided",
@@ -100,6 +114,7 @@ __all__ = [
     "DeliveryAttempt",
     "DeliveryOutcome",
     "DeliveryTrigger",
+    "DrawCounts",
     "Explanation",
     "Guess",
     "Idempotency",
@@ -121,6 +136,7 @@ __all__ = [
     "Memory",
     "MemoryFullError",
     "MemoryQuota",
+    "ModelPromise",
     "NewJob",
     "NotOnDiskError",
     "NothingToDeliverError",
@@ -129,6 +145,9 @@ __all__ = [
     "Outcome",
     "Page",
     "PictureUse",
+    "PromiseFigures",
+    "PromiseRecord",
+    "Promises",
     "QueueFigures",
     "QueueFullError",
     "QueuedItem",
@@ -146,6 +165,8 @@ __all__ = [
     "StageState",
     "StagingLostError",
     "SupersededError",
+    "TenantThreshold",
+    "ThresholdMove",
     "ToldDecision",
     "Training",
     "TrainingRequest",
@@ -156,6 +177,8 @@ __all__ = [
     "idempotency",
     "new_training",
     "packing",
+    "precision_of",
     "read_change",
+    "starts_at",
     "trainings",
 ]

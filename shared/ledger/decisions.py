@@ -14,6 +14,7 @@ from redis import Redis
 from shared import redis_access
 from shared.ledger.cursor import CursorError
 from shared.ledger.idempotency import KEEP_ANSWERS_S
+from shared.ledger.promise_record import CheckedAnswer, PromiseRecord
 from shared.ledger.records import Decided, Job
 from shared.ledger.scripts import job_key, load
 from shared.redis_access import PREFIX, in_bytes
@@ -51,10 +52,13 @@ class DecisionRow:
     code: str | None = None
     note: str | None = None
     needs_review: bool = False
+    """Whether the item was among those to look at."""
     undoes: str = ""
     """The place of the decision that is taken back."""
     identity: str = ""
     """By what the same item and its near copies are recognised; "" if what was sent is not kept."""
+    checked: CheckedAnswer | None = None
+    """What it says about the model's answer, if it says anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +113,7 @@ class Decisions:
         """
         self._redis = in_bytes(redis)
         self._keep_s = keep_s
+        self._record = PromiseRecord(redis)
         self._claim = load(redis, "claim_decisions")
         self._decide = load(redis, "decide")
         self._release = load(redis, "release_decisions")
@@ -152,6 +157,8 @@ class Decisions:
         self, tenant: str, file: str, moment: int, rows: Sequence[DecisionRow], turn: DecisionTurn | None = None
     ) -> None:
         """Apply a file's decisions, once; a turn is given back in the last step."""
+        for first in range(0, len(rows), _AT_ONCE):
+            self._record.tally(tenant, _said(rows[first : first + _AT_ONCE]))
         token = "" if turn is None else turn.token
         for first in range(0, max(len(rows), 1), _AT_ONCE):
             some = rows[first : first + _AT_ONCE]
@@ -177,6 +184,7 @@ class Decisions:
         for pattern in (*patterns, f"{PREFIX}memory:*", f"{PREFIX}near:*"):
             for key in self._redis.scan_iter(pattern, _AT_ONCE):
                 self._redis.delete(key.decode())
+        self._record.forget()
         return True
 
     def go_on_building(self) -> None:
@@ -250,6 +258,14 @@ def _arguments(row: DecisionRow) -> Iterator[str | int]:
         kept = json.dumps([row.code, row.by, row.note], ensure_ascii=False, separators=(",", ":"))
         what = f"{row.place} {int(row.needs_review)} {kept}"
     yield from (row.job, row.index, row.action.value, row.place, person_key(row.by), what, row.told, row.identity)
+
+
+def _said(rows: Sequence[DecisionRow]) -> Iterator[tuple[str, CheckedAnswer | str]]:
+    for row in rows:
+        if row.action is DecisionAction.UNDO:
+            yield row.place, row.undoes
+        elif row.checked is not None:
+            yield row.place, row.checked
 
 
 def _latest(lines: bytes) -> Decided:

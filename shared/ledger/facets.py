@@ -23,7 +23,7 @@ _STATUSES = (
     ItemStatus.EXPIRED,
 )
 """The number of a status, in the lowest bits of the flags, is its place here: add new ones at the end."""
-STATUS_BITS, NEEDS_REVIEW, BRANCHES_DISAGREE = 0b111, 0b1000, 0b10000
+STATUS_BITS, NEEDS_REVIEW, BRANCHES_DISAGREE, AUDITED = 0b111, 0b1000, 0b10000, 0b100000
 NO_CATEGORY = 0xFFFF
 NO_CONFIDENCE = 0xFFFF
 """Above all confidences, so that items without an answer come behind those with one."""
@@ -89,8 +89,10 @@ def _row(outcome: Outcome, numbers: dict[str, int]) -> FacetRow:
     if not outcome.guesses:  # it has not succeeded, or is a training's
         return outcome.index, NO_CATEGORY, NO_CONFIDENCE, flags
     best, text, image = outcome.guesses[0], outcome.text, outcome.image
-    if outcome.needs_review:
+    if outcome.to_review:
         flags |= NEEDS_REVIEW
+    if outcome.audited:
+        flags |= AUDITED
     if text is not None and image is not None and text.code != image.code:
         flags |= BRANCHES_DISAGREE
     return outcome.index, numbers.setdefault(best.code, len(numbers)), scaled(best.confidence), flags

@@ -257,7 +257,7 @@ class Ledger:
             raise ValueError(f"job {lease.job_id} chunk {lease.chunk}: one outcome per item is needed")
         outcomes = sorted(outcomes, key=lambda outcome: outcome.index)  # a cursor may stand between two of them
         failed = {outcome.index for outcome in outcomes if outcome.status is ItemStatus.FAILED}
-        unsure = sum(outcome.needs_review for outcome in outcomes)
+        unsure = sum(outcome.to_review for outcome in outcomes)
         again = pack_items([item for item in lease.items if item.index in failed]) if failed else b""
         packed = pack_outcomes(bundle, outcomes)
         counts = (len(outcomes) - len(failed), len(failed), unsure)

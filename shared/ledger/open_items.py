@@ -12,7 +12,7 @@ from struct import Struct
 from threading import Lock
 from typing import Self
 
-from shared.ledger.facets import NEEDS_REVIEW, Facets
+from shared.ledger.facets import AUDITED, NEEDS_REVIEW, Facets
 from shared.ledger.records import Outcome, QueuedItem
 from shared.likeness import picture_key, same_picture_key, text_key
 
@@ -36,7 +36,7 @@ def pack_likeness(items: Sequence[QueuedItem], outcomes: Sequence[Outcome]) -> b
     Args:
         outcomes: One per item, in any order.
     """
-    unsure = {outcome.index: outcome for outcome in outcomes if outcome.needs_review and outcome.guesses}
+    unsure = {outcome.index: outcome for outcome in outcomes if outcome.to_review and outcome.guesses}
     return b"".join(
         [_KEYS.pack(item.index, *_keys(item, unsure[item.index])) for item in items if item.index in unsure]
     )
@@ -68,8 +68,8 @@ class ItemsToReview:
             keys = _KEYS.iter_unpack(kept) if kept else repeat((0, 0, 0), len(unsure))
             own = [numbers.setdefault(code, len(numbers)) for code in each.codes]
             rows += [
-                _ROW.pack(confidence, index, chunk, own[number], text, picture)
-                for (index, number, confidence, _), (_, text, picture) in zip(unsure, keys, strict=True)
+                _ROW.pack(_spread(index) if flags & AUDITED else confidence, index, chunk, own[number], text, picture)
+                for (index, number, confidence, flags), (_, text, picture) in zip(unsure, keys, strict=True)
             ]
         rows.sort()
         return cls(list(numbers), b"".join(rows))
@@ -79,6 +79,11 @@ class ItemsToReview:
 
     def rows(self) -> Iterator[ReviewRow]:
         return _ROW.iter_unpack(self.packed)
+
+
+def _spread(index: int) -> int:
+    """Return a made-up confidence for an audited item: with its own it would wait behind all others."""
+    return index * 2_654_435_761 % 2**32 * 10_000 >> 32  # multiplicative hashing: Knuth, volume 3, 6.4
 
 
 class ItemsToReviewCache:

@@ -8,11 +8,12 @@ import re
 import zlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import fields, replace
+from itertools import count
 from operator import attrgetter
 from typing import Any, NamedTuple
 
 from shared.ledger.records import Decided, Explanation, Guess, Outcome, QueuedItem, Sent
-from shared.ledger.states import ItemStatus
+from shared.ledger.states import AuditKind, ItemStatus
 
 _NUMBER = re.compile("0|[1-9][0-9]{0,17}")
 _ITEM = attrgetter(*(field.name for field in fields(QueuedItem)))
@@ -49,7 +50,7 @@ def count_items(packed: bytes) -> int:
 
 
 def pack_outcomes(bundle: str, outcomes: Sequence[Outcome]) -> bytes:
-    """Pack the outcomes; behind them paths to categories, explanations and remembered decisions, if there are any.
+    """Pack the outcomes, and behind them paths to their categories, explanations and what else some of them have.
 
     These are in zlib streams of their own, because earlier releases read only the first one, two or three.
     """
@@ -58,35 +59,32 @@ def pack_outcomes(bundle: str, outcomes: Sequence[Outcome]) -> bytes:
     told = any(
         outcome.path or outcome.sure != _sure_alone(outcome.guesses, outcome.needs_review) for outcome in answered
     )
-    explained = any(outcome.explanation for outcome in answered)
-    remembered = any(outcome.remembered for outcome in answered)
-    if told or explained or remembered:
+    more = [(place, *row) for place, row in enumerate(map(_more, answered)) if any(row)]
+    explained = bool(more) or any(outcome.explanation for outcome in answered)
+    if told or explained:
         packed += _pack_paths(answered)
-    if explained or remembered:
+    if explained:
         packed += _pack([outcome.explanation and _EXPLANATION(outcome.explanation) for outcome in answered])
-    if remembered:
-        packed += _pack([_memory_row(outcome) for outcome in answered])
-    return packed
+    return packed + _pack(more) if more else packed
 
 
 def unpack_outcomes(packed: bytes, indices: Collection[int] | None = None) -> tuple[str, list[Outcome]]:
     """Return the bundle ("" for none), and the outcomes it gave, or those of them with these indices."""
     (bundle, rows), rest = _unpack_first(packed)
     paths, rest = _unpack_paths(rest)
-    explanations, memories = _unpack_rows(rest)
-    found = list[Outcome]()
+    explanations, rest = _unpack_explanations(rest)
+    more = {place: row for place, *row in _unpack(rest)} if rest else {}
+    found, places = list[Outcome](), count()
     for row in rows:
-        path, explanation, remembered = None, None, None
-        if not isinstance(row[2], str):  # it has succeeded: the others are those of the succeeded, in their order
-            path, explanation, remembered = next(paths, None), next(explanations, None), next(memories, None)
+        # The paths are those of the succeeded, in their order; so are the explanations.
+        path = explanation = others = None
+        if not isinstance(row[2], str):
+            path, explanation, others = next(paths, None), next(explanations, None), more.get(next(places))
         if indices is None or row[0] in indices:
             outcome = _from_row(path, *row)
             if explanation:
-                outcome = replace(outcome, explanation=_explanation(*explanation))
-            if remembered:
-                near_copy, *decided = remembered
-                outcome = replace(outcome, remembered=Decided(*decided), near_copy=near_copy)
-            found.append(outcome)
+                outcome = replace(outcome, explanation=explanation)
+            found.append(_with_more(outcome, *others) if others else outcome)
     return bundle, found
 
 
@@ -170,22 +168,32 @@ def _unpack_paths(packed: bytes) -> tuple[Iterator[_Path], bytes]:
     return (_Path(paths[number], confidences, sure) for number, sure, *confidences in rows), rest
 
 
-def _memory_row(outcome: Outcome) -> _Row:
-    return None if outcome.remembered is None else (outcome.near_copy, *_REMEMBERED(outcome.remembered))
+def _more(outcome: Outcome) -> tuple[str | None, _Row]:
+    """Return why it is audited, and what is remembered: few outcomes have either."""
+    decided = outcome.remembered
+    return outcome.audited, None if decided is None else (outcome.near_copy, *_REMEMBERED(decided))
 
 
-def _unpack_rows(packed: bytes) -> tuple[Iterator[_Row], Iterator[_Row]]:
-    """Return explanation and remembered decision of each outcome that succeeded; nothing, if there are none."""
+def _with_more(outcome: Outcome, audited: str | None, remembered: _Row) -> Outcome:
+    near_copy, *decided = remembered or (False,)
+    return replace(
+        outcome,
+        audited=None if audited is None else AuditKind(audited),
+        remembered=Decided(*decided) if decided else None,
+        near_copy=near_copy,
+    )
+
+
+def _unpack_explanations(packed: bytes) -> tuple[Iterator[Explanation | None], bytes]:
+    """Return the explanation of each outcome that succeeded, none if there are none, and what is behind them."""
     if not packed:
-        return iter(()), iter(())
-    explanations, rest = _unpack_first(packed)
-    return iter(explanations), iter(_unpack(rest) if rest else ())
+        return iter(()), b""
+    rows, rest = _unpack_first(packed)
+    return (None if row is None else _explanation(*row) for row in rows), rest
 
 
-def _explanation(
-    words: Sequence[str], effects: Sequence[float], phrases: Sequence[Sequence[int]], *thresholds: float | None
-) -> Explanation:
-    return Explanation(tuple(words), tuple(effects), tuple([(first, count) for first, count in phrases]), *thresholds)
+def _explanation(words: list[str], effects: list[float], phrases: Any, *thresholds: Any) -> Explanation:
+    return Explanation(tuple(words), tuple(effects), tuple(map(tuple, phrases)), *thresholds)
 
 
 def _guess(code: str | int, confidence: float) -> Guess:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-from shared.ledger.states import TERMINAL, ItemStatus, JobState, PictureUse, WebhookState
+from shared.ledger.states import TERMINAL, AuditKind, ItemStatus, JobState, PictureUse, WebhookState
 
 _BUNDLE = "model:"
 """How the fields begin that count a job's results per bundle."""
@@ -126,10 +126,20 @@ class Outcome:
     near_copy: bool = False
     """What is remembered is about a near copy: it is the answer unless this needs a review."""
 
+    audited: AuditKind | None = None
+    """Why a person should look at an answer that needs no review; `None`: nobody need."""
+    doubtful: bool = False
+    """The model would rather have given a retired category; as `words`, it is not kept with the result."""
+
     @property
     def from_memory(self) -> bool:
         """Whether what people decided before is the answer."""
         return self.remembered is not None and not (self.near_copy and self.needs_review)
+
+    @property
+    def to_review(self) -> bool:
+        """Whether the item is in the queue of those that people look at, who are not told why."""
+        return self.needs_review or self.audited is not None
 
     @classmethod
     def failed(cls, item: QueuedItem, error: str, message: str) -> "Outcome":

@@ -56,6 +56,17 @@ Keys, below the prefix `catalog:`:
     review:cards:{tenant}        hash: the first item of a card that is reserved → its person and its items, by lines
     memory:{tenant}      hash: words and picture of an item, hashed → decisions about it in order, a line each
     near:{tenant}        hash: what near copies have in common, hashed → decisions about them in order, a line each
+    promise:secret               what decides, with an item's place, whether it is audited
+    promise:drawn:{tenant}:{week}  hash: `accepted` answers, `floor`: audits beside the drawn ones, "of branch" → audits
+    promise:answers:{tenant}:{bundle}:{day}  hash: bin of confidences → answers
+    promise:audited:{tenant}     zset: decisions about audited answers, as `CheckedAnswer.row`
+    promise:reviewed:{tenant}    zset: the latest decisions about answers that needed a review, likewise
+    promise:undone:{tenant}      zset: places of decisions that were undone
+    promise:tenants              zset: tenant → when it was told of a decision last
+    promise:bundle:{bundle}      JSON: what a bundle promises
+    promise:threshold:{tenant}   hash: the tenant's threshold, the bundle that it is for, whether it is pinned
+    promise:moves:{tenant}       list: "time move as JSON", the latest first
+    promise:figures              hash: tenant → how its promise stood when the housekeeper looked last, as JSON
     endpoint:{e}         hash: a tenant's webhook URL: failures in a row, end of its pause, when it was disabled
     endpoint:{e}:slots   zset: attempts under way, "id round" → when the attempt counts as lost
 """

@@ -53,6 +53,15 @@ class PictureUse(StrEnum):
     ALWAYS = "always"
 
 
+class AuditKind(StrEnum):
+    """How an accepted answer came to be audited: looked at by a person although it needs no review."""
+
+    DRAWN = "drawn"
+    """With a chance that is the same for all of them: these show their precision."""
+    FLOOR = "floor"
+    """Besides, because few of its category were drawn this week: it shows the precision of the category alone."""
+
+
 class WebhookState(StrEnum):
     """The state of a job's webhook."""
 

@@ -61,6 +61,12 @@ class Decision:
     confidence: float | None = None
     needs_review: bool = False
     """Whether that answer needed a review."""
+    audited: str | None = None
+    """How it came to be audited, if it did not (`shared.ledger.AuditKind`)."""
+    branch: str | None = None
+    """The category at the root of that answer's path."""
+    right: bool | None = None
+    """Whether that answer is right by this decision; `None` if the decision does not tell."""
     title: str | None = None
     """What was classified, to be learnt; nothing of it where it is not kept, or no category was chosen."""
     description: str | None = None

@@ -14,6 +14,7 @@ from shared.queues import Lane
 from shared.settings import Settings
 from shared.telemetry import logs
 from shared.telemetry.tracing import Facts, SpanKind, current_span, fail, span
+from worker.classify.acceptance import AcceptedAnswers
 from worker.classify.classification import Classifier
 from worker.classify.held_chunks import HeldChunks
 from worker.classify.isolation import IsolationError, classify_isolated, longest_item_s
@@ -38,7 +39,13 @@ class ChunkProcessor:
     """Classifies and commits chunks; used by many threads at once."""
 
     def __init__(
-        self, settings: Settings, redis: Redis, chunks: HeldChunks, slots: LaneSlots, trouble: Trouble
+        self,
+        settings: Settings,
+        redis: Redis,
+        chunks: HeldChunks,
+        slots: LaneSlots,
+        trouble: Trouble,
+        acceptance: AcceptedAnswers,
     ) -> None:
         self._settings = settings
         self._ledger = Ledger(redis)
@@ -47,6 +54,7 @@ class ChunkProcessor:
         self._chunks = chunks
         self._slots = slots
         self._trouble = trouble
+        self._acceptance = acceptance
         self._isolating = threading.Lock()
 
     def process(self, lease: Lease, lane: Lane, classifier: Classifier) -> JobState | None:
@@ -82,11 +90,13 @@ class ChunkProcessor:
         self, lease: Lease, lane: Lane, classifier: Classifier, progressed: Callable[[], None]
     ) -> list[Outcome]:
         if lease.explain:  # what people have decided does not say why the model answers as it does
-            return self._computed(lease, lane, classifier, progressed)
+            explained = self._computed(lease, lane, classifier, progressed)
+            return self._acceptance.of(lease, classifier.engine.bundle, explained)
         remembered = self._remembered.answers(lease.tenant, lease.items, classifier.projections.now().taxonomy)
         rest = [item for item in lease.items if item.index not in remembered.outcomes]
         computed = self._computed(replace(lease, items=rest), lane, classifier, progressed) if rest else []
-        return [*remembered.outcomes.values(), *map(remembered.applied, computed)]
+        judged = self._acceptance.of(lease, classifier.engine.bundle, computed)
+        return [*remembered.outcomes.values(), *map(remembered.applied, judged)]
 
     def _computed(
         self, lease: Lease, lane: Lane, classifier: Classifier, progressed: Callable[[], None]

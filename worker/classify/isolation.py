@@ -110,7 +110,8 @@ class _Child:
         if "unavailable" in answer:
             raise IsolationError(answer["unavailable"])
         _, (outcome,) = unpack_outcomes(bytes.fromhex(answer["outcome"]))
-        return replace(outcome, words=answer["words"], unknown=answer["unknown"])
+        seen = {"words": answer["words"], "unknown": answer["unknown"], "doubtful": answer["doubtful"]}
+        return replace(outcome, **seen)
 
     def _started(self) -> "subprocess.Popen[bytes]":
         if self._process is None:
@@ -190,7 +191,8 @@ def _classified(classifier: Classifier, item: QueuedItem, use: PictureUse) -> di
         if broken := _broken(classifier.engine):
             return {"unavailable": broken}
         outcome = Outcome.failed(item, "item_failed", f"computing this item failed: {type(error).__name__}")
-    return {"outcome": pack_outcomes("", [outcome]).hex(), "words": outcome.words, "unknown": outcome.unknown}
+    seen = {"words": outcome.words, "unknown": outcome.unknown, "doubtful": outcome.doubtful}
+    return {"outcome": pack_outcomes("", [outcome]).hex(), **seen}
 
 
 def _broken(engine: Engine) -> str | None:

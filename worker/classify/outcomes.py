@@ -59,6 +59,7 @@ def to_outcomes(
                 weights=shares[row] if text[row] and image[row] else (1.0, 0.0) if text[row] else (0.0, 1.0),
                 words=length,
                 unknown=unknown,
+                doubtful=doubtful,
             )
         )
     return outcomes

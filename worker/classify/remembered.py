@@ -35,7 +35,7 @@ class RememberedAnswers:
         if outcome.status is not ItemStatus.SUCCEEDED:
             return outcome
         if (same := self.without_category.get(outcome.index)) is not None:
-            return replace(outcome, needs_review=same.other is not None, remembered=same.decided)
+            return replace(outcome, needs_review=same.other is not None, remembered=same.decided, audited=None)
         if (decided := self.near.get(outcome.index)) is None:
             return outcome
         code = None if decided.code is None else _in_force(decided.code, self.taxonomy)
@@ -43,7 +43,8 @@ class RememberedAnswers:
             return outcome  # the category is retired, or gone
         agrees = code == outcome.guesses[0].code
         sure = len(outcome.path) + 1 if agrees else min(outcome.sure, len(outcome.path))
-        return replace(outcome, needs_review=not agrees, sure=sure, remembered=decided, near_copy=True)
+        said = replace(outcome, remembered=decided, near_copy=True, audited=None)  # an audit is about the model alone
+        return replace(said, needs_review=not agrees, sure=sure)
 
 
 class RememberedItems:

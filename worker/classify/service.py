@@ -17,6 +17,7 @@ from shared.stores.taxonomy_in_force import PublishedBundle, PublishedTaxonomies
 from shared.taxonomy import Taxonomy
 from shared.telemetry import tracing
 from shared.telemetry.worker_status import WorkerStatus, announce, withdraw
+from worker.classify.acceptance import AcceptedAnswers
 from worker.classify.caches import FeatureCache, PredictionCache, backbone_key
 from worker.classify.chunk_processor import ChunkProcessor
 from worker.classify.classification import Classifier
@@ -56,7 +57,9 @@ class ClassifierService:
         self._slots = LaneSlots(settings.bulk_slots, settings.prepare_threads)
         self._chunks = HeldChunks(self._ledger, settings.chunk_timeout_s)
         self._trouble = Trouble()
-        self._processor = ChunkProcessor(settings, self._redis, self._chunks, self._slots, self._trouble)
+        self._acceptance = AcceptedAnswers(self._redis, settings.audit_share)
+        work = (self._chunks, self._slots, self._trouble, self._acceptance)
+        self._processor = ChunkProcessor(settings, self._redis, *work)
         turns = HostTurns(self._redis, settings.fetches_per_host, settings.image_timeout_s)
         self._source = PictureSource(settings, open_blobs(settings), turns)
         self._predictions = PredictionCache(self._redis, limit) if (limit := settings.cached_predictions) else None
@@ -170,6 +173,7 @@ class ClassifierService:
         if engine := self._champion.engine:
             bundle = engine.bundle
             self._drift.publish(bundle.id, bundle.reference)
+            self._acceptance.publish(bundle)
             published = PublishedBundle(bundle.id, bundle.taxonomy, bundle.codes)
             self._taxonomies.publish(published, taken_over=bundle.id != self._published)
             self._published = bundle.id

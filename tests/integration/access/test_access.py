@@ -134,6 +134,7 @@ REVIEWS = {
     ("POST", "/v1/decisions/undo"),
     ("POST", "/v1/review/next"),
     ("POST", "/v1/review/release"),
+    ("GET", "/v1/promise"),
 }
 
 

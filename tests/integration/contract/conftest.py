@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 from redis import Redis
 
-from shared.ledger import Lease, Ledger, Trainings
+from shared.ledger import Lease, Ledger, ModelPromise, Promises, Trainings
 from shared.queues import DELIVERY, TRAINING, Lane
 from shared.registry.state import ChangeAnswer, ChangeKind, ChangeRequest, Models, ModelVersion, RegistryState
 from shared.settings import ROOT
@@ -51,6 +51,7 @@ def api(redis_port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[A
         _, key = KeyStore(redis).create("fuzz", set(Scope))
         Models(redis).publish(REGISTRY)
         PublishedTaxonomies(redis, 90).publish(SERVED, taken_over=True)
+        Promises(redis).publish(ModelPromise(SERVED.id, precision=0.95, threshold=0.8))
         helpers = [threading.Thread(target=work, args=(redis, broker, stopping)) for work in (_work, _change_models)]
         for helper in helpers:
             helper.start()

@@ -79,7 +79,7 @@ _ITEMS = strategies.builds(lambda title: {"title": title}, _TITLES)
 _LABELS = strategies.builds(lambda title, code: {"title": title, "code": code}, _TITLES, strategies.sampled_from(CODES))
 _SMALL_BODIES = (
     *("POST /v1/trainings", "POST /v1/models/{version}/promote", "POST /v1/decisions/undo"),
-    *("POST /v1/review/next", "POST /v1/review/release"),
+    *("POST /v1/review/next", "POST /v1/review/release", "PUT /v1/promise"),
 )
 ACCEPTED: dict[tuple[str, str | None], SearchStrategy[Any] | None] = {
     ("POST /v1/jobs", "application/json"): strategies.lists(_ITEMS, min_size=1).map(lambda items: {"items": items}),

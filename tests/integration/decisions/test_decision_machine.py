@@ -2,7 +2,7 @@
 
 import tempfile
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from hypothesis.stateful import (
 from redis import Redis
 
 from api.decisions.index import DecisionIndex
-from shared.ledger import DecidedItems, Decisions, Ledger, Memory
+from shared.ledger import AuditKind, DecidedItems, Decisions, Ledger, Memory, PromiseRecord
 from shared.stores.decisions import Decision, DecisionKind, DecisionStore, in_force
 from shared.stores.request_files import file_name
 from tests.jobs import leased, opened, outcomes_of
@@ -34,7 +34,8 @@ from tests.redis_state import (
 KEEP_S = 30 * 24 * 3600
 TENANTS, PEOPLE, CODES = ("local", "acme"), ("anna", "ben"), ("10", "40", None)
 ITEMS, UNSURE = 3, 2
-"""Items of each tenant's job, of which the first ones need a review."""
+"""Items of each tenant's job, of which the first ones need a review; the others are audited."""
+RIGHT = "10"
 
 people, tenants, items = st.sampled_from(PEOPLE), st.sampled_from(TENANTS), st.integers(0, ITEMS - 1)
 
@@ -87,6 +88,7 @@ class DecisionMachine(RuleBasedStateMachine):
         self.store = DecisionStore(tempfile.mkdtemp(dir=self.folder))
         self.ledger, self.decisions = Ledger(self.client), Decisions(self.client, KEEP_S)
         self.decided, self.memory = DecidedItems(self.client), Memory(self.client)
+        self.record = PromiseRecord(self.client)
         self.processes = [self._process(), self._process()]
         self.models = {tenant: self._model(tenant) for tenant in TENANTS}
 
@@ -99,7 +101,9 @@ class DecisionMachine(RuleBasedStateMachine):
     def _model(self, tenant: str) -> Model:
         job = opened(self.ledger, [ITEMS], tenant=tenant)
         lease = leased(self.ledger)
-        self.ledger.commit(lease, "one", outcomes_of(lease, unsure=UNSURE))
+        unsure, audited = outcomes_of(lease, unsure=UNSURE)[:UNSURE], outcomes_of(lease)[UNSURE:]
+        outcomes = [*unsure, *(replace(outcome, audited=AuditKind.DRAWN) for outcome in audited)]
+        self.ledger.commit(lease, "one", outcomes)
         return Model(job, memory_counted(self.client, tenant)[job] - memory_stored(self.client, job))
 
     # People
@@ -176,6 +180,10 @@ class DecisionMachine(RuleBasedStateMachine):
         stored = in_force(self.store.decisions())
         for tenant, model in self.models.items():
             self._items_are_right(tenant, model)
+            checked = [*self.record.audited(tenant), *self.record.reviewed(tenant, 1)]
+            assert {one.index: (one.right, one.audited is None) for one in checked} == {
+                item: (code == RIGHT, item < UNSURE) for item, (_, code) in model.now().items()
+            }
             told = [told.told for told in self.decisions.page(tenant, None, 1000)]
             assert len(told) == len(model.log), "nothing is lost or doubled"
             undoable = {by: [one.index for one in self.decisions.undoable(tenant, by, 99)] for by in PEOPLE}
@@ -196,7 +204,7 @@ class DecisionMachine(RuleBasedStateMachine):
         others = {item: one.other.code for item, one in remembered.items() if one.other}
         contradicted = {item: _contradicted_last(made) for item, made in model.in_force.items()}
         assert others == {item: code for item, (is_so, code) in contradicted.items() if is_so}
-        assert job.open == UNSURE - sum(item < UNSURE for item in model.now())
+        assert job.open == ITEMS - len(model.now())
         held = memory_counted(self.client, tenant)[model.job] - memory_stored(self.client, model.job)
         assert held == model.record
 
@@ -234,8 +242,10 @@ class DecisionMachine(RuleBasedStateMachine):
         kind: DecisionKind | None = None,
     ) -> Decision:
         kind = kind or (DecisionKind.CATEGORY if code else DecisionKind.NONE_OF_THESE)
-        job, same = self.models[tenant].job, _identity(item)
-        return Decision(at, kind, tenant, by, job, item, code=code, needs_review=item < UNSURE, identity=same)
+        answer: dict[str, Any] = {"bundle": "one", "branch": "books", "guess": RIGHT, "confidence": 0.9}
+        answer |= {"needs_review": True} if item < UNSURE else {"audited": AuditKind.DRAWN.value}
+        job, right, same = self.models[tenant].job, code == RIGHT, _identity(item)
+        return Decision(at, kind, tenant, by, job, item, code=code, right=right, identity=same, **answer)
 
     def _write(self, tenant: str, made: list[Decision] | None, by: str = "", count: int = 0) -> None:
         """Write these decisions, or those that undo this person's last ones."""

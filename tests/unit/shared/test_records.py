@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from shared.ledger import (
     TERMINAL,
     TRANSITIONS,
+    AuditKind,
     Decided,
     Explanation,
     Guess,
@@ -44,6 +45,7 @@ _SUCCEEDED = st.builds(
     explanation=st.none() | _EXPLANATION,
     remembered=st.none() | st.builds(Decided, place=_TEXT, code=st.none() | _TEXT, by=_TEXT, note=st.none() | _TEXT),
     near_copy=st.booleans(),
+    audited=st.none() | st.sampled_from(AuditKind),
 ).map(lambda outcome: outcome if outcome.remembered else replace(outcome, near_copy=False))
 _OTHER = st.builds(
     Outcome,
@@ -76,6 +78,10 @@ def test_readers_of_before_find_outcomes_without_their_paths() -> None:
     assert (bundle, row) == ("v1", [0, "a", True, False, None, [["boots", 0.4], [2583, 0.3], ["007", 0.2]], None, None])
     explained = replace(outcome, explanation=Explanation(("boots",), (0.5,), ((0, 1),), 0.9, None))
     assert pack_outcomes("v1", [explained]).startswith(packed)  # both streams that the release before reads
+    audited = pack_outcomes("v1", [replace(explained, audited=AuditKind.DRAWN)])
+    assert audited.startswith(pack_outcomes("v1", [explained]))
+    behind = audited.removeprefix(packed)  # which the release before decompresses as one stream
+    assert json.loads(zlib.decompress(behind)) == [[["boots"], [0.5], [[0, 1]], 0.9, None]]
     of_before = zlib.compress(json.dumps([bundle, [row, [1, "b", False, *row[3:]]]]).encode())
     assert unpack_outcomes(of_before) == (
         "v1",

@@ -41,7 +41,7 @@ _CHECKSUM, _HEAD, _SHARE, _WEIGHTS, _GUESS = map(Struct, ("<I", "<BBBHH", "<H", 
 """A category is the number of its column: the key names the bundle and the taxonomy, which tell its code."""
 _LONGEST = 2**16 - 1
 """The largest number of words stored: more than any bin of a profile distinguishes."""
-_NEEDS_REVIEW, _TEXT, _IMAGE, _WEIGHTED, _NOT_LOOKED_AT = 1, 2, 4, 8, 16
+_NEEDS_REVIEW, _TEXT, _IMAGE, _WEIGHTED, _NOT_LOOKED_AT, _DOUBTFUL = 1, 2, 4, 8, 16, 32
 
 
 def prediction_key(
@@ -64,7 +64,7 @@ def prediction_key(
 
 @dataclass(frozen=True, slots=True)
 class CachedAnswer:
-    """An `Outcome` without its item's id."""
+    """An `Outcome` without its item's id, as the bundle's own threshold judges it."""
 
     guesses: tuple[Guess, ...]
     needs_review: bool
@@ -76,12 +76,14 @@ class CachedAnswer:
     words: int = 0
     unknown: float = 0.0
     not_looked_at: bool = False
+    doubtful: bool = False
 
     @classmethod
     def of(cls, outcome: Outcome) -> Self:
         answer = (outcome.guesses, outcome.needs_review, outcome.path, outcome.sure)
         branches = (outcome.text, outcome.image, outcome.weights)
-        return cls(*answer, *branches, outcome.words, outcome.unknown, outcome.not_looked_at)
+        read = (outcome.words, outcome.unknown)
+        return cls(*answer, *branches, *read, outcome.not_looked_at, outcome.doubtful)
 
     def outcome(self, item: QueuedItem) -> Outcome:
         return Outcome(
@@ -98,6 +100,7 @@ class CachedAnswer:
             words=self.words,
             unknown=self.unknown,
             not_looked_at=self.not_looked_at,
+            doubtful=self.doubtful,
         )
 
 
@@ -170,6 +173,7 @@ def pack(answer: CachedAnswer, projection: Projection) -> bytes:
         | _IMAGE * (answer.image is not None)
         | _WEIGHTED * (answer.weights is not None)
         | _NOT_LOOKED_AT * answer.not_looked_at
+        | _DOUBTFUL * answer.doubtful
     )
     path = tuple(guess.code for guess in answer.path)
     if path != _path(projection, answer.guesses):
@@ -214,6 +218,7 @@ def unpack(packed: bytes, projection: Projection) -> CachedAnswer:
         words=length,
         unknown=unknown / _SCALE,
         not_looked_at=bool(flags & _NOT_LOOKED_AT),
+        doubtful=bool(flags & _DOUBTFUL),
     )
 
 

@@ -1,0 +1,6 @@
+"""The promise: how precise accepted answers are, by what people decided about some of them, and from where on."""
+
+__all__ = [
+    "routes",
+    "schemas",
+]
