@@ -32,6 +32,7 @@ _TAKES: Mapping[str, tuple[str, ...]] = {
     "text_only": ("titles",),
     "explanation": ("titles",),
     "remembered": ("titles",),
+    "provisional": ("titles",),
     "queue": ("titles",),
     "latency": _PRODUCTS,
     "fairness": _PRODUCTS,

@@ -55,6 +55,7 @@ class Task(StrEnum):
     RECONCILE = "catalog.reconcile", HOUSEKEEPING
     AUDIT = "catalog.audit", HOUSEKEEPING
     SWEEP = "catalog.sweep", HOUSEKEEPING
+    FIT_COLUMNS = "catalog.fit_columns", HOUSEKEEPING
     REMIND_COURIER = "catalog.remind_courier", HOUSEKEEPING
     OPEN_TRAINING = "catalog.open_training", HOUSEKEEPING
 

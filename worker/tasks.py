@@ -11,6 +11,7 @@ from worker.app import app, lifecycle
 from worker.app.periodic import periodic, scheduled
 from worker.app.services import service
 from worker.courier.webhooks import Webhooks
+from worker.housekeeping.new_categories import NewCategories
 from worker.housekeeping.reconciler import Reconciler
 from worker.housekeeping.training_schedule import open_scheduled
 
@@ -75,6 +76,11 @@ def sweep(**_: Any) -> None:
     _reconciler().sweep()
 
 
+@periodic(Task.FIT_COLUMNS, every=10)
+def fit_columns(**_: Any) -> None:
+    _new_categories().fit_due()
+
+
 @scheduled(Task.OPEN_TRAINING, get_settings().training_schedule, setting="CATALOG_TRAINING_SCHEDULE")
 def open_training(**_: Any) -> None:
     settings = get_settings()
@@ -89,6 +95,11 @@ def _reconciler() -> Reconciler:
     settings = get_settings()
     redis, broker, blobs = open_redis(settings), open_broker(settings), open_blobs(settings)
     return Reconciler(app, redis, broker, blobs, settings.cached_predictions)
+
+
+@service(HOUSEKEEPING)
+def _new_categories() -> NewCategories:
+    return NewCategories(open_redis(get_settings()), get_settings())
 
 
 @service(DELIVERY)

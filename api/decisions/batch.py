@@ -181,7 +181,7 @@ def _completed(decision: Decision, known: dict[int, KnownItem] | ItemError) -> D
     if outcome.status is not ItemStatus.SUCCEEDED or not outcome.guesses:
         detail = f"item {decision.item_index} of job {decision.job} has no category to decide about: {outcome.status}"
         raise ItemError("/index", "no_result", detail)
-    best = outcome.guesses[0]
+    best = outcome.of_bundle or outcome.guesses[0]
     decision = replace(
         decision,
         item=outcome.id,

@@ -46,7 +46,9 @@ from shared.ledger.ledger import (
 )
 from shared.ledger.memory import Memory, Remembered
 from shared.ledger.outbox import Outbox
+from shared.ledger.provisional import FittedColumns, ProvisionalColumns
 from shared.ledger.quotas import MEMORY, MemoryFullError, MemoryQuota, QuotaExceededError, Quotas
+from shared.ledger.recent import RecentItems
 from shared.ledger.records import (
     Decided,
     Explanation,
@@ -97,6 +99,7 @@ __all__ = [
     "DeliveryOutcome",
     "DeliveryTrigger",
     "Explanation",
+    "FittedColumns",
     "Guess",
     "Idempotency",
     "InFlightError",
@@ -125,11 +128,13 @@ __all__ = [
     "Outcome",
     "Page",
     "PictureUse",
+    "ProvisionalColumns",
     "QueueFigures",
     "QueueFullError",
     "QueuedItem",
     "QuotaExceededError",
     "Quotas",
+    "RecentItems",
     "Remembered",
     "ReservedCards",
     "Results",

@@ -49,7 +49,7 @@ def count_items(packed: bytes) -> int:
 
 
 def pack_outcomes(bundle: str, outcomes: Sequence[Outcome]) -> bytes:
-    """Pack the outcomes; behind them paths to categories, explanations and remembered decisions, if there are any.
+    """Pack the outcomes; behind them paths to categories, explanations, remembered decisions and what is provisional.
 
     These are in zlib streams of their own, because earlier releases read only the first one, two or three.
     """
@@ -60,20 +60,23 @@ def pack_outcomes(bundle: str, outcomes: Sequence[Outcome]) -> bytes:
     )
     explained = any(outcome.explanation for outcome in answered)
     remembered = any(outcome.remembered for outcome in answered)
-    if told or explained or remembered:
+    provisional = [outcome.index for outcome in answered if outcome.provisional]
+    if told or explained or remembered or provisional:
         packed += _pack_paths(answered)
-    if explained or remembered:
+    if explained or remembered or provisional:
         packed += _pack([outcome.explanation and _EXPLANATION(outcome.explanation) for outcome in answered])
-    if remembered:
+    if remembered or provisional:
         packed += _pack([_memory_row(outcome) for outcome in answered])
-    return packed
+    return packed + _pack(provisional) if provisional else packed
 
 
 def unpack_outcomes(packed: bytes, indices: Collection[int] | None = None) -> tuple[str, list[Outcome]]:
     """Return the bundle ("" for none), and the outcomes it gave, or those of them with these indices."""
     (bundle, rows), rest = _unpack_first(packed)
     paths, rest = _unpack_paths(rest)
-    explanations, memories = _unpack_rows(rest)
+    explanations, rest = _unpack_rows(rest)
+    memories, rest = _unpack_rows(rest)
+    provisional = set(_unpack(rest) if rest else ())
     found = list[Outcome]()
     for row in rows:
         path, explanation, remembered = None, None, None
@@ -86,7 +89,7 @@ def unpack_outcomes(packed: bytes, indices: Collection[int] | None = None) -> tu
             if remembered:
                 near_copy, *decided = remembered
                 outcome = replace(outcome, remembered=Decided(*decided), near_copy=near_copy)
-            found.append(outcome)
+            found.append(replace(outcome, provisional=True) if outcome.index in provisional else outcome)
     return bundle, found
 
 
@@ -174,12 +177,12 @@ def _memory_row(outcome: Outcome) -> _Row:
     return None if outcome.remembered is None else (outcome.near_copy, *_REMEMBERED(outcome.remembered))
 
 
-def _unpack_rows(packed: bytes) -> tuple[Iterator[_Row], Iterator[_Row]]:
-    """Return explanation and remembered decision of each outcome that succeeded; nothing, if there are none."""
+def _unpack_rows(packed: bytes) -> tuple[Iterator[_Row], bytes]:
+    """Return the row of each outcome that succeeded, none if there are no rows, and what is behind them."""
     if not packed:
-        return iter(()), iter(())
-    explanations, rest = _unpack_first(packed)
-    return iter(explanations), iter(_unpack(rest) if rest else ())
+        return iter(()), b""
+    rows, rest = _unpack_first(packed)
+    return iter(rows), rest
 
 
 def _explanation(

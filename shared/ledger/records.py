@@ -126,10 +126,25 @@ class Outcome:
     near_copy: bool = False
     """What is remembered is about a near copy: it is the answer unless this needs a review."""
 
+    provisional: bool = False
+    """The first guess is a category that the bundle does not know; the bundle's own guesses follow, and share the rest
+    of the probability."""
+
     @property
     def from_memory(self) -> bool:
         """Whether what people decided before is the answer."""
         return self.remembered is not None and not (self.near_copy and self.needs_review)
+
+    @property
+    def of_bundle(self) -> Guess | None:
+        """The best guess of the bundle itself; `None` if it was not asked, or gave none."""
+        from_people = self.remembered is not None and self.remembered.code is not None and not self.near_copy
+        if not self.guesses or from_people:
+            return None
+        if not self.provisional:
+            return self.guesses[0]
+        named, best = self.guesses[:2]
+        return Guess(best.code, min(1.0, round(best.confidence / (1 - named.confidence), 4)))
 
     @classmethod
     def failed(cls, item: QueuedItem, error: str, message: str) -> "Outcome":

@@ -49,10 +49,13 @@ Keys, below the prefix `catalog:`:
     decisions:of:{tenant}        zset: "cursor decision" in the order of arrival, for those that take them up
     decisions:gone:{tenant}      cursor of the last one that is no longer there
     decisions:by:{tenant}:{p}    zset: the last decisions of a person, "place job index file"
+    decisions:latest             hash: tenant → the file of its decisions that was applied last
     review:reserved:{tenant}     zset: "job index" of an item that is reserved for a person → until when
     review:cards:{tenant}        hash: the first item of a card that is reserved → its person and its items, by lines
     memory:{tenant}      hash: words and picture of an item, hashed → decisions about it in order, a line each
     near:{tenant}        hash: what near copies have in common, hashed → decisions about them in order, a line each
+    provisional:{tenant} hash: what is fitted to the decisions for categories that no training knows, its version, and
+                         of which decisions and when
     endpoint:{e}         hash: a tenant's webhook URL: failures in a row, end of its pause, when it was disabled
     endpoint:{e}:slots   zset: attempts under way, "id round" → when the attempt counts as lost
 """
@@ -64,6 +67,8 @@ from redis.commands.core import Script
 
 from shared.ledger.states import TRANSITIONS, JobState
 from shared.redis_access import PREFIX, LuaScripts
+
+LATEST_DECISIONS = f"{PREFIX}decisions:latest"
 
 
 def job_key(job: str, part: str | None = None) -> str:

@@ -22,6 +22,7 @@ _SMALL = {
     "cascade": ["--items", "16", "--rounds", "1"],
     "explanation": ["--items", "30"],
     "remembered": ["--items", "200", "--rounds", "1", "--most", "30000"],
+    "provisional": ["--seeds", "1"],
     "waiters": ["--callers", "40", "--jobs", "2"],
     "memory": ["--items", "500", "--shown", "8"],
     "categories": ["--leaves", "120", "--items", "600", "--epochs", "1", "--titles", "200", "--rounds", "1"],

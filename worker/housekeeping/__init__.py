@@ -1,6 +1,7 @@
-"""What the housekeeper does: repairing the shared state, and opening trainings by schedule."""
+"""What the housekeeper does: repairing the shared state, scheduled trainings, columns for new categories."""
 
 __all__ = [
+    "new_categories",
     "reconciler",
     "training_schedule",
 ]

@@ -44,6 +44,7 @@ _SUCCEEDED = st.builds(
     explanation=st.none() | _EXPLANATION,
     remembered=st.none() | st.builds(Decided, place=_TEXT, code=st.none() | _TEXT, by=_TEXT, note=st.none() | _TEXT),
     near_copy=st.booleans(),
+    provisional=st.booleans(),
 ).map(lambda outcome: outcome if outcome.remembered else replace(outcome, near_copy=False))
 _OTHER = st.builds(
     Outcome,
