@@ -46,7 +46,7 @@ _FEWEST = 20
 _SHARE = 0.58
 """The target: of what the category costs while nobody knows it, the share that twenty examples bring back."""
 _LOSS = 0.003
-"""And the most that the F1 of the other categories may lose."""
+"""The most that the F1 of the other categories may lose."""
 _AT_ONCE = 256
 
 Labels = npt.NDArray[np.str_]
@@ -56,7 +56,7 @@ Labels = npt.NDArray[np.str_]
 class Products:
     answers: Probabilities
     codes: Labels
-    """Of the columns of `answers`."""
+    """Those of the columns of `answers`."""
     labels: Labels
     texts: list[TextFeatures]
 
@@ -245,19 +245,19 @@ def main() -> None:
         title="A new category before its training",
         target=f"20 examples bring back {_SHARE:.0%} of what the category costs, and none of the other categories' F1 "
         f"loses more than {100 * _LOSS:.1f} points",
-        outcome=f"{aim.brought_back:.0%} with 20, {gained[50].brought_back:.0%} with 50; the others: {100 * worst:+.2f} "
-        "points at worst",
+        outcome=f"{aim.brought_back:.0%} with 20, {gained[50].brought_back:.0%} with 50; the others at worst "
+        f"{100 * worst:+.2f} points",
         reached=aim.brought_back >= _SHARE and worst >= -_LOSS,
         tables=[Table(_COLUMNS, [_row(count, each) for count, each in gained.items()])],
         notes=[
-            f"{len(parts.answered.labels):,} texts: {source}; {len(parts.left_out)} categories are left out in turn, with "
-            f"{chosen.seeds} draws of examples each",
+            f"{len(parts.answered.labels):,} texts: {source}; {len(parts.left_out)} categories are left out in turn, "
+            f"with {chosen.seeds} draws of examples each",
             "the model was trained with the category, whose probability is taken away; one that was trained without it "
             "may be surer of its wrong answers",
             "F1 is weighted, over all products: the mean of all categories and draws; recall and precision are of all "
             "products that are, or got, a left-out category",
-            f"examples are held against up to {_OTHERS:,} products of the validation split, among which some are of the "
-            "category without anybody having said so; if that split has too few examples, the training split has more",
+            f"examples are held against up to {_OTHERS:,} products of the validation split, among which some are of "
+            "the category without anybody having said so; if it has too few examples, the training split has more",
         ],
         command=f"python -m benchmarks.provisional{titles_as_typed(chosen)} --seeds {chosen.seeds}",
     ).save(chosen.output)

@@ -20,7 +20,7 @@ class FittedColumns(NamedTuple):
 
 
 class ProvisionalColumns:
-    """The columns of each tenant, as bytes whose form is none of the ledger's business."""
+    """The columns of each tenant, as bytes: their form is the business of those that write and read them."""
 
     LARGEST = 256 * 1024
     """Bytes of a tenant's columns."""

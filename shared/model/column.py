@@ -16,11 +16,11 @@ WORDS_READ = 100
 """Words of a text that count: a long description says more and more that is no part of what the item is."""
 _PLACES = 4
 """Decimals of a weight."""
-_DOUBT = 0.7
+_DOUBT = 0.85
 """By how much the log odds of the model's own answer lower a score."""
 _LEAST, _MOST = 1e-4, 1 - 1e-4
 _FORM = 1
-"""Of what `pack` writes; another one is not read."""
+"""The form of what `pack` writes; another one is not read."""
 
 TextFeatures = frozenset[int]
 """Hashes of a text's words; like a bundle, a column contains no text."""
@@ -50,7 +50,7 @@ class CategoryColumn:
 
     code: str
     weights: Mapping[int, float]
-    """Of the features that the category's examples have."""
+    """Those of the features that the category's examples have."""
     bias: float
     threshold: float
     """From this score on, a text is of the category."""

@@ -17,9 +17,9 @@ LEAST_EXAMPLES = 5
 _LEAST_OTHERS = 50
 """Below that, it cannot be told how often the column would be wrong."""
 _FEATURES = 400
-"""Of a column: those that tell the category best."""
+"""The most of a column: those that tell the category best."""
 _PENALTY, _BIAS_PENALTY = 0.005, 1e-9
-"""Of the squares of the weights, where all texts together count 1."""
+"""Penalties of the squares of the weights, where all texts together count 1."""
 _STEPS, _CLOSE = 25, 1e-6
 _LIFT = 10.0
 """A column stays silent unless texts of the category pass its threshold this many times as often as others."""
@@ -28,7 +28,7 @@ _SOME = 0.02
 _PRIOR = 0.03
 """The share of texts that are of the category, where nothing else is known of it: one of thirty categories."""
 _LOWEST, _HIGHEST = 0.5, 0.95
-"""Of confidences, which are rough estimates; below a half, the bundle's own answer would come first."""
+"""Bounds of confidences, which are rough estimates; below a half, the bundle's own answer would come first."""
 
 _Array = npt.NDArray[np.float64]
 
@@ -128,4 +128,6 @@ def _threshold(examples: _Array, others: _Array) -> tuple[float, float] | None:
     if not found:
         return None
     _, threshold, lift = max(found)
-    return threshold, lift
+    below = others[others < threshold]
+    # Halfway to the next other text: where the two are far apart, a new text need not be like the examples in all.
+    return (threshold + float(below.max()) if len(below) else 2 * threshold) / 2, lift

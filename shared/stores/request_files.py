@@ -47,7 +47,7 @@ class RequestFiles:
         return sorted(name for name in found if _NAME.fullmatch(name) and name >= first)
 
     def names_on(self, day: datetime) -> list[str]:
-        """Return the names of the files that arrived on this day (UTC), where they are kept by day. Raises `OSError`."""
+        """Return the names of the files that arrived on this day (UTC); they are kept by day. Raises `OSError`."""
         return sorted(name for name in self._files.names(f"{self._folder}/{day:%Y%m%d}") if _NAME.fullmatch(name))
 
     def _path(self, name: str) -> str:

@@ -14,7 +14,7 @@ from shared.model.projection import Projection
 from shared.settings import Settings
 from shared.stores.decisions import DecisionStore
 from shared.stores.taxonomy_in_force import PublishedBundle, PublishedTaxonomies
-from shared.taxonomy import RAKUTEN, Category, Taxonomy
+from shared.taxonomy import RAKUTEN, Taxonomy
 from tests.integration.decisions.conftest import Classified, decided, undo
 from tests.redis_state import lose_decision_index
 from worker.classify.provisional import ProvisionalCategories
@@ -22,7 +22,8 @@ from worker.housekeeping.new_categories import NewCategories
 
 CODES = tuple(leaf.code for leaf in RAKUTEN.leaves)
 SCOPE = "SCOPE"
-GROWN = Taxonomy((*RAKUTEN.categories, Category(SCOPE, "Télescopes", parent="toys")))
+TOY = RAKUTEN.by_code["1302"]
+GROWN = Taxonomy((*RAKUTEN.categories, replace(TOY, code=SCOPE, name="Télescopes")))
 EXAMPLES = [f"Télescope astronomique {brand}" for brand in ("Orion", "Zeiss", "Bresser", "Meade", "Nikon", "Vixen")]
 LIKE, UNLIKE = QueuedItem(3, "like", title="Télescope astronomique Celestron"), QueuedItem(4, "unlike", title="Livre 7")
 MODEL = Outcome(0, "", guesses=(Guess("1302", 0.8), Guess("10", 0.1)), path=(Guess("toys", 0.9),), sure=2)
@@ -110,7 +111,7 @@ def test_a_category_that_was_merged_into_another_new_one_counts_for_that(
     api: httpx.Client, redis: Redis, housekeeper: NewCategories, examples: str
 ) -> None:
     decide(api, examples, 0, 1, 2, 3, 4)
-    optics = Taxonomy((*grown(moved_to="OPTICS").categories, Category("OPTICS", "Optique", parent="toys")))
+    optics = Taxonomy((*grown(moved_to="OPTICS").categories, replace(TOY, code="OPTICS", name="Optique")))
     serve(redis, optics, bundle="two")
     housekeeper.fit_due()
     assert codes(redis) == ["OPTICS"]
