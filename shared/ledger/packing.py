@@ -60,14 +60,14 @@ def pack_outcomes(bundle: str, outcomes: Sequence[Outcome]) -> bytes:
     )
     explained = any(outcome.explanation for outcome in answered)
     remembered = any(outcome.remembered for outcome in answered)
-    provisional = [outcome.index for outcome in answered if outcome.provisional]
+    provisional = any(outcome.provisional for outcome in answered)
     if told or explained or remembered or provisional:
         packed += _pack_paths(answered)
     if explained or remembered or provisional:
         packed += _pack([outcome.explanation and _EXPLANATION(outcome.explanation) for outcome in answered])
     if remembered or provisional:
         packed += _pack([_memory_row(outcome) for outcome in answered])
-    return packed + _pack(provisional) if provisional else packed
+    return packed + _pack([outcome.provisional for outcome in answered]) if provisional else packed
 
 
 def unpack_outcomes(packed: bytes, indices: Collection[int] | None = None) -> tuple[str, list[Outcome]]:
@@ -76,12 +76,13 @@ def unpack_outcomes(packed: bytes, indices: Collection[int] | None = None) -> tu
     paths, rest = _unpack_paths(rest)
     explanations, rest = _unpack_rows(rest)
     memories, rest = _unpack_rows(rest)
-    provisional = set(_unpack(rest) if rest else ())
+    provisional = iter(_unpack(rest) if rest else ())
     found = list[Outcome]()
     for row in rows:
-        path, explanation, remembered = None, None, None
+        path, explanation, remembered, is_provisional = None, None, None, False
         if not isinstance(row[2], str):  # it has succeeded: the others are those of the succeeded, in their order
             path, explanation, remembered = next(paths, None), next(explanations, None), next(memories, None)
+            is_provisional = next(provisional, False)
         if indices is None or row[0] in indices:
             outcome = _from_row(path, *row)
             if explanation:
@@ -89,7 +90,7 @@ def unpack_outcomes(packed: bytes, indices: Collection[int] | None = None) -> tu
             if remembered:
                 near_copy, *decided = remembered
                 outcome = replace(outcome, remembered=Decided(*decided), near_copy=near_copy)
-            found.append(replace(outcome, provisional=True) if outcome.index in provisional else outcome)
+            found.append(replace(outcome, provisional=True) if is_provisional else outcome)
     return bundle, found
 
 
