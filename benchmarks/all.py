@@ -33,6 +33,7 @@ _TAKES: Mapping[str, tuple[str, ...]] = {
     "explanation": ("titles",),
     "remembered": ("titles",),
     "promise": ("titles",),
+    "provisional": ("titles",),
     "queue": ("titles",),
     "latency": _PRODUCTS,
     "fairness": _PRODUCTS,

@@ -18,7 +18,7 @@ from training.judge.report.style import INK, drawn
 ORDER = (
     "overhead", "cascade", "comparison", "precision", "curve", "text_only", "queue", "latency", "fairness", "scaling",
     "memory", "worker_memory", "waiters", "swap", "cold_start", "categories", "explanation", "remembered",
-    "near_copies", "promise", "gpu",
+    "near_copies", "provisional", "promise", "gpu",
 )  # fmt: skip
 """The benchmarks in the order of the page."""
 

@@ -56,6 +56,7 @@ class Task(StrEnum):
     AUDIT = "catalog.audit", HOUSEKEEPING
     SWEEP = "catalog.sweep", HOUSEKEEPING
     KEEP_PROMISES = "catalog.keep_promises", HOUSEKEEPING
+    FIT_COLUMNS = "catalog.fit_columns", HOUSEKEEPING
     REMIND_COURIER = "catalog.remind_courier", HOUSEKEEPING
     OPEN_TRAINING = "catalog.open_training", HOUSEKEEPING
 

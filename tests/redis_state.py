@@ -375,7 +375,7 @@ def forget_told_decisions(redis: Redis, tenant: str, last: str) -> None:
 
 def lose_decision_index(redis: Redis) -> None:
     """Let Redis have lost all that it knew of decisions, but for what jobs have."""
-    for pattern in ("decisions:*", "memory:*", "near:*"):
+    for pattern in ("decisions:*", "memory:*", "near:*", "provisional:*"):
         for key in redis.scan_iter(f"{PREFIX}{pattern}"):
             redis.delete(key)
 

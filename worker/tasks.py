@@ -11,6 +11,7 @@ from worker.app import app, lifecycle
 from worker.app.periodic import periodic, scheduled
 from worker.app.services import service
 from worker.courier.webhooks import Webhooks
+from worker.housekeeping.new_categories import NewCategories
 from worker.housekeeping.promise_keeper import PromiseKeeper
 from worker.housekeeping.reconciler import Reconciler
 from worker.housekeeping.training_schedule import open_scheduled
@@ -81,6 +82,11 @@ def keep_promises(**_: Any) -> None:
     _promise_keeper().keep()
 
 
+@periodic(Task.FIT_COLUMNS, every=10)
+def fit_columns(**_: Any) -> None:
+    _new_categories().fit_due()
+
+
 @scheduled(Task.OPEN_TRAINING, get_settings().training_schedule, setting="CATALOG_TRAINING_SCHEDULE")
 def open_training(**_: Any) -> None:
     settings = get_settings()
@@ -101,6 +107,10 @@ def _reconciler() -> Reconciler:
 def _promise_keeper() -> PromiseKeeper:
     settings = get_settings()
     return PromiseKeeper(open_redis(settings), settings.keep_drift_days, moving=settings.audit_share > 0)
+
+
+def _new_categories() -> NewCategories:
+    return NewCategories(open_redis(get_settings()), get_settings())
 
 
 @service(DELIVERY)

@@ -13,7 +13,7 @@ from api.http.problems import Problem
 from api.ingest import RawItem, Spool
 from api.items.validation import InvalidItems, ItemError, check_members, invalid
 from api.labels.categories import LabelCategories
-from shared.ledger import ItemList, ItemStatus, JobNotFoundError, KnownItem, Ledger, ResultsGoneError
+from shared.ledger import ItemList, ItemStatus, JobNotFoundError, KnownItem, Ledger, Outcome, ResultsGoneError
 from shared.stores.blobs import BlobNotFoundError, Blobs
 from shared.stores.decisions import Decision, DecisionKind, identity_of
 
@@ -196,7 +196,7 @@ def _completed(decision: Decision, known: dict[int, KnownItem] | ItemError) -> D
     if outcome.status is not ItemStatus.SUCCEEDED or not outcome.guesses:
         detail = f"item {decision.item_index} of job {decision.job} has no category to decide about: {outcome.status}"
         raise ItemError("/index", "no_result", detail)
-    best = outcome.guesses[0]
+    best = outcome.of_bundle or outcome.guesses[0]
     decision = replace(
         decision,
         item=outcome.id,
@@ -205,7 +205,7 @@ def _completed(decision: Decision, known: dict[int, KnownItem] | ItemError) -> D
         confidence=best.confidence,
         needs_review=outcome.needs_review,
         audited=outcome.audited,
-        branch=None if outcome.remembered else outcome.path[0].code if outcome.path else best.code,
+        branch=None if outcome.remembered or outcome.provisional else _root(outcome),
     )
     if item is None:
         return decision
@@ -222,3 +222,8 @@ def _right(decision: Decision, categories: LabelCategories) -> bool | None:
     if decision.code is None or decision.guess is None:
         return None
     return categories.agrees(decision.code, decision.guess)
+
+
+def _root(outcome: Outcome) -> str:
+    """The category at the root of the answer's path."""
+    return outcome.path[0].code if outcome.path else outcome.guesses[0].code

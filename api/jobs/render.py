@@ -116,6 +116,7 @@ def result_out(
         branches=_branches(outcome, name_of),
         picture=picture_of(outcome),
         cached=outcome.cached,
+        provisional=outcome.provisional,
         bundle=bundle,
         model_version=bundle,
         final=chosen(final.code, name_of),

@@ -223,6 +223,11 @@ class ResultOut(BaseModel):
     )
     error: ItemErrorOut | None = None
     cached: bool = Field(False, description="Whether this is an earlier answer to the same item by the same bundle.")
+    provisional: bool = Field(
+        False,
+        description="Whether the category is one that the bundle does not know yet: it was fitted to examples that "
+        "people have decided. It always needs a review, and the bundle's own answers are the alternatives.",
+    )
     bundle: str | None = Field(description="The hash of the bundle that answered; null if none did.")
     model_version: str | None = Field(deprecated=True, description="The same as `bundle`; use that instead.")
     final: ChosenOut | None = Field(

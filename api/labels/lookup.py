@@ -85,8 +85,8 @@ def _completed(label: Label, known: dict[str, KnownItem] | ItemError, categories
         detail = f"the input of item {label.item!r} of job {label.job} is not kept: {_SEND_THE_ITEM}"
         raise ItemError("/item_id", "input_gone", detail)
     label = replace(label, title=item.title, description=item.description, picture=item.blob, url=item.url)
-    if not result.outcome.guesses:
+    guess = result.outcome.of_bundle
+    if guess is None:
         return label
-    guess = result.outcome.guesses[0]
     kind = LabelKind.CONFIRMATION if categories.same(guess.code, label.code) else LabelKind.CORRECTION
     return replace(label, kind=kind, bundle=result.bundle, guess=guess.code, confidence=guess.confidence)

@@ -182,6 +182,8 @@ class Result(Record):
     error: ItemError | None = None
     cached: bool = False
     """Whether it is an earlier answer to the same item by the same bundle."""
+    provisional: bool = False
+    """Whether the category was fitted to examples that people have decided, because the bundle does not know it yet."""
     bundle: str | None = older("model_version")
     """The bundle that classified it."""
     final: ChosenCategory | None = None

@@ -57,7 +57,9 @@ from shared.ledger.promise_record import (
     starts_at,
 )
 from shared.ledger.promises import ModelPromise, PromiseFigures, Promises, TenantThreshold, ThresholdMove
+from shared.ledger.provisional import FittedColumns, ProvisionalColumns
 from shared.ledger.quotas import MEMORY, MemoryFullError, MemoryQuota, QuotaExceededError, Quotas
+from shared.ledger.recent import RecentItems
 from shared.ledger.records import (
     Decided,
     Explanation,
@@ -116,6 +118,7 @@ __all__ = [
     "DeliveryTrigger",
     "DrawCounts",
     "Explanation",
+    "FittedColumns",
     "Guess",
     "Idempotency",
     "InFlightError",
@@ -148,11 +151,13 @@ __all__ = [
     "PromiseFigures",
     "PromiseRecord",
     "Promises",
+    "ProvisionalColumns",
     "QueueFigures",
     "QueueFullError",
     "QueuedItem",
     "QuotaExceededError",
     "Quotas",
+    "RecentItems",
     "Remembered",
     "ReservedCards",
     "Results",

@@ -1,6 +1,6 @@
 """The memory: what a tenant's people decided, to answer the same items with; a part of the decisions' index."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from redis import Redis
@@ -53,6 +53,11 @@ class Memory:
             kept = self._redis.hmget(key, some)
             found |= {part: lines.split(b"\n") for part, lines in zip(some, kept, strict=True) if lines}
         return found
+
+    def all(self, tenant: str) -> Iterator[Decided]:
+        """Yield the latest decision about each item of which anything is remembered; some perhaps twice."""
+        for _, lines in self._redis.hscan_iter(f"{PREFIX}memory:{tenant}", count=_AT_ONCE):
+            yield decided_of(lines.rpartition(b"\n")[2])
 
 
 def _remembered(lines: Iterable[bytes]) -> Remembered:

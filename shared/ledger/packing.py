@@ -168,19 +168,21 @@ def _unpack_paths(packed: bytes) -> tuple[Iterator[_Path], bytes]:
     return (_Path(paths[number], confidences, sure) for number, sure, *confidences in rows), rest
 
 
-def _more(outcome: Outcome) -> tuple[str | None, _Row]:
-    """Return why it is audited, and what is remembered: few outcomes have either."""
+def _more(outcome: Outcome) -> tuple[str | None, _Row, bool]:
+    """Return why it is audited, what is remembered, and whether it is provisional: few outcomes have any of these."""
     decided = outcome.remembered
-    return outcome.audited, None if decided is None else (outcome.near_copy, *_REMEMBERED(decided))
+    remembered = None if decided is None else (outcome.near_copy, *_REMEMBERED(decided))
+    return outcome.audited, remembered, outcome.provisional
 
 
-def _with_more(outcome: Outcome, audited: str | None, remembered: _Row) -> Outcome:
+def _with_more(outcome: Outcome, audited: str | None, remembered: _Row, provisional: bool) -> Outcome:
     near_copy, *decided = remembered or (False,)
     return replace(
         outcome,
         audited=None if audited is None else AuditKind(audited),
         remembered=Decided(*decided) if decided else None,
         near_copy=near_copy,
+        provisional=provisional,
     )
 
 

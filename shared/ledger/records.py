@@ -130,6 +130,9 @@ class Outcome:
     """Why a person should look at an answer that needs no review; `None`: nobody need."""
     doubtful: bool = False
     """The model would rather have given a retired category; as `words`, it is not kept with the result."""
+    provisional: bool = False
+    """The first guess is a category that the bundle does not know; the bundle's own guesses follow, and share the rest
+    of the probability."""
 
     @property
     def from_memory(self) -> bool:
@@ -140,6 +143,17 @@ class Outcome:
     def to_review(self) -> bool:
         """Whether the item is in the queue of those that people look at, who are not told why."""
         return self.needs_review or self.audited is not None
+
+    @property
+    def of_bundle(self) -> Guess | None:
+        """The best guess of the bundle itself; `None` if it was not asked, or gave none."""
+        from_people = self.remembered is not None and self.remembered.code is not None and not self.near_copy
+        if not self.guesses or from_people:
+            return None
+        if not self.provisional:
+            return self.guesses[0]
+        named, best = self.guesses[:2]
+        return Guess(best.code, min(1.0, round(best.confidence / (1 - named.confidence), 4)))
 
     @classmethod
     def failed(cls, item: QueuedItem, error: str, message: str) -> "Outcome":

@@ -52,6 +52,7 @@ Keys, below the prefix `catalog:`:
     bulk:{i}             hash: what a bulk decision is about, its state, and how far it has got
     bulk:{i}:files       list: the files of decisions that it has written
     decisions:by:{tenant}:{p}    zset: the last decisions of a person, "place job index file"
+    decisions:latest             hash: tenant → the file of its decisions that was applied last
     review:reserved:{tenant}     zset: "job index" of an item that is reserved for a person → until when
     review:cards:{tenant}        hash: the first item of a card that is reserved → its person and its items, by lines
     memory:{tenant}      hash: words and picture of an item, hashed → decisions about it in order, a line each
@@ -67,6 +68,8 @@ Keys, below the prefix `catalog:`:
     promise:threshold:{tenant}   hash: the tenant's threshold, the bundle that it is for, whether it is pinned
     promise:moves:{tenant}       list: "time move as JSON", the latest first
     promise:figures              hash: tenant → how its promise stood when the housekeeper looked last, as JSON
+    provisional:{tenant} hash: what is fitted to the decisions for categories that no training knows, its version, and
+                         of which decisions and when
     endpoint:{e}         hash: a tenant's webhook URL: failures in a row, end of its pause, when it was disabled
     endpoint:{e}:slots   zset: attempts under way, "id round" → when the attempt counts as lost
 """
@@ -78,6 +81,8 @@ from redis.commands.core import Script
 
 from shared.ledger.states import TRANSITIONS, JobState
 from shared.redis_access import PREFIX, LuaScripts
+
+LATEST_DECISIONS = f"{PREFIX}decisions:latest"
 
 
 def job_key(job: str, part: str | None = None) -> str:

@@ -4,6 +4,8 @@ __all__ = [
     "backbone",
     "bundle",
     "cascade",
+    "column",
+    "column_fit",
     "explanation",
     "fusion",
     "golden",

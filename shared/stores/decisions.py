@@ -16,7 +16,7 @@ from shared.ledger import QueuedItem
 from shared.likeness import text_key
 from shared.stores.files import Files
 from shared.stores.labels import Label, LabelKind, identity
-from shared.stores.request_files import RequestFiles, arrival, microseconds
+from shared.stores.request_files import RequestFiles, arrival, arrival_of, microseconds
 
 
 class DecisionKind(StrEnum):
@@ -134,6 +134,16 @@ class DecisionStore:
         """Yield the decisions of these files, or of all, in the order of their arrival."""
         for name in self.names() if names is None else names:
             yield from self.read(name)
+
+    def at(self, places: Iterable[str]) -> Iterator[Decision]:
+        """Yield the decisions at these places, of those that are there. Raises `OSError`."""
+        of_moments = defaultdict[int, set[str]](set)
+        for place in places:
+            of_moments[int(place.partition("-")[0])].add(place)
+        days = {arrival_of(moment).replace(hour=0, minute=0, second=0, microsecond=0) for moment in of_moments}
+        for name in (name for day in sorted(days) for name in self._files.names_on(day)):
+            if (wanted := of_moments.get(microseconds(name))) is not None:
+                yield from (decision for decision in self.read(name) if decision.place in wanted)
 
 
 def identity_of(item: QueuedItem) -> str | None:

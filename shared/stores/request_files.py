@@ -46,6 +46,10 @@ class RequestFiles:
         found = (name for folder in folders for name in self._files.names(folder))
         return sorted(name for name in found if _NAME.fullmatch(name) and name >= first)
 
+    def names_on(self, day: datetime) -> list[str]:
+        """Return the names of the files that arrived on this day (UTC); they are kept by day. Raises `OSError`."""
+        return sorted(name for name in self._files.names(f"{self._folder}/{day:%Y%m%d}") if _NAME.fullmatch(name))
+
     def _path(self, name: str) -> str:
         return f"{self._folder}/{name[:8]}/{name}" if self._by_day else f"{self._folder}/{name}"
 
@@ -63,3 +67,8 @@ def arrival(name: str) -> datetime:
 def microseconds(name: str) -> int:
     """Return the same in microseconds since 1970."""
     return (arrival(name) - _BEGIN) // timedelta(microseconds=1)
+
+
+def arrival_of(moment: int) -> datetime:
+    """Return when that was, in UTC; `moment` as `microseconds` returns it."""
+    return _BEGIN + timedelta(microseconds=moment)

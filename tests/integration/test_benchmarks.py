@@ -23,6 +23,7 @@ _SMALL = {
     "explanation": ["--items", "30"],
     "remembered": ["--items", "200", "--rounds", "1", "--most", "30000"],
     "promise": ["--products", "2200", "--seeds", "1", "--days", "4", "--daily", "300"],
+    "provisional": ["--seeds", "1"],
     "waiters": ["--callers", "40", "--jobs", "2"],
     "memory": ["--items", "500", "--shown", "8"],
     "categories": ["--leaves", "120", "--items", "600", "--epochs", "1", "--titles", "200", "--rounds", "1"],

@@ -4,6 +4,7 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 from redis import Redis, RedisError
 
@@ -20,6 +21,7 @@ from worker.classify.held_chunks import HeldChunks
 from worker.classify.isolation import IsolationError, classify_isolated, longest_item_s
 from worker.classify.lane_slots import LaneSlots
 from worker.classify.outcomes import profile_of
+from worker.classify.provisional import ProvisionalCategories
 from worker.classify.remembered import RememberedItems
 from worker.classify.trouble import Trouble
 from worker.process import metrics
@@ -51,6 +53,7 @@ class ChunkProcessor:
         self._ledger = Ledger(redis)
         self._drift = Drift(redis, settings.keep_drift_days)
         self._remembered = RememberedItems(redis)
+        self._provisional = ProvisionalCategories(redis)
         self._chunks = chunks
         self._slots = slots
         self._trouble = trouble
@@ -71,8 +74,8 @@ class ChunkProcessor:
         ):
             try:
                 with self._chunks.hold(lease, timeout_s=self._timeout_s(lease)) as progressed:
-                    outcomes = self._outcomes(lease, lane, classifier, progressed)
-                    return self._commit(lease, lane, bundle, outcomes)
+                    answers = self._answers(lease, lane, classifier, progressed)
+                    return self._commit(lease, lane, bundle, answers)
             except (OSError, IsolationError, _BusyError) as error:
                 if not isinstance(error, _BusyError):
                     fail(current_span(), "chunk_postponed")
@@ -86,17 +89,19 @@ class ChunkProcessor:
                 self._chunks.retry_later(lease, error)
                 return None
 
-    def _outcomes(
-        self, lease: Lease, lane: Lane, classifier: Classifier, progressed: Callable[[], None]
-    ) -> list[Outcome]:
+    def _answers(self, lease: Lease, lane: Lane, classifier: Classifier, progressed: Callable[[], None]) -> "_Answers":
         if lease.explain:  # what people have decided does not say why the model answers as it does
-            explained = self._computed(lease, lane, classifier, progressed)
-            return self._acceptance.of(lease, classifier.engine.bundle, explained)
-        remembered = self._remembered.answers(lease.tenant, lease.items, classifier.projections.now().taxonomy)
+            computed = self._computed(lease, lane, classifier, progressed)
+            explained = self._acceptance.of(lease, classifier.engine.bundle, computed)
+            return _Answers(explained, explained)
+        projection = classifier.projections.now()
+        remembered = self._remembered.answers(lease.tenant, lease.items, projection.taxonomy)
         rest = [item for item in lease.items if item.index not in remembered.outcomes]
         computed = self._computed(replace(lease, items=rest), lane, classifier, progressed) if rest else []
         judged = self._acceptance.of(lease, classifier.engine.bundle, computed)
-        return [*remembered.outcomes.values(), *map(remembered.applied, judged)]
+        by_model = [*map(remembered.applied, judged)]
+        named = self._provisional.named(lease.tenant, rest, by_model, projection)
+        return _Answers([*remembered.outcomes.values(), *named], by_model)
 
     def _computed(
         self, lease: Lease, lane: Lane, classifier: Classifier, progressed: Callable[[], None]
@@ -128,16 +133,16 @@ class ChunkProcessor:
         """How long no part of the work may be done; `None` for the usual limit."""
         return _SPARE_S + longest_item_s(self._settings) if self._is_suspect(lease) else None
 
-    def _commit(self, lease: Lease, lane: Lane, bundle: Bundle, outcomes: list[Outcome]) -> JobState | None:
-        current_span().set_attributes(_tally(outcomes))
+    def _commit(self, lease: Lease, lane: Lane, bundle: Bundle, answers: "_Answers") -> JobState | None:
+        current_span().set_attributes(_tally(answers.outcomes))
         with span("commit"):
-            state = self._ledger.commit(lease, bundle.id, outcomes)
+            state = self._ledger.commit(lease, bundle.id, answers.outcomes)
         if state is None:
             metrics.chunk_ended(lane, metrics.ChunkEnd.LATE)
         else:
-            metrics.committed(lane, outcomes)
+            metrics.committed(lane, answers.outcomes)
             if not lease.explain:
-                self._count(bundle, lease.pictures, outcomes)
+                self._count(bundle, lease.pictures, answers.by_model)
         return state
 
     def _count(self, bundle: Bundle, use: PictureUse, outcomes: list[Outcome]) -> None:
@@ -147,6 +152,14 @@ class ChunkProcessor:
             self._drift.count(bundle.id, profile_of(outcomes, decided=decided), bundle.reference)
         except RedisError as error:
             log.warning("a chunk is missing in the drift of bundle %s: %s", bundle.id, error)
+
+
+class _Answers(NamedTuple):
+    """The outcomes of a chunk."""
+
+    outcomes: list[Outcome]
+    by_model: list[Outcome]
+    """What the model was asked about, with its own answers: drift is the model's, whatever else is made of them."""
 
 
 def _facts(lease: Lease, lane: Lane, bundle: Bundle) -> Facts:
@@ -168,5 +181,6 @@ def _tally(outcomes: Sequence[Outcome]) -> dict[str, int]:
         "catalog.items.failed": sum(outcome.status is ItemStatus.FAILED for outcome in outcomes),
         "catalog.items.cached": sum(outcome.cached for outcome in outcomes),
         "catalog.items.remembered": sum(outcome.from_memory for outcome in outcomes),
+        "catalog.items.provisional": sum(outcome.provisional for outcome in outcomes),
         "catalog.items.not_looked_at": sum(outcome.not_looked_at for outcome in outcomes),
     }

@@ -54,6 +54,9 @@ _PICTURES = Counter(
     "catalog_pictures", "Pictures of classified items, by whether the model looked at them.", ("looked_at",)
 )
 _REMEMBERED = Counter("catalog_items_remembered", "Items that were answered with what people had decided before.")
+_PROVISIONAL = Counter(
+    "catalog_items_provisional", "Items that were answered with a category that the bundle does not know yet."
+)
 _ERRORS = Counter("catalog_item_errors", "Items that failed, by error code.", ("error",))
 _CHUNKS = Counter("catalog_chunks", "Chunks that were worked on, by how the work ended.", ("lane", "end"))
 _CHUNK_SECONDS = Histogram(
@@ -91,6 +94,7 @@ def committed(lane: Lane, outcomes: Sequence[Outcome]) -> None:
     for status, items in Tally(outcome.status for outcome in outcomes).items():
         _ITEMS.labels(lane, status).inc(items)
     _REMEMBERED.inc(sum(outcome.from_memory for outcome in outcomes))
+    _PROVISIONAL.inc(sum(outcome.provisional for outcome in outcomes))
     _PICTURES.labels("no").inc(sum(outcome.not_looked_at for outcome in outcomes))
     _PICTURES.labels("yes").inc(sum(outcome.image is not None for outcome in outcomes))
     for error, items in Tally(outcome.error for outcome in outcomes if outcome.error).items():

@@ -122,6 +122,7 @@ if not redis.call('ZSCORE', 'catalog:decisions:applied', file) then
     tell_of(place, told)
   end
   redis.call('EXPIRE', feed, lasts)
+  if complete == '1' then redis.call('HSET', 'catalog:decisions:latest', tenant, file) end
 end
 if complete == '1' then
   redis.call('ZADD', 'catalog:decisions:applied', moment, file)

@@ -1,4 +1,4 @@
-"""Decisions about all items of a filter: made in the background, whoever dies, and taken back as one."""
+"""Decisions about all items of a filter: made in the background, though processes die, and taken back as one."""
 
 from typing import Any
 

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from redis import Redis
 
-from shared.ledger import PictureUse, QueuedItem
+from shared.ledger import PictureUse, ProvisionalColumns, QueuedItem
 from shared.model.bundle import Bundle
 from shared.settings import ROOT, Settings
 from shared.stores.taxonomies import Taxonomies
@@ -20,6 +20,12 @@ from tests.bundles import with_levels
 from tests.waiting import finished, wait_for
 from worker.classify.isolation import classify_isolated
 
+_OTHERS = (
+    "Roman policier tome",
+    "Piscine gonflable modèle",
+    "Carte à jouer numéro",
+    "Coussin décoratif taille",
+)
 POOL, BOOK = {"id": "pool", "title": "Piscine gonflable ronde"}, {"id": "book", "title": "Roman policier neuf"}
 
 
@@ -128,3 +134,38 @@ def test_an_isolated_item_is_answered_with_the_taxonomy_in_force(bundle: Path, t
     (outcome,) = classify_isolated(items, bundle, taxonomy, use, settings, lambda: None)
     assert outcome.guesses[0].code == "2582"
     assert [guess.code for guess in outcome.path] == ["garden"]
+
+
+def test_a_new_category_is_named_before_its_training(stack: Stack, api: httpx.Client) -> None:
+    grown = Taxonomy((*changed().categories, replace(RAKUTEN.by_code["1302"], code="SCOPE", name="Télescopes")))
+    put(stack, grown)
+    rest = [{"id": f"{word}-{number}", "title": f"{word} {number}"} for word in _OTHERS for number in range(20)]
+    classified(api, *rest)
+    makers = ("Orion", "Zeiss", "Bresser", "Meade", "Nikon")
+    scopes = [{"id": maker, "title": f"Télescope astronomique {maker} avec trépied"} for maker in makers]
+    job = api.post("/v1/jobs", json={"items": scopes}).raise_for_status().json()["id"]
+    finished(api, f"/v1/jobs/{job}")
+    like = {"id": "like", "title": "Télescope astronomique Celestron"}
+    before = classified(api, POOL)["pool"]
+    decisions = [{"job_id": job, "index": index, "category": "Télescopes", "by": "anna"} for index in range(5)]
+    api.post("/v1/decisions", json={"decisions": decisions}).raise_for_status()
+
+    def provisional() -> dict[str, dict[str, Any]] | None:
+        found = classified(api, like, POOL)
+        return found if found["like"]["provisional"] else None
+
+    wait_for("the category has a column", lambda: has_columns(stack))
+    results = wait_for("workers name it", provisional, pause_s=0.5)
+    named = results["like"]
+    assert (named["category"]["code"], named["needs_review"], named["decided_by"]) == ("SCOPE", True, "model")
+    assert codes(named["category"]["path"]) == ["toys", "SCOPE"]
+    assert named["branches"]["text"]["code"] == codes(named["alternatives"])[0] != "SCOPE"
+    assert (results["pool"]["category"], results["pool"]["provisional"]) == (before["category"], False)
+    api.post("/v1/decisions/undo", json={"by": "anna"}).raise_for_status()
+    wait_for("four examples are too few", lambda: not has_columns(stack))
+    wait_for("workers name it no more", lambda: provisional() is None, pause_s=0.5)
+
+
+def has_columns(stack: Stack) -> bool:
+    with Redis(port=stack.ports.redis) as redis:
+        return ProvisionalColumns(redis).version("local") != ""

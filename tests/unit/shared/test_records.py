@@ -46,6 +46,7 @@ _SUCCEEDED = st.builds(
     remembered=st.none() | st.builds(Decided, place=_TEXT, code=st.none() | _TEXT, by=_TEXT, note=st.none() | _TEXT),
     near_copy=st.booleans(),
     audited=st.none() | st.sampled_from(AuditKind),
+    provisional=st.booleans(),
 ).map(lambda outcome: outcome if outcome.remembered else replace(outcome, near_copy=False))
 _OTHER = st.builds(
     Outcome,
