@@ -8,7 +8,7 @@ from shared.settings import ROOT
 from tests.import_graph import packages_behind
 
 SERVERS = ("bento_server", "lit_server", "mlflow_server", "original", "ray_server")
-CALLED = {"PIL": "pillow", "tensorflow": "tensorflow-cpu"}
+CALLED = {"PIL": "pillow", "starlette": "fastapi", "tensorflow": "tensorflow-cpu"}
 """Packages that are imported by another name than the one they are installed by."""
 
 
