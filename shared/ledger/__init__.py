@@ -48,7 +48,6 @@ from shared.ledger.ledger import (
 from shared.ledger.memory import Memory, Remembered
 from shared.ledger.outbox import Outbox
 from shared.ledger.promise_record import (
-    PROMISE_LASTS_S,
     WEEKS,
     CheckedAnswer,
     DrawCounts,
@@ -87,7 +86,6 @@ __all__ = [
     "LEASE_S",
     "MAX_DEADLINE_S",
     "MEMORY",
-    "PROMISE_LASTS_S",
     "STAGING_S",
     "TERMINAL",
     "TRANSITIONS",

@@ -19,7 +19,7 @@ from shared.redis_access import PREFIX, in_bytes
 
 WEEKS = 13
 """The promise is about the weeks of this number, the current one among them: a quarter."""
-PROMISE_LASTS_S = (WEEKS + 1) * 7 * 86400
+_LASTS_S = (WEEKS + 1) * 7 * 86400
 _KEY = f"{PREFIX}promise:"
 _MOST = 20_000
 _DAY_S = 86400
@@ -107,7 +107,7 @@ class PromiseRecord:
         """
         bins: list[int] = [number for pair in sorted(counts.bins.items()) for number in pair]
         branches = [part for code, (drawn, others) in counts.branches.items() for part in (code, drawn, others)]
-        head: list[Any] = [tenant, bundle, PROMISE_LASTS_S, least, share, counts.accepted, len(counts.bins)]
+        head: list[Any] = [tenant, bundle, _LASTS_S, least, share, counts.accepted, len(counts.bins)]
         return dict(zip(counts.branches, map(int, self._draw(args=[*head, *bins, *branches])), strict=True))
 
     # Decisions
@@ -125,7 +125,7 @@ class PromiseRecord:
             else:
                 told += (place, "audited" if said.audited else "reviewed", said.row())
         if told:
-            self._tally(args=[tenant, PROMISE_LASTS_S, *told])
+            self._tally(args=[tenant, _LASTS_S, *told])
 
     def forget(self) -> None:
         """Forget all decisions, to be told of them again."""
