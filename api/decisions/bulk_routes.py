@@ -28,9 +28,10 @@ _BulkId = Annotated[str, Path(max_length=64, description="The bulk decision's `i
 async def decide_bulk(
     request: Request, response: Response, bulk: BulkDep, names: NamesDep, caller: DecideCaller
 ) -> BulkOut:
-    """Decide the same about all items of a filter about which nobody has decided; the job must have ended.
+    """Decide the same about all items of a filter about which nobody has decided.
 
-    It is carried out in the background. Sent twice, the second one finds nothing left to decide.
+    The job must have ended. It is carried out in the background. If it is sent twice, the second one finds nothing left
+    to decide.
     """
     asked = await small_model(request, BulkIn)
     response.headers.update(VARY)

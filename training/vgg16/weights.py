@@ -78,7 +78,10 @@ def _to_openvino(backbone: Any) -> openvino.Model:
     module.answer = tf.function(lambda batch: backbone(batch, training=False), input_signature=signature)
     with TemporaryDirectory() as folder:
         tf.saved_model.save(module, folder, signatures=module.answer)
-        return openvino.convert_model(folder)
+        model = openvino.convert_model(folder)
+    # It notes where it found the SavedModel: by chance another folder each time, and so another bundle.
+    model.set_rt_info("", ["conversion_parameters", "input_model"])
+    return model
 
 
 def _fingerprint(backbone: Any) -> str:

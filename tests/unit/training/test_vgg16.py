@@ -1,3 +1,4 @@
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,11 @@ def quantised(original: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_backbone_is_quantised_once(original: Any, quantised: Path) -> None:
     keep_quantised(original, iter([]), quantised / "kept", quantised / "second")  # nothing to calibrate on: kept
     assert fingerprint(quantised / "first") == fingerprint(quantised / "second")
+
+
+def test_the_quantised_backbone_names_no_folder_of_its_making(quantised: Path) -> None:
+    """The same training would give another bundle each time."""
+    assert tempfile.gettempdir() not in (quantised / "first" / BACKBONE).read_text()
 
 
 def test_keras_reads_the_quantised_weights_as_openvino_does(quantised: Path) -> None:
