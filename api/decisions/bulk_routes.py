@@ -44,7 +44,7 @@ async def decide_bulk(
 async def read_bulk(
     bulk_id: _BulkId, response: Response, bulk: BulkDep, names: NamesDep, caller: ReviewCaller
 ) -> BulkOut:
-    """Read how far it has got."""
+    """Read how far a decision about all items of a filter has got."""
     response.headers.update(VARY)
     return bulk_out(await run_in_threadpool(bulk.find, bulk_id, caller.tenant), names)
 
@@ -57,9 +57,9 @@ async def read_bulk(
 async def undo_bulk(
     bulk_id: _BulkId, response: Response, bulk: BulkDep, names: NamesDep, caller: DecideCaller
 ) -> BulkOut:
-    """Take it back as one, in the background; what somebody has decided since stays.
+    """Take a decision about all items of a filter back as one.
 
-    Once it is taken back, or while it is being so, this changes nothing.
+    It is taken back in the background. What somebody has decided since stays. Once it is taken back, or while it is being so, this changes nothing.
     """
     response.headers.update(VARY)
     return bulk_out(await run_in_threadpool(bulk.undo, bulk_id, caller.tenant), names)
