@@ -19,7 +19,7 @@ STRUCTURE = sorted(
 )
 """Structure tests, one per image. `worker-gpu` is built only on request: CUDA's libraries take 7 GB twice."""
 API_LIMIT_MB = 352
-"""Half of it are Python and the packages; the code for people's decisions was what went over 350."""
+"""With the code of the decisions, the review queue and the promise it is at 350, which was the limit before."""
 
 
 def docker(*arguments: str) -> str:
