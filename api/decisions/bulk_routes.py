@@ -59,8 +59,8 @@ async def undo_bulk(
 ) -> BulkOut:
     """Take a decision about all items of a filter back as one.
 
-    It is taken back in the background. What somebody has decided since stays. Once it is taken back, or while it is being
-    so, this changes nothing.
+    It is taken back in the background. What somebody has decided since stays. Once it is taken back, or while it is
+    being so, this changes nothing.
     """
     response.headers.update(VARY)
     return bulk_out(await run_in_threadpool(bulk.undo, bulk_id, caller.tenant), names)
