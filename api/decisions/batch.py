@@ -13,7 +13,7 @@ from api.http.problems import Problem
 from api.ingest import RawItem, Spool
 from api.items.validation import InvalidItems, ItemError, check_members, invalid
 from api.labels.categories import LabelCategories
-from shared.ledger import ItemList, ItemStatus, JobNotFoundError, KnownItem, Ledger, Outcome, ResultsGoneError
+from shared.ledger import ItemList, ItemStatus, JobNotFoundError, KnownItem, Ledger, ResultsGoneError
 from shared.stores.blobs import BlobNotFoundError, Blobs
 from shared.stores.decisions import Decision, DecisionKind, identity_of
 
@@ -205,7 +205,7 @@ def _completed(decision: Decision, known: dict[int, KnownItem] | ItemError) -> D
         confidence=best.confidence,
         needs_review=outcome.needs_review,
         audited=outcome.audited,
-        branch=None if outcome.remembered or outcome.provisional else _root(outcome),
+        branch=None if outcome.remembered or outcome.provisional else outcome.root,
     )
     if item is None:
         return decision
@@ -222,8 +222,3 @@ def _right(decision: Decision, categories: LabelCategories) -> bool | None:
     if decision.code is None or decision.guess is None:
         return None
     return categories.agrees(decision.code, decision.guess)
-
-
-def _root(outcome: Outcome) -> str:
-    """The category at the root of the answer's path."""
-    return outcome.path[0].code if outcome.path else outcome.guesses[0].code

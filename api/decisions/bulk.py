@@ -15,7 +15,7 @@ from api.access.ownership import owned
 from api.decisions.batch import DecidedResults
 from api.decisions.bulk_schemas import BulkIn, BulkOut, ItemFilterIn
 from api.decisions.index import DecisionIndex
-from api.decisions.submission import KEPT_S
+from api.decisions.submission import kept_s
 from api.dependencies import service
 from api.http.problems import Problem, results_expired
 from api.items.validation import ItemError
@@ -24,7 +24,6 @@ from api.lifecycle.decided import chosen
 from api.lifecycle.names import Names
 from api.lifecycle.times import time_of
 from shared.ledger import (
-    MAX_DEADLINE_S,
     BulkDecision,
     BulkDecisions,
     BulkState,
@@ -60,7 +59,7 @@ class _Asked(BaseModel):
 
 class Bulk:
     def __init__(self, settings: Settings, redis: Redis, blobs: Blobs, in_force: InForce) -> None:
-        keep_s = max(KEPT_S, MAX_DEADLINE_S + settings.keep_results_s)
+        keep_s = kept_s(settings)
         self._ledger = Ledger(redis)
         self._bulks = BulkDecisions(redis, keep_s)
         self._items = ItemList(redis)

@@ -173,7 +173,7 @@ def _checked(decision: Decision) -> CheckedAnswer | None:
     if not decision.decides or not (decision.needs_review or decision.audited):
         return None
     if decision.branch is None or decision.bundle is None or decision.confidence is None:
-        return None  # it was made with an earlier release
+        return None  # of an earlier release, of a whole filter, or the answer was not the model's
     return CheckedAnswer(
         place=decision.place,
         job=decision.job,

@@ -50,8 +50,13 @@ _PATIENCE_S, _PAUSE_S = 10.0, 0.02
 """How long a request waits for its turn, and for how long until it looks again."""
 _READERS_PATIENCE_S = 1.0
 """The same for a request that reads, which holds a thread: as a rule the index is made within that time."""
-KEPT_S = 30 * 24 * 3600
+_KEPT_S = 30 * 24 * 3600
 """For how long, at least, decisions are told and can be undone."""
+
+
+def kept_s(settings: Settings) -> int:
+    """Return for how many seconds decisions are told and can be undone: at least while there are results."""
+    return max(_KEPT_S, MAX_DEADLINE_S + settings.keep_results_s)
 
 
 class DecisionSubmissions:
@@ -61,7 +66,7 @@ class DecisionSubmissions:
         self._ledger = Ledger(redis)
         self._idempotency = Idempotency(redis)
         self._pictures = LabelStore(settings.labels_url)
-        keep_s = max(KEPT_S, MAX_DEADLINE_S + settings.keep_results_s)
+        keep_s = kept_s(settings)
         self._decisions = Decisions(redis, keep_s)
         store = DecisionStore(settings.labels_url)
         self._index = DecisionIndex(redis, store, keep_s)

@@ -145,6 +145,11 @@ class Outcome:
         return self.needs_review or self.audited is not None
 
     @property
+    def root(self) -> str:
+        """The category at the root of the answer's path; only of an outcome that has guesses."""
+        return self.path[0].code if self.path else self.guesses[0].code
+
+    @property
     def of_bundle(self) -> Guess | None:
         """The best guess of the bundle itself; `None` if it was not asked, or gave none."""
         from_people = self.remembered is not None and self.remembered.code is not None and not self.near_copy

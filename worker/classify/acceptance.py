@@ -78,9 +78,9 @@ class AcceptedAnswers:
         drawn = Counter[str]()
         for outcome in accepted:
             if outcome.index in kinds:
-                drawn[_branch(outcome)] += 1
+                drawn[outcome.root] += 1
             else:
-                others[_branch(outcome)].append(outcome.index)
+                others[outcome.root].append(outcome.index)
         branches = {code: (drawn[code], len(others[code])) for code in {*drawn, *others}}
         bins = Counter(bin_of(outcome.guesses[0].confidence) for outcome in answers)
         counts = DrawCounts(bins, len(accepted), branches)
@@ -109,8 +109,3 @@ def judged(outcome: Outcome, review: Review) -> Outcome:
         sure=0 if doubtful else review.sure(above, confidence),
         explanation=explanation and replace(explanation, review_threshold=review.threshold),
     )
-
-
-def _branch(outcome: Outcome) -> str:
-    """The category at the root of the answer's path."""
-    return outcome.path[0].code if outcome.path else outcome.guesses[0].code
