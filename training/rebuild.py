@@ -107,17 +107,18 @@ def _repeat(workspace: Path, *, recompute: bool) -> None:
     labels = f"{LABELS}.dvc"
     if (workspace / labels).exists():
         show([*DVC, "checkout", labels], workspace, env)
-    _list_inputs(workspace, env)
+    list_inputs(workspace, env, again=recompute)
     for stage in STAGES[: STAGES.index(_LAST) + 1]:
         show([*DVC, "repro", "--single-item", *options, stage], workspace, env)
 
 
-def _list_inputs(workspace: Path, env: Mapping[str, str]) -> None:
-    """Bring the recorded listing of what lies outside git and DVC; if it is lost, list that again.
+def list_inputs(workspace: Path, env: Mapping[str, str], *, again: bool) -> None:
+    """Bring the recorded listing of what lies outside git and DVC; list that anew if it is lost, or if `again` is true.
 
-    So a source that has changed since is no obstacle as long as DVC has what was imported.
+    With the recorded one, a source that has changed since is no obstacle as long as DVC has what was imported. Where the
+    source is read again, a new one is needed: a picture that was copied since has another time, but the same content.
     """
-    recorded = _stages(workspace / "dvc.lock")
+    recorded = {} if again else _stages(workspace / "dvc.lock")
     if LIST_INPUTS in recorded:
         try:
             show([*DVC, "checkout", LIST_INPUTS], workspace, env)
