@@ -113,10 +113,10 @@ def _repeat(workspace: Path, *, recompute: bool) -> None:
 
 
 def list_inputs(workspace: Path, env: Mapping[str, str], *, again: bool) -> None:
-    """Bring the recorded listing of what lies outside git and DVC; list that anew if it is lost, or if `again` is true.
+    """Bring the recorded listing of what lies outside git and DVC; if that is lost, or `again` is true, list it again.
 
-    With the recorded one, a source that has changed since is no obstacle as long as DVC has what was imported. Where the
-    source is read again, a new one is needed: a picture that was copied since has another time, but the same content.
+    With the recorded one, a source that has changed since is no obstacle as long as DVC has what was imported. A source
+    that is read once more has to be listed once more: a picture that was copied has another time, but the same content.
     """
     recorded = {} if again else _stages(workspace / "dvc.lock")
     if LIST_INPUTS in recorded:

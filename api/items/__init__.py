@@ -5,5 +5,6 @@ __all__ = [
     "own_columns",
     "picture_types",
     "schemas",
+    "thumbnails",
     "validation",
 ]

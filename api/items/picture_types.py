@@ -1,6 +1,6 @@
 """The media type of a picture that is handed out as it was sent.
 
-Pillow, which the workers decode with, is not part of the API. Only types that no browser runs anything from are named:
+It is told by the first bytes, so that nothing is decoded. Only types that no browser runs anything from are named:
 anything else, such as SVG, is bytes to be saved.
 """
 

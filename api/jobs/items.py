@@ -14,6 +14,7 @@ from api.http.languages import VARY
 from api.http.openapi import problems
 from api.http.problems import Problem, results_expired
 from api.items.picture_types import media_type_of
+from api.items.thumbnails import thumbnail
 from api.jobs import render
 from api.jobs.schemas import ItemsOut
 from api.lifecycle.names import NamesDep
@@ -127,17 +128,23 @@ def read_picture(
     if_none_match: Annotated[
         str | None, Header(max_length=200, description="The `ETag` of the picture that you have.")
     ] = None,
+    size: Annotated[
+        int | None, Query(ge=16, le=1024, description="The longer side of a thumbnail in pixels; it is a JPEG.")
+    ] = None,
 ) -> Response:
-    """Read the picture that was sent with an item, as it was sent.
+    """Read the picture that was sent with an item, as it was sent, or a thumbnail of it.
 
-    A picture that was sent as a URL is not kept: `image_url` of the item says where it was.
+    A picture that is no larger than the thumbnail, or that cannot be decoded, comes as it was sent. A picture that was
+    sent as a URL is not kept: `image_url` of the item says where it was.
     """
     sha256 = _picture_of(job, index, known_item(item_list, job, index))
-    etag = f'"{sha256}"'
+    etag = f'"{sha256}"' if size is None else f'"{sha256}-{size}"'
     headers = {**_KEPT_BY_BROWSERS, "ETag": etag}
     if if_none_match is not None and (if_none_match == "*" or etag in listed(if_none_match)):
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
     data = _stored(blobs, job, index, sha256)
+    if size is not None:
+        data = thumbnail(data, size) or data
     return Response(data, headers=headers, media_type=media_type_of(data))
 
 

@@ -31,6 +31,7 @@ _SEEING = (
     "shared/model/images",
     "shared/model/runtimes",
     "shared/model/weights.py",
+    "shared/picture_files",
     "training/vgg16/features.py",
 )
 """The code that features depend on; `tests/unit/shared/test_code_hash.py` holds it against the imports."""

@@ -1,10 +1,8 @@
 """Decodes a picture, here or apart, as its form demands."""
 
-from shared.model.images.errors import UnreadableImageError
-from shared.model.images.essentials import essentials
-from shared.model.images.forms import is_plain
 from shared.model.images.pillow import Pixels, attempt, is_small
 from shared.model.images.process import DecodingProcess
+from shared.picture_files import UnreadableImageError, essentials, is_plain
 
 SIZE = 224
 _SMALL = 32

@@ -8,11 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
-from shared.model.images.errors import UnreadableImageError
-from shared.model.images.essentials import essentials
-from shared.model.images.kinds import kind_of
-from shared.model.images.orientation import orientation
 from shared.model.images.truncation import completed
+from shared.picture_files import UnreadableImageError, essentials, kind_of, orientation
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF")
 

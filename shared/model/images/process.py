@@ -20,8 +20,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from shared.model.images.errors import UnreadableImageError
 from shared.model.images.pillow import Pixels, attempt
+from shared.picture_files import UnreadableImageError
 
 _HEADER_S, _MEGAPIXEL_S = 2.0, 0.1
 """Seconds of CPU for a picture's header, and for each million pixels: at least five times what usual files took."""

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from shared.model.images.errors import UnreadableImageError
+from shared.picture_files import UnreadableImageError
 
 ENOUGH = 0.95
 """Share of the rows that must be there."""

@@ -1,12 +1,14 @@
 """A job's items and pictures as people look at them. No worker runs: answers are committed to the ledger."""
 
 import base64
+import io
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from PIL import Image
 from redis import Redis
 
 from shared.ledger import Guess, Ledger, Outcome
@@ -168,6 +170,20 @@ def test_a_picture_comes_as_it_was_sent_and_is_not_sent_twice(api: TestClient, l
     assert answer.headers["Cache-Control"].startswith("private, max-age=")
     again = api.get(f"/v1/jobs/{job}/items/0/picture", headers={"If-None-Match": answer.headers["ETag"]})
     assert (again.status_code, again.content) == (304, b"")
+
+
+def test_a_thumbnail_is_another_picture_to_caches(api: TestClient, ledger: Ledger) -> None:
+    large = jpeg(size=(600, 400))
+    job = classified(api, ledger, [{"image": {"base64": in_base64(large)}}], (BOOK, 0.9))
+    url = f"/v1/jobs/{job}/items/0/picture"
+    whole, small, same = (api.get(url, params=asked).raise_for_status() for asked in ({}, {"size": 64}, {"size": 600}))
+    with Image.open(io.BytesIO(small.content)) as seen:
+        assert (seen.size, small.headers["Content-Type"]) == ((64, 43), "image/jpeg")
+    assert whole.content == same.content == large
+    assert len({answer.headers["ETag"] for answer in (whole, small, same)}) == 3
+    again = api.get(url, params={"size": 64}, headers={"If-None-Match": small.headers["ETag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    assert _problem(api, f"{url}?size=5000") == (422, "invalid-request")
 
 
 @pytest.mark.parametrize(

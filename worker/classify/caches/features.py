@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 
 _SEEING = (
     "shared/model",
+    "shared/picture_files",
     "worker/serving/batching.py",
     "worker/classify/caches",
     "worker/serving/engine.py",

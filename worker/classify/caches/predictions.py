@@ -28,6 +28,7 @@ _SCRIPTS = LuaScripts(Path(__file__).parent / "lua")
 _ANSWERING = (
     "shared/markup.py",
     "shared/model",
+    "shared/picture_files",
     "shared/taxonomy",
     "shared/words.py",
     "worker/classify",

@@ -5,7 +5,7 @@ A small file can be minutes of work: its size and its pixels say nothing of that
 
 import re
 
-from shared.model.images.errors import UnreadableImageError
+from shared.picture_files.errors import UnreadableImageError
 
 MAX_SCANS = 100
 """A JPEG with more is refused, as by Chrome and Android: "much larger than the number of scans we might expect in a

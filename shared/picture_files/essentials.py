@@ -10,7 +10,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 
-from shared.model.images.orientation import exif_of, orientation
+from shared.picture_files.orientation import exif_of, orientation
 
 _MOST_BLOCKS = 50_000
 """Limit for a file that is looked at; each block takes a microsecond."""
