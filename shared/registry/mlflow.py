@@ -205,6 +205,11 @@ def record_verdict(version: str, verdict: GateVerdict, name: str | None = None) 
             mlflow.set_registered_model_alias(name, CHALLENGER, version)
 
 
+def record_promise(version: str, note: str, name: str | None = None) -> None:
+    """Put on the version how the promise of precise answers stands; its page in MLflow shows the tag."""
+    client().set_model_version_tag(_name(name), version, "promise", note)
+
+
 def version_of(bundle: str, name: str | None = None) -> str | None:
     """Return the newest version with this bundle; `None` if there is none."""
     return next((known.version for known in _versions(_name(name)) if known.bundle == bundle), None)

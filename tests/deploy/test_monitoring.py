@@ -37,10 +37,11 @@ PROCESSES = {"worker": "worker", "beat": "housekeeper", "courier": "courier", "t
 """By their names in docker-compose.yml, their names in the stack of the tests."""
 
 _UNSEEN = re.compile(
-    "drift|estimated|labelled|reference|answered|catalog_training|catalog_tracked|refus|ALERTS|catalog_item_errors|"
+    "drift|estimated|labelled|reference|answered|audited|review_threshold|catalog_training|catalog_tracked|refus|ALERTS|"
+    "catalog_item_errors|"
     'status=~"5'
 )
-"""Expressions that have data only after a training, with MLflow, after a day of items, or in trouble."""
+"""Expressions that have data only after a training, with MLflow, after a day of items or audits, or in trouble."""
 
 
 def expressions() -> Iterator[str]:

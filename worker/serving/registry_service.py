@@ -1,17 +1,20 @@
 """Changes MLflow's model registry, one change at a time, and publishes its state in Redis after each."""
 
 import logging
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 
 from mlflow.exceptions import MlflowException
 from redis import Redis
 from redis.exceptions import LockError
 
+from shared.ledger import PromiseFigures, Promises
 from shared.model.bundle import Bundle
+from shared.promise import SURE, PromiseState
 from shared.redis_access import PREFIX
 from shared.registry import mlflow as registry
 from shared.registry.mlflow import RegistryError
-from shared.registry.state import ChangeAnswer, ChangeKind, ChangeRequest, Models, RegistryState
+from shared.registry.state import CHAMPION, ChangeAnswer, ChangeKind, ChangeRequest, Models, RegistryState
 from shared.settings import Settings
 from shared.tenants.admin_log import AdminAct, AdminLog
 from worker.serving.bundles import Bundles
@@ -31,6 +34,9 @@ class RegistryService:
         self._models = Models(redis)
         self._bundles = Bundles(settings, redis)
         self._admin_log = AdminLog(redis)
+        self._promises = Promises(redis)
+        self._told = ("", "")
+        """The version that was told last how the promise stands, and in which words."""
 
     def promote(self, version: str, by: str, why: str) -> RegistryState:
         """Make this version the champion.
@@ -66,11 +72,13 @@ class RegistryService:
     def refresh_models(self) -> None:
         """Do the same as `refresh`, but leave the copy as it is if the registry cannot be reached.
 
+        The version in service is told how its promise stands.
+
         A refused account is reported for `/health`: only a person can mend it.
         """
         trouble = None
         try:
-            self.refresh()
+            self._tell_promise(self.refresh())
         except (MlflowException, RegistryError, OSError) as error:
             log.warning("the registry cannot be read, its copy stays as it was: %s", registry.reason(error))
             trouble = registry.reason(error) if registry.is_refused(error) else None
@@ -91,6 +99,12 @@ class RegistryService:
             problem = registry.reason(error) if registry.is_refused(error) else f"{type(error).__name__}: {error}"
             answer = ChangeAnswer(state=None, problem=problem)
         self._models.answer(ticket, answer)
+
+    def _tell_promise(self, state: RegistryState) -> None:
+        champion, figures = state.aliases.get(CHAMPION), self._promises.noted()
+        if champion is not None and figures and self._told != (told := (champion, promise_note(figures))):
+            registry.record_promise(*told, self._settings.registered_model)
+            self._told = told
 
     def _done(self, request: ChangeRequest) -> RegistryState:
         if request.kind is ChangeKind.ROLLBACK:
@@ -116,6 +130,21 @@ class RegistryService:
                 return state
         except LockError as error:
             raise RegistryError("another change of the registry is under way: try again in a minute") from error
+
+
+def promise_note(figures: Sequence[PromiseFigures]) -> str:
+    """Return how the tenants' promises stand, in a sentence for the page of the version in service."""
+    states = Counter(one.state for one in figures)
+    tenants = ", ".join(f"{state.value} for {states[state.value]:,}" for state in PromiseState if states[state.value])
+    note = f"The promise of precise answers is, by tenants: {tenants}."
+    audited = [one for one in figures if one.audited]
+    if not audited:
+        return f"{note} No accepted answer was audited in the last 13 weeks."
+    lowest = min(audited, key=lambda one: one.at_least)
+    return (
+        f"{note} At least {lowest.at_least:.1%} of the accepted answers are right ({SURE:.0%} sure) for the tenant "
+        f"with the lowest bound, by {lowest.audited:,} audited ones."
+    )
 
 
 def _gate(state: RegistryState, version: str) -> str:

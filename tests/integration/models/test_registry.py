@@ -9,6 +9,7 @@ import pytest
 from mlflow import MlflowClient
 from redis import Redis
 
+from shared.ledger import PromiseFigures, Promises
 from shared.model.bundle import Bundle, BundleError, UnreachableError
 from shared.pipeline.stages import GateCheck, GateVerdict
 from shared.registry import mlflow as registry
@@ -323,6 +324,31 @@ def test_each_change_is_published_in_redis(
     service.rollback("ann", "or not")
     service.rollback("ann", "it is")
     assert service.champion().id == bundles[1].id
+
+
+def test_the_version_in_service_is_told_how_its_promise_stands(
+    register: Register, bundles: list[Bundle], settings: Settings, redis: Redis
+) -> None:
+    service, promises = RegistryService(settings, redis), Promises(redis)
+    versions = [register(bundle) for bundle in bundles[:2]]
+    promises.note({"a": PromiseFigures("kept", 0.8, 412, 0.97, 0.9461), "b": PromiseFigures("open", 0.8, 0, None, 0)})
+    service.refresh_models()
+    assert [_promise(version) for version in versions] == [None, None], "none of them serves"
+    service.promote(versions[0], "ann", "the first one")
+    service.refresh_models()
+    assert _promise(versions[0]) == (
+        "The promise of precise answers is, by tenants: kept for 1, open for 1. At least 94.6% of the accepted answers "
+        "are right (95% sure) for the tenant with the lowest bound, by 412 audited ones."
+    )
+    promises.note({"a": PromiseFigures("open", 0.8, 0, None, 0)})
+    service.promote(versions[1], "ann", "better")
+    service.refresh_models()
+    assert "No accepted answer was audited" in (_promise(versions[1]) or "")
+
+
+def _promise(version: str) -> str | None:
+    tags: dict[str, str] = registry.client().get_model_version(NAME, version).tags
+    return tags.get("promise")
 
 
 def test_waiting_client_is_answered_after_any_failure(
