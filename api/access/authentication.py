@@ -1,7 +1,7 @@
 """Who is calling, and what they may do.
 
-A caller sends an API key; the console's pages send the cookie of a session that was begun with one. As long as no key has ever been created, only callers on the API's own machine are served, as
-the tenant `local`; all others are refused.
+A caller sends an API key; the console's pages send the cookie of a session that was begun with one. As long as no key
+has ever been created, only callers on the API's own machine are served, as the tenant `local`; all others are refused.
 """
 
 import hmac

@@ -1,4 +1,4 @@
-"""Makes pages: templates in the caller's language, with relative links, so that a proxy may serve them below a prefix."""
+"""Makes pages of templates, in the caller's language. All links are relative: a proxy may serve them below a prefix."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
