@@ -13,12 +13,14 @@
 
 const AHEAD = 20, FEW = 8, EXPLAINED = 2, MINUTES = 15, PICTURE = 640;
 
-export class Cards {
+/** Tells by `change` that cards have come, or that none is left. */
+export class Cards extends EventTarget {
   /**
    * @param {import("./api.js").Api} api
    * @param {{ job: string, category: string, person: string }} wanted
    */
   constructor(api, wanted) {
+    super();
     this.api = api;
     this.wanted = wanted;
     /** @type {Card[]} */
@@ -43,7 +45,7 @@ export class Cards {
     const card = this.waiting.shift();
     if (card) this.#forget(card);
     this.#prepare();
-    if (this.waiting.length <= FEW) void this.fill();
+    if (this.waiting.length <= (this.isEnd ? 0 : FEW)) void this.fill().catch(() => {});
   }
 
   /** @param {Card} card that comes before all others */
@@ -76,6 +78,7 @@ export class Cards {
     this.waiting.push(...cards.filter((card) => !known.has(placeOf(card))));
     this.isEnd = cards.length === 0;
     this.#prepare();
+    this.dispatchEvent(new Event("change"));
   }
 
   /** Give back what was not decided, so that others get it. */

@@ -3,7 +3,7 @@
 
 /** @typedef {{ code: string, name: string, names: Record<string, string>, parent: string | null, guideline: string | null,
  *   leaf: boolean, state: string }} Category */
-/** @typedef {{ code: string, name: string, path: string, guideline: string | null, text: string }} Choice */
+/** @typedef {{ code: string, name: string, path: string, guideline: string | null, leaf: boolean, names: string[], text: string }} Choice */
 
 const MOST = 12;
 
@@ -22,21 +22,24 @@ export class Choices {
       .map((category) => {
         const above = [];
         for (let one = all.get(category.parent ?? ""); one; one = all.get(one.parent ?? "")) above.unshift(nameOf(one));
-        const names = [category.code, category.name, ...Object.values(category.names), ...above];
-        return { code: category.code, name: nameOf(category), path: above.join(" › "), guideline: category.guideline, text: plain(names.join(" ")) };
+        const names = [category.code, category.name, ...Object.values(category.names)].map(plain);
+        return {
+          code: category.code, name: nameOf(category), path: above.join(" › "), guideline: category.guideline, leaf: category.leaf,
+          names, text: [...names, plain(above.join(" "))].join(" "),
+        };
       });
     this.byCode = new Map(this.choices.map((choice) => [choice.code, choice]));
   }
 
   /**
-   * The choices in which every word begins some word; those whose name begins so come first.
+   * The choices in which every word begins some word: first those with a name that begins so, and leaves before groups.
    * @param {string} words
    */
   find(words) {
     const sought = plain(words).split(" ").filter(Boolean);
     const found = this.choices.filter(({ text }) => sought.every((word) => ` ${text}`.includes(` ${word}`)));
     /** @param {Choice} choice */
-    const rank = (choice) => (sought.length > 0 && plain(choice.name).startsWith(sought[0]) ? 0 : 1);
+    const rank = ({ names, leaf }) => (sought.length > 0 && names.some((name) => name.startsWith(sought[0])) ? 0 : 2) + (leaf ? 0 : 1);
     return found.sort((one, other) => rank(one) - rank(other)).slice(0, MOST);
   }
 }

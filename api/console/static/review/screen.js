@@ -348,6 +348,7 @@ dialogs.none.addEventListener("close", () => {
   const note = parts.note.value.trim();
   decide({ none_of_these: true, ...(note && { note }), ...chosenCopies() }, parts.memory.dataset.none ?? "", true);
 });
+cards.addEventListener("change", () => { if (parts.card.hidden) show(); });
 outbox.addEventListener("change", showCounts);
 outbox.addEventListener("sent", () => tell(""));
 outbox.addEventListener("problem", (event) => {
