@@ -41,7 +41,7 @@ export class Api {
   /**
    * @param {string} path
    * @param {object} body
-   * @param {{ key?: string, keepalive?: boolean }} [options]
+   * @param {{ key?: string, keepalive?: boolean }} options
    * @returns {Promise<any>}
    */
   post(path, body, { key, keepalive = false } = {}) {
