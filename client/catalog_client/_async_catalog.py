@@ -90,6 +90,7 @@ class AsyncCatalog(AsyncDecisionMethods):
         *,
         pictures: str | Path | None = None,
         mapping: Mapping[str, str] | None = None,
+        own_columns: bool = True,
         webhook_url: str | None = None,
         on_invalid: str | None = None,
         deadline_s: float | None = None,
@@ -103,7 +104,9 @@ class AsyncCatalog(AsyncDecisionMethods):
         call = calls.submit(
             webhook_url, on_invalid, deadline_s, error_budget, all_pictures, name, metadata, idempotency_key
         )
-        with closing(AsyncBody(item_source(items, folder, mapping), lambda: Encoder(folder))) as body:
+        with closing(
+            AsyncBody(item_source(items, folder, mapping, own_columns=own_columns), lambda: Encoder(folder))
+        ) as body:
             return await self._connection.send(call, body)
 
     async def job(self, job: str | Job, *, wait_s: float = 0) -> Job:

@@ -105,6 +105,7 @@ class Catalog(DecisionMethods):
         *,
         pictures: str | Path | None = None,
         mapping: Mapping[str, str] | None = None,
+        own_columns: bool = True,
         webhook_url: str | None = None,
         on_invalid: str | None = None,
         deadline_s: float | None = None,
@@ -125,7 +126,9 @@ class Catalog(DecisionMethods):
                 perhaps with .gz, of a .xlsx or a pipe.
             pictures: The folder in which pictures that are named lie.
             mapping: Names of columns of a path's table or a frame by the field that they hold, such as
-                {"title": "Libellé"}. Further columns are not sent.
+                {"title": "Libellé"}.
+            own_columns: Whether further columns of a path's table or a frame are sent as the items' `metadata`, which
+                comes back with the results.
             webhook_url: Called, with a signature, when the job has ended: see `catalog_client.webhooks`.
             on_invalid: "reject" (the default): one invalid item means that none is accepted; "skip" leaves it out.
             deadline_s: Seconds after which items that are not classified expire.
@@ -143,7 +146,9 @@ class Catalog(DecisionMethods):
         call = calls.submit(
             webhook_url, on_invalid, deadline_s, error_budget, all_pictures, name, metadata, idempotency_key
         )
-        with closing(Body(item_source(items, folder, mapping), lambda: Encoder(folder))) as body:
+        with closing(
+            Body(item_source(items, folder, mapping, own_columns=own_columns), lambda: Encoder(folder))
+        ) as body:
             return self._connection.send(call, body)
 
     def job(self, job: str | Job, *, wait_s: float = 0) -> Job:
