@@ -2,6 +2,7 @@
 
 import csv
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -95,6 +96,14 @@ def test_a_table_of_a_shop_comes_back_with_its_own_columns(stack: Stack, tmp_pat
     assert [sword[name] for name in ("Réf", "Libellé", "Prix", "status")] == ["b", "Épée en bois", "-9,5", "'=1+1"]
     assert [book[name] for name in ("Réf", "Prix", "result_status")] == ["a", "", "succeeded"]
     assert "id" not in book
+
+    (job,) = re.findall(r"job (\w+):", ran.stderr)
+    again = tmp_path / "again.csv"  # without the table
+    assert _catalog(stack, "results", job, "--output", str(again)).returncode == 0
+    assert [[row[name] for name in ("id", "result_status", "Prix", "status")] for row in _rows(again)] == [
+        ["b", "succeeded", "-9,5", "'=1+1"],
+        ["a", "succeeded", "", ""],
+    ]
 
 
 def test_a_table_comes_from_a_pipe(stack: Stack) -> None:
