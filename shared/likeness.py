@@ -4,6 +4,8 @@ Items with the same key have texts that differ in numbers, sizes, units and colo
 """
 
 import hashlib
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 
 from shared.words import words
 
@@ -61,6 +63,47 @@ def picture_key(sha256: str | None, url: str | None) -> int:
 def same_picture_key(picture: int, code: str) -> int:
     """Return what items without a text have in common that have the same picture and the same answer."""
     return _hashed(f"{picture:x}", code)
+
+
+class Looks:
+    """Finds pictures that look alike: their looks, of 64 bits, differ in few.
+
+    Looks that differ in so few bits share one of their bands whole, so few need be compared. What makes a look of a
+    picture is `worker/classify/look.py`.
+    """
+
+    FARTHEST = 6
+    """Bits in which pictures that are alike differ at most."""
+
+    def __init__(self, looks: Iterable[int]) -> None:
+        """Args: looks: Those to be found; 0 is that of a picture that tells nothing."""
+        self._bands = [(shift, mask, defaultdict[int, list[int]](list)) for shift, mask in _BANDS]
+        self._known = dict[int, Sequence[int]]()
+        for look in set(looks) - {0}:
+            for shift, mask, band in self._bands:
+                if len(bucket := band[look >> shift & mask]) < _BUCKET:
+                    bucket.append(look)
+        self._empty = not any(band for _, _, band in self._bands)
+
+    def like(self, look: int) -> Sequence[int]:
+        """Return those that this one is like."""
+        if not look or self._empty:
+            return ()
+        if (known := self._known.get(look)) is None:
+            near = {
+                one
+                for shift, mask, band in self._bands
+                for one in band.get(look >> shift & mask, ())
+                if (one ^ look).bit_count() <= self.FARTHEST
+            }
+            known = self._known[look] = tuple(sorted(near)) if near else ()
+        return known
+
+
+_BANDS = (*[(9 * number, 0x1FF) for number in range(6)], (54, 0x3FF))
+"""One more than bits may differ: where each begins, and its mask."""
+_BUCKET = 16
+"""How many of the looks that share a band are compared: requests must not take long, whatever pictures are sent."""
 
 
 def _hashed(*parts: str) -> int:
