@@ -165,29 +165,39 @@ class _Waiting:
 
     def _alike(self, rows: Sequence[_Row]) -> "_Alike":
         """Return the open items that are like these."""
-        wanted, looks = {row[_GROUP] for row in rows}, Looks(row[_LOOK] for row in rows)
-        pictures, seen = self._telling({row[_PICTURE] for row in rows} - {0}, looks)
+        wanted, like = {row[_GROUP] for row in rows}, self._looking_like({row[_LOOK] for row in rows} - {0})
+        pictures, looks = self._telling({row[_PICTURE] for row in rows} - {0}, like)
         found = _Alike(defaultdict(list), defaultdict(list), defaultdict(list))
         for row in self.rows:
             if row[_GROUP] in wanted:
                 found.groups[row[_GROUP]].append(row)
             if row[_PICTURE] in pictures:
                 found.pictures[row[_PICTURE], self._code(row)].append(row)
-            for look in looks.like(row[_LOOK]) if row[_LOOK] else ():
-                if look in seen:
+            if row[_LOOK] in like:
+                for look in looks.intersection(like[row[_LOOK]]):
                     found.looks[look, self._code(row)].append(row)
         return found
 
-    def _telling(self, pictures: Collection[int], looks: Looks) -> tuple[set[int], set[int]]:
-        """Return those of the pictures and of the looks that few variants have, decided ones among them."""
-        groups, like = defaultdict[int, set[int]](set), defaultdict[int, set[int]](set)
+    def _looking_like(self, looks: Collection[int]) -> Mapping[int, Sequence[int]]:
+        """Return the looks that are like some of these, and like which."""
+        if not looks:
+            return {}
+        return Looks(looks).among({row[-1] for job in self.jobs for row in job.items.rows()})
+
+    def _telling(self, pictures: Collection[int], like: Mapping[int, Sequence[int]]) -> tuple[set[int], set[int]]:
+        """Return those of the pictures, and of the looks that others are like, that few variants have.
+
+        Items that are decided count, too.
+        """
+        groups, looks = defaultdict[int, set[int]](set), defaultdict[int, set[int]](set)
         for number, job in enumerate(self.jobs if pictures else ()):
             for _, index, _, _, group, picture, look in job.items.rows():
                 if picture in pictures:
                     groups[picture].add(group or _alone(number, index))
-                for one in looks.like(look) if look else ():
-                    like[one].add(group or _alone(number, index))
-        return _of_few(groups), _of_few(like)
+                if look in like:
+                    for one in like[look]:
+                        looks[one].add(group or _alone(number, index))
+        return _of_few(groups), _of_few(looks)
 
     def _code(self, row: _Row) -> str:
         return self.jobs[row[_JOB]].items.codes[row[_CODE]]
