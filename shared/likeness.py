@@ -4,6 +4,8 @@ Items with the same key have texts that differ in numbers, sizes, units and colo
 """
 
 import hashlib
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
 
 from shared.words import words
 
@@ -61,6 +63,60 @@ def picture_key(sha256: str | None, url: str | None) -> int:
 def same_picture_key(picture: int, code: str) -> int:
     """Return what items without a text have in common that have the same picture and the same answer."""
     return _hashed(f"{picture:x}", code)
+
+
+class Looks:
+    """Finds pictures that look alike: their looks, of 64 bits, differ in few.
+
+    Looks that differ in six bits differ in at most one bit of one of their quarters. So few need be compared. What
+    makes a look of a picture is `worker/classify/look.py`.
+    """
+
+    FARTHEST = 6
+    """Bits in which pictures that are alike differ at most."""
+
+    def __init__(self, looks: Iterable[int]) -> None:
+        """Args: looks: Those to be found; 0 is that of a picture that tells nothing."""
+        self._quarters = [defaultdict[int, list[int]](list) for _ in range(4)]
+        for look in set(looks) - {0}:
+            for number, quarter in enumerate(self._quarters):
+                part = look >> 16 * number & _QUARTER
+                for probe in _PROBES:
+                    if len(bucket := quarter[part ^ probe]) < _BUCKET:
+                        bucket.append(look)
+
+    def among(self, looks: Collection[int]) -> dict[int, Sequence[int]]:
+        """Return which of these are like any of those to be found, and like which."""
+        one, two, three, four = quarters = self._quarters
+        if not one:
+            return {}
+        # There may be a hundred thousand, so most of them must be done with in a fraction of a microsecond.
+        candidates = [
+            look
+            for look in looks
+            if look & _QUARTER in one
+            or look >> 16 & _QUARTER in two
+            or look >> 32 & _QUARTER in three
+            or look >> 48 in four
+        ]
+        found = dict[int, Sequence[int]]()
+        for look in candidates:
+            parts = (quarter.get(look >> 16 * number & _QUARTER, ()) for number, quarter in enumerate(quarters))
+            near = {each for part in parts for each in part if (each ^ look).bit_count() <= self.FARTHEST}
+            if near and look:
+                found[look] = sorted(near)
+        return found
+
+    def like(self, look: int) -> Sequence[int]:
+        """Return those that this one is like."""
+        return self.among([look]).get(look, ())
+
+
+_QUARTER = 0xFFFF
+_PROBES = (0, *[1 << bit for bit in range(16)])
+"""What a quarter may differ in."""
+_BUCKET = 16
+"""How many of the looks that share a quarter are compared: requests must not take long, whatever pictures are sent."""
 
 
 def _hashed(*parts: str) -> int:

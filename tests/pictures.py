@@ -23,6 +23,15 @@ def clouds(seed: int, size: int) -> bytes:
     return buffer.getvalue()
 
 
+def saved_again(picture: bytes, scale: float, quality: int) -> bytes:
+    """The picture in another size, as a JPEG of another quality."""
+    buffer = io.BytesIO()
+    with Image.open(io.BytesIO(picture)) as image:
+        size = round(image.width * scale), round(image.height * scale)
+        image.convert("RGB").resize(size).save(buffer, "JPEG", quality=quality)
+    return buffer.getvalue()
+
+
 def many_scans(count: int, side: int = 300) -> bytes:
     """A progressive JPEG whose last scan, of few bytes, comes again and again."""
     buffer = io.BytesIO()

@@ -18,7 +18,7 @@ COLUMNS = (
     "index", "id", "status", "code", "category", "confidence", "needs_review",
     "bundle", "model_version", "error", "message", "cached",
     "sure_code", "sure", "path", "picture",
-    "final_code", "final", "decided_by", "decided_at", "title",
+    "final_code", "final", "decided_by", "decided_at", "title", "provisional",
 )  # fmt: skip
 _BETWEEN = " > "
 """Between the names of a path."""
@@ -93,7 +93,7 @@ def row(bundle: str, outcome: Outcome, name_of: NameOf, sent: Sent, decided: Dec
         of_path = (*sure, _BETWEEN.join(names), picture_of(outcome))
         final = _final_cells(final_of(outcome, decided), name_of)
     about: Row = (bundle or None, bundle or None, *failure, outcome.cached)
-    return (outcome.index, outcome.id, status, *answered, *about, *of_path, *final, sent.title)
+    return (outcome.index, outcome.id, status, *answered, *about, *of_path, *final, sent.title, outcome.provisional)
 
 
 def _final_cells(final: Final, name_of: NameOf) -> Row:

@@ -28,6 +28,7 @@ def parquet(columns: Sequence[tuple[str, str | None]], pages: Iterable[list[tupl
         "confidence": DataType.float32(),
         "needs_review": DataType.bool(),
         "cached": DataType.bool(),
+        "provisional": DataType.bool(),
     }
     types = [special.get(ours or "", DataType.string()) for _, ours in columns]
     schema = Schema([Field(name, kind) for (name, _), kind in zip(columns, types, strict=True)])

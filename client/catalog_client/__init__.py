@@ -46,6 +46,7 @@ from catalog_client._model_records import (
     TrainingError,
     Verdict,
 )
+from catalog_client._promise_records import AuditedPrecision, CategoryPrecision, Promise, ThresholdMove, WeekPrecision
 from catalog_client._records import (
     AnsweredCategory,
     Branches,
@@ -85,6 +86,7 @@ __all__ = [
     "AnswerTooLargeError",
     "AnsweredCategory",
     "AsyncCatalog",
+    "AuditedPrecision",
     "Branches",
     "BulkDecision",
     "BundleDrift",
@@ -93,6 +95,7 @@ __all__ = [
     "CatalogError",
     "Category",
     "CategoryChange",
+    "CategoryPrecision",
     "Change",
     "Check",
     "ChosenCategory",
@@ -125,6 +128,7 @@ __all__ = [
     "Phrase",
     "Prediction",
     "ProblemError",
+    "Promise",
     "QueuePlace",
     "QuotaExceededError",
     "Reference",
@@ -140,6 +144,7 @@ __all__ = [
     "TaxonomyAcceptance",
     "TaxonomyCategory",
     "TaxonomyChanges",
+    "ThresholdMove",
     "ToldDecision",
     "Training",
     "TrainingError",
@@ -149,6 +154,7 @@ __all__ = [
     "WaitTimeoutError",
     "WebhookError",
     "WebhookStatus",
+    "WeekPrecision",
     "Word",
     "count_items",
     "read_items",

@@ -5,12 +5,12 @@ from contextlib import closing
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar, Unpack
+from typing import Any, Self, Unpack
 
 from catalog_client import _calls as calls
 from catalog_client._async_connection import AsyncConnection
 from catalog_client._bodies import AsyncBody
-from catalog_client._calls import Call, ItemFilters, JobFilters, P
+from catalog_client._calls import ItemFilters, JobFilters
 from catalog_client._catalog import Catalog
 from catalog_client._decisions import AsyncDecisionMethods
 from catalog_client._errors import CatalogError
@@ -27,12 +27,12 @@ from catalog_client._http import (
 )
 from catalog_client._item_records import JobItem
 from catalog_client._items import AsyncEntries, AsyncLabels, Encoder, item_source, label_source
-from catalog_client._model_records import Drift, Models, Training
+from catalog_client._model_records import Training
+from catalog_client._models import AsyncModelMethods
 from catalog_client._pictures import Picture, inline
 from catalog_client._records import (
     Deliveries,
     Explanation,
-    Health,
     Job,
     LabelCounts,
     LabelSummary,
@@ -40,13 +40,10 @@ from catalog_client._records import (
     Result,
     ResultsPage,
 )
-from catalog_client._taxonomy_files import Categories, taxonomy_body
-from catalog_client._taxonomy_records import Taxonomy, TaxonomyAcceptance, TaxonomyChanges
-
-T = TypeVar("T")
+from catalog_client._taxonomies import AsyncTaxonomyMethods
 
 
-class AsyncCatalog(AsyncDecisionMethods):
+class AsyncCatalog(AsyncDecisionMethods, AsyncModelMethods, AsyncTaxonomyMethods):
     """A client of the service for asyncio: the methods and arguments of `Catalog`.
 
     Use it with `async with`, or call `aclose`. Await each method; but iterate `results`, `pages`, `items`, `all_jobs`
@@ -90,6 +87,7 @@ class AsyncCatalog(AsyncDecisionMethods):
         *,
         pictures: str | Path | None = None,
         mapping: Mapping[str, str] | None = None,
+        own_columns: bool = True,
         webhook_url: str | None = None,
         on_invalid: str | None = None,
         deadline_s: float | None = None,
@@ -103,7 +101,9 @@ class AsyncCatalog(AsyncDecisionMethods):
         call = calls.submit(
             webhook_url, on_invalid, deadline_s, error_budget, all_pictures, name, metadata, idempotency_key
         )
-        with closing(AsyncBody(item_source(items, folder, mapping), lambda: Encoder(folder))) as body:
+        with closing(
+            AsyncBody(item_source(items, folder, mapping, own_columns=own_columns), lambda: Encoder(folder))
+        ) as body:
             return await self._connection.send(call, body)
 
     async def job(self, job: str | Job, *, wait_s: float = 0) -> Job:
@@ -111,14 +111,14 @@ class AsyncCatalog(AsyncDecisionMethods):
 
     async def jobs(self, *, limit: int = 20, **filters: Unpack[JobFilters]) -> tuple[Job, ...]:
         found = list[Job]()
-        async for page in self._pages(lambda cursor: calls.jobs(limit - len(found), cursor, filters)):
+        async for page in self._connection.pages(lambda cursor: calls.jobs(limit - len(found), cursor, filters)):
             found.extend(page.jobs)
             if len(found) >= limit:
                 break
         return tuple(found)
 
     async def all_jobs(self, **filters: Unpack[JobFilters]) -> AsyncIterator[Job]:
-        async for page in self._pages(lambda cursor: calls.jobs(None, cursor, filters)):
+        async for page in self._connection.pages(lambda cursor: calls.jobs(None, cursor, filters)):
             for job in page.jobs:
                 yield job
 
@@ -173,7 +173,7 @@ class AsyncCatalog(AsyncDecisionMethods):
     async def items(
         self, job: str | Job, *, order: str = "sent", **filters: Unpack[ItemFilters]
     ) -> AsyncIterator[JobItem]:
-        async for page in self._pages(lambda cursor: calls.items(job, order, cursor, filters)):
+        async for page in self._connection.pages(lambda cursor: calls.items(job, order, cursor, filters)):
             for item in page.items:
                 yield item
 
@@ -261,57 +261,8 @@ class AsyncCatalog(AsyncDecisionMethods):
     async def training_log(self, training: str | Training, *, lines: int = 200) -> str:
         return await self._connection.send(calls.training_log(training, lines))
 
-    # Categories
 
-    async def taxonomy(self) -> Taxonomy:
-        return await self._connection.send(calls.taxonomy())
-
-    async def save_taxonomy(self, path: str | Path) -> None:
-        with replacing(Path(path)) as file:
-            await self._connection.save(calls.taxonomy_table(), file)
-
-    async def compare_taxonomy(self, categories: Categories) -> TaxonomyChanges:
-        return await self._connection.send(calls.compare_taxonomy(*taxonomy_body(categories)))
-
-    async def put_taxonomy(self, categories: Categories, *, digest: str) -> TaxonomyChanges:
-        return await self._connection.send(calls.put_taxonomy(*taxonomy_body(categories), digest))
-
-    async def taxonomy_history(self, *, limit: int = 20) -> tuple[TaxonomyAcceptance, ...]:
-        found = list[TaxonomyAcceptance]()
-        async for page in self._pages(lambda cursor: calls.taxonomy_history(limit - len(found), cursor)):
-            found.extend(page.history)
-            if len(found) >= limit:
-                break
-        return tuple(found)
-
-    # Models, drift, health
-
-    async def models(self) -> Models:
-        return await self._connection.send(calls.models())
-
-    async def promote(self, version: str | int, *, reason: str = "", force: bool = False) -> Models:
-        return await self._connection.send(calls.promote(version, reason, force))
-
-    async def rollback(self, *, reason: str = "") -> Models:
-        return await self._connection.send(calls.rollback(reason))
-
-    async def drift(self, *, days: int = 7, bundle: str | None = None) -> Drift:
-        return await self._connection.send(calls.drift(days, bundle))
-
-    async def health(self) -> Health:
-        return await self._connection.send(calls.health())
-
-    async def _pages(self, call: Callable[[Any], Call[P]]) -> AsyncIterator[P]:
-        """Read page after page; `call` asks for the one at a cursor."""
-        cursor: str | int | None = None
-        while True:
-            page = await self._connection.send(call(cursor))
-            yield page
-            if page.next_cursor in (None, cursor):
-                return
-            cursor = page.next_cursor
-
-
-for _name, _method in vars(AsyncCatalog).items():
-    if not _name.startswith("_"):
-        _method.__doc__ = getattr(Catalog, _name.replace("aclose", "close")).__doc__
+for _part in (AsyncCatalog, *AsyncCatalog.__bases__):
+    for _name, _method in vars(_part).items():
+        if not _name.startswith("_"):
+            _method.__doc__ = getattr(Catalog, _name.replace("aclose", "close")).__doc__

@@ -9,7 +9,8 @@ from typing import Any, BinaryIO, TypeVar
 import httpx
 
 from catalog_client._bodies import AsyncBody
-from catalog_client._calls import Answer, Call
+from catalog_client._call import Answer, Call
+from catalog_client._calls import P
 from catalog_client._errors import CatalogError, UnexpectedAnswerError
 from catalog_client._http import Address, Content, E, Lines, Looks, Policy, Tries, is_content
 
@@ -30,6 +31,16 @@ class AsyncConnection:
 
     async def send(self, call: Call[T], body: AsyncBody | None = None) -> T:
         return call.read(await self._answer(call, self._read, body))
+
+    async def pages(self, call: Callable[[Any], Call[P]]) -> AsyncIterator[P]:
+        """Read page after page; `call` asks for the one at a cursor."""
+        cursor: str | int | None = None
+        while True:
+            page = await self.send(call(cursor))
+            yield page
+            if page.next_cursor in (None, cursor):
+                return
+            cursor = page.next_cursor
 
     async def save(self, call: Call[None], file: BinaryIO) -> None:
         """Write a streamed answer into the file, again from its start when it breaks off."""

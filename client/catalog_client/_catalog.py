@@ -5,11 +5,11 @@ from contextlib import closing
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar, Unpack
+from typing import Any, Self, Unpack
 
 from catalog_client import _calls as calls
 from catalog_client._bodies import Body
-from catalog_client._calls import Call, ItemFilters, JobFilters, P
+from catalog_client._calls import ItemFilters, JobFilters
 from catalog_client._connection import Connection
 from catalog_client._decisions import DecisionMethods
 from catalog_client._errors import CatalogError
@@ -26,12 +26,12 @@ from catalog_client._http import (
 )
 from catalog_client._item_records import JobItem
 from catalog_client._items import Encoder, Entries, Labels, item_source, label_source
-from catalog_client._model_records import Drift, Models, Training
+from catalog_client._model_records import Training
+from catalog_client._models import ModelMethods
 from catalog_client._pictures import Picture, inline
 from catalog_client._records import (
     Deliveries,
     Explanation,
-    Health,
     Job,
     LabelCounts,
     LabelSummary,
@@ -39,13 +39,10 @@ from catalog_client._records import (
     Result,
     ResultsPage,
 )
-from catalog_client._taxonomy_files import Categories, taxonomy_body
-from catalog_client._taxonomy_records import Taxonomy, TaxonomyAcceptance, TaxonomyChanges
-
-T = TypeVar("T")
+from catalog_client._taxonomies import TaxonomyMethods
 
 
-class Catalog(DecisionMethods):
+class Catalog(DecisionMethods, ModelMethods, TaxonomyMethods):
     """A client of the service. Use it as a context manager, or call `close`.
 
     Every method raises a `CatalogError`; its docstring shows the tree. A request is sent again when the connection
@@ -105,6 +102,7 @@ class Catalog(DecisionMethods):
         *,
         pictures: str | Path | None = None,
         mapping: Mapping[str, str] | None = None,
+        own_columns: bool = True,
         webhook_url: str | None = None,
         on_invalid: str | None = None,
         deadline_s: float | None = None,
@@ -125,7 +123,9 @@ class Catalog(DecisionMethods):
                 perhaps with .gz, of a .xlsx or a pipe.
             pictures: The folder in which pictures that are named lie.
             mapping: Names of columns of a path's table or a frame by the field that they hold, such as
-                {"title": "Libellé"}. Further columns are not sent.
+                {"title": "Libellé"}.
+            own_columns: Whether further columns of a path's table or a frame are sent as the items' `metadata`, which
+                comes back with the results.
             webhook_url: Called, with a signature, when the job has ended: see `catalog_client.webhooks`.
             on_invalid: "reject" (the default): one invalid item means that none is accepted; "skip" leaves it out.
             deadline_s: Seconds after which items that are not classified expire.
@@ -143,7 +143,9 @@ class Catalog(DecisionMethods):
         call = calls.submit(
             webhook_url, on_invalid, deadline_s, error_budget, all_pictures, name, metadata, idempotency_key
         )
-        with closing(Body(item_source(items, folder, mapping), lambda: Encoder(folder))) as body:
+        with closing(
+            Body(item_source(items, folder, mapping, own_columns=own_columns), lambda: Encoder(folder))
+        ) as body:
             return self._connection.send(call, body)
 
     def job(self, job: str | Job, *, wait_s: float = 0) -> Job:
@@ -159,7 +161,7 @@ class Catalog(DecisionMethods):
                 pairs. `created_after` and `created_before`: `datetime`s; one without a zone is this machine's time.
         """
         found = list[Job]()
-        for page in self._pages(lambda cursor: calls.jobs(limit - len(found), cursor, filters)):
+        for page in self._connection.pages(lambda cursor: calls.jobs(limit - len(found), cursor, filters)):
             found.extend(page.jobs)
             if len(found) >= limit:
                 break
@@ -167,7 +169,7 @@ class Catalog(DecisionMethods):
 
     def all_jobs(self, **filters: Unpack[JobFilters]) -> Iterator[Job]:
         """Iterate over all your jobs, the newest first, with the filters of `jobs`."""
-        for page in self._pages(lambda cursor: calls.jobs(None, cursor, filters)):
+        for page in self._connection.pages(lambda cursor: calls.jobs(None, cursor, filters)):
             yield from page.jobs
 
     def wait(
@@ -262,7 +264,7 @@ class Catalog(DecisionMethods):
                 `max_confidence`, `branches_disagree` (text and picture alone), `bundle`, `decided`, `decided_by` (a
                 person) and `q` (words of title and description): only items that are everything that is given.
         """
-        for page in self._pages(lambda cursor: calls.items(job, order, cursor, filters)):
+        for page in self._connection.pages(lambda cursor: calls.items(job, order, cursor, filters)):
             yield from page.items
 
     def picture(self, job: str | Job, index: int) -> bytes:
@@ -383,77 +385,3 @@ class Catalog(DecisionMethods):
     def training_log(self, training: str | Training, *, lines: int = 200) -> str:
         """Return the last lines that the training's stages have printed."""
         return self._connection.send(calls.training_log(training, lines))
-
-    # Categories
-
-    def taxonomy(self) -> Taxonomy:
-        """Return the categories that answers and labels may name, with their states."""
-        return self._connection.send(calls.taxonomy())
-
-    def save_taxonomy(self, path: str | Path) -> None:
-        """Save the taxonomy in force as a CSV table, to change it and put it back; raises `OSError`."""
-        with replacing(Path(path)) as file:
-            self._connection.save(calls.taxonomy_table(), file)
-
-    def compare_taxonomy(self, categories: Categories) -> TaxonomyChanges:
-        """Return what a taxonomy would change of the one in force; nothing is changed. Raises as `put_taxonomy` does.
-
-        Args:
-            categories: The path of a .csv, .tsv, .xlsx, .ndjson or .json, or mappings with the table's columns as
-                members: code, name, name:LANGUAGE, parent, guideline, moved_to, retired, google, gs1, map:NAME.
-        """
-        return self._connection.send(calls.compare_taxonomy(*taxonomy_body(categories)))
-
-    def put_taxonomy(self, categories: Categories, *, digest: str) -> TaxonomyChanges:
-        """Put a whole taxonomy in the place of the one in force; returns what that changed.
-
-        Args:
-            categories: As for `compare_taxonomy`.
-            digest: That of the taxonomy that you have changed (`taxonomy()`), so that nobody's changes are lost. "*"
-                replaces any.
-
-        Raises:
-            ProblemError: it is no taxonomy (`errors` has each fault's line), or not the one that `digest` names (412).
-        """
-        return self._connection.send(calls.put_taxonomy(*taxonomy_body(categories), digest))
-
-    def taxonomy_history(self, *, limit: int = 20) -> tuple[TaxonomyAcceptance, ...]:
-        """Return the taxonomies that were put, the latest first: when, by whom, and how much each changed."""
-        found = list[TaxonomyAcceptance]()
-        for page in self._pages(lambda cursor: calls.taxonomy_history(limit - len(found), cursor)):
-            found.extend(page.history)
-            if len(found) >= limit:
-                break
-        return tuple(found)
-
-    # Models, drift, health
-
-    def models(self) -> Models:
-        """Return the registered versions, and which of them serves."""
-        return self._connection.send(calls.models())
-
-    def promote(self, version: str | int, *, reason: str = "", force: bool = False) -> Models:
-        """Make a version the champion; `force` overrides the gate's verdict."""
-        return self._connection.send(calls.promote(version, reason, force))
-
-    def rollback(self, *, reason: str = "") -> Models:
-        """Put the previous champion back into service."""
-        return self._connection.send(calls.rollback(reason))
-
-    def drift(self, *, days: int = 7, bundle: str | None = None) -> Drift:
-        """Return how far what comes in has moved away from what each bundle was validated on."""
-        return self._connection.send(calls.drift(days, bundle))
-
-    def health(self) -> Health:
-        """Return whether the service can take work."""
-        return self._connection.send(calls.health())
-
-    def _pages(self, call: Callable[[Any], Call[P]]) -> Iterator[P]:
-        """Read page after page; `call` asks for the one at a cursor."""
-        cursor: str | int | None = None
-        while True:
-            page = self._connection.send(call(cursor))
-            yield page
-            if page.next_cursor in (None, cursor):
-                return
-            cursor = page.next_cursor

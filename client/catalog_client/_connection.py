@@ -9,7 +9,8 @@ from typing import Any, BinaryIO, TypeVar
 import httpx
 
 from catalog_client._bodies import Body
-from catalog_client._calls import Answer, Call
+from catalog_client._call import Answer, Call
+from catalog_client._calls import P
 from catalog_client._errors import CatalogError, UnexpectedAnswerError
 from catalog_client._http import Address, Content, E, Lines, Looks, Policy, Tries, is_content
 
@@ -30,6 +31,16 @@ class Connection:
 
     def send(self, call: Call[T], body: Body | None = None) -> T:
         return call.read(self._answer(call, self._read, body))
+
+    def pages(self, call: Callable[[Any], Call[P]]) -> Iterator[P]:
+        """Read page after page; `call` asks for the one at a cursor."""
+        cursor: str | int | None = None
+        while True:
+            page = self.send(call(cursor))
+            yield page
+            if page.next_cursor in (None, cursor):
+                return
+            cursor = page.next_cursor
 
     def save(self, call: Call[None], file: BinaryIO) -> None:
         """Write a streamed answer into the file, again from its start when it breaks off."""

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import httpx
 
-from catalog_client._calls import Answer, Call, is_page
+from catalog_client._call import Answer, Call, is_page
 from catalog_client._errors import (
     AnswerTooLargeError,
     CatalogError,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol, cast, runtime_checkable
 
 from catalog_client._errors import InputError
+from catalog_client._own_columns import own_value
 from catalog_client._pictures import Picture, as_image
 from catalog_client._table_files import Table
 from catalog_client._tables import challenge_item, item_columns, label_columns, read_items, read_labels
@@ -85,11 +86,15 @@ class Reading:
             self._table.close()
 
 
-def item_source(items: Any, pictures: Path | None, mapping: Mapping[str, str] | None) -> Source:
+def item_source(
+    items: Any, pictures: Path | None, mapping: Mapping[str, str] | None, *, own_columns: bool = True
+) -> Source:
     """Return the iterable of the items, or a function that opens it again."""
     if isinstance(items, Frame):
-        return partial(_frame_items, items, pictures, mapping or {})
-    return _reading(items, mapping, lambda table: read_items(table, pictures))
+        return partial(_frame_items, items, pictures, mapping or {}, own_columns=own_columns)
+    if not own_columns and not isinstance(items, (str, Path)):
+        raise InputError("`own_columns` is for the path of a table or a DataFrame; a Table has its own")
+    return _reading(items, mapping, lambda table: read_items(table, pictures), own_columns=own_columns)
 
 
 def label_source(labels: Any, pictures: Path | None, job_id: str | None, mapping: Mapping[str, str] | None) -> Source:
@@ -100,10 +105,14 @@ def label_source(labels: Any, pictures: Path | None, job_id: str | None, mapping
 
 
 def _reading(
-    source: Any, mapping: Mapping[str, str] | None, entries: Callable[[Table], Iterator[dict[str, Any]]]
+    source: Any,
+    mapping: Mapping[str, str] | None,
+    entries: Callable[[Table], Iterator[dict[str, Any]]],
+    *,
+    own_columns: bool = True,
 ) -> Source:
     if isinstance(source, (str, Path)):
-        return Reading(Table(source, mapping=mapping), entries, owned=True)
+        return Reading(Table(source, mapping=mapping, own_columns=own_columns), entries, owned=True)
     if mapping:
         raise InputError("`mapping` is for the path of a table or a DataFrame; a Table has its own")
     return Reading(source, entries, owned=False) if isinstance(source, Table) else cast("Source", source)
@@ -162,9 +171,11 @@ def _missing(value: Any) -> bool:
     )
 
 
-def _frame_items(frame: Frame, pictures: Path | None, mapping: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+def _frame_items(
+    frame: Frame, pictures: Path | None, mapping: Mapping[str, str], *, own_columns: bool
+) -> Iterator[dict[str, Any]]:
     """Yield the rows as items. Without a column `id` the index is the id, by which results can be joined."""
-    columns = _frame_columns(frame, item_columns(mapping))
+    columns = _frame_columns(frame, item_columns(mapping, own_columns=own_columns))
     rows = _rows(frame, columns)
     if "designation" in columns.places:
         return (challenge_item(row, str(index), pictures) for index, row in rows)
@@ -181,11 +192,22 @@ def _frame_columns(frame: Frame, find: Callable[[list[str]], Columns]) -> Column
     try:
         return find([str(column).strip() for column in frame.columns])
     except MalformedTableError as error:
-        raise InputError(f"the frame has the {error}") from error
+        raise InputError(f"the frame: {error}") from error
 
 
 def _rows(frame: Frame, columns: Columns) -> Iterator[tuple[Any, dict[str, Any]]]:
     """Yield each row's index, and its known cells that are not empty."""
     for index, cells in zip(frame.index, frame.itertuples(index=False, name=None), strict=True):
         row = {name: cells[place] for name, place in columns.places.items() if not _missing(cells[place])}
-        yield index, {name: as_text(row[name]) if name in ("id", "item_id") else row[name] for name in row}
+        fields = {name: as_text(row[name]) if name in ("id", "item_id") else row[name] for name in row}
+        if columns.own:
+            fields["metadata"] = {name: _own(cells[place], name, index) for name, place in columns.own.items()}
+        yield index, fields
+
+
+def _own(cell: Any, name: str, index: Any) -> str | int | float | bool | None:
+    """Return a cell of the caller's own; raises `InputError` for one that the service does not keep."""
+    try:
+        return None if _missing(cell) else own_value(cell)
+    except TypeError as error:
+        raise InputError(f"the frame's column {name[:50]!r}, row {index}: it {error}") from error

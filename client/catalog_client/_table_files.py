@@ -11,6 +11,7 @@ from tempfile import TemporaryFile
 from typing import IO, Any, Self, cast
 
 from catalog_client._errors import InputError, TableError
+from catalog_client._own_columns import check_size
 from catalog_client.tables import (
     BY_SUFFIX,
     NDJSON,
@@ -32,13 +33,17 @@ class TableForm:
     separator: str | None = None
     further: tuple[str, ...] = ()
     """The columns that are not sent."""
+    own: tuple[str, ...] = ()
+    """Your own columns, which are sent beside each item and come back with its result."""
 
     @property
     def notice(self) -> str | None:
-        """A sentence for the person who sends the table, unless it is UTF-8 with commas and every column is sent."""
+        """A sentence for the person who sends the table, unless it is UTF-8 with commas and an item's columns alone."""
         parts = [] if self.encoding in (None, "UTF-8") else [f"read as {self.encoding}"]
         if self.separator not in (None, ","):
             parts.append(f"cells are separated by {SEPARATORS[self.separator]}")
+        if self.own:
+            parts.append(f"your own columns, which come back with the results: {', '.join(self.own)[:200]}")
         if self.further:
             parts.append(f"columns that are not sent: {', '.join(self.further)[:200]}")
         return "; ".join(parts) or None
@@ -51,6 +56,7 @@ class Table:
         path: A .csv, .tsv, .txt, .ndjson or .jsonl, each perhaps with .gz, or a .xlsx; "-" is standard input.
         format: "csv", "ndjson" or "xlsx" where the name does not say it; by default the content does.
         mapping: Names of columns by the field that they hold, such as {"title": "Libellé"}.
+        own_columns: Whether the further columns of a table of items are sent, so that they come back with the results.
     """
 
     def __init__(
@@ -59,11 +65,13 @@ class Table:
         *,
         format: str | None = None,  # noqa: A002  # as the command's option is called
         mapping: Mapping[str, str] | None = None,
+        own_columns: bool = True,
     ) -> None:
         if format not in (None, *BY_SUFFIX.values()):
             raise InputError(f"the format {format!r} is not one of csv, ndjson and xlsx")
         self.path = Path(path)
         self.mapping = dict(mapping or {})
+        self.own_columns = own_columns
         self.form: TableForm | None = None
         """Known when the first row has been read."""
         self.columns = Columns((), {})
@@ -89,6 +97,8 @@ class Table:
     def read(self, columns: Callable[[list[str]], Columns]) -> Iterator[tuple[int, list[str] | None, dict[str, Any]]]:
         """Yield each row: its line, its cells and its known fields; an object of NDJSON has no cells.
 
+        The cells of the caller's own columns are in the field `metadata`.
+
         Raises:
             TableError: the table cannot be read, or is malformed; the message says where and what to do.
         """
@@ -102,7 +112,7 @@ class Table:
     def count(self, columns: Callable[[list[str]], Columns]) -> int:
         """Count the rows; raises as `read` does, except that objects of NDJSON are not parsed."""
         with self._opened() as table:
-            rows = table.lines() if table.format == NDJSON else table.rows(self._on_heading(columns))
+            rows = table.lines() if table.format == NDJSON else self._rows(table, columns)
             number = sum(1 for _ in rows)
             self.form = self._form(table)
             return number
@@ -115,10 +125,15 @@ class Table:
                 yield line, None, item
             return
         for line, cells in table.rows(self._on_heading(columns)):
-            yield line, cells, cast("dict[str, Any]", self.columns.fields(cells))
+            fields = cast("dict[str, Any]", self.columns.fields(cells))
+            if self.columns.own:
+                fields["metadata"] = own = self.columns.own_cells(cells)
+                check_size(own, line)
+            yield line, cells, fields
 
     def _form(self, table: TableFile) -> TableForm:
-        return TableForm(table.format, table.encoding, table.separator, self.columns.further)
+        further, own = self.columns.further, tuple(self.columns.own)
+        return TableForm(table.format, table.encoding, table.separator, further, own)
 
     def _on_heading(self, columns: Callable[[list[str]], Columns]) -> Callable[[list[str], int], None]:
         def begin(names: list[str], _: int) -> None:

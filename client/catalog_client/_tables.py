@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from catalog_client._errors import InputError, TableError
+from catalog_client._own_columns import known_members, own_members, with_own
 from catalog_client._pictures import encode_file, path_in
 from catalog_client._table_files import Table
 from catalog_client.tables import Columns, MalformedTableError, picture_of
@@ -22,24 +23,30 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", 
 
 
 def read_items(
-    table: Table | str | Path, pictures: Path | None = None, *, mapping: Mapping[str, str] | None = None
+    table: Table | str | Path,
+    pictures: Path | None = None,
+    *,
+    mapping: Mapping[str, str] | None = None,
+    own_columns: bool = True,
 ) -> Iterator[dict[str, Any]]:
     """Read the items of a table, with their pictures.
 
     A CSV or a workbook has columns id, title, description, image (a file name, or a URL or several), or the
     challenge's own: its first column is the id then, and the picture is image_<imageid>_product_<productid>.jpg where
-    that file is there. Further columns are left out. NDJSON holds items as the service takes them; `image.file` is
-    looked up in `pictures`.
+    that file is there. Further columns are the item's `metadata`. NDJSON holds items as the service takes them, with
+    further members in the place of further columns; `image.file` is looked up in `pictures`.
 
     Args:
         mapping: For a path, what it is for a `Table`.
+        own_columns: Likewise.
 
     Raises:
-        TableError: no known columns, a line that is malformed, a picture that is named and not there.
+        TableError: no known columns, a line that is malformed, own columns that are too many or too long for the
+            service, a picture that is named and not there.
     """
-    with opened(table, mapping) as source:
-        for line, cells, fields in source.read(item_columns(source.mapping)):
-            item = fields if cells is None else _item(source.columns, cells, fields, pictures)
+    with opened(table, mapping, own_columns=own_columns) as source:
+        for line, cells, fields in source.read(item_columns(source.mapping, own_columns=source.own_columns)):
+            item = _object(fields, source, line) if cells is None else _item(source.columns, cells, fields, pictures)
             yield _with_picture(item, pictures, source, line)
 
 
@@ -73,24 +80,31 @@ def read_labels(
 def count_items(table: Table | str | Path) -> int:
     """Count the items that `read_items` yields; raises as it does where a table is malformed."""
     with opened(table, None) as source:
-        return source.count(item_columns(source.mapping))
+        return source.count(item_columns(source.mapping, own_columns=source.own_columns))
 
 
 def own_rows(table: Table) -> Iterator[tuple[str | None, list[str]]]:
     """Yield each row of a table of items as it is, with the item's id."""
-    for _, cells, fields in table.read(item_columns(table.mapping)):
+    for _, cells, fields in table.read(item_columns(table.mapping, own_columns=table.own_columns)):
         yield fields.get("id"), cells or []
 
 
-def opened(table: Table | str | Path, mapping: Mapping[str, str] | None) -> AbstractContextManager[Table]:
+def opened(
+    table: Table | str | Path, mapping: Mapping[str, str] | None, *, own_columns: bool = True
+) -> AbstractContextManager[Table]:
     """Return a context with the table, which is closed behind it if it was given as a path."""
-    return nullcontext(table) if isinstance(table, Table) else closing(Table(table, mapping=mapping))
+    if isinstance(table, Table):
+        return nullcontext(table)
+    return closing(Table(table, mapping=mapping, own_columns=own_columns))
 
 
-def item_columns(mapping: Mapping[str, str]) -> Callable[[list[str]], Columns]:
-    """Return what finds an item's columns in a heading; it raises `MalformedTableError` where there are none."""
+def item_columns(mapping: Mapping[str, str], *, own_columns: bool) -> Callable[[list[str]], Columns]:
+    """Return what finds an item's columns in a heading.
 
-    def find(names: list[str]) -> Columns:
+    It raises `MalformedTableError` where there are none, or where the service takes no such own columns.
+    """
+
+    def known(names: list[str]) -> Columns:
         if not mapping and {name.lower() for name in names} >= CHALLENGE:
             challenge = Columns.of(names, CHALLENGE)
             return Columns(challenge.heading, {"id": 0, **challenge.places})
@@ -102,7 +116,7 @@ def item_columns(mapping: Mapping[str, str]) -> Callable[[list[str]], Columns]:
             )
         return found
 
-    return find
+    return (lambda names: with_own(known(names))) if own_columns else known
 
 
 def label_columns(mapping: Mapping[str, str]) -> Callable[[list[str]], Columns]:
@@ -123,6 +137,7 @@ def challenge_item(row: Mapping[str, Any], item_id: Any, pictures: Path | None) 
     name = f"image_{row.get('imageid')}_product_{row.get('productid')}.jpg"
     if pictures is not None and (pictures / name).is_file():
         item["image"] = {"file": name}
+    item["metadata"] = row.get("metadata")
     return {field: value for field, value in item.items() if value not in (None, "")}
 
 
@@ -135,6 +150,15 @@ def _item(columns: Columns, cells: list[str], fields: dict[str, Any], pictures: 
     if "designation" in columns.places:
         return challenge_item(fields, cells[0], pictures)
     return _with_image(fields)
+
+
+def _object(fields: dict[str, Any], table: Table, line: int) -> dict[str, Any]:
+    if not table.own_columns:
+        return known_members(fields)
+    try:
+        return own_members(fields, line)
+    except MalformedTableError as error:
+        raise TableError(f"{table}: {error}", line=line) from error
 
 
 def _label(fields: dict[str, Any], table: Table, line: int) -> dict[str, Any]:

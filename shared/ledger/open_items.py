@@ -1,7 +1,8 @@
 """The items of a job that need a look, in few bytes: how sure the model was of each, and what near copies share.
 
-A worker keeps twenty bytes for each of them beside the results (`pack_likeness`). Of these and the facets a reader
-makes 28 bytes an item (`ItemsToReview`), which stay true for as long as no more items of the job come to need a look.
+A worker keeps 20 bytes for each of them beside the results, 28 where it has seen pictures (`pack_likeness`). Of these
+and the facets a reader makes 36 bytes an item (`ItemsToReview`), which stay true for as long as no more items of the
+job come to need a look.
 """
 
 from collections import OrderedDict
@@ -18,28 +19,34 @@ from shared.likeness import picture_key, same_picture_key, text_key
 
 _KEYS = Struct("<IQQ")
 """An item's index, the key that it shares with its variants, and its picture's; 0 for none."""
-_ROW = Struct(">HIIHQQ")
-"""The confidence in ten thousandths, the index, the chunk, the number of the category, and the two keys.
+_LOOK = Struct("<Q")
+"""What the picture looks like; 0 where that is not known."""
+_ROW = Struct(">HIIHQQQ")
+"""The confidence in ten thousandths, the index, the chunk, the number of the category, the two keys, and the look.
 
 The highest byte comes first, so that rows are ordered as their bytes are, which takes half the time.
 """
 _CACHED = 1_000_000
-"""Items that a process keeps of all jobs together: 28 MB."""
+"""Items that a process keeps of all jobs together: 36 MB."""
 
-ReviewRow = tuple[int, int, int, int, int, int]
+ReviewRow = tuple[int, int, int, int, int, int, int]
 """A row of `ItemsToReview`: a plain tuple, because there may be a hundred thousand."""
 
 
 def pack_likeness(items: Sequence[QueuedItem], outcomes: Sequence[Outcome]) -> bytes:
-    """Pack the keys of a chunk's items that need a look, in their order; nothing if none does.
+    """Pack the keys of a chunk's items that need a look, in their order, and behind them their looks if any is known.
+
+    There is nothing if no item needs a look.
 
     Args:
         outcomes: One per item, in any order.
     """
     unsure = {outcome.index: outcome for outcome in outcomes if outcome.to_review and outcome.guesses}
-    return b"".join(
-        [_KEYS.pack(item.index, *_keys(item, unsure[item.index])) for item in items if item.index in unsure]
-    )
+    found = [(item, unsure[item.index]) for item in items if item.index in unsure]
+    packed = b"".join([_KEYS.pack(item.index, *_keys(item, outcome)) for item, outcome in found])
+    if any(outcome.look for _, outcome in found):
+        packed += b"".join([_LOOK.pack(outcome.look) for _, outcome in found])
+    return packed
 
 
 def _keys(item: QueuedItem, outcome: Outcome) -> tuple[int, int]:
@@ -64,12 +71,17 @@ class ItemsToReview:
         rows = list[bytes]()
         for chunk, each in facets.items():
             unsure = [row for row in each.rows() if row[3] & NEEDS_REVIEW]
-            kept = likeness.get(chunk)
-            keys = _KEYS.iter_unpack(kept) if kept else repeat((0, 0, 0), len(unsure))
+            kept, end = likeness.get(chunk), _KEYS.size * len(unsure)
+            keys = _KEYS.iter_unpack(kept[:end]) if kept else repeat((0, 0, 0), len(unsure))
+            looks = _LOOK.iter_unpack(kept[end:]) if kept and len(kept) > end else repeat((0,), len(unsure))
             own = [numbers.setdefault(code, len(numbers)) for code in each.codes]
             rows += [
-                _ROW.pack(_spread(index) if flags & AUDITED else confidence, index, chunk, own[number], text, picture)
-                for (index, number, confidence, flags), (_, text, picture) in zip(unsure, keys, strict=True)
+                _ROW.pack(
+                    _spread(index) if flags & AUDITED else confidence, index, chunk, own[number], text, picture, look
+                )
+                for (index, number, confidence, flags), (_, text, picture), (look,) in zip(
+                    unsure, keys, looks, strict=True
+                )
             ]
         rows.sort()
         return cls(list(numbers), b"".join(rows))

@@ -130,6 +130,9 @@ class Outcome:
     """Why a person should look at an answer that needs no review; `None`: nobody need."""
     doubtful: bool = False
     """The model would rather have given a retired category; as `words`, it is not kept with the result."""
+    look: int = 0
+    """What the picture looks like, in 64 bits (`shared.likeness.Looks`), where the model looked at it and it tells
+    something; it is not kept with the result either."""
     provisional: bool = False
     """The first guess is a category that the bundle does not know; the bundle's own guesses follow, and share the rest
     of the probability."""

@@ -1,7 +1,7 @@
 """The queue of open items: which is worth looking at next, which near copies are decided with it, and who has it.
 
 An item is open if it needs a look and no decision about it is in force. A card is an open item with its near copies:
-those that share its variants' key, and those that have its picture and its answer.
+those that share its variants' key, and those that have its picture, or one that looks like it, and its answer.
 """
 
 import heapq
@@ -19,6 +19,7 @@ from shared.ledger.item_list import read_facets
 from shared.ledger.ledger import JOB_ID, JobNotFoundError, Ledger
 from shared.ledger.open_items import ItemsToReview, ItemsToReviewCache
 from shared.ledger.scripts import cards_key, job_key, load
+from shared.likeness import Looks
 from shared.redis_access import in_bytes
 
 _JOBS_LOOKED_AT, _JOBS, _ITEMS = 5_000, 200, 100_000
@@ -30,9 +31,9 @@ _SPARE, _TRIES = 10, 3
 _SURE = 10_000
 """The confidence of 1, as rows have it."""
 
-_Row = tuple[int, int, int, int, int, int, int]
-"""Confidence, number of the job, index, chunk, number of the category, picture's key, and what variants share."""
-_CONFIDENCE, _JOB, _INDEX, _CHUNK, _CODE, _PICTURE, _GROUP = range(7)
+_Row = tuple[int, int, int, int, int, int, int, int]
+"""Confidence, job's number, index, chunk, number of the category, picture's key, its look, and what variants share."""
+_CONFIDENCE, _JOB, _INDEX, _CHUNK, _CODE, _PICTURE, _LOOK, _GROUP = range(8)
 
 
 def weight_of(code: str) -> float:
@@ -105,19 +106,19 @@ class _Waiting:
     def _add(self, number: int, job: _Job, decided: Collection[int], reserved: Collection[int]) -> None:
         rows, held = self.rows, self.held
         most = _ITEMS - len(rows) + len(decided) + len(reserved)
-        for confidence, index, chunk, code, group, picture in islice(job.items.rows(), most):
+        for confidence, index, chunk, code, group, picture, look in islice(job.items.rows(), most):
             if index in decided:
                 continue
             if index in reserved:
                 held.add(group or _alone(number, index))
             else:
-                rows.append((confidence, number, index, chunk, code, picture, group or _alone(number, index)))
+                rows.append((confidence, number, index, chunk, code, picture, look, group or _alone(number, index)))
 
     def rows_at(self, number: int, indices: Collection[int]) -> Iterator[_Row]:
         """Yield the rows of a job's items at these positions, open or not."""
-        for confidence, index, chunk, code, group, picture in self.jobs[number].items.rows():
+        for confidence, index, chunk, code, group, picture, look in self.jobs[number].items.rows():
             if index in indices:
-                yield confidence, number, index, chunk, code, picture, group or _alone(number, index)
+                yield confidence, number, index, chunk, code, picture, look, group or _alone(number, index)
 
     def best(self, wanted: CardsWanted, most: int) -> list[_Row]:
         """Return the open items that are most worth a look, one of each group of variants."""
@@ -129,7 +130,7 @@ class _Waiting:
         weights = [{number: weight_of(code) for number, code in enumerate(job.items.codes)} for job in self.jobs]
 
         def worth(row: _Row) -> tuple[bool, float, int, int]:
-            confidence, number, index, _, code, _, group = row
+            confidence, number, index, _, code, _, _, group = row
             value = (_SURE - confidence) * sizes[group] * weights[number][code]
             return (number, index) not in last, value, -number, -index
 
@@ -147,12 +148,14 @@ class _Waiting:
 
     def cards(self, rows: Sequence[_Row]) -> list[Card]:
         """Make cards of items; no item is on two of them, and an item that is on an earlier one gets none."""
-        groups, pictures = self._alike(rows)
+        groups, pictures, looks = self._alike(rows)
         taken, made = set[tuple[int, int]](), list[Card]()
         for row in rows:
             if row[_JOB : _INDEX + 1] in taken:
                 continue
-            found = {*groups[row[_GROUP]], *pictures.get((row[_PICTURE], self._code(row)), ())} - {row}
+            code = self._code(row)
+            pictured = *pictures.get((row[_PICTURE], code), ()), *looks.get((row[_LOOK], code), ())
+            found = {*groups[row[_GROUP]], *pictured} - {row}
             copies = [copy for copy in found if copy[_JOB : _INDEX + 1] not in taken]
             copies.sort(key=lambda copy: _distance(copy, row))
             del copies[ReviewQueue.MOST_COPIES :]
@@ -160,32 +163,61 @@ class _Waiting:
             made.append(Card(self._item(row), [self._item(copy) for copy in copies]))
         return made
 
-    def _alike(self, rows: Sequence[_Row]) -> tuple[dict[int, list[_Row]], dict[tuple[int, str], list[_Row]]]:
-        """Return the open items of these items' groups, and those with their pictures, by picture and category."""
-        wanted, seen = {row[_GROUP] for row in rows}, self._telling({row[_PICTURE] for row in rows} - {0})
-        groups = defaultdict[int, list[_Row]](list)
-        pictures = defaultdict[tuple[int, str], list[_Row]](list)
+    def _alike(self, rows: Sequence[_Row]) -> "_Alike":
+        """Return the open items that are like these."""
+        wanted, like = {row[_GROUP] for row in rows}, self._looking_like({row[_LOOK] for row in rows} - {0})
+        pictures, looks = self._telling({row[_PICTURE] for row in rows} - {0}, like)
+        found = _Alike(defaultdict(list), defaultdict(list), defaultdict(list))
         for row in self.rows:
             if row[_GROUP] in wanted:
-                groups[row[_GROUP]].append(row)
-            if row[_PICTURE] in seen:
-                pictures[row[_PICTURE], self._code(row)].append(row)
-        return groups, pictures
+                found.groups[row[_GROUP]].append(row)
+            if row[_PICTURE] in pictures:
+                found.pictures[row[_PICTURE], self._code(row)].append(row)
+            if row[_LOOK] in like:
+                for look in looks.intersection(like[row[_LOOK]]):
+                    found.looks[look, self._code(row)].append(row)
+        return found
 
-    def _telling(self, pictures: Collection[int]) -> set[int]:
-        """Return those of the pictures that few variants have, decided ones among them."""
-        groups = defaultdict[int, set[int]](set)
+    def _looking_like(self, looks: Collection[int]) -> Mapping[int, Sequence[int]]:
+        """Return the looks that are like some of these, and like which."""
+        if not looks:
+            return {}
+        return Looks(looks).among({row[-1] for job in self.jobs for row in job.items.rows()})
+
+    def _telling(self, pictures: Collection[int], like: Mapping[int, Sequence[int]]) -> tuple[set[int], set[int]]:
+        """Return those of the pictures, and of the looks that others are like, that few variants have.
+
+        Items that are decided count, too.
+        """
+        groups, looks = defaultdict[int, set[int]](set), defaultdict[int, set[int]](set)
         for number, job in enumerate(self.jobs if pictures else ()):
-            for _, index, _, _, group, picture in job.items.rows():
+            for _, index, _, _, group, picture, look in job.items.rows():
                 if picture in pictures:
                     groups[picture].add(group or _alone(number, index))
-        return {picture for picture, found in groups.items() if len(found) <= _PLACEHOLDER}
+                if look in like:
+                    for one in like[look]:
+                        looks[one].add(group or _alone(number, index))
+        return _of_few(groups), _of_few(looks)
 
     def _code(self, row: _Row) -> str:
         return self.jobs[row[_JOB]].items.codes[row[_CODE]]
 
     def _item(self, row: _Row) -> OpenItem:
         return OpenItem(self.jobs[row[_JOB]].id, row[_INDEX], row[_CHUNK])
+
+
+class _Alike(NamedTuple):
+    """Open items by what they share with others."""
+
+    groups: Mapping[int, list[_Row]]
+    pictures: Mapping[tuple[int, str], list[_Row]]
+    """By picture and category."""
+    looks: Mapping[tuple[int, str], list[_Row]]
+    """Those whose pictures look like one, by its look, and the category."""
+
+
+def _of_few(groups: Mapping[int, Collection[int]]) -> set[int]:
+    return {shared for shared, found in groups.items() if len(found) <= _PLACEHOLDER}
 
 
 class ReviewQueue:

@@ -1,8 +1,8 @@
 """Classifies the items of a chunk."""
 
 import logging
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import NamedTuple
@@ -21,12 +21,12 @@ from worker.classify.caches import PredictionCache, prediction_key
 from worker.classify.explanations import explanation_of
 from worker.classify.outcomes import to_outcomes
 from worker.classify.picture_source import PictureError
-from worker.classify.pictures import Pictures, Preparation
+from worker.classify.pictures import Pictures, Preparation, SubmittedPicture
 from worker.classify.projections import Projections
 from worker.classify.turns import in_turns
 from worker.process import metrics
 from worker.serving.batching import Priority
-from worker.serving.engine import Engine, ImageAnswers
+from worker.serving.engine import Engine
 
 log = logging.getLogger(__name__)
 
@@ -140,19 +140,19 @@ class Classifier:
             with span("compute texts"):  # which pictures are looked at depends on the answers
                 text[has_text] = text_answers.result()
         skipped = not_looked_at(cascade, text, has_picture)
-        image_answers = self._image_answers(items, has_picture, skipped, work)
+        pictures = self._submitted(items, has_picture, skipped, work)
 
         with span("compute"):  # only what was not computed while the pictures were prepared
             if not texts_first:
                 text[has_text] = text_answers.result()
-            for row, answer in image_answers.items():
-                if isinstance(answer, PictureError):
-                    failed[row] = Outcome.failed(items[row], answer.code, str(answer))
-                elif answer is not None:
-                    image[row] = answer.result().probabilities[0]
+            for row, picture in pictures.items():
+                if isinstance(picture, PictureError):
+                    failed[row] = Outcome.failed(items[row], picture.code, str(picture))
+                elif picture is not None:
+                    image[row] = picture.answers.result().probabilities[0]
         read = [(len(text), unknown_share(encoded)) for text, encoded in zip(texts, ids, strict=True)]
         answers = _Answers(text, image, skipped)
-        outcomes = self._outcomes(items, read, answers, work.projection, failed)
+        outcomes = _with_looks(self._outcomes(items, read, answers, work.projection, failed), pictures)
         return self._explained(outcomes, texts, ids, answers, work) if work.explain else outcomes
 
     def _explained(
@@ -175,13 +175,13 @@ class Classifier:
             for row, outcome in enumerate(outcomes)
         ]
 
-    def _image_answers(
+    def _submitted(
         self, items: Sequence[QueuedItem], has_picture: Mask, skipped: Mask, work: "_Work"
-    ) -> "dict[int, Future[ImageAnswers] | PictureError | None]":
-        """Return the image branch's answers by row, once every picture is fetched, decoded and submitted.
+    ) -> dict[int, SubmittedPicture | PictureError | None]:
+        """Return the pictures by row, once every one is fetched, decoded and submitted.
 
         Of a picture that is not looked at, and that came with the request, only the header is read, so that a file
-        that is no picture is told; the answer is `None`. One behind a URL is not even fetched.
+        that is no picture is told; there is `None` for it. One behind a URL is not even fetched.
         """
         steps: dict[int, Preparation] = {}
         for row in np.flatnonzero(has_picture).tolist():
@@ -196,7 +196,7 @@ class Classifier:
             calls = {row: partial(prepare, items[row], step) for row, step in steps.items()}
             return in_turns(calls, work.pool, work.progressed)
 
-    def _prepare(self, item: QueuedItem, prepare: Preparation) -> "Future[ImageAnswers] | PictureError | float | None":
+    def _prepare(self, item: QueuedItem, prepare: Preparation) -> SubmittedPicture | PictureError | float | None:
         """Prepare one picture; an error is returned, not raised, because it becomes the item's outcome."""
         with bound(item=item.id):
             try:
@@ -229,6 +229,16 @@ class Classifier:
     def _no_answers(self, items: int) -> Probabilities:
         """Return rows of NaN: the answers of a branch without input."""
         return np.full((items, len(self.engine.bundle.manifest.labels)), np.nan, np.float32)
+
+
+def _with_looks(
+    outcomes: list[Outcome], pictures: Mapping[int, SubmittedPicture | PictureError | None]
+) -> list[Outcome]:
+    """Return the outcomes, with what their pictures look like where that is known."""
+    for row, picture in pictures.items():
+        if isinstance(picture, SubmittedPicture) and picture.look:
+            outcomes[row] = replace(outcomes[row], look=picture.look)
+    return outcomes
 
 
 def _has_picture(item: QueuedItem) -> bool:

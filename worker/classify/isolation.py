@@ -35,6 +35,8 @@ from worker.serving.engine import Engine
 
 log = logging.getLogger(__name__)
 
+_NOT_KEPT = ("words", "unknown", "doubtful", "look")
+"""What an outcome has beside what is packed."""
 _TRIES = 2
 _START_S = 120
 """Time limit for loading the model."""
@@ -110,8 +112,7 @@ class _Child:
         if "unavailable" in answer:
             raise IsolationError(answer["unavailable"])
         _, (outcome,) = unpack_outcomes(bytes.fromhex(answer["outcome"]))
-        seen = {"words": answer["words"], "unknown": answer["unknown"], "doubtful": answer["doubtful"]}
-        return replace(outcome, **seen)
+        return replace(outcome, **{name: answer[name] for name in _NOT_KEPT})
 
     def _started(self) -> "subprocess.Popen[bytes]":
         if self._process is None:
@@ -191,8 +192,7 @@ def _classified(classifier: Classifier, item: QueuedItem, use: PictureUse) -> di
         if broken := _broken(classifier.engine):
             return {"unavailable": broken}
         outcome = Outcome.failed(item, "item_failed", f"computing this item failed: {type(error).__name__}")
-    seen = {"words": outcome.words, "unknown": outcome.unknown, "doubtful": outcome.doubtful}
-    return {"outcome": pack_outcomes("", [outcome]).hex(), **seen}
+    return {"outcome": pack_outcomes("", [outcome]).hex(), **{name: getattr(outcome, name) for name in _NOT_KEPT}}
 
 
 def _broken(engine: Engine) -> str | None:

@@ -5,17 +5,28 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
+from typing import NamedTuple
 
 from shared.ledger import QueuedItem
 from shared.model.images import UnreadableImageError, check, decode
-from worker.classify.caches import FeatureCache
+from worker.classify.caches import FeatureCache, SeenPicture
+from worker.classify.look import look_of
 from worker.classify.picture_source import PictureError, PictureSource
 from worker.process import metrics
 from worker.serving import engine_metrics
 from worker.serving.batching import Priority
 from worker.serving.engine import Engine, ImageAnswers
 
-Preparation = Callable[[], "Future[ImageAnswers] | float | None"]
+
+class SubmittedPicture(NamedTuple):
+    """A picture that the engine has got."""
+
+    answers: "Future[ImageAnswers]"
+    look: int
+    """What it looks like (`look_of`)."""
+
+
+Preparation = Callable[[], "SubmittedPicture | float | None"]
 
 MAX_PIXELS = 50_000_000
 """Pictures with more are refused: decoding one of this size takes up to a gigabyte. Large ones are decoded in turn."""
@@ -38,9 +49,9 @@ class Pictures:
     def preparation(self, item: QueuedItem, priority: Priority) -> "Preparation":
         """Return a function that submits the item's picture, and is to be called in a thread.
 
-        It returns the coming answers, or the seconds after which to call it again, because the picture's server is
-        busy. It raises `PictureError` if the picture is unusable, which becomes the item's outcome; other errors are
-        not its fault.
+        It returns the picture with its coming answers, or the seconds after which to call it again, because the
+        picture's server is busy. It raises `PictureError` if the picture is unusable, which becomes the item's outcome;
+        other errors are not its fault.
         """
         return partial(self._prepare, item, priority, self._source.opened(item))
 
@@ -64,7 +75,7 @@ class Pictures:
 
     def _prepare(
         self, item: QueuedItem, priority: Priority, read: Callable[[], bytes | float]
-    ) -> "Future[ImageAnswers] | float":
+    ) -> SubmittedPicture | float:
         if item.blob is not None and (known := self._known(item.blob, priority)):
             return known
         begun = time.monotonic()
@@ -80,19 +91,19 @@ class Pictures:
                 pixels = decode(data, self._engine.bundle.manifest.image_size, self._max_pixels)
         except UnreadableImageError as error:
             raise PictureError(error.code, str(error)) from error
-        answer = self._engine.pictures([pixels], priority)
+        answer, look = self._engine.pictures([pixels], priority), look_of(pixels)
         if self._features is not None:
-            answer.add_done_callback(partial(_keep, self._features, sha256))
-        return answer
+            answer.add_done_callback(partial(_keep, self._features, sha256, look))
+        return SubmittedPicture(answer, look)
 
-    def _known(self, sha256: str, priority: Priority) -> "Future[ImageAnswers] | None":
+    def _known(self, sha256: str, priority: Priority) -> SubmittedPicture | None:
         if self._features is None:
             return None
-        features = self._features.get(sha256)
-        metrics.looked_up(metrics.Cache.FEATURES, features is not None, features is None)
-        return None if features is None else self._engine.known_pictures([features], priority)
+        seen = self._features.get(sha256)
+        metrics.looked_up(metrics.Cache.FEATURES, seen is not None, seen is None)
+        return seen and SubmittedPicture(self._engine.known_pictures([seen.features], priority), seen.look)
 
 
-def _keep(cache: FeatureCache, sha256: str, answer: "Future[ImageAnswers]") -> None:
+def _keep(cache: FeatureCache, sha256: str, look: int, answer: "Future[ImageAnswers]") -> None:
     if answer.exception() is None:
-        cache.put(sha256, answer.result().features[0])
+        cache.put(sha256, SeenPicture(answer.result().features[0], look))

@@ -6,7 +6,7 @@ from io import TextIOWrapper
 import typer
 
 from catalog_client import CatalogError
-from catalog_client.command import decisions, items, jobs, listen, taxonomy, trainings
+from catalog_client.command import decisions, items, jobs, listen, promise, taxonomy, trainings
 from catalog_client.command.exits import Exit, exit_for
 from catalog_client.command.options import say_error
 
@@ -20,6 +20,7 @@ app.add_typer(items.app)
 app.add_typer(listen.app)
 app.add_typer(decisions.app)
 app.add_typer(trainings.app)
+app.add_typer(promise.app)
 app.add_typer(taxonomy.app, name="taxonomy")
 
 

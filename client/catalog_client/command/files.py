@@ -16,7 +16,7 @@ _COLUMNS = (
     *("id", "status", "code", "category", "confidence", "needs_review"),
     *("error", "bundle", "model_version", "cached"),  # model_version: the bundle under its old name
     *("sure_code", "sure", "path", "picture"),
-    *("final_code", "final", "decided_by", "decided_at"),
+    *("final_code", "final", "decided_by", "decided_at", "provisional"),
 )
 
 
@@ -52,7 +52,7 @@ def write_joined(file: BinaryIO, results: Iterable[Result], table: Table) -> Non
                 padded = [*map(_harmless, cells), *[""] * (len(own) - len(cells))]
                 yield [*padded, *(values[place] for place in kept)]
 
-    _write_rows(file, [*own, *named], rows())
+    _write_rows(file, [*map(disarmed, own), *named], rows())
 
 
 def _beside(columns: Sequence[str], own: Iterable[str]) -> list[str]:
@@ -68,13 +68,13 @@ def _beside(columns: Sequence[str], own: Iterable[str]) -> list[str]:
 def _own_cells(result: Result, own: Sequence[str]) -> Iterator[str]:
     for value in map((result.metadata or {}).get, own):
         if isinstance(value, str):
-            yield disarmed(value)
+            yield _harmless(value)
         else:
             yield "" if value is None else json.dumps(value)
 
 
 def _harmless(cell: str) -> str:
-    """Disarm a cell of the table, unless it is a number."""
+    """Disarm a cell of the caller's own, unless it is a number."""
     return cell if _NUMBER.fullmatch(cell) else disarmed(cell)
 
 
@@ -102,6 +102,7 @@ def _row(result: Result) -> tuple[Any, ...]:
         disarmed(final.name) if final else "",
         result.decided_by,
         result.decided_at.isoformat() if result.decided_at else "",
+        str(result.provisional).lower(),
     )
 
 

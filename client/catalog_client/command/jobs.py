@@ -69,6 +69,9 @@ def submit(
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Send only the first N items.")] = None,
     webhook: Annotated[str | None, typer.Option(help="A URL that gets a webhook when the job has ended.")] = None,
+    own_columns: Annotated[
+        bool, typer.Option(help="Send further columns, too, so that they come back with the results.")
+    ] = True,
     output: Output = None,
     challenge: Challenge = False,
     skip_invalid: Annotated[
@@ -93,7 +96,8 @@ def submit(
     """Send a table of products as one job, wait for it, and show or save its results."""
     target, kept = Target(output, challenge, as_json), pairs(metadata)
     target.check()
-    with Catalog(url, key) as catalog, Table(table, format=format_, mapping=mapping(map_)) as source:
+    source = Table(table, format=format_, mapping=mapping(map_), own_columns=own_columns)
+    with Catalog(url, key) as catalog, source:
         total = min(count_items(source), limit or sys.maxsize)
         tell_form(source)
         titles: dict[str, str] = {}

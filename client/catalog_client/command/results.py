@@ -33,7 +33,7 @@ class Target:
         challenge: Only the columns row and prdtypecode.
         as_json: The job as JSON in the place of the table.
         titles: Titles by item id, to be shown in the place of ids.
-        table: The table that was sent. If it has columns of its own, a CSV begins with all its columns.
+        table: The table that was sent. If it has columns of your own, a CSV begins with all its columns.
     """
 
     output: Path | None = None
@@ -127,7 +127,7 @@ class Target:
             write_challenge(file, results)
         elif self._form != "csv":
             write_lines(file, results)
-        elif self.table is not None and self.table.form is not None and self.table.form.further:
+        elif self.table is not None and (self.table.columns.own or self.table.columns.further):
             write_joined(file, results, self.table)
         else:
             write_csv(file, results)

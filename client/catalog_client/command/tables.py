@@ -6,7 +6,17 @@ from rich.box import SIMPLE
 from rich.markup import escape
 from rich.table import Table
 
-from catalog_client import Category, Explanation, Job, JobItem, Models, Result, TaxonomyAcceptance, Verdict
+from catalog_client import (
+    Category,
+    Explanation,
+    Job,
+    JobItem,
+    Models,
+    Result,
+    TaxonomyAcceptance,
+    ThresholdMove,
+    Verdict,
+)
 
 SHOWN = 15
 """Results that are shown; the others are only counted."""
@@ -100,6 +110,18 @@ def taxonomy_history_table(entries: Iterable[TaxonomyAcceptance]) -> Table:
         changes = ", ".join(f"{count} {kind}" for kind, count in entry.changes.items())
         when = f"{entry.at.astimezone():%Y-%m-%d %H:%M:%S}"
         table.add_row(str(entry.number), entry.digest, when, escape(entry.by or "another tenant"), changes)
+    return table
+
+
+def threshold_moves_table(moves: Iterable[ThresholdMove]) -> Table:
+    """One line per move of the threshold, the latest first."""
+    table = _plain("moved", "from", "to", "by", "reason")
+    for column in table.columns[:-1]:
+        column.no_wrap = True
+    for move in moves:
+        before, after = ("the model's own" if one is None else f"{one:.3f}" for one in (move.before, move.after))
+        when = f"{move.at.astimezone():%Y-%m-%d %H:%M}"
+        table.add_row(when, before, after, escape(move.by or "the service"), escape(move.reason))
     return table
 
 

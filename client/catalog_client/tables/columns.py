@@ -2,7 +2,8 @@
 
 import unicodedata
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from itertools import count
 from typing import Any
 
 from catalog_client.tables.errors import MalformedTableError
@@ -20,6 +21,8 @@ class Columns:
     """The names of all columns, without blanks around them."""
     places: Mapping[str, int]
     """The places of the known ones, from 0, by their names."""
+    own: Mapping[str, int] = field(default_factory=dict)
+    """The places of those further ones that are read as the caller's own, by names that differ."""
 
     @classmethod
     def of(cls, heading: Sequence[str], known: Collection[str], mapping: Mapping[str, str] | None = None) -> "Columns":
@@ -48,9 +51,29 @@ class Columns:
 
     @property
     def further(self) -> tuple[str, ...]:
-        """The names of the columns that are not known."""
+        """The names of the columns that are neither known nor read as the caller's own."""
+        read = {*self.places.values(), *self.own.values()}
+        return tuple(name for place, name in enumerate(self.heading) if name and place not in read)
+
+    def with_own(self) -> "Columns":
+        """Return the columns with all further ones as the caller's own.
+
+        Of several with one name the first one keeps it, and a number follows that of each other one: `Prix (2)`.
+        """
         known = {*self.places.values()}
-        return tuple(name for place, name in enumerate(self.heading) if name and place not in known)
+        others = [(place, name) for place, name in enumerate(self.heading) if place not in known]
+        own: dict[str, int] = {}
+        taken = {name for _, name in others}
+        for place, name in others:
+            free = name if name not in own else _numbered(name, taken)
+            taken.add(free)
+            own[free] = place
+        return replace(self, own=own)
+
+    def own_cells(self, cells: Sequence[str]) -> dict[str, str]:
+        """Return the cells of the caller's own columns as they are; those that a short row lacks are empty."""
+        size = len(cells)
+        return {name: cells[place] if place < size else "" for name, place in self.own.items()}
 
     def fields(self, cells: Sequence[str]) -> dict[str, str]:
         """Return the known cells that are not empty, by name."""
@@ -66,6 +89,10 @@ def picture_of(cell: str) -> dict[str, Any]:
 
 def _folded(name: str) -> str:
     return unicodedata.normalize("NFC", name).strip().lower()
+
+
+def _numbered(name: str, taken: Collection[str]) -> str:
+    return next(free for number in count(2) if (free := f"{name} ({number})".lstrip()) not in taken)
 
 
 def _place(names: Sequence[str], wanted: str, column: str, heading: Sequence[str]) -> int:

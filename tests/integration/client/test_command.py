@@ -2,6 +2,7 @@
 
 import csv
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -89,12 +90,20 @@ def test_a_table_of_a_shop_comes_back_with_its_own_columns(stack: Stack, tmp_pat
     mapped = ("--map", "id=Réf", "--map", "title=Libellé")
     ran = _catalog(stack, "submit", str(table), *mapped, "--output", str(output))
     assert ran.returncode == 0, ran.stderr
-    notice = "read as Windows-1252; cells are separated by semicolons; columns that are not sent: Prix, status"
-    assert f"{table}: {notice}" in ran.stderr
+    notice = "read as Windows-1252; cells are separated by semicolons; your own columns, which come back"
+    assert f"{table}: {notice} with the results: Prix, status" in ran.stderr
     sword, book = _rows(output)
     assert [sword[name] for name in ("Réf", "Libellé", "Prix", "status")] == ["b", "Épée en bois", "-9,5", "'=1+1"]
     assert [book[name] for name in ("Réf", "Prix", "result_status")] == ["a", "", "succeeded"]
     assert "id" not in book
+
+    (job,) = re.findall(r"job (\w+):", ran.stderr)
+    again = tmp_path / "again.csv"  # without the table
+    assert _catalog(stack, "results", job, "--output", str(again)).returncode == 0
+    assert [[row[name] for name in ("id", "result_status", "Prix", "status")] for row in _rows(again)] == [
+        ["b", "succeeded", "-9,5", "'=1+1"],
+        ["a", "succeeded", "", ""],
+    ]
 
 
 def test_a_table_comes_from_a_pipe(stack: Stack) -> None:

@@ -91,11 +91,11 @@ def test_items_have_their_metadata_and_titles_in_each_form(api: httpx.Client, le
     lines = api.get(f"/v1/jobs/{job}/results", params={"format": "ndjson"}).text.splitlines()
     assert [json.loads(line) for line in lines] == [found[name] for name in "abc"]
     heading, *rows = _table(api, job, "csv-raw")
-    assert heading[-6:] == ["title", "sku", "price", "new", "none", "colour"]
-    assert [row[-6:] for row in rows] == [
-        [" Lampe ", "007", "1.5", "true", "", ""],
-        ["", "", "", "", "", "=red"],
-        ["Table", "", "", "", "", ""],
+    assert heading[-7:] == ["title", "provisional", "sku", "price", "new", "none", "colour"]
+    assert [row[-7:] for row in rows] == [
+        [" Lampe ", "false", "007", "1.5", "true", "", ""],
+        ["", "false", "", "", "", "", "=red"],
+        ["Table", "false", "", "", "", "", ""],
     ]
     assert _table(api, job, "csv")[2][-1] == "'=red"
 
@@ -231,9 +231,9 @@ def test_own_columns_of_100_000_rows_come_back_byte_for_byte(tmp_path: Path) -> 
         job = _accepted(api.post("/v1/jobs", content=text.getvalue().encode(), headers=_CSV))
         assert finished(api, f"/v1/jobs/{job}", timeout_s=300)["counts"]["succeeded"] == _ROWS
         heading, *rows = _table(api, job, "csv-raw")
-    assert heading[-len(_COLUMNS) - 1 :] == ["title", *_COLUMNS]
+    assert heading[-len(_COLUMNS) - 2 :] == ["title", "provisional", *_COLUMNS]
     assert "result_category" in heading
-    given_back = {row[1]: row[-len(_COLUMNS) - 1 :] for row in rows}
+    given_back = {row[1]: row[-len(_COLUMNS) - 2 :] for row in rows}
     assert len(given_back) == len(rows) == _ROWS
     for row in range(_ROWS):
-        assert given_back[f"sku-{row}"] == [f"Lampe numéro {row % 1000}", *_own(row)]
+        assert given_back[f"sku-{row}"] == [f"Lampe numéro {row % 1000}", "false", *_own(row)]

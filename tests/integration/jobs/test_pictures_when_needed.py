@@ -12,7 +12,7 @@ from shared.model.bundle import Bundle
 from shared.model.cascade import Cascade
 from shared.settings import ROOT
 from stack.services import Stack, pick_ports
-from tests.pictures import in_base64, jpeg
+from tests.pictures import clouds, in_base64, jpeg, saved_again
 from tests.waiting import finished
 from training.pipeline.layout import STARTER
 
@@ -94,3 +94,14 @@ def test_another_word_for_the_option_is_refused(api: httpx.Client) -> None:
     refused = api.post("/v1/jobs", json={"items": [{"title": POOL}], "pictures": "sometimes"})
     assert refused.status_code == 422
     assert "pictures" in refused.text
+
+
+def test_the_same_picture_in_other_files_makes_near_copies(api: httpx.Client) -> None:
+    picture = clouds(5, 400)
+    files = {"large": picture, "small": saved_again(picture, 0.5, 70), "other": clouds(6, 400)}
+    items = [{"id": name, "image": {"base64": in_base64(file)}} for name, file in files.items()]
+    job, found = classified(api, items)
+    assert all(result["needs_review"] for result in found.values())
+    cards = api.post("/v1/review/next", json={"job_id": job["id"], "by": "anna"}).raise_for_status().json()["cards"]
+    told = [{card["item"]["result"]["id"], *(copy["id"] for copy in card["copies"]["items"])} for card in cards]
+    assert sorted(told, key=len) == [{"other"}, {"large", "small"}]

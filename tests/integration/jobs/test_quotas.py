@@ -11,7 +11,7 @@ import pytest
 from redis import Redis
 
 from catalog_client import QuotaExceededError
-from catalog_client._calls import Answer, check
+from catalog_client._call import Answer, check
 from shared.ledger import Ledger
 from shared.settings import Settings
 from shared.tenants.api_keys import KeyStore, Scope

@@ -21,6 +21,7 @@ class Answered(NamedTuple):
     code: str = "10"
     needs_review: bool = True
     image: dict[str, str] | None = None
+    look: int = 0
 
 
 Waiting = Callable[..., str]
@@ -45,7 +46,13 @@ def job_of(api: httpx.Client, ledger: Ledger, items: Sequence[Answered]) -> str:
     while (lease := ledger.lease("interactive") or ledger.lease("bulk")) is not None:
         answers = [(one, items[one.index]) for one in lease.items]
         outcomes = [
-            Outcome(one.index, one.id, guesses=(Guess(item.code, item.confidence),), needs_review=item.needs_review)
+            Outcome(
+                one.index,
+                one.id,
+                guesses=(Guess(item.code, item.confidence),),
+                needs_review=item.needs_review,
+                look=item.look,
+            )
             for one, item in answers
         ]
         ledger.commit(lease, "one", outcomes)

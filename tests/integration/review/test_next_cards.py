@@ -14,7 +14,7 @@ from tests.http import client_of, local_client
 from tests.integration.decisions.conftest import decided, told, undo
 from tests.integration.review.conftest import Answered, Waiting, places, released, taken
 from tests.jobs import outcomes_of
-from tests.pictures import in_base64, jpeg
+from tests.pictures import clouds, in_base64, jpeg
 from tests.redis_state import (
     expire_reservations,
     expire_results,
@@ -79,6 +79,22 @@ def test_items_with_one_picture_and_one_answer_are_copies_but_not_of_a_placehold
     first, *rest = places(taken(api, limit=50))
     assert first == [0, 1, 3], "with another answer it is another thing"
     assert sorted(rest) == [[2], *([index] for index in range(4, 13))]
+
+
+def test_items_whose_pictures_look_alike_and_that_were_answered_alike_are_copies(
+    api: httpx.Client, waiting: Waiting
+) -> None:
+    def shown(title: str, look: int, code: str = "10") -> Answered:
+        return Answered(title, code=code, image={"base64": in_base64(clouds(look % 97, 40))}, look=look)
+
+    look, mark = 0x0F1E_2D3C_4B5A_6978, 0x7777_0000_7777_0000
+    first = waiting(api, shown("Piscine", look), shown("Bassin", look ^ 0b111), shown("Pompe", look, code="2583"))
+    other = waiting(api, shown("Baignade", look ^ 0b11 << 60), shown("Plage", look ^ 0x3FFF))
+    marks = waiting(api, *(shown(f"Chose {'abcdefghi'[bit]}", mark ^ 1 << bit) for bit in range(9)))
+    cards = {(card["job_id"], card["index"]): card["copies"]["items"] for card in taken(api, limit=50)}
+    copies = {at: [(copy["job_id"], copy["index"]) for copy in found] for at, found in cards.items()}
+    assert copies.pop((first, 0)) == [(first, 1), (other, 0)]
+    assert copies == {at: [] for at in [(first, 2), (other, 1), *((marks, index) for index in range(9))]}
 
 
 def test_a_job_of_the_release_before_has_cards_without_copies(

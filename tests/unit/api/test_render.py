@@ -98,6 +98,18 @@ def test_of_an_answer_without_anything_sure_nothing_is_told_as_sure() -> None:
     assert result.category.sure is None
 
 
+def test_every_format_says_which_results_are_provisional() -> None:
+    found = [("v1", Outcome(n, str(n), guesses=(Guess("10", 0.5),), provisional=n == 1), Sent(), None) for n in (0, 1)]
+    lines = [json.loads(line) for line in b"".join(ndjson([found], names_of)).splitlines()]
+    shown, raw = (
+        list(csv.DictReader(b"".join(write([found], names_of)).decode().splitlines()))
+        for write in (csv_table, raw_csv_table)
+    )
+    table = pq.read_table(io.BytesIO(b"".join(parquet_table([found], names_of))))
+    assert [line["provisional"] for line in lines] == table.column("provisional").to_pylist() == [False, True]
+    assert [row["provisional"] for row in shown] == [row["provisional"] for row in raw] == ["false", "true"]
+
+
 def test_every_format_says_which_results_are_cached() -> None:
     cached = [False, False, True, False]
     assert [result.cached for result in RESULTS] == cached

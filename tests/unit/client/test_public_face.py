@@ -81,6 +81,7 @@ NAMES = [
     *("ChosenCategory", "Decision", "DecisionInForce", "DecisionSummary", "RememberedDecision", "ToldDecision"),
     "UndoneDecision",
     *("BulkDecision", "Card", "NearCopies", "NearCopy"),
+    *("AuditedPrecision", "CategoryPrecision", "Promise", "ThresholdMove", "WeekPrecision"),
     *("CategoryChange", "Taxonomy", "TaxonomyAcceptance", "TaxonomyCategory", "TaxonomyChanges"),
     "webhooks",
 ]
@@ -109,7 +110,8 @@ def test_both_clients_have_the_same_methods_with_the_same_arguments() -> None:
 
 
 def test_every_method_is_documented() -> None:
-    assert [name for name, method in _methods(Catalog).items() if not inspect.getdoc(method)] == []
+    for client in (Catalog, AsyncCatalog):
+        assert [name for name, method in _methods(client).items() if not inspect.getdoc(method)] == []
 
 
 def test_the_tree_of_errors_is_the_one_of_the_docstring() -> None:

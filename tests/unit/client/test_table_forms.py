@@ -74,9 +74,12 @@ def test_a_workbook_is_read_as_people_see_it(tmp_path: Path) -> None:
     sheet.cell(row=5000, column=40).value = ""
     book.save(tmp_path / "products.xlsx")
     with Table(tmp_path / "products.xlsx", mapping={"title": "libellé"}) as table:
-        assert [*read_items(table)] == [{"id": "3", "title": "Été"}, {"id": "x", "title": "Noël"}]
+        assert [*read_items(table)] == [
+            {"id": "3", "title": "Été", "metadata": {"Prix": "9.5"}},
+            {"id": "x", "title": "Noël", "metadata": {"Prix": ""}},
+        ]
         assert table.form is not None
-        assert table.form.further == ("Prix",)
+        assert (table.form.own, table.form.further) == (("Prix",), ())
 
 
 @pytest.mark.parametrize(
@@ -113,12 +116,20 @@ def test_an_error_holds_its_line_and_column(tmp_path: Path) -> None:
     assert (again.line, again.column, str(again)) == (2, 7, str(caught.value))
 
 
-def test_columns_are_mapped_and_further_ones_kept_back(tmp_path: Path) -> None:
+def test_columns_are_mapped_and_further_ones_sent_or_kept_back(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("SKU,Libellé,title,prix\n1,Lampe,short,9\n")
-    with Table(tmp_path / "t.csv", mapping={"id": "sku", "title": "LIBELLÉ"}) as table:
+    mapping = {"id": "sku", "title": "LIBELLÉ"}
+    with Table(tmp_path / "t.csv", mapping=mapping) as table:
+        assert [*read_items(table)] == [{"id": "1", "title": "Lampe", "metadata": {"title": "short", "prix": "9"}}]
+        assert table.form is not None
+        assert table.form.notice == "your own columns, which come back with the results: title, prix"
+    with Table(tmp_path / "t.csv", mapping=mapping, own_columns=False) as table:
         assert [*read_items(table)] == [{"id": "1", "title": "Lampe"}]
         assert table.form is not None
-        assert table.form.further == ("title", "prix")
+        assert (table.form.further, table.form.notice) == (
+            ("title", "prix"),
+            "columns that are not sent: title, prix",
+        )
     with pytest.raises(TableError, match="the column 'Nom' is missing: the table has SKU, Libellé"):
         _items(tmp_path / "t.csv", mapping={"title": "Nom"})
     with pytest.raises(TableError, match="'name' is not one of"):

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.likeness import picture_key, text_key
+from shared.likeness import Looks, picture_key, text_key
 
 VARIANTS = (
     ("T-shirt coton bio noir taille M", "T-shirt coton bio blanche taille XL"),
@@ -55,3 +55,25 @@ def test_pictures_are_told_by_their_bytes_or_their_place() -> None:
     assert picture_key(None, "https://shop.example/1.jpg") != picture_key(None, "https://shop.example/2.jpg")
     assert picture_key(None, None) == 0
     assert picture_key("0" * 64, None) != 0
+
+
+LOOKS = st.integers(1, 2**64 - 1)
+
+
+@given(LOOKS, st.sets(st.integers(0, 63), max_size=12))
+def test_looks_are_alike_if_they_differ_in_few_bits(look: int, bits: set[int]) -> None:
+    other = look ^ sum(1 << bit for bit in bits)
+    assert list(Looks([look]).like(other)) == [look] * (other != 0 and len(bits) <= Looks.FARTHEST)
+
+
+@given(st.sets(LOOKS, max_size=12), st.lists(LOOKS, max_size=5))
+def test_all_looks_that_are_alike_are_found(looks: set[int], others: list[int]) -> None:
+    known = Looks(looks)
+    for other in [*others, *looks]:
+        near = sorted(look for look in looks if (look ^ other).bit_count() <= Looks.FARTHEST)
+        assert list(known.like(other)) == near
+
+
+def test_a_picture_that_tells_nothing_is_like_no_other() -> None:
+    assert not Looks([0]).like(0)
+    assert not Looks([0, 1]).like(0)

@@ -12,7 +12,7 @@ import numpy as np
 
 from shared.model.runtimes import Features
 from tests.waiting import wait_for
-from worker.classify.caches import FeatureCache
+from worker.classify.caches import FeatureCache, SeenPicture
 
 BACKBONE = b"a backbone's key"
 LIMIT = 20_000
@@ -30,7 +30,7 @@ def features(picture: int) -> Features:
 def main(folder: Path, first: int, end: int, awaited: int) -> None:
     cache = FeatureCache(folder, BACKBONE, LIMIT)
     for picture in range(first, end):
-        cache.put(name(picture), features(picture))
+        cache.put(name(picture), SeenPicture(features(picture), picture << 40))
     wait_for("the other process's picture", lambda: cache.get(name(awaited)) is not None)
     cache.close()
 

@@ -41,6 +41,7 @@ def _answers(draw: st.DrawFn) -> CachedAnswer:
         image=draw(st.none() | _GUESSES),
         weights=draw(st.none() | st.tuples(_SHARES, _SHARES)),
         not_looked_at=draw(st.booleans()),
+        look=draw(st.sampled_from([0, 1, 2**64 - 1])),
     )
 
 
@@ -62,7 +63,7 @@ def answer(number: int) -> CachedAnswer:
 def test_packed_answers_are_unpacked_unchanged(answer: CachedAnswer) -> None:
     packed = pack(answer, PROJECTION)
     assert unpack(packed, PROJECTION) == answer
-    assert len(packed) <= 39 + 2 * len(answer.path)
+    assert len(packed) <= 39 + 2 * len(answer.path) + 8 * bool(answer.look)
 
 
 @given(_answers(), st.data())

@@ -17,7 +17,7 @@ from tests.folders import remove_in_use
 from tests.unit.worker.feature_writer import BACKBONE, LIMIT, features, name
 from tests.waiting import wait_for
 from training.pipeline.layout import STARTER
-from worker.classify.caches import FeatureCache, backbone_key
+from worker.classify.caches import FeatureCache, SeenPicture, backbone_key
 from worker.classify.caches import features as feature_cache
 
 
@@ -37,13 +37,14 @@ def assert_right(cache: FeatureCache, picture: int) -> bool:
     """Whether the picture is known; what is known must be right."""
     found = cache.get(name(picture))
     if found is not None:
-        np.testing.assert_array_equal(found, features(picture))
+        np.testing.assert_array_equal(found.features, features(picture))
+        assert found.look == picture << 40
     return found is not None
 
 
 def put(cache: FeatureCache, *pictures: int) -> None:
     for picture in pictures:
-        cache.put(name(picture), features(picture))
+        cache.put(name(picture), SeenPicture(features(picture), picture << 40))
 
 
 def started(folder: Path, log: Path, first: int, end: int, last: int) -> Process:

@@ -3,7 +3,7 @@
 A cache never fails or delays an item: if it cannot be used, a line in the log says so and the item is computed.
 """
 
-from worker.classify.caches.features import FeatureCache, backbone_key
+from worker.classify.caches.features import FeatureCache, SeenPicture, backbone_key
 from worker.classify.caches.predictions import CachedAnswer, PredictionCache, prediction_key
 
-__all__ = ["CachedAnswer", "FeatureCache", "PredictionCache", "backbone_key", "prediction_key"]
+__all__ = ["CachedAnswer", "FeatureCache", "PredictionCache", "SeenPicture", "backbone_key", "prediction_key"]

@@ -15,6 +15,8 @@ import logging
 import sqlite3
 import threading
 from pathlib import Path
+from struct import Struct
+from typing import NamedTuple
 
 import numpy as np
 
@@ -31,10 +33,13 @@ _SEEING = (
     "worker/serving/batching.py",
     "worker/classify/caches",
     "worker/serving/engine.py",
+    "worker/classify/look.py",
     "worker/classify/pictures.py",
 )
 """The code that a picture's features depend on; `tests/unit/shared/test_code_hash.py` holds it against the imports."""
 _STORED = np.dtype("<f2")
+_LOOK = Struct("<Q")
+"""Stands before the features."""
 
 _GATHER_S = 0.5
 """How long features wait for others to be written with them."""
@@ -52,6 +57,15 @@ def backbone_key(bundle: Bundle, runtime: str) -> bytes:
     """
     parts = (code_hash(*_SEEING), runtime, *bundle.backbone)
     return hashlib.blake2b("\n".join(parts).encode(), digest_size=16).digest()
+
+
+class SeenPicture(NamedTuple):
+    """What is kept of a picture."""
+
+    features: Features
+    """(features,)"""
+    look: int = 0
+    """What it looks like, as `look_of` says it."""
 
 
 class FeatureCache:
@@ -78,19 +92,22 @@ class FeatureCache:
         if limit:
             self._thread.start()
 
-    def get(self, sha256: str) -> Features | None:
-        """Return the features, of shape (features,), of the picture with this hash; `None` if they are not cached."""
+    def get(self, sha256: str) -> SeenPicture | None:
+        """Return what is cached of the picture with this hash; `None` if nothing is."""
         key = self._key(sha256)
         stored = self._pending.get(key) or self._read(key)
-        return None if stored is None else np.frombuffer(stored, _STORED).astype(np.float32)
+        if stored is None:
+            return None
+        (look,) = _LOOK.unpack_from(stored)
+        return SeenPicture(np.frombuffer(stored, _STORED, offset=_LOOK.size).astype(np.float32), look)
 
-    def put(self, sha256: str, features: Features) -> None:
-        """Cache features: at once for this process, within about a second for others, unless it is killed before."""
+    def put(self, sha256: str, picture: SeenPicture) -> None:
+        """Cache it: at once for this process, within about a second for others, unless it is killed before."""
         if not self._limit:
             return
         with self._changed:
             if len(self._pending) < _PENDING:
-                self._pending[self._key(sha256)] = features.astype(_STORED).tobytes()
+                self._pending[self._key(sha256)] = _LOOK.pack(picture.look) + picture.features.astype(_STORED).tobytes()
                 self._changed.notify()
 
     def close(self) -> None:

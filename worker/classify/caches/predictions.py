@@ -39,10 +39,11 @@ _ANSWERING = (
 
 _SCALE = 10**PLACES
 _CHECKSUM, _HEAD, _SHARE, _WEIGHTS, _GUESS = map(Struct, ("<I", "<BBBHH", "<H", "<HH", "<HH"))
+_LOOK = Struct("<Q")
 """A category is the number of its column: the key names the bundle and the taxonomy, which tell its code."""
 _LONGEST = 2**16 - 1
 """The largest number of words stored: more than any bin of a profile distinguishes."""
-_NEEDS_REVIEW, _TEXT, _IMAGE, _WEIGHTED, _NOT_LOOKED_AT, _DOUBTFUL = 1, 2, 4, 8, 16, 32
+_NEEDS_REVIEW, _TEXT, _IMAGE, _WEIGHTED, _NOT_LOOKED_AT, _DOUBTFUL, _LOOKS = 1, 2, 4, 8, 16, 32, 64
 
 
 def prediction_key(
@@ -78,13 +79,14 @@ class CachedAnswer:
     unknown: float = 0.0
     not_looked_at: bool = False
     doubtful: bool = False
+    look: int = 0
 
     @classmethod
     def of(cls, outcome: Outcome) -> Self:
         answer = (outcome.guesses, outcome.needs_review, outcome.path, outcome.sure)
         branches = (outcome.text, outcome.image, outcome.weights)
         read = (outcome.words, outcome.unknown)
-        return cls(*answer, *branches, *read, outcome.not_looked_at, outcome.doubtful)
+        return cls(*answer, *branches, *read, outcome.not_looked_at, outcome.doubtful, outcome.look)
 
     def outcome(self, item: QueuedItem) -> Outcome:
         return Outcome(
@@ -102,6 +104,7 @@ class CachedAnswer:
             unknown=self.unknown,
             not_looked_at=self.not_looked_at,
             doubtful=self.doubtful,
+            look=self.look,
         )
 
 
@@ -160,7 +163,7 @@ class PredictionCache:
 
 
 def pack(answer: CachedAnswer, projection: Projection) -> bytes:
-    """Pack an answer: 39 bytes with four guesses and both branches, and two more for each category above.
+    """Pack an answer: 39 bytes with four guesses and both branches, two for each category above, and eight for a look.
 
     Numbers are kept to `PLACES` decimals, as in outcomes.
 
@@ -175,6 +178,7 @@ def pack(answer: CachedAnswer, projection: Projection) -> bytes:
         | _WEIGHTED * (answer.weights is not None)
         | _NOT_LOOKED_AT * answer.not_looked_at
         | _DOUBTFUL * answer.doubtful
+        | _LOOKS * (answer.look != 0)
     )
     path = tuple(guess.code for guess in answer.path)
     if path != _path(projection, answer.guesses):
@@ -182,6 +186,8 @@ def pack(answer: CachedAnswer, projection: Projection) -> bytes:
     guesses = [*(guess for guess in (answer.text, answer.image) if guess is not None), *answer.guesses]
     head = (flags, answer.sure, len(path), min(answer.words, _LONGEST), round(answer.unknown * _SCALE))
     body = _HEAD.pack(*head) + b"".join(_SHARE.pack(round(guess.confidence * _SCALE)) for guess in answer.path)
+    if answer.look:
+        body += _LOOK.pack(answer.look)
     if answer.weights is not None:
         body += _WEIGHTS.pack(*(round(weight * _SCALE) for weight in answer.weights))
     body += b"".join(_GUESS.pack(projection.columns[guess.code], round(guess.confidence * _SCALE)) for guess in guesses)
@@ -194,8 +200,10 @@ def unpack(packed: bytes, projection: Projection) -> CachedAnswer:
     if packed[: _CHECKSUM.size] != _CHECKSUM.pack(zlib.crc32(body)) or not body:
         raise ValueError("the checksum is wrong")
     flags, sure, depth, length, unknown = _HEAD.unpack_from(body)
-    weights, start = None, _HEAD.size + depth * _SHARE.size
+    look, weights, start = 0, None, _HEAD.size + depth * _SHARE.size
     shares = [share / _SCALE for (share,) in _SHARE.iter_unpack(body[_HEAD.size : start])]
+    if flags & _LOOKS:
+        (look,), start = _LOOK.unpack_from(body, start), start + _LOOK.size
     if flags & _WEIGHTED:
         text, image = _WEIGHTS.unpack_from(body, start)
         weights, start = (text / _SCALE, image / _SCALE), start + _WEIGHTS.size
@@ -220,6 +228,7 @@ def unpack(packed: bytes, projection: Projection) -> CachedAnswer:
         unknown=unknown / _SCALE,
         not_looked_at=bool(flags & _NOT_LOOKED_AT),
         doubtful=bool(flags & _DOUBTFUL),
+        look=look,
     )
 
 
