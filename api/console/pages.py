@@ -57,7 +57,7 @@ class Page:
             .render(
                 caller=caller,
                 csrf=lambda: _csrf(caller),
-                may=lambda scope: caller is not None and caller.may(Scope(scope)),
+                may=lambda what: _may(caller, what),
                 language=self.language,
                 languages=translations.LANGUAGES,
                 theme=self._theme(),
@@ -89,6 +89,13 @@ class Page:
     def _theme(self) -> str | None:
         chosen = self.request.cookies.get(THEME_COOKIE)
         return chosen if chosen in THEMES else None
+
+
+def _may(caller: Principal | None, what: str) -> bool:
+    """Whether a page shows what needs a scope; `decide` needs `review` itself, which `classify` does not stand for."""
+    if caller is None:
+        return False
+    return Scope.REVIEW in caller.scopes if what == "decide" else caller.may(Scope(what))
 
 
 def _csrf(caller: Principal | None) -> Markup:
