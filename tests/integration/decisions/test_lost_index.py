@@ -1,6 +1,5 @@
 """The files are the source of truth: what Redis lost of them comes back, and a damaged one stops nothing for good."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +33,7 @@ def job(api: httpx.Client, classified: Classified) -> str:
 
 
 @pytest.fixture
-def damaged(settings: Settings, job: str) -> Iterator[tuple[Path, bytes]]:
+def damaged(settings: Settings, job: str) -> tuple[Path, bytes]:
     """The first file, and what was in it."""
     file = min(Path(settings.labels_url.removeprefix("file://")).glob("decisions/*/*.ndjson"))
     content = file.read_bytes()

@@ -1,4 +1,4 @@
-"""The heartbeat goes on after any error, and an error that stays is a reason to start the process anew."""
+"""The heartbeat goes on after any error, and an error that stays is a reason to start the process again."""
 
 import pytest
 
@@ -20,7 +20,7 @@ def test_no_error_ends_the_heartbeat_and_one_that_stays_is_told(monkeypatch: pyt
 
     heart = Heartbeat(beat)
     heart.start()
-    assert "has stood still" in wait_for("the process is to be started anew", heart.problem)
+    assert "has stood still" in wait_for("the process is to be started again", heart.problem)
     errors.clear()
     wait_for("it beats again", lambda: heart.problem() is None and not beats[-1])
     heart.stop()
