@@ -83,7 +83,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         keys = KeyStore(app.state.stores.redis)
         app.state.stores.start()
         await run_in_threadpool(access.announce_access, keys)
-        watching = asyncio.create_task(revocations.watch(keys))
+        watching = asyncio.create_task(
+            revocations.watch(keys, app.state.stores.background("ending requests of revoked keys"))
+        )
         taxonomies = app.state.stores.in_force.taxonomies
         # Not waited for: the label store may be away.
         restoring = threading.Thread(target=taxonomies.restore, name="restore the taxonomy", daemon=True)

@@ -13,6 +13,7 @@ from fastapi import Depends, Request
 from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
 
+from shared.background import Background
 from shared.drift import Drift
 from shared.ledger import (
     DecidedItems,
@@ -52,6 +53,13 @@ class Stores:
     services: dict[Callable[["Stores"], object], object] = field(default_factory=dict)
     """By the function that built them; see `service`."""
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
+    loops: list[Background] = field(default_factory=list)
+    """What runs beside the requests of this process, as `background` named it."""
+
+    def background(self, what: str) -> Background:
+        """Make what keeps a loop of this process going; `/health` warns for as long as the loop's turns fail."""
+        self.loops.append(loop := Background(what))
+        return loop
 
     def start(self) -> None:
         """Begin what runs beside the requests."""

@@ -380,6 +380,11 @@ def lose_decision_index(redis: Redis) -> None:
             redis.delete(key)
 
 
+def forget_that_the_index_was_made(redis: Redis) -> None:
+    """Do what docs/reliability.md tells an operator who wants the index of decisions to be made again."""
+    redis.delete(f"{PREFIX}decisions:built")
+
+
 def lose_promise_record(redis: Redis) -> None:
     """Let Redis have lost all that it knew of promises but what workers tell again."""
     for name in ("audited", "reviewed", "undone", "tenants"):

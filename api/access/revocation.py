@@ -3,16 +3,16 @@
 import asyncio
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Any
 
 from fastapi.concurrency import run_in_threadpool
-from redis import RedisError
 from starlette.types import ASGIApp, Message, Receive, Send
 from starlette.types import Scope as AsgiScope
 
 from api.http.problems import Problem
+from shared.background import Background
 from shared.tenants.api_keys import KeyStore
 
 log = logging.getLogger(__name__)
@@ -51,12 +51,12 @@ class Revocations:
     def __init__(self) -> None:
         self._requests: set[_Request] = set()
 
-    async def watch(self, keys: KeyStore) -> None:
+    async def watch(self, keys: KeyStore, background: Background) -> None:
         """End requests whose keys are revoked or have ended, until cancelled; a Redis that is away ends none."""
         while True:
             await asyncio.sleep(_LOOK_S)
             if used := {request.key_id for request in self._requests if request.key_id is not None}:
-                with suppress(RedisError):
+                with background.turn():
                     self._end(await run_in_threadpool(keys.refused, used))
 
     def _end(self, refused: set[str]) -> None:

@@ -2,14 +2,13 @@
 
 import asyncio
 import hashlib
-import logging
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from typing import Annotated
 
 from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel
-from redis import Redis, RedisError
+from redis import Redis
 
 from api.access.ownership import owned
 from api.decisions.batch import DecidedResults
@@ -23,6 +22,7 @@ from api.labels.categories import LabelCategories
 from api.lifecycle.decided import chosen
 from api.lifecycle.names import Names
 from api.lifecycle.times import time_of
+from shared.background import Background
 from shared.ledger import (
     BulkDecision,
     BulkDecisions,
@@ -37,8 +37,6 @@ from shared.stores.blobs import Blobs
 from shared.stores.decisions import Decision, DecisionKind, DecisionStore
 from shared.stores.labels import LabelStore
 from shared.stores.taxonomy_in_force import InForce
-
-log = logging.getLogger(__name__)
 
 _A_STEP = 1_000
 """Items that one step decides about, at most, and so decisions of a file."""
@@ -58,7 +56,10 @@ class _Asked(BaseModel):
 
 
 class Bulk:
-    def __init__(self, settings: Settings, redis: Redis, blobs: Blobs, in_force: InForce) -> None:
+    def __init__(
+        self, settings: Settings, redis: Redis, blobs: Blobs, in_force: InForce, background: Background
+    ) -> None:
+        self._background = background
         keep_s = kept_s(settings)
         self._ledger = Ledger(redis)
         self._bulks = BulkDecisions(redis, keep_s)
@@ -106,11 +107,9 @@ class Bulk:
     async def work(self) -> None:
         """Do the steps that are due, until cancelled."""
         while True:
-            try:
+            done = False
+            with self._background.turn():
                 done = await run_in_threadpool(self._step)
-            except (OSError, RedisError) as error:
-                log.warning("a bulk decision cannot go on, it is tried again: %s", error)
-                done = False
             if not done:
                 await asyncio.sleep(_PAUSE_S)
 
@@ -225,5 +224,10 @@ def bulk_out(bulk: BulkDecision, names: Names) -> BulkOut:
 
 BulkDep = Annotated[
     Bulk,
-    service(lambda stores: Bulk(stores.settings, stores.redis, stores.blobs, stores.in_force), run=Bulk.work),
+    service(
+        lambda stores: Bulk(
+            stores.settings, stores.redis, stores.blobs, stores.in_force, stores.background("a decision about a filter")
+        ),
+        run=Bulk.work,
+    ),
 ]

@@ -1,7 +1,6 @@
 """Accepts decisions, all of a request or none of them, and takes them back."""
 
 import asyncio
-import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -10,7 +9,7 @@ from http import HTTPStatus
 from typing import Annotated
 
 from fastapi.concurrency import run_in_threadpool
-from redis import Redis, RedisError
+from redis import Redis
 
 from api.decisions.batch import DecidedResults, DecisionBatch
 from api.decisions.copies import NearCopies
@@ -23,6 +22,7 @@ from api.ingest import Intake
 from api.labels.categories import LabelCategories
 from api.lifecycle.decided import DecidedOut, decided_out
 from api.lifecycle.names import Names
+from shared.background import Background
 from shared.ledger import (
     KEEP_ANSWERS_S,
     MAX_DEADLINE_S,
@@ -42,8 +42,6 @@ from shared.stores.decisions import Decision, DecisionKind, DecisionStore
 from shared.stores.labels import LabelStore
 from shared.stores.taxonomy_in_force import InForce
 
-log = logging.getLogger(__name__)
-
 _LOOK_S = 30
 """Seconds after which it is looked at whether the index is there."""
 _PATIENCE_S, _PAUSE_S = 10.0, 0.02
@@ -60,8 +58,17 @@ def kept_s(settings: Settings) -> int:
 
 
 class DecisionSubmissions:
-    def __init__(self, settings: Settings, redis: Redis, blobs: Blobs, in_force: InForce, review: ReviewQueue) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        redis: Redis,
+        blobs: Blobs,
+        in_force: InForce,
+        review: ReviewQueue,
+        background: Background,
+    ) -> None:
         self._settings = settings
+        self._background = background
         self._in_force = in_force
         self._ledger = Ledger(redis)
         self._idempotency = Idempotency(redis)
@@ -136,10 +143,8 @@ class DecisionSubmissions:
     async def keep_index(self) -> None:
         """Make the index again whenever Redis has lost it, until cancelled: workers answer from it, too."""
         while True:
-            try:
+            with self._background.turn():
                 await run_in_threadpool(self._index.catch_up)
-            except (OSError, RedisError) as error:
-                log.warning("the index of decisions cannot be looked at: %s", error)
             await asyncio.sleep(_LOOK_S)
 
     def page(self, tenant: str, since: str | None, limit: int) -> list[ToldDecision]:
@@ -208,7 +213,14 @@ class DecisionSubmissions:
 DecisionSubmissionsDep = Annotated[
     DecisionSubmissions,
     service(
-        lambda stores: DecisionSubmissions(stores.settings, stores.redis, stores.blobs, stores.in_force, stores.review),
+        lambda stores: DecisionSubmissions(
+            stores.settings,
+            stores.redis,
+            stores.blobs,
+            stores.in_force,
+            stores.review,
+            stores.background("the index of decisions"),
+        ),
         run=DecisionSubmissions.keep_index,
     ),
 ]

@@ -20,6 +20,7 @@ from redis import RedisError
 from redis.asyncio import Redis as AsyncRedis
 
 from api.dependencies import Stores, service
+from shared.background import Background
 from shared.ledger import CHANGES, ended_among, read_change
 from shared.registry.state import ANSWERED, Models
 from shared.stores.redis_check import explained
@@ -100,8 +101,9 @@ class Notices:
         topics: By their channels.
     """
 
-    def __init__(self, redis: AsyncRedis, topics: dict[str, Topic]) -> None:
+    def __init__(self, redis: AsyncRedis, topics: dict[str, Topic], background: Background) -> None:
         self._redis = redis
+        self._background = background
         self._topics = topics
         self._asked = asyncio.Event()
         self._everything_at = 0.0
@@ -130,12 +132,10 @@ class Notices:
     async def listen(self) -> None:
         """Listen and look, until cancelled."""
         while not _is_cancelled():
-            try:
+            with self._background.turn():
                 async with asyncio.TaskGroup() as both:
                     both.create_task(self._listen())
                     both.create_task(self._look())
-            except* Exception:  # a mistake of ours or of a library must not keep callers waiting from then on
-                log.exception("listening for notices begins again")
             await asyncio.sleep(_AGAIN_S)
 
     async def _listen(self) -> None:
@@ -175,6 +175,7 @@ class Notices:
         if self._trouble:
             log.info("callers that wait are told at once again")
         self._trouble = False
+        self._background.goes_on()
         self.subscribed = True
         self._everything_at = 0.0
         self._asked.set()
@@ -209,7 +210,7 @@ def _notices(stores: Stores) -> Notices:
         CHANGES: Topic(read_change, lambda jobs: ended_among(stores.redis, jobs)),
         ANSWERED: Topic(lambda ticket: (ticket.decode(), True), Models(stores.redis).answered),
     }
-    return Notices(stores.async_redis, topics)
+    return Notices(stores.async_redis, topics, stores.background("listening for notices"))
 
 
 NoticesDep = Annotated[Notices, service(_notices, run=Notices.listen)]

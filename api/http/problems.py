@@ -28,6 +28,7 @@ from shared.ledger import (
     trainings,
 )
 from shared.stores.redis_check import cause_in_settings
+from shared.stores.request_files import DamagedFileError
 
 log = logging.getLogger(__name__)
 
@@ -223,6 +224,9 @@ def _disk(request: Request, error: Exception) -> Response:
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         detail = "The picture store is full, so nothing was accepted. Try again later, or tell the operator."
         status, kind = HTTPStatus.INSUFFICIENT_STORAGE, "insufficient-storage"
+    elif isinstance(error, DamagedFileError):
+        detail = "A file of decisions is damaged, so nothing was accepted. Tell the operator: the log names the file."
+        status, kind = HTTPStatus.SERVICE_UNAVAILABLE, "store-unavailable"
     else:
         detail = "The picture store cannot be reached, so nothing was accepted. Try again in a few seconds."
         status, kind = HTTPStatus.SERVICE_UNAVAILABLE, "store-unavailable"

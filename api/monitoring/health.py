@@ -9,7 +9,7 @@ from fastapi import APIRouter, Response
 from redis import RedisError
 
 from api.access.authentication import KEY_IS_OPTIONAL, OptionalCaller
-from api.dependencies import InForceDep, LedgerDep, RedisDep
+from api.dependencies import InForceDep, LedgerDep, RedisDep, StoresDep
 from api.http.openapi import problems
 from api.http.problems import Problem
 from shared.queues import TRAINING, Lane
@@ -34,14 +34,20 @@ _SHOWN = 3
     | problems(HTTPStatus.TOO_MANY_REQUESTS),
 )
 def get(
-    redis: RedisDep, ledger: LedgerDep, in_force: InForceDep, caller: OptionalCaller, response: Response
+    redis: RedisDep,
+    ledger: LedgerDep,
+    in_force: InForceDep,
+    stores: StoresDep,
+    caller: OptionalCaller,
+    response: Response,
 ) -> dict[str, Any]:
     """Tell whether the service works: `pass`, `warn` or `fail`.
 
     `warn`: jobs wait for a worker or a model, a worker cannot serve the champion, or chunks wait because something
-    such as the picture store is unreachable, MLflow refuses the courier's account, or the model in service answers
-    categories that the taxonomy in force lacks. `fail` (503): Redis is unreachable. A caller with a key also sees
-    Redis, the workers, the bundles they serve, the trainers and who has access.
+    such as the picture store is unreachable, MLflow refuses the courier's account, the model in service answers
+    categories that the taxonomy in force lacks, or something that the answering process does beside its requests fails
+    again and again, such as indexing decisions because a file of them is damaged. `fail` (503): Redis is unreachable.
+    A caller with a key also sees Redis, the workers, the bundles they serve, the trainers and who has access.
     """
     try:
         workers = alive(redis)
@@ -59,6 +65,7 @@ def get(
     ]
     warnings += [f"model registry: {registry}"] if registry else []
     warnings += [_told(unknown)] if unknown else []
+    warnings += [loop.problem for loop in stores.loops if loop.problem is not None]
     status = "pass" if bundles and not warnings else "warn"
     if caller is None:
         return {"status": status}

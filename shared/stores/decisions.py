@@ -127,8 +127,8 @@ class DecisionStore:
         return self._files.names(since)
 
     def read(self, name: str) -> list[Decision]:
-        """Return a file's decisions; raises `FileNotFoundError`, or another `OSError` if the store is away."""
-        return [Decision.read(line, name) for line in self._files.content(name).splitlines()]
+        """Return a file's decisions; raises `DamagedFileError`, or as `RequestFiles.content` does."""
+        return self._files.parsed(name, Decision.read)
 
     def decisions(self, names: Collection[str] | None = None) -> Iterator[Decision]:
         """Yield the decisions of these files, or of all, in the order of their arrival."""

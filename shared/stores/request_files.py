@@ -1,15 +1,22 @@
 """Append-only files of a store: one per accepted request, named by when it arrived, with a line of JSON per fact."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar
 
 from shared.stores.files import Files
+
+T = TypeVar("T")
 
 _NAME = re.compile(r"(\d{8}T\d{6}\.\d{6}Z)-[0-9a-f]{24}\.ndjson")
 _DAY = re.compile(r"\d{8}")
 _TIME = "%Y%m%dT%H%M%S.%fZ"
 _BEGIN = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class DamagedFileError(OSError):
+    """A file of the store has a line that cannot be read; the message names both."""
 
 
 class RequestFiles:
@@ -31,6 +38,25 @@ class RequestFiles:
     def content(self, name: str) -> bytes:
         """Return the file's content; raises `FileNotFoundError`, or another `OSError` if the store is away."""
         return self._files.read(self._path(name))
+
+    def parsed(self, name: str, read: Callable[[bytes, str], T]) -> list[T]:
+        """Return what `read` makes of each line of the file and of its name; it may raise what a wrong line does.
+
+        Raises:
+            DamagedFileError: A line is not what was written.
+            OSError: The store is away, or has no such file.
+        """
+        found = list[T]()
+        for number, line in enumerate(self.content(name).splitlines(), 1):
+            try:
+                found.append(read(line, name))
+            except (ValueError, TypeError, LookupError, AttributeError) as error:
+                raise DamagedFileError(
+                    f"line {number} of {self._path(name)} is damaged: put the file back from a backup"
+                ) from error
+        if not found:
+            raise DamagedFileError(f"{self._path(name)} is empty: put the file back from a backup")
+        return found
 
     def names(self, since: datetime | None = None) -> list[str]:
         """Return the names of all files in the order of their arrival. Raises `OSError`.

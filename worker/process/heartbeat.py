@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from redis import RedisError
 
+from shared.background import Background
 from shared.telemetry.worker_status import HEARTBEAT_S
 from worker.process import metrics
 from worker.process.health import HEARTBEAT_LIMIT_S, Watchdog
@@ -14,12 +15,17 @@ log = logging.getLogger(__name__)
 
 
 class Heartbeat:
-    """Calls `beat` every `HEARTBEAT_S` in a thread of its own; a beat may raise `RedisError`."""
+    """Calls `beat` every `HEARTBEAT_S` in a thread of its own; a beat may raise `RedisError`.
+
+    Any other error is tried again, too. If it stays, the process counts as one that makes no progress, and is started
+    again by whatever asks for its health.
+    """
 
     def __init__(self, beat: Callable[[], None]) -> None:
         self._beat = beat
         self._stopped = threading.Event()
         self._watchdog = Watchdog("the heartbeat", HEARTBEAT_LIMIT_S)
+        self._background = Background("the heartbeat")
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
 
     def start(self) -> None:
@@ -36,10 +42,12 @@ class Heartbeat:
 
     def _run(self) -> None:
         while not self._stopped.is_set():
-            self._watchdog.beat()
-            try:
-                self._beat()
-            except RedisError as error:
-                log.warning("heartbeat missed: %s", error)
-                metrics.HEARTBEATS_MISSED.inc()
+            if self._background.problem is None:
+                self._watchdog.beat()
+            with self._background.turn():
+                try:
+                    self._beat()
+                except RedisError as error:
+                    log.warning("heartbeat missed: %s", error)
+                    metrics.HEARTBEATS_MISSED.inc()
             self._stopped.wait(HEARTBEAT_S)

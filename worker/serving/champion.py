@@ -10,10 +10,11 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from redis import Redis, RedisError
+from redis import Redis
 
+from shared.background import Background
 from shared.model.bundle import BundleError, UnreachableError
-from shared.registry.state import Models
+from shared.registry.state import Listener, Models
 from shared.settings import Settings
 from worker.process.memory import give_memory_back, keep_weights_apart
 from worker.serving import engine_metrics
@@ -56,6 +57,7 @@ class Champion:
         self._serving: Wanted | None = None
         self._refused: _Refused | None = None
         self._stopped = threading.Event()
+        self._background = Background("following the champion")
         self._thread = threading.Thread(target=self._run, name="champion", daemon=True)
         self.engine: Engine | None = None
         """`None` until a bundle is loaded and verified."""
@@ -76,26 +78,26 @@ class Champion:
             self.engine.close()
 
     def _run(self) -> None:
-        """Follow the champion; an outage of Redis is waited out, and logged once."""
+        """Follow the champion; an outage of Redis, or any other error, is waited out."""
         if self._bundles.pinned:
-            while not self._look() and not self._stopped.wait(_RETRY_S):
-                pass
-            return
-        away = False
-        while not self._stopped.is_set():
-            try:
-                with self._models.listening() as listener:
-                    while not self._stopped.is_set():
-                        before, served = self._serving, self._look()
-                        if self._serving != before:
-                            give_memory_back()
-                        away = False
-                        listener.wait(_LOOK_S if served else _RETRY_S)
-            except RedisError as error:
-                if not away:
-                    log.warning("the champion cannot be followed, Redis is away: %s", error)
-                away = True
+            while not self._stopped.is_set():
+                with self._background.turn():
+                    if self._look():
+                        return
                 self._stopped.wait(_RETRY_S)
+        while not self._stopped.is_set():
+            with self._background.turn(), self._models.listening() as listener:
+                self._wait_for_changes(listener)
+            self._stopped.wait(_RETRY_S)
+
+    def _wait_for_changes(self, listener: Listener) -> None:
+        """Look whenever the registry changes, and now and then, until stopped; raises `RedisError`."""
+        while not self._stopped.is_set():
+            before, served = self._serving, self._look()
+            self._background.goes_on()
+            if self._serving != before:
+                give_memory_back()
+            listener.wait(_LOOK_S if served else _RETRY_S)
 
     def _look(self) -> bool:
         """Bring the wanted bundle into service; returns whether any bundle serves.

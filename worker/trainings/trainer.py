@@ -5,6 +5,7 @@ import threading
 
 from redis import RedisError
 
+from shared.background import Background
 from shared.ledger import JobNotFoundError, Lease, Ledger, Trainings
 from shared.pipeline.params import without_passwords
 from shared.pipeline.workspace import WorkspaceError
@@ -42,6 +43,7 @@ class Trainer:
         self._held: HeldTraining | None = None
         self._woken = threading.Event()
         self._stopped = threading.Event()
+        self._background = Background("taking trainings")
         self._work = threading.Thread(target=self._take_turns, name="training", daemon=True)
         self._heartbeat = Heartbeat(self._beat)
 
@@ -79,9 +81,10 @@ class Trainer:
         while not self._stopped.is_set():
             self._woken.wait()
             self._woken.clear()
-            while not self._stopped.is_set() and (lease := self._lease()) is not None:
-                with bound(training=lease.job_id):
-                    self._train(lease)
+            with self._background.turn():
+                while not self._stopped.is_set() and (lease := self._lease()) is not None:
+                    with bound(training=lease.job_id):
+                        self._train(lease)
 
     def _lease(self) -> Lease | None:
         try:

@@ -9,6 +9,7 @@ from redis import Redis
 
 from api.http import notices as module
 from api.http.notices import Notices, Topic
+from shared.background import Background
 from shared.ledger import CHANGES, Ledger, Trainings, ended_among, read_change
 from shared.registry.state import ANSWERED, ChangeAnswer, Models
 from shared.settings import Settings
@@ -46,7 +47,7 @@ def told(redis: Redis, redis_port: int, looked_at: set[str], monkeypatch: pytest
             CHANGES: Topic(read_change, look),
             ANSWERED: Topic(lambda ticket: (ticket.decode(), True), Models(redis).answered),
         }
-        notices = Notices(subscriber, topics)
+        notices = Notices(subscriber, topics, Background("listening"))
         listening = asyncio.create_task(notices.listen())
         try:
             await test(notices)

@@ -12,6 +12,7 @@ from redis.asyncio import Redis as AsyncRedis
 
 from api.http.notices import Awaited, Notices, Topic
 from api.http.server_sent_events import Streams, View
+from shared.background import Background
 from shared.ledger import CHANGES, read_change
 
 SOON_S, NEVER_S = 0.01, 600
@@ -35,7 +36,7 @@ def run(test: Callable[[], Coroutine[Any, Any, None]]) -> None:
 
 def topic_and_notices(looks: Looks) -> tuple[Topic, Notices]:
     topic = Topic(read_change, looks)
-    return topic, Notices(AsyncRedis(), {CHANGES: topic})
+    return topic, Notices(AsyncRedis(), {CHANGES: topic}, Background("listening"))
 
 
 def test_a_change_wakes_those_who_follow_and_an_end_everybody() -> None:

@@ -10,6 +10,7 @@ from tests.waiting import wait_for
 from training.pipeline.layout import STARTER
 from worker.serving import champion
 from worker.serving.champion import Champion
+from worker.serving.engine import Engine
 
 
 def test_champion_waits_for_a_missing_bundle_and_gives_the_reason(
@@ -28,3 +29,19 @@ def test_champion_waits_for_a_missing_bundle_and_gives_the_reason(
     assert engine.bundle.id == starter.id
     assert waiting.problem is None
     waiting.stop()
+
+
+def test_an_error_that_nobody_expects_does_not_end_following_the_champion(
+    redis: Redis, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(champion, "_RETRY_S", 0.05)
+    caplog.set_level("INFO", "shared.background")
+
+    def hand_over(_: Engine) -> None:
+        raise ZeroDivisionError
+
+    following = Champion(Settings(model=str(ROOT / STARTER)), redis, hand_over)
+    following.start()
+    wait_for("it goes on", lambda: "following the champion goes on again" in caplog.text)
+    assert "following the champion cannot go on, and is tried again: ZeroDivisionError" in caplog.text
+    following.stop()

@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from shared.background import Background
 from shared.code_hash import code_hash
 from shared.model.bundle import Bundle
 from shared.model.runtimes import Features
@@ -88,6 +89,7 @@ class FeatureCache:
         self._pending: dict[bytes, bytes] = {}
         self._closing = False
         self._changed = threading.Condition()
+        self._background = Background("the cache of features")
         self._thread = threading.Thread(target=self._keep, name="feature-cache", daemon=True)
         if limit:
             self._thread.start()
@@ -138,7 +140,9 @@ class FeatureCache:
     def _keep(self) -> None:
         """Run the thread: open the file, and write until the cache is closed."""
         while True:
-            usable = self._flush()
+            usable = False
+            with self._background.turn():
+                usable = self._flush()
             with self._changed:
                 if self._closing and (not usable or not self._pending):
                     break
