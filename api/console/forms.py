@@ -5,9 +5,8 @@ from urllib.parse import parse_qsl
 
 from fastapi import Depends, Request
 
-from api.http.body import Body
+from api.http.body import Body, media_type
 from api.http.problems import malformed
-from api.http.small_bodies import unsupported
 
 _LARGEST, _MOST_FIELDS = 64 * 1024, 500
 _FORM = "application/x-www-form-urlencoded"
@@ -16,19 +15,16 @@ Form = dict[str, str]
 
 
 async def read_form(request: Request) -> Form:
-    """Return the fields of a form; none for a request without a body, such as a page's.
+    """Return the fields of a form; none of a request that has no form, such as a page's.
 
     It runs before the caller is known, so that the form's token can tell that a page of ours has sent it.
 
     Raises:
-        Problem: It is no form, or larger than any form of the console.
+        Problem: The form is larger than any of the console, or cannot be read.
     """
-    if request.method in ("GET", "HEAD"):
+    if media_type(request) != _FORM:
         return {}
-    body = Body(request, _LARGEST)
-    if body.media_type != _FORM:
-        raise unsupported(body.media_type, [_FORM])
-    text = await body.whole()
+    text = await Body(request, _LARGEST).whole()
     try:
         form = dict(parse_qsl(text.decode(), keep_blank_values=True, max_num_fields=_MOST_FIELDS, errors="strict"))
     except ValueError:

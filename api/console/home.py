@@ -1,4 +1,4 @@
-"""The start page: what runs now, what waits for people, and how the promise stands."""
+"""The start page: what runs now, what waits for a person, and how the promise stands."""
 
 from typing import Annotated
 

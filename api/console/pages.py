@@ -41,7 +41,7 @@ def _environment(language: str) -> Environment:
 
 
 @dataclass(frozen=True)
-class Page:
+class ConsolePage:
     """A page to be made for a request."""
 
     request: Request
@@ -117,14 +117,14 @@ def _time(moment: datetime | None) -> str:
     return "" if moment is None else moment.isoformat(timespec="seconds")
 
 
-def page_of(request: Request) -> Page:
+def page_of(request: Request) -> ConsolePage:
     """Return a page for a request whose dependencies were not resolved, because one of them has raised a problem."""
     wanted = preferred(request.cookies.get(COOKIE) or request.headers.get("accept-language", ""))
-    return Page(request, translations.best(wanted))
+    return ConsolePage(request, translations.best(wanted))
 
 
-async def _page(request: Request, languages: LanguagesDep) -> Page:
-    return Page(request, translations.best(languages))
+async def _page(request: Request, languages: LanguagesDep) -> ConsolePage:
+    return ConsolePage(request, translations.best(languages))
 
 
-PageDep = Annotated[Page, Depends(_page)]
+PageDep = Annotated[ConsolePage, Depends(_page)]

@@ -7,6 +7,7 @@ from datetime import timedelta
 import httpx
 import pytest
 from fastapi import FastAPI
+from fastapi.routing import iter_route_contexts
 from fastapi.testclient import TestClient
 from redis import Redis
 
@@ -18,7 +19,7 @@ from shared.tenants.sessions import SessionStore
 from tests.http import client_of
 from tests.redis_state import end_key, end_sessions
 
-SIGN_IN = "/console/sign-in"
+SIGN_IN, SIGN_OUT, SETTINGS = "/console/sign-in", "/console/sign-out", "/console/settings"
 
 
 @pytest.fixture
@@ -85,6 +86,39 @@ def test_a_page_leads_to_the_sign_in_and_back(browser: Callable[[], TestClient],
 def test_nobody_is_sent_elsewhere(browser: Callable[[], TestClient], keys: KeyStore, then: str) -> None:
     _, key = keys.create("shop", [Scope.CLASSIFY])
     assert signed_in(browser(), key, then=then).headers["Location"] == "../console"
+
+
+def test_every_page_but_the_sign_in_asks_who_is_there(
+    app: FastAPI, browser: Callable[[], TestClient], keys: KeyStore
+) -> None:
+    keys.create("shop", [Scope.CLASSIFY])
+    pages = [route for route in iter_route_contexts(app.routes) if (route.path or "").startswith("/console")]
+    closed = [route for route in pages if route.methods and route.path not in (SIGN_IN, SETTINGS, SIGN_OUT)]
+    assert len(closed) > 5
+    for route in closed:
+        for method in sorted(route.methods or ()):
+            anna = browser()
+            for cookie in (None, "0" * 64, "x", "é".encode()):
+                path = (route.path or "").replace("{job_id}", "0" * 24)
+                answer = anna.request(method, path, headers={"Cookie": _cookie(cookie)} if cookie else {})
+                assert answer.status_code == 303, (method, path, answer.text)
+                assert "console/sign-in" in answer.headers["Location"]
+
+
+def _cookie(token: str | bytes) -> bytes:
+    return f"{COOKIE}=".encode() + (token if isinstance(token, bytes) else token.encode())
+
+
+def test_pages_show_the_tenants_own_jobs(browser: Callable[[], TestClient], keys: KeyStore, app: FastAPI) -> None:
+    _, own = keys.create("shop", [Scope.CLASSIFY])
+    _, other = keys.create("market", [Scope.CLASSIFY])
+    sender = client_of(app, key=other)
+    job = sender.post("/v1/jobs", json={"items": [{"title": "secret"}], "name": "secret"}).json()["id"]
+    anna = browser()
+    signed_in(anna, own)
+    assert "secret" not in anna.get("/console/jobs").text
+    for page in (f"/console/jobs/{job}", f"/console/jobs/{job}/deliveries"):
+        assert anna.get(page).status_code == 404
 
 
 def test_a_wrong_key_is_told_so(browser: Callable[[], TestClient], keys: KeyStore, redis: Redis) -> None:
