@@ -14,6 +14,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from api.access import authentication as access
 from api.access.observers import Observers
 from api.access.revocation import EndWithKey, Revocations
+from api.console import routes as console
 from api.decisions import bulk_routes
 from api.decisions import routes as decisions
 from api.decisions.bulk_schemas import BulkIn
@@ -114,6 +115,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     for routes in _ROUTES:
         app.include_router(routes.router, responses=OPEN if routes is health else CLOSED)
         app.state.metrics.http.expect(routes.router)
+    console.install(app)
     cors.install(app, settings.cors_origins)
     response_headers.install(app)
     http.install(app, app.state.metrics.http)

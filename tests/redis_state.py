@@ -429,3 +429,9 @@ def lose_bulk_report(redis: Redis, identifier: str) -> None:
     redis.hset(key, mapping={"step": 0, "cursor": "", "decided": 0, "state": "running"})
     redis.delete(f"{key}:files")
     redis.zadd(f"{PREFIX}bulks", {identifier: 0})
+
+
+def end_sessions(redis: Redis) -> None:
+    """Let every session of the console come to its end."""
+    for key in redis.scan_iter(f"{PREFIX}session:*"):
+        redis.delete(key)

@@ -5,4 +5,5 @@ __all__ = [
     "observers",
     "ownership",
     "revocation",
+    "sessions",
 ]

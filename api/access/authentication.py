@@ -1,9 +1,10 @@
 """Who is calling, and what they may do.
 
-A caller sends an API key. As long as no key has ever been created, only callers on the API's own machine are served, as
-the tenant `local`; all others are refused.
+A caller sends an API key; the console's pages send the cookie of a session that was begun with one. As long as no key
+has ever been created, only callers on the API's own machine are served, as the tenant `local`; all others are refused.
 """
 
+import hmac
 import logging
 import re
 from dataclasses import dataclass
@@ -19,11 +20,13 @@ from starlette.types import ASGIApp, Message, Receive, Send
 from starlette.types import Scope as AsgiScope
 
 from api.access.rate_limits import RateLimits, RateLimitStatus
+from api.access.sessions import CSRF_HEADER, SessionsDep, is_same_site, token_of
 from api.dependencies import service
 from api.http.problems import Problem
 from shared.telemetry import logs
-from shared.tenants.api_keys import KeyEndedError, KeyStore, Scope
+from shared.tenants.api_keys import ApiKey, KeyEndedError, KeyStore, Scope
 from shared.tenants.local import LOCAL_TENANT
+from shared.tenants.sessions import Session, SessionStore
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +37,7 @@ _PROXY_HEADER = re.compile(
 )
 """What proxies, load balancers and content delivery networks add to a request that they pass on, in lower case."""
 _SHOWN_PATH = 200
+_READING = ("GET", "HEAD")
 _LOOPBACK = r"(localhost|127(\.[0-9]{1,3}){3}|\[::1\])(:[0-9]{1,5})?"
 _LOOPBACK_HOST = re.compile(_LOOPBACK, re.IGNORECASE)
 _LOOPBACK_ORIGIN = re.compile("https?://" + _LOOPBACK, re.IGNORECASE)
@@ -58,11 +62,13 @@ class Principal:
     scopes: frozenset[Scope]
     key_id: str | None
     """`None`: a caller on this machine while no key exists."""
+    session: Session | None = None
+    """`None`: the key itself was sent."""
 
     @property
     def person(self) -> str:
         """Who decides, where a request does not name anybody."""
-        return self.key_id or self.tenant
+        return (self.session and self.session.person) or self.key_id or self.tenant
 
     def may(self, scope: str) -> bool:
         """Whether the caller's scopes allow what this one allows."""
@@ -85,6 +91,7 @@ def authenticate(
     request: Request,
     keys: KeyStoreDep,
     rate_limits: RateLimitsDep,
+    sessions: SessionsDep,
     credentials: Annotated[HTTPAuthorizationCredentials | None, Security(bearer)],
     needed: SecurityScopes,
 ) -> Principal:
@@ -94,7 +101,7 @@ def authenticate(
         Problem: 401 without a valid key; 403 if the key lacks a scope or, while no key exists, the caller is on another
             machine; 429 over the rate limit.
     """
-    principal = _identify(request, keys, rate_limits, credentials)
+    principal = _identify(request, keys, rate_limits, sessions, credentials)
     request.state.caller = principal.key_id or principal.tenant
     for scope in needed.scopes:
         if not principal.may(scope):
@@ -113,11 +120,12 @@ def recognise(
     request: Request,
     keys: KeyStoreDep,
     rate_limits: RateLimitsDep,
+    sessions: SessionsDep,
     credentials: Annotated[HTTPAuthorizationCredentials | None, Security(bearer)],
 ) -> Principal | None:
     """Return the caller of a route that is open to all, if known; raises `Problem` (429) over the rate limit."""
     try:
-        return _identify(request, keys, rate_limits, credentials)
+        return _identify(request, keys, rate_limits, sessions, credentials)
     except RedisError:
         return None
     except Problem as problem:
@@ -173,10 +181,16 @@ def install(app: FastAPI) -> None:
 
 
 def _identify(
-    request: Request, keys: KeyStore, rate_limits: RateLimits, credentials: HTTPAuthorizationCredentials | None
+    request: Request,
+    keys: KeyStore,
+    rate_limits: RateLimits,
+    sessions: SessionStore,
+    credentials: HTTPAuthorizationCredentials | None,
 ) -> Principal:
     if "authorization" in request.headers:
         return _key_holder(request, keys, rate_limits, credentials)
+    if (token := token_of(request)) is not None and (principal := _signed_in(request, keys, sessions, token)):
+        return _within_limits(request, rate_limits, principal)
     if keys.configured():
         _log_refusal(request, "no key was sent")
         raise _unauthorized("This request needs an API key, sent as the header 'Authorization: Bearer <key>'.")
@@ -200,23 +214,54 @@ def _key_holder(
     Wrong keys are limited by address. A valid key is served however many wrong ones came from the same address:
     otherwise anybody behind the same proxy could lock others out, and nobody guesses 256 random bits.
     """
+    key = check_key(request, keys, rate_limits, credentials.credentials if credentials else "")
+    return _within_limits(request, rate_limits, Principal(key.tenant, key.scopes, key.id))
+
+
+def check_key(request: Request, keys: KeyStore, rate_limits: RateLimits, text: str) -> ApiKey:
+    """Return the key with this text; raises `Problem`: 401 for a wrong or ended key, 429 after too many of these."""
     try:
-        key = keys.find(credentials.credentials) if credentials else None
+        key = keys.find(text)
     except KeyEndedError as error:
         why = f"the key {error.key.id} of {error.key.tenant} has ended"
         raise _wrong_key(request, rate_limits, why, str(error)) from error
     if key is None:
         why = "mistyped, revoked or from another service"
         raise _wrong_key(request, rate_limits, f"the key is {why}", f"The API key is not valid: it is {why}.")
+    return key
+
+
+def _signed_in(request: Request, keys: KeyStore, sessions: SessionStore, token: str) -> Principal | None:
+    """Return who has signed in, if the session lasts; raises `Problem` (403) for what another site may have sent."""
+    session = sessions.find(token)
+    key = None if session is None else keys.valid_key(session.key_id)
+    if session is None or key is None:
+        return None
+    if request.method not in _READING and not _is_meant(request, session):
+        _log_refusal(request, f"a request of the session of {key.id} lacks the session's token")
+        detail = f"This request needs the header {CSRF_HEADER} with the token of the page: load the page again."
+        raise Problem(HTTPStatus.FORBIDDEN, "csrf", detail)
+    return Principal(key.tenant, key.scopes, key.id, session)
+
+
+def _is_meant(request: Request, session: Session) -> bool:
+    """Whether a page of ours sent the request: it repeats the session's token, in a header or in its form."""
+    sent = getattr(request.state, "csrf", None) or request.headers.get(CSRF_HEADER, "")
+    return is_same_site(request) and hmac.compare_digest(sent.encode(), session.csrf.encode())
+
+
+def _within_limits(request: Request, rate_limits: RateLimits, principal: Principal) -> Principal:
+    """Count the request; raises `Problem` (429) over the limit."""
+    assert principal.key_id is not None  # noqa: S101
     # For the log, and for `revocation.py`, which looks whether the key is still valid while the request lasts.
-    request.state.caller_ids = {"tenant": key.tenant, "key": key.id}
-    status = rate_limits.request(key.id)
+    request.state.caller_ids = {"tenant": principal.tenant, "key": principal.key_id}
+    status = rate_limits.request(principal.key_id)
     request.state.rate_limit = status
     if not status.allowed:
-        _log_refusal(request, f"the key {key.id} of {key.tenant} is over its rate limit")
+        _log_refusal(request, f"the key {principal.key_id} of {principal.tenant} is over its rate limit")
         limit = f"{status.limit.amount:,} requests in {status.limit.get_expiry():,} s"
         raise _rate_limited(status, f"This key is limited to {limit}")
-    return Principal(key.tenant, key.scopes, key.id)
+    return principal
 
 
 def _wrong_key(request: Request, rate_limits: RateLimits, why: str, detail: str) -> Problem:

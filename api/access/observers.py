@@ -9,6 +9,7 @@ from fastapi.security import HTTPAuthorizationCredentials, SecurityScopes
 from redis import RedisError
 
 from api.access.authentication import KeyStoreDep, Principal, RateLimitsDep, authenticate, bearer
+from api.access.sessions import SessionsDep
 from api.http.problems import Problem
 from shared.tenants.api_keys import Scope
 
@@ -35,13 +36,14 @@ def observe(
     request: Request,
     keys: KeyStoreDep,
     rate_limits: RateLimitsDep,
+    sessions: SessionsDep,
     credentials: Annotated[HTTPAuthorizationCredentials | None, Security(bearer)],
     needed: SecurityScopes,
 ) -> Principal | None:
     """Return the caller, or `None` for a remembered one while Redis is unreachable; raises as `authenticate` does."""
     observers: Observers = request.app.state.observers
     try:
-        principal = authenticate(request, keys, rate_limits, credentials, needed)
+        principal = authenticate(request, keys, rate_limits, sessions, credentials, needed)
     except RedisError:
         if credentials is not None and observers.knows(credentials):
             return None

@@ -1,9 +1,9 @@
-"""The languages that a caller wants names in: `?lang=fr`, or else `Accept-Language`."""
+"""The languages that a caller wants names in: `?lang=fr`, or the console's cookie, or else `Accept-Language`."""
 
 import re
 from typing import Annotated
 
-from fastapi import Depends, Header, Query
+from fastapi import Cookie, Depends, Header, Query
 
 _LANGUAGE = "[A-Za-z]{2,3}(?:-[A-Za-z0-9]{1,8}){0,3}"
 _RANGE = re.compile(rf"\s*({_LANGUAGE})\s*(?:;\s*q\s*=\s*([01](?:\.[0-9]{{0,3}})?))?\s*")
@@ -11,7 +11,9 @@ _READ = 1000
 """Characters of the header; browsers send a tenth of that."""
 _MOST = 10
 
-VARY = {"Vary": "Accept-Language"}
+COOKIE = "catalog_language"
+"""Set by the console's switch."""
+VARY = {"Vary": "Accept-Language, Cookie"}
 """Headers of an answer whose names are in the caller's language."""
 
 
@@ -27,8 +29,11 @@ async def _wanted(
     accept_language: Annotated[
         str | None, Header(description="The languages of categories' names, with weights: `fr-CH, fr;q=0.9, en;q=0.8`.")
     ] = None,
+    chosen: Annotated[str | None, Cookie(alias=COOKIE, include_in_schema=False)] = None,
 ) -> tuple[str, ...]:
-    return (lang.lower(),) if lang is not None else preferred(accept_language or "")
+    if lang is not None:
+        return (lang.lower(),)
+    return preferred(chosen or accept_language or "")
 
 
 LanguagesDep = Annotated[tuple[str, ...], Depends(_wanted)]

@@ -21,8 +21,14 @@ _PAGE = (
     "form-action 'self'; frame-ancestors 'none'"
 )
 """The documentation's pages load their scripts and the document from here, and ReDoc starts a worker."""
+_CONSOLE = (
+    "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; "
+    "require-trusted-types-for 'script'"
+)
+"""The console's pages: they hold what callers sent, so no script or style may be within them."""
+_CONSOLE_PATH = "/console"
 _SCRIPT = re.compile(rb"<script>(.*?)</script>", re.DOTALL)
-_PUBLIC = ("/docs", "/redoc", "/openapi.json", "/static-offline-docs")
+_PUBLIC = ("/docs", "/redoc", "/openapi.json", "/static-offline-docs", "/console/static")
 """The same for everybody, so it may be kept."""
 
 
@@ -49,7 +55,12 @@ class _ResponseHeaders:
             nonlocal page
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                if headers.get("content-type", "").startswith("text/html"):
+                is_page = headers.get("content-type", "").startswith("text/html")
+                if is_page and scope["path"].startswith(_CONSOLE_PATH):
+                    headers.update({**of_data(), "Content-Security-Policy": _CONSOLE})
+                    await send(message)
+                    return
+                if is_page:
                     page = message  # its headers depend on its body
                     return
                 kept = headers.get("cache-control", "")

@@ -179,7 +179,7 @@ async def stream_events(
     """
 
     def render(job: Job) -> ServerSentEvent:
-        return ServerSentEvent(data=_out(job, ledger), id=str(job.done))
+        return ServerSentEvent(data=job_now(job, ledger), id=str(job.done))
 
     view = View(lambda: ledger.job(job.id), _moment, render)
     async for event in streams.follow(notices, job.id, view):
@@ -267,12 +267,13 @@ def _moment(job: Job) -> tuple[Hashable, bool]:
     return (job.state, job.done), job.ended
 
 
-def _out(job: Job, ledger: Ledger) -> JobOut:
+def job_now(job: Job, ledger: Ledger) -> JobOut:
+    """Return the job as it was read, with its place in the queue as it is now."""
     return render.job_out(job, None if job.ended else ledger.lane_status(job))
 
 
 def _answer(job: Job, response: Response, ledger: Ledger) -> JobOut:
-    out = _out(job, ledger)
+    out = job_now(job, ledger)
     if not job.ended:
         response.headers["Retry-After"] = render.retry_after(out, job.read_at)
     return out

@@ -4,5 +4,6 @@ __all__ = [
     "admin_log",
     "api_keys",
     "local",
+    "sessions",
     "webhook_secrets",
 ]

@@ -193,6 +193,13 @@ class KeyStore:
             raise KeyEndedError(key)
         return key
 
+    def valid_key(self, identifier: str) -> ApiKey | None:
+        """Return the key with this id; `None` if it is revoked or has ended, or if there is none."""
+        with self._redis.pipeline(transaction=False) as pipe:
+            fields, time = pipe.hgetall(_PREFIX + identifier).time().execute()
+        key = _read(identifier, _decoded(fields)) if fields else None
+        return key if key is not None and key.valid(_moment(time)) else None
+
     def refused(self, identifiers: Collection[str]) -> set[str]:
         """Return which of the keys with these ids are no longer valid, in one round trip."""
         with self._redis.pipeline(transaction=False) as pipe:

@@ -69,11 +69,16 @@ def show(page: Path, *, width: int = 1280) -> Shown:
     return Shown(html)
 
 
-def _run(*arguments: str) -> str:
-    program = next(filter(None, map(shutil.which, _PROGRAMS)), None)
-    if program is None:
+def program() -> str:
+    """Return the path of the browser; fails the test if there is none."""
+    found = next(filter(None, map(shutil.which, _PROGRAMS)), None)
+    if found is None:
         pytest.fail("no Chromium is on the PATH (Debian: apt-get install chromium)", pytrace=False)
-    command = [program, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
+    return found
+
+
+def _run(*arguments: str) -> str:
+    command = [program(), "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
     offline = "--host-resolver-rules=MAP * ~NOTFOUND"
     ran = subprocess.run(
         [*command, offline, *arguments], capture_output=True, text=True, check=False, timeout=_TIMEOUT_S

@@ -102,8 +102,11 @@ def test_so_does_each_when_it_is_done(
     operation: Any = next(operation for operation in _OPERATIONS if operation.label == label)
     bodies = ACCEPTED[label, media_type]
     answers: list[int] = []
+    tries = 20 if bodies is None else 50  # options beside a body are seldom all right
 
-    @settings(max_examples=20, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(
+        max_examples=tries, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck)
+    )
     @given(
         operation.as_strategy(media_type=media_type),
         strategies.none() if bodies is None else bodies,
@@ -114,6 +117,7 @@ def test_so_does_each_when_it_is_done(
             case.body = body
             if "metadata" in (case.query or {}):  # the document cannot say that the text is an object in JSON
                 case.query["metadata"] = '{"season": "spring"}'
+            case.headers.pop("Content-Encoding", None)  # nor that the body is in it
         answers.append(_send(case, api, {name: random.choice(states[name]) for name in case.path_parameters}))
 
     send()
