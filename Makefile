@@ -35,7 +35,7 @@ test: lint types unit  ## Run lint, types, and all tests except the slow ones be
 test-faults: $(READY)  ## Run the fault tests: kill real processes and check that nothing is lost
 	pytest --numprocesses $(PROCESSES) --dist loadfile --no-loadscope-reorder tests/faults
 
-test-browser: $(READY)  ## Open a training's pages in a headless Chromium without a network
+test-browser: $(READY)  ## Open the console and a training's pages in a headless Chromium; needs chromium and tsc
 	pytest tests/browser
 
 test-deploy: $(READY) $(TOOLS)/.ready  ## Validate the deployment's files, and generate clients of the API
