@@ -18,7 +18,11 @@ from tests.http import local_client
 
 CONSOLE = ROOT / "api/console"
 BOOK = "10"
-PAGES = ("/console", "/console/jobs", "/console/jobs/{job}", "/console/jobs/{job}?as_pictures=true", "/console/review")
+PAGES = (
+    *("/console", "/console/jobs", "/console/jobs/{job}", "/console/jobs/{job}?as_pictures=true", "/console/review"),
+    *("/console/categories", "/console/categories/history", "/console/models", "/console/trainings"),
+    "/console/operations",
+)
 STRANGE = "<script>alert('é')</script>\"'><img src=x onerror=alert(1)>"
 
 
