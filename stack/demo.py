@@ -39,7 +39,8 @@ def run() -> None:
         say(f"\nThe signed webhook came and its signature is right: {event['type']} {event['data']['counts']}")
     say(
         "\nAll stopped. Where to go from here:\n"
-        "  make up                     the same service, until Ctrl-C: API on 5000 (/docs), MLflow on 5001\n"
+        "  make up                     the same service, until Ctrl-C: console on http://127.0.0.1:5000/console,\n"
+        "                              API on 5000 (/docs), MLflow on 5001\n"
         "  .venv/bin/catalog --help    send your own products\n"
         "  README.md                   train on the real ones\n"
         f"  {state.relative_to(ROOT)}/*.log              what each part said"
