@@ -26,11 +26,11 @@ def run() -> None:
     state = ROOT / ".run/demo"
     sample = state / "sample"
     shutil.rmtree(sample, ignore_errors=True)
-    python("-m", "training.sample.catalogue", str(sample))
+    python("-m", "training.sample.shop", str(sample))
     with Stack(ROOT, state, pick_ports(), say=lambda step: say(f"  {step} …")) as stack:
         say(f"\nEverything is up: {stack.url}\n")
         with WebhookReceiver(stack.webhook_secret) as receiver:
-            table, pictures = sample / "X_test_update.csv", sample / "images/image_test"
+            table, pictures = sample / "products.csv", sample / "pictures"
             python(
                 *("-m", "catalog_client", "submit", str(table), "--pictures", str(pictures)),
                 *("--webhook", receiver.url, "--url", stack.url),
