@@ -45,7 +45,7 @@ test-containers: $(READY) $(TOOLS)/.ready  ## Build the images and run the stack
 	pytest tests/containers
 
 # BENCH="--pictures FOLDER --titles CSV" measures real products; see python -m benchmarks.all --help
-bench: $(READY)  ## Run the short benchmarks, which take under ten minutes and write .run/bench/results.md
+bench: $(READY)  ## Run the short benchmarks, which take a quarter of an hour and write .run/bench/results.md
 	python -m benchmarks.contenders.setup
 	python -m benchmarks.all --short --output .run/bench/results $(BENCH)
 
