@@ -1,7 +1,7 @@
 """A small shop's catalogue, written by hand in French, English and German, for demonstrations.
 
-`python -m training.sample.shop FOLDER` writes it: `products.csv` and drawn pictures. Its products were not chosen by what
-a model says of them; what each of them is stands in `shop.csv`, for tests.
+`python -m training.sample.shop FOLDER` writes it: `products.csv` and drawn pictures. Its products were not chosen by
+what a model says of them; what each of them is stands in `shop.csv`, for tests.
 """
 
 import argparse
