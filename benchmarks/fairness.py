@@ -96,7 +96,9 @@ def main() -> None:
         outcome=f"first results after {waits_s[1]:.1f} s; rates differ by {uneven:.0%}",
         reached=waits_s[1] < _SOON_S and uneven <= _EVEN,
         tables=[Table(("job", "first results after, s", "items/s while both run"), rows)],
-        notes=[f"each job has {size:,} pictures; the second came {accepted:.0f} s after the first; {sample.description}"],
+        notes=[
+            f"each job has {size:,} pictures; the second came {accepted:.0f} s after the first; {sample.description}"
+        ],
         plot=Plot({"first job": first, "second job": second}, x="seconds", y="items done"),
         command=f"python -m benchmarks.fairness{pictures.as_typed(chosen)} "
         f"--items {size} --gap {gap_s:g} --commits {commits}",

@@ -82,7 +82,7 @@ def promote(system: System, version: str) -> None:
 
 def models_gone(worker: Process) -> int:
     """Number of models that it has freed: the previous one still finishes chunks when the next one serves."""
-    return worker.log.read_text().count("has gone")
+    return worker.log.read_text().count("is unloaded")
 
 
 def measure(system: System, products: Sequence[Product], items: int, swaps: int, pause_s: float) -> Seen:

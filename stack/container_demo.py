@@ -34,8 +34,8 @@ def run(api: str, items: int) -> None:
         _key(settings) as key,
         WebhookReceiver(*signing, host=_address(settings)) as receiver,
     ):
-        python("-m", "training.sample.catalogue", folder, "--test-items", str(items))
-        table, pictures = Path(folder, "X_test_update.csv"), Path(folder, "images/image_test")
+        python("-m", "training.sample.shop", folder, "--items", str(items))
+        table, pictures = Path(folder, "products.csv"), Path(folder, "pictures")
         python(
             *("-m", "catalog_client", "submit", str(table), "--pictures", str(pictures)),
             *("--webhook", receiver.url, "--url", api, "--key", key),
@@ -69,4 +69,4 @@ def _address(settings: Settings) -> str:
 
 
 if __name__ == "__main__":
-    run(os.environ["CATALOG_URL"], int(sys.argv[1]) if len(sys.argv) > 1 else 54)
+    run(os.environ["CATALOG_URL"], int(sys.argv[1]) if len(sys.argv) > 1 else 122)

@@ -26,11 +26,11 @@ def run() -> None:
     state = ROOT / ".run/demo"
     sample = state / "sample"
     shutil.rmtree(sample, ignore_errors=True)
-    python("-m", "training.sample.catalogue", str(sample))
+    python("-m", "training.sample.shop", str(sample))
     with Stack(ROOT, state, pick_ports(), say=lambda step: say(f"  {step} …")) as stack:
         say(f"\nEverything is up: {stack.url}\n")
         with WebhookReceiver(stack.webhook_secret) as receiver:
-            table, pictures = sample / "X_test_update.csv", sample / "images/image_test"
+            table, pictures = sample / "products.csv", sample / "pictures"
             python(
                 *("-m", "catalog_client", "submit", str(table), "--pictures", str(pictures)),
                 *("--webhook", receiver.url, "--url", stack.url),
@@ -39,7 +39,8 @@ def run() -> None:
         say(f"\nThe signed webhook came and its signature is right: {event['type']} {event['data']['counts']}")
     say(
         "\nAll stopped. Where to go from here:\n"
-        "  make up                     the same service, until Ctrl-C: API on 5000 (/docs), MLflow on 5001\n"
+        "  make up                     the same service, until Ctrl-C: console on http://127.0.0.1:5000/console,\n"
+        "                              API on 5000 (/docs), MLflow on 5001\n"
         "  .venv/bin/catalog --help    send your own products\n"
         "  README.md                   train on the real ones\n"
         f"  {state.relative_to(ROOT)}/*.log              what each part said"

@@ -24,6 +24,7 @@ def run(state: Path, backup: str | None = None) -> None:
         signal.signal(number, lambda *_: stopped.set())
     with Stack(ROOT, state, pick_ports(), say=_say, trainer=True, backup=backup) as stack:
         print(
+            f"\n  console  {stack.url}/console   (jobs, review, models, trainings: in a browser)"
             f"\n  API      {stack.url}   (interactive documentation: {stack.url}/docs)"
             f"\n  Redis    {stack.env['CATALOG_REDIS_URL']}   (CATALOG_REDIS_URL, for catalog-keys)"
             f"\n  MLflow   http://127.0.0.1:{stack.ports.mlflow}/#/experiments?workflowType=machine_learning"

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 from fastapi import Depends, FastAPI, Request, Response
 
-from api.console import home, jobs, review, sign_in, static_files
+from api.console import categories, home, jobs, models, operations, review, sign_in, static_files, trainings
 from api.console.forms import read_form
 from api.console.pages import page_of
 from api.http.problems import MEDIA_TYPE, Problem
@@ -31,7 +31,7 @@ async def _without_empty_values(request: Request) -> None:
 
 _FIRST = [Depends(_without_empty_values), Depends(read_form)]
 """What every page does before its own dependencies."""
-_PAGES = (sign_in, home, jobs, review)
+_PAGES = (sign_in, home, jobs, review, categories, models, trainings, operations)
 
 
 def install(app: FastAPI) -> None:

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from shared.pipeline.stages import GateVerdict
 from shared.registry.state import ChangeKind
 
-_WHY_LIMIT = 500
+WHY_LIMIT = 500
 
 
 class ModelOut(BaseModel):
@@ -47,7 +47,7 @@ class ModelsOut(BaseModel):
 class RollbackIn(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    reason: str = Field("", max_length=_WHY_LIMIT, description="Why the champion is changed; kept in the history.")
+    reason: str = Field("", max_length=WHY_LIMIT, description="Why the champion is changed; kept in the history.")
 
 
 class PromoteIn(RollbackIn):

@@ -69,7 +69,7 @@ def list_(
 ) -> TrainingsOut:
     """List your trainings, the newest first."""
     newest = trainings.newest(caller.tenant, limit)
-    return TrainingsOut(trainings=[_out(training, ledger, trainings) for training in newest])
+    return TrainingsOut(trainings=[training_now(training, ledger, trainings) for training in newest])
 
 
 @router.get("/sources")
@@ -121,7 +121,7 @@ async def stream_events(
     job_id = training.job.id
 
     def render(training: Training) -> ServerSentEvent:
-        return ServerSentEvent(data=_out(training, ledger, trainings))
+        return ServerSentEvent(data=training_now(training, ledger, trainings))
 
     view = View(lambda: trainings.training(job_id), _moment, render)
     async for event in streams.follow(notices, job_id, view):
@@ -146,7 +146,8 @@ def _moment(training: Training) -> tuple[Hashable, bool]:
     return (training.job.state, training.stages, training.attempts), training.job.ended
 
 
-def _out(training: Training, ledger: Ledger, trainings: Trainings) -> TrainingOut:
+def training_now(training: Training, ledger: Ledger, trainings: Trainings) -> TrainingOut:
+    """Return the training as it was read, with its place in the queue and its estimated end as they are now."""
     job = training.job
     position = None if job.ended else ledger.lane_status(job).position
     durations = trainings.durations() if job.state is JobState.RUNNING else {}
@@ -154,7 +155,7 @@ def _out(training: Training, ledger: Ledger, trainings: Trainings) -> TrainingOu
 
 
 def _answer(training: Training, response: Response, ledger: Ledger, trainings: Trainings) -> TrainingOut:
-    out = _out(training, ledger, trainings)
+    out = training_now(training, ledger, trainings)
     if not training.job.ended:
         response.headers["Retry-After"] = _RETRY_AFTER
     return out

@@ -82,7 +82,7 @@ class Target:
         if self.output is not None:
             self._save(self.output, results)
         elif not self.as_json:
-            show(results_table(results[:SHOWN], self.titles))
+            show(results_table(_shown(results), self.titles))
             if (rest := len(results) - SHOWN) > 0:
                 say(f"… and {rest} more: save them with --output results.csv")
         _conclude(results)
@@ -159,6 +159,18 @@ def _to_stdout(write: Callable[[BinaryIO], None]) -> None:
         sys.stdout.buffer.flush()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _shown(results: Sequence[Result]) -> Sequence[Result]:
+    """Those of many that tell most: first what the model is surest of, then what a person should look at."""
+    if len(results) <= SHOWN:
+        return results
+    sure = [result for result in results if result.category and not result.needs_review]
+    others = [result for result in results if not result.category or result.needs_review]
+    sure.sort(key=lambda result: -result.category.confidence if result.category else 0)
+    others.sort(key=lambda result: result.category.confidence if result.category else 0)
+    of_others = min(len(others), max(SHOWN // 3, SHOWN - len(sure)))
+    return [*sure[: SHOWN - of_others], *others[:of_others]]
 
 
 def _conclude(results: Sequence[Result]) -> None:

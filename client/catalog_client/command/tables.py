@@ -42,7 +42,7 @@ def results_table(
     table.add_column("text/picture say", max_width=_BRANCHES_WIDTH, no_wrap=True, overflow="ellipsis")
     table.expand = True
     for result in results:
-        name = escape((titles or {}).get(result.id) or result.id)
+        name = escape((titles or {}).get(result.id) or result.title or result.id)
         if result.category is None:
             message = result.error.message if result.error else result.status
             table.add_row(name, "", f"[red]{escape(message)}[/red]")

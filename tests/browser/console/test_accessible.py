@@ -9,7 +9,10 @@ from playwright.sync_api import Browser, Page, expect
 
 from stack.services import Stack
 
-PAGES = ("/console", "/console/jobs", "/console/jobs/{job}", "/console/jobs/{job}?as_pictures=true", "/console/review")
+PAGES = (
+    *("/console", "/console/jobs", "/console/jobs/{job}", "/console/jobs/{job}?as_pictures=true", "/console/review"),
+    *("/console/categories", "/console/models", "/console/trainings", "/console/operations"),
+)
 TAGS = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice")
 RULES = {"runOnly": {"type": "tag", "values": TAGS}}
 

@@ -1,33 +1,25 @@
 """The console's pages: their links, what they hold of what callers sent, and their words."""
 
 import re
-from collections.abc import Iterator
 from html.parser import HTMLParser
-from pathlib import Path
 from urllib.parse import urljoin
 
 import polib
 import pytest
 from fastapi.testclient import TestClient
 from jinja2 import Environment
-from redis import Redis
 
 from shared.ledger import Guess, Ledger, Outcome
-from shared.settings import ROOT, Settings
-from tests.http import local_client
+from shared.settings import ROOT
 
 CONSOLE = ROOT / "api/console"
 BOOK = "10"
-PAGES = ("/console", "/console/jobs", "/console/jobs/{job}", "/console/jobs/{job}?as_pictures=true", "/console/review")
+PAGES = (
+    *("/console", "/console/jobs", "/console/jobs/{job}", "/console/jobs/{job}?as_pictures=true", "/console/review"),
+    *("/console/categories", "/console/categories/history", "/console/models", "/console/trainings"),
+    "/console/operations",
+)
 STRANGE = "<script>alert('é')</script>\"'><img src=x onerror=alert(1)>"
-
-
-@pytest.fixture
-def api(redis_port: int, redis: Redis, tmp_path: Path) -> Iterator[TestClient]:
-    url = f"redis://127.0.0.1:{redis_port}"
-    settings = Settings(redis_url=f"{url}/0", broker_url=f"{url}/1", blob_url=tmp_path.as_uri(), confirm_on_disk=False)
-    with local_client(settings) as client:
-        yield client
 
 
 @pytest.fixture
