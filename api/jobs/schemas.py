@@ -348,7 +348,7 @@ class ExplanationOut(BaseModel):
         [],
         max_length=3,
         description="The other items about which your people have decided whose words are most like those of the item, "
-        "the nearest first; only those with a similarity of at least 0.3.",
+        "the nearest first; only those with a similarity of at least 0.25.",
     )
     bundle: str = Field(description="The bundle that was asked.")
 
