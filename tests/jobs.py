@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from shared.ledger import Claim, Explanation, Guess, ItemStatus, Lease, Ledger, MemoryQuota, NewJob, Outcome, QueuedItem
+from tests.waiting import wait_for
 
 LANE = "bulk"
 
@@ -48,6 +49,12 @@ def leased(ledger: Ledger) -> Lease:
     lease = ledger.lease(LANE)
     assert lease is not None
     return lease
+
+
+def answered_next(ledger: Ledger, lane: str = "interactive") -> None:
+    """Play a worker: wait for the next chunk, and answer it."""
+    lease = wait_for("a chunk is queued", lambda: ledger.lease(lane))
+    ledger.commit(lease, "v1", outcomes_of(lease))
 
 
 def outcomes_of(lease: Lease, failing: int = 0, unsure: int = 0) -> list[Outcome]:

@@ -185,7 +185,7 @@ def _read(raw: RawItem) -> DecisionIn:
 
 
 def _completed(decision: Decision, known: dict[int, KnownItem] | ItemError) -> Decision:
-    """The decision with the model's answer and, if there is something to learn, the item; raises `ItemError`."""
+    """The decision with the model's answer and, unless it was skipped, the item; raises `ItemError`."""
     if isinstance(known, ItemError):
         raise known
     result = known.get(decision.item_index)
@@ -210,9 +210,12 @@ def _completed(decision: Decision, known: dict[int, KnownItem] | ItemError) -> D
     if item is None:
         return decision
     decision = replace(decision, identity=identity_of(item))
-    if decision.kind is not DecisionKind.CATEGORY:
+    if not decision.decides:
         return decision
-    return replace(decision, title=item.title, description=item.description, picture=item.blob, url=item.url)
+    decision = replace(decision, title=item.title, description=item.description)
+    if decision.kind is DecisionKind.NONE_OF_THESE:  # explanations show such an item, and no training looks at it
+        return decision
+    return replace(decision, picture=item.blob, url=item.url)
 
 
 def _right(decision: Decision, categories: LabelCategories) -> bool | None:

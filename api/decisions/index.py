@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 
 from redis import Redis
 
-from api.decisions.render import told
 from shared.ledger import (
     AuditKind,
     CheckedAnswer,
@@ -16,7 +15,7 @@ from shared.ledger import (
     Decisions,
     DecisionTurn,
 )
-from shared.stores.decisions import Decision, DecisionKind, DecisionStore
+from shared.stores.decisions import Decision, DecisionKind, DecisionStore, told
 from shared.stores.request_files import arrival, file_name, microseconds
 
 _LOOK_AGAIN_S = 600

@@ -1,23 +1,14 @@
 """Decisions as other systems are told of them."""
 
-from dataclasses import replace
-
 from api.decisions.schemas import DecisionOut, SuggestedOut
 from api.lifecycle.decided import chosen
 from api.lifecycle.names import NamesOf
-from shared.stores.decisions import Decision
-
-
-def told(decision: Decision) -> str:
-    """What the index keeps of it, to be told: its file, and its line there without the item's texts."""
-    bare = replace(decision, title=None, description=None, picture=None, url=None)
-    return f"{decision.file} {bare.line().decode()}"
+from shared.stores.decisions import of_told
 
 
 def decision_out(cursor: str, kept: str, names_of: NamesOf) -> DecisionOut:
     """Return a decision from what `told` gave."""
-    file, _, line = kept.partition(" ")
-    decision = Decision.read(line.encode(), file)
+    decision = of_told(kept)
     name_of = names_of(decision.bundle or "")
     suggested = None
     if decision.guess is not None and decision.confidence is not None and decision.bundle is not None:

@@ -7,19 +7,19 @@ from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
 from api.access.ownership import JobToReadDep
-from api.dependencies import ItemListDep, MemoryDep
+from api.dependencies import ItemListDep
 from api.http.held_requests import HeldRequestsDep
 from api.http.languages import VARY
 from api.http.openapi import problems
 from api.http.problems import Problem
 from api.jobs import render
 from api.jobs.awaited import AwaitedAnswersDep
+from api.jobs.decided_before import DecidedBeforeDep
 from api.jobs.items import ITEM, known_item
-from api.jobs.schemas import ExplanationOut, MemoryOut
+from api.jobs.schemas import ExplanationOut
 from api.jobs.submission import JobSubmissionsDep
 from api.lifecycle.names import NameOf, NamesDep
-from shared.ledger import ItemList, Job, Memory, Outcome, QueuedItem
-from shared.stores.decisions import identity_of
+from shared.ledger import ItemList, Job, Outcome, QueuedItem
 
 router = APIRouter(prefix="/v1/jobs/{job_id}/items/{index}/explanation", tags=["jobs"])
 
@@ -37,20 +37,21 @@ async def explain_item(
     awaited: AwaitedAnswersDep,
     held: HeldRequestsDep,
     names: NamesDep,
-    memory: MemoryDep,
+    decided_before: DecidedBeforeDep,
     response: Response,
 ) -> ExplanationOut:
     """Say which words carried an item's answer, and what the picture did to it.
 
     The model in service answers the item once more, in all its words and without each of them. It may be another one
-    than the model that gave the result: `bundle` names it. What people have decided about such items is told beside it.
+    than the model that gave the result: `bundle` names it. What people have decided about such items is told beside it:
+    about the same one or a near copy in `memory`, about others in `nearest`.
     """
     item = await run_in_threadpool(_item, item_list, job, index)
     with held.hold(request.state.caller):
         bundle, outcome = await awaited.to(await submissions.explain(job, item))
     response.headers.update(VARY)
     out = explained(bundle, outcome, await run_in_threadpool(names.in_results, bundle))
-    return out.model_copy(update={"memory": await run_in_threadpool(_remembered, memory, job.tenant, item, names.of)})
+    return await run_in_threadpool(decided_before.beside, out, job.tenant, item, names)
 
 
 def explained(bundle: str, outcome: Outcome, name_of: NameOf) -> ExplanationOut:
@@ -59,15 +60,6 @@ def explained(bundle: str, outcome: Outcome, name_of: NameOf) -> ExplanationOut:
         detail = "The worker that answered cannot explain: it is of an earlier release, or computed the item apart."
         raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "no-explanation", detail, headers={"Retry-After": "30"})
     return render.explanation_out(bundle, outcome, outcome.explanation, name_of)
-
-
-def _remembered(memory: Memory, tenant: str, item: QueuedItem, name_of: NameOf) -> MemoryOut | None:
-    if (identity := identity_of(item)) is None:
-        return None
-    if same := memory.same(tenant, [identity]):
-        return render.memory_out(same[identity].decided, name_of, near_copy=False)
-    near = memory.near(tenant, [identity]).get(identity)
-    return None if near is None else render.memory_out(near, name_of, near_copy=True)
 
 
 def _item(item_list: ItemList, job: Job, index: int) -> QueuedItem:

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from api import ingest
 from api.access.authentication import ClassifyCaller
-from api.dependencies import SettingsDep
+from api.dependencies import ItemListDep, SettingsDep
 from api.http import request_ids
 from api.http.held_requests import HeldRequestsDep
 from api.http.languages import VARY
@@ -20,11 +20,12 @@ from api.http.problems import invalid_request
 from api.http.small_bodies import json_object
 from api.jobs import render
 from api.jobs.awaited import AwaitedAnswersDep
+from api.jobs.decided_before import DecidedBeforeDep
 from api.jobs.explanations import explained
 from api.jobs.schemas import ModelWeightsOut, PredictIn, PredictOut
 from api.jobs.submission import JobSubmissions, JobSubmissionsDep
 from api.lifecycle.names import NamesDep
-from shared.ledger import Job
+from shared.ledger import ItemList, Job, QueuedItem
 from shared.settings import Settings
 
 router = APIRouter(tags=["jobs"])
@@ -82,6 +83,8 @@ async def predict(
     held: HeldRequestsDep,
     awaited: AwaitedAnswersDep,
     names: NamesDep,
+    item_list: ItemListDep,
+    decided_before: DecidedBeforeDep,
     response: Response,
     explain: Annotated[bool, Query(description="Whether `explanation` says which words carried the answer.")] = False,
 ) -> PredictOut:
@@ -97,6 +100,9 @@ async def predict(
     assert result.category is not None  # noqa: S101  # the outcome has guesses, and so the next one
     assert result.branches is not None  # noqa: S101
     response.headers.update(VARY)
+    explanation = explained(bundle, outcome, name_of) if explain else None
+    if explanation is not None and (item := await run_in_threadpool(_kept, item_list, job)) is not None:
+        explanation = await run_in_threadpool(decided_before.beside, explanation, caller.tenant, item, names)
     return PredictOut(
         predicted_category=result.category.name,
         category_id=_identifier(result.category.code),
@@ -104,9 +110,15 @@ async def predict(
         needs_review=outcome.needs_review,
         model_weights=ModelWeightsOut(text=result.branches.text_weight, image=result.branches.image_weight),
         result=result,
-        explanation=explained(bundle, outcome, name_of) if explain else None,
+        explanation=explanation,
         job_id=job.id,
     )
+
+
+def _kept(item_list: ItemList, job: Job) -> QueuedItem | None:
+    """The job's one item; `None` if it is not kept."""
+    known = item_list.item(job, 0)
+    return None if known is None else known.item
 
 
 def _identifier(code: str) -> int | str:

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Literal, NamedTuple
 
+from api.jobs.nearest import NearItem
 from api.jobs.schemas import (
     AnswerOut,
     BranchesOut,
@@ -14,6 +15,7 @@ from api.jobs.schemas import (
     ItemOut,
     JobOut,
     MemoryOut,
+    NearestOut,
     PhraseOut,
     QueueOut,
     ResultOut,
@@ -130,6 +132,11 @@ def result_out(
 
 def memory_out(decided: Decided, name_of: NameOf, *, near_copy: bool) -> MemoryOut:
     return MemoryOut(**dict(decided_out(decided, name_of)), match="near" if near_copy else "same")
+
+
+def nearest_out(near: NearItem, name_of: NameOf) -> NearestOut:
+    decided = dict(decided_out(near.decided, name_of))
+    return NearestOut(**decided, title=near.title, similarity=round(near.similarity, 3))
 
 
 def explanation_out(bundle: str, outcome: Outcome, why: Explanation, name_of: NameOf) -> ExplanationOut:

@@ -208,6 +208,18 @@ class MemoryOut(DecidedOut):
     )
 
 
+class NearestOut(DecidedOut):
+    """A decided item whose words are like those of another item, and what was decided about it."""
+
+    title: str | None = Field(description="The item's title, shortened to 200 characters; null if it has none.")
+    similarity: float = Field(
+        ge=0,
+        le=1,
+        description="The cosine of the words of both items: 1 for the same words, 0 for none in common. A word weighs "
+        "the more, the fewer of the decided items have it.",
+    )
+
+
 class ResultOut(BaseModel):
     id: str
     index: int = Field(description="The item's position in the request, from 0.")
@@ -331,6 +343,12 @@ class ExplanationOut(BaseModel):
     )
     memory: MemoryOut | None = Field(
         None, description="What people have decided by now about the same item or a near copy; null where nobody has."
+    )
+    nearest: list[NearestOut] = Field(
+        [],
+        max_length=3,
+        description="The other items about which your people have decided whose words are most like those of the item, "
+        "the nearest first; only those with a similarity of at least 0.25.",
     )
     bundle: str = Field(description="The bundle that was asked.")
 

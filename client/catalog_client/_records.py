@@ -135,6 +135,16 @@ class RememberedDecision(DecisionInForce):
 
 
 @dataclass(frozen=True, kw_only=True)
+class NearestDecision(DecisionInForce):
+    """A decided item whose words are like those of another item, and what was decided about it."""
+
+    title: str | None = None
+    """The item's title, shortened to 200 characters."""
+    similarity: float = 0
+    """1 for the same words, 0 for none in common."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class AnsweredCategory(Category):
     """An item's category, and where in the tree it lies; services before this release send no path."""
 
@@ -278,6 +288,8 @@ class Explanation(Record):
     """The confidence of the text alone from which on the picture is not looked at; `None`: it always is."""
     memory: RememberedDecision | None = None
     """What people have decided by now about the same item or a near copy."""
+    nearest: tuple[NearestDecision, ...] = ()
+    """Up to three other decided items whose words are most like those of the item, the nearest first."""
     bundle: str = ""
     """The bundle that was asked."""
 

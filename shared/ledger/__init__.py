@@ -34,6 +34,7 @@ from shared.ledger.item_list import ItemFilter, ItemList
 from shared.ledger.item_orders import ItemOrder
 from shared.ledger.job_filter import JobFilter, Search
 from shared.ledger.job_list import JobList
+from shared.ledger.latest_decisions import LatestDecisions
 from shared.ledger.ledger import (
     LEASE_S,
     MAX_DEADLINE_S,
@@ -132,6 +133,7 @@ __all__ = [
     "KnownItem",
     "LaneFigures",
     "LaneStatus",
+    "LatestDecisions",
     "Lease",
     "Ledger",
     "Memory",

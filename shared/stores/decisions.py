@@ -8,7 +8,7 @@ Pictures of decided items are those of the label store, below `pictures/`.
 import json
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -68,10 +68,10 @@ class Decision:
     right: bool | None = None
     """Whether that answer is right by this decision; `None` if the decision does not tell."""
     title: str | None = None
-    """What was classified, to be learnt; nothing of it where it is not kept, or no category was chosen."""
+    """What was classified, for trainings and explanations; nothing of it where it is not kept, or was skipped."""
     description: str | None = None
     picture: str | None = None
-    """The sha256 of its bytes, which are in the label store."""
+    """The sha256 of its bytes, which are in the label store; `None`, as the URL is, where no category fits."""
     url: str | None = None
     identity: str | None = None
     """By what the same item and its near copies are recognised (`identity_of`); `None` if the item was not kept."""
@@ -153,6 +153,18 @@ def identity_of(item: QueuedItem) -> str | None:
     """
     same = identity(item.title, item.description, item.blob or item.url)
     return None if same is None else f"{same}{text_key(item.title, item.description):016x}"
+
+
+def told(decision: Decision) -> str:
+    """Return what the index keeps of a decision, to be told: its file, and its line there without the item's texts."""
+    bare = replace(decision, title=None, description=None, picture=None, url=None)
+    return f"{decision.file} {bare.line().decode()}"
+
+
+def of_told(kept: str) -> Decision:
+    """Return the decision of what `told` gave."""
+    file, _, line = kept.partition(" ")
+    return Decision.read(line.encode(), file)
 
 
 def in_force(decisions: Iterable[Decision]) -> list[Decision]:

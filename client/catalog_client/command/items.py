@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from catalog_client.command.options import DEFAULT_URL, AsJson, Key, Url, brief_catalog, show, show_json
-from catalog_client.command.tables import explanation_table, items_table
+from catalog_client.command.tables import explanation_table, items_table, nearest_table
 
 app = typer.Typer()
 
@@ -66,10 +66,12 @@ def explain(
     url: Url = DEFAULT_URL,
     key: Key = None,
 ) -> None:
-    """Show which words carried an item's answer."""
+    """Show which words carried an item's answer, and what people decided about the items that are most like it."""
     with brief_catalog(url, key) as catalog:
         why = catalog.explain(job, index)
     if as_json:
         show_json(why.document)
     else:
         show(explanation_table(why))
+        if why.nearest:
+            show(nearest_table(why.nearest))

@@ -12,6 +12,7 @@ from catalog_client import (
     Job,
     JobItem,
     Models,
+    NearestDecision,
     Result,
     TaxonomyAcceptance,
     ThresholdMove,
@@ -67,6 +68,20 @@ def explanation_table(why: Explanation) -> Table:
     table.caption = "The picture changed the answer." if why.picture_changed_answer else _PICTURE[why.picture]
     for phrase in why.phrases:
         table.add_row(escape(phrase.text), f"{phrase.effect:+.2f}")
+    return table
+
+
+def nearest_table(decided: Iterable[NearestDecision]) -> Table:
+    """One line per decided item that is like the one that was explained."""
+    table = _plain("people decided about the nearest items", "category", "by", "on", "similarity")
+    for near in decided:
+        table.add_row(
+            escape(near.title or ""),
+            escape(near.category.name if near.category else "none fits"),
+            escape(near.by),
+            "" if near.at is None else f"{near.at.astimezone():%Y-%m-%d}",
+            f"{near.similarity:.2f}",
+        )
     return table
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from shared.ledger import Ledger
 from shared.settings import ROOT
 from stack.processes import free_port
 from stack.services import Ports, Stack
-from tests.jobs import outcomes_of
+from tests.jobs import answered_next, outcomes_of
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +117,23 @@ def test_cards_are_taken_decided_with_their_copies_and_given_back(catalog: Catal
     assert [undone.copies for undone in catalog.undo(by="ana")] == [2]
     catalog.decide([Decision(job_id=job.id, index=0, none_of_these=True, also=((job.id, 3),), by="ana")])
     assert catalog.job(job).open == 2
+
+
+def test_an_explanation_names_decided_items(catalog: Catalog, url: str, ledger: Ledger) -> None:
+    job = catalog.submit([{"id": "old", "title": "Grimoire ancien"}, {"id": "new", "title": "Grimoire ancien doré"}])
+    answered_next(ledger)
+    catalog.decide([Decision(job_id=job.id, index=0, category=10, by="ana")])
+    with ThreadPoolExecutor(1) as pool:
+        answered = pool.submit(answered_next, ledger)
+        (near,) = catalog.explain(job, 1).nearest
+        answered.result()
+        assert (near.title, near.category and near.category.code, near.by) == ("Grimoire ancien", "10", "ana")
+        assert 0.25 <= near.similarity < 1
+        answered = pool.submit(answered_next, ledger)
+        shown = CliRunner().invoke(app, ["explain", job.id, "1", "--url", url], env={"COLUMNS": "200"}).stdout
+        answered.result()
+    for cell in ("Grimoire ancien", "ana", f"{near.similarity:.2f}"):
+        assert cell in shown
 
 
 @pytest.mark.parametrize("suffix", ["csv", "ndjson"])

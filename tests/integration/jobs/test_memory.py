@@ -131,6 +131,17 @@ def test_an_explanation_tells_what_people_decided_about_such_items(api: httpx.Cl
     ]
 
 
+def test_an_explanation_names_the_nearest_decided_items(api: httpx.Client, word: str) -> None:
+    job = classified(api, {"title": f"{word} ronde bleue"}, {"title": f"{word} gonflable"})
+    decide(api, job, 0, category=POOL)
+    asked = {"description": f"{word} ronde de luxe"}
+    predicted = api.post("/predict", params={"explain": True}, json=asked).raise_for_status().json()["explanation"]
+    why = api.get(f"{job['url']}/items/1/explanation").raise_for_status().json()
+    for near in (predicted["nearest"][0], why["nearest"][0]):
+        assert (near["title"], near["category"]["code"], near["by"]) == (f"{word} ronde bleue", POOL, "anna")
+        assert 0.25 <= near["similarity"] < 1
+
+
 def test_remembered_answers_do_not_count_for_drift(api: httpx.Client, word: str) -> None:
     def seen() -> int:
         return sum(bundle["week"]["items"] for bundle in api.get("/v1/drift").raise_for_status().json()["bundles"])

@@ -80,7 +80,7 @@ NAMES = [
     *("Table", "TableForm"),
     *("ChosenCategory", "Decision", "DecisionInForce", "DecisionSummary", "RememberedDecision", "ToldDecision"),
     "UndoneDecision",
-    *("BulkDecision", "Card", "NearCopies", "NearCopy"),
+    *("BulkDecision", "Card", "NearCopies", "NearCopy", "NearestDecision"),
     *("AuditedPrecision", "CategoryPrecision", "Promise", "ThresholdMove", "WeekPrecision"),
     *("CategoryChange", "Taxonomy", "TaxonomyAcceptance", "TaxonomyCategory", "TaxonomyChanges"),
     "webhooks",
