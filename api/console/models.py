@@ -29,10 +29,10 @@ def show_models(page: PageDep, caller: AnyCaller, found: Annotated[ModelsOut, De
 async def promote(
     page: PageDep,
     version: models.Version,
-    form: FormDep,
     served: ServedModelsDep,
     notices: NoticesDep,
     caller: AdminCaller,
+    form: FormDep,
 ) -> Response:
     await served.promote(notices, version, caller, _reason(form), force="force" in form)
     return page.redirect("/console/models")
@@ -40,7 +40,7 @@ async def promote(
 
 @router.post("/models/rollback")
 async def roll_back(
-    page: PageDep, form: FormDep, served: ServedModelsDep, notices: NoticesDep, caller: AdminCaller
+    page: PageDep, served: ServedModelsDep, notices: NoticesDep, caller: AdminCaller, form: FormDep
 ) -> Response:
     await served.roll_back(notices, caller, _reason(form))
     return page.redirect("/console/models")

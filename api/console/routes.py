@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from fastapi import Depends, FastAPI, Request, Response
 
 from api.console import categories, home, jobs, models, operations, review, sign_in, static_files, trainings
-from api.console.forms import read_form
+from api.console.forms import read_form_of_session
 from api.console.pages import page_of
 from api.http.problems import MEDIA_TYPE, Problem
 
@@ -29,7 +29,7 @@ async def _without_empty_values(request: Request) -> None:
         raise Problem(HTTPStatus.SEE_OTHER, "see-other", "This page without empty values.", headers=headers)
 
 
-_FIRST = [Depends(_without_empty_values), Depends(read_form)]
+_FIRST = [Depends(_without_empty_values), Depends(read_form_of_session)]
 """What every page does before its own dependencies."""
 _PAGES = (sign_in, home, jobs, review, categories, models, trainings, operations)
 

@@ -42,11 +42,11 @@ def list_trainings(
 @router.post("/trainings")
 async def start(
     page: PageDep,
-    form: FormDep,
     caller: TrainCaller,
     submissions: TrainingSubmissionsDep,
     found: Annotated[TrainingsOut, Depends(trainings.list_)],
     sources: Annotated[TrainingSourcesOut, Depends(trainings.list_sources)],
+    form: FormDep,
 ) -> Response:
     try:
         wanted = _wanted(form)

@@ -33,7 +33,12 @@ def routes_with_bodies() -> list[str]:
     )
 
 
-@pytest.mark.parametrize("path", routes_with_bodies())
+CONSOLE = "/console/"
+OPEN_FORMS = {f"{CONSOLE}{name}" for name in ("sign-in", "sign-out", "settings")}
+"""They need no key: a form of theirs has to come before it is answered."""
+
+
+@pytest.mark.parametrize("path", [path for path in routes_with_bodies() if not path.startswith(CONSOLE)])
 def test_a_wrong_key_is_answered_before_the_body_has_come(service: Service, path: str) -> None:
     announced: dict[str, object] = {**JSON, "Content-Length": 300 * MB}
     wrong: dict[str, object] = {"Authorization": f"Bearer {service.key}0"}
@@ -41,6 +46,18 @@ def test_a_wrong_key_is_answered_before_the_body_has_come(service: Service, path
         answer = service.server.ask(head("POST", path, headers))  # and nothing of the body
         assert (answer.status, answer.problem) in ((401, "unauthorized"), (429, "rate-limited"))
         assert answer.headers["connection"] == "close"
+
+
+def console_forms() -> list[str]:
+    return [path for path in routes_with_bodies() if path.startswith(CONSOLE) and path not in OPEN_FORMS]
+
+
+@pytest.mark.parametrize("path", console_forms())
+def test_a_stranger_is_sent_to_the_sign_in_before_the_form_has_come(service: Service, path: str) -> None:
+    announced: dict[str, object] = {"Content-Type": "application/x-www-form-urlencoded", "Content-Length": 1000}
+    answer = service.server.ask(head("POST", path, announced))
+    assert answer.status in (303, 429)
+    assert answer.headers["connection"] == "close"
 
 
 def test_large_bodies_cost_no_memory(service: Service) -> None:
